@@ -1,0 +1,1 @@
+"""Benchmarks read into one typed form, one adapter a file."""

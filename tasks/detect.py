@@ -1,0 +1,98 @@
+"""Detection: boxes of objects on key frames, from any detector that plugs in by name (section 3.2, 4.1)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from importlib import import_module
+from typing import NamedTuple, Protocol, cast
+
+from tasks.masks import Box
+from tasks.video import Video
+from tasks.weights import Weights
+
+
+class Detection(NamedTuple):
+    """A detected object.
+
+    Attributes:
+        box: (x1, y1, x2, y2) in pixels of the video, half-open, inside the image.
+        category: class name, COCO's where the detector knows one.
+        score: confidence in [0, 1].
+    """
+
+    box: Box
+    category: str
+    score: float
+
+
+@dataclass(frozen=True)
+class DetectConfig:
+    """What is detected, and when; every field shapes the masks.
+
+    Attributes:
+        detector: a name in `DETECTORS`.
+        confidence: least score kept (section 4.1: 0.25).
+        target: `person`, `non-person` or `all`.
+        every_frames: detect on frame 0 and every so many frames (section 4.1: 15).
+        image_size_px: longest side the detector works at.
+        weights: weight file of the detector, or None for its default or none.
+    """
+
+    detector: str = "motion"
+    confidence: float = 0.25
+    target: str = "all"
+    every_frames: int = 15
+    image_size_px: int = 640
+    weights: Weights | None = None
+
+
+class Detector(Protocol):
+    """Finds objects on frames of a video."""
+
+    def detect(self, video: Video, indices: Sequence[int]) -> list[list[Detection]]:
+        """Detections on each frame of `indices`, best score first. Frames are decoded by the detector as it needs."""
+        ...
+
+
+DETECTORS: Mapping[str, str] = {
+    "motion": "tasks.detectors.opencv:MotionDetector",
+    "people": "tasks.detectors.opencv:PeopleDetector",
+    "people+motion": "tasks.detectors.opencv:PeopleAndMotionDetector",
+    "yolo12x": "tasks.detectors.yolo:YoloDetector",
+    "yolo12n": "tasks.detectors.yolo:YoloDetector",
+    "scripted": "tasks.detectors.scripted:ScriptedDetector",
+}
+"""Name -> class taking a `DetectConfig`; imported when built, so that a name costs no import."""
+
+
+def build_detector(config: DetectConfig) -> Detector:
+    """Load the detector that `config` names.
+
+    Raises:
+        ValueError: no detector of that name.
+    """
+    return cast(Detector, load_plugin(DETECTORS, config.detector, "detector")(config))
+
+
+def load_plugin(registry: Mapping[str, str], name: str, kind: str) -> type:
+    """Class registered under `name`; ValueError listing the known names otherwise."""
+    if name not in registry:
+        raise ValueError(f"there is no {kind} '{name}'; known: {', '.join(sorted(registry))}")
+    module, _, attribute = registry[name].partition(":")
+    return cast(type, getattr(import_module(module), attribute))
+
+
+def key_frames(frame_count: int, every_frames: int) -> range:
+    """Frames that are searched for objects: 0 and every `every_frames` after it."""
+    return range(0, frame_count, every_frames)
+
+
+def wanted(detections: Sequence[Detection], config: DetectConfig) -> list[Detection]:
+    """Detections of the configured target at or above the configured confidence, best score first."""
+    kept = [
+        d
+        for d in detections
+        if d.score >= config.confidence and (config.target == "all" or (d.category == "person") == (config.target == "person"))
+    ]
+    return sorted(kept, key=lambda d: -d.score)

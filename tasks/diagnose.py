@@ -1,0 +1,100 @@
+"""Why a video file cannot be used: one reason code for each way it can be bad."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+REASONS = {
+    "missing": "there is no such file",
+    "empty_file": "the file has no bytes",
+    "not_a_video": "the bytes are not those of a video container",
+    "truncated": "the file breaks off before its end",
+    "no_video_stream": "the container holds no video stream",
+    "no_frames": "the video stream holds no frame",
+    "unsupported_codec": "the decoder cannot read this codec",
+    "unreadable_frame": "a frame cannot be decoded",
+    "no_fps": "a folder of images needs a stated frame rate",
+}
+"""Reason code -> what it means."""
+
+
+class VideoError(Exception):
+    """A video that cannot be used. `reason` is a key of `REASONS`; the message names the file."""
+
+    def __init__(self, reason: str, detail: str) -> None:
+        super().__init__(f"{detail}: {REASONS[reason]}")
+        self.reason = reason
+        self.detail = detail
+
+    def __reduce__(self) -> tuple[type[VideoError], tuple[str, str]]:
+        return VideoError, (self.reason, self.detail)
+
+
+def is_truncated_mp4(path: Path) -> bool:
+    """Whether a top-level ISO-BMFF box claims more bytes than the file holds; False for other containers.
+
+    Decoders repeat the last good frame or fail late on such files, so this is asked before decoding.
+    """
+    try:
+        size = path.stat().st_size
+        with path.open("rb") as file:
+            if file.read(8)[4:] != b"ftyp":
+                return False
+            offset = 0
+            while offset + 8 <= size:
+                file.seek(offset)
+                header = file.read(16)
+                length = int.from_bytes(header[:4], "big")
+                if length == 1:
+                    length = int.from_bytes(header[8:16], "big")
+                if length == 0:
+                    return False
+                if length < 8:
+                    return True
+                offset += length
+            return offset != size
+    except OSError:
+        return False
+
+
+def diagnose(path: Path, error: Exception) -> VideoError:
+    """Name the reason why `path` failed to open or decode with `error`."""
+    name = path.name
+    if not path.exists():
+        return VideoError("missing", str(path))
+    if path.stat().st_size == 0:
+        return VideoError("empty_file", name)
+    return VideoError(_reason_inside(path), name)
+
+
+_SIGNATURES = (b"\x1aE\xdf\xa3", b"RIFF", b"FLV", b"\x00\x00\x01\xba", b"0&\xb2u")
+
+
+def _reason_inside(path: Path) -> str:
+    import av
+
+    with path.open("rb") as file:
+        head = file.read(12)
+    known = head[4:8] == b"ftyp" or head.startswith(_SIGNATURES)
+    try:
+        with av.open(str(path)) as container:
+            if not container.streams.video:
+                return "no_video_stream" if container.streams.audio else "not_a_video"
+            return _reason_in_stream(container)
+    except av.FFmpegError:
+        return "truncated" if known else "not_a_video"
+
+
+def _reason_in_stream(container: object) -> str:
+    import av
+
+    assert isinstance(container, av.container.InputContainer)
+    stream = container.streams.video[0]
+    try:
+        packets = sum(packet.size > 0 for packet in container.demux(stream))
+    except av.FFmpegError:
+        return "truncated"
+    if packets == 0:
+        return "no_frames"
+    # libav reads its frames, or has no decoder: either way the stream is whole and decord is what fails.
+    return "unsupported_codec"

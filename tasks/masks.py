@@ -1,0 +1,96 @@
+"""Instance masks as COCO run-length codes, with what later stages need so that they never decode one.
+
+A mask is bool (height, width). A box is (x1, y1, x2, y2) in pixels, half-open: x2 and y2 are one past the last
+pixel. Masks of one frame may overlap: there is no label map.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+Mask = NDArray[np.bool_]
+Box = tuple[float, float, float, float]
+
+
+class Instance(NamedTuple):
+    """One object on one frame, as the mask database keeps it.
+
+    Attributes:
+        counts: COCO compressed run-length code of the mask.
+        box: tight box, pixels, half-open.
+        area: pixels in the mask, at least 1.
+        anchor: (x, y) pixel inside the mask where a marker is centred.
+    """
+
+    counts: bytes
+    box: tuple[int, int, int, int]
+    area: int
+    anchor: tuple[int, int]
+
+
+def encode(mask: Mask) -> Instance | None:
+    """Encode a mask; None if it is empty. `mask` is bool (height, width)."""
+    from pycocotools import mask as coco
+
+    box = tight_box(mask)
+    if box is None:
+        return None
+    counts: bytes = coco.encode(np.asfortranarray(mask.view(np.uint8)))["counts"]
+    x1, y1, x2, y2 = box
+    crop = mask[y1:y2, x1:x2]
+    x, y = anchor_in(crop)
+    return Instance(counts, box, int(np.count_nonzero(crop)), (x + x1, y + y1))
+
+
+def decode(counts: bytes, height: int, width: int) -> Mask:
+    """Decode COCO compressed counts to bool (height, width)."""
+    from pycocotools import mask as coco
+
+    return np.asarray(coco.decode({"size": [height, width], "counts": counts}), dtype=np.uint8).view(np.bool_)
+
+
+def tight_box(mask: Mask) -> tuple[int, int, int, int] | None:
+    """Tight half-open box of a mask in pixels; None if it is empty."""
+    rows = np.flatnonzero(mask.any(axis=1))
+    if rows.size == 0:
+        return None
+    y1, y2 = int(rows[0]), int(rows[-1]) + 1
+    columns = np.flatnonzero(mask[y1:y2].any(axis=0))
+    return int(columns[0]), y1, int(columns[-1]) + 1, y2
+
+
+def anchor_in(mask: Mask) -> tuple[int, int]:
+    """Pixel (x, y) inside a non-empty mask: its centroid (section 3.2), or its innermost pixel if that lies outside."""
+    import cv2
+
+    moments = cv2.moments(mask.view(np.uint8), binaryImage=True)
+    x, y = int(moments["m10"] / moments["m00"] + 0.5), int(moments["m01"] / moments["m00"] + 0.5)
+    if y < mask.shape[0] and x < mask.shape[1] and mask[y, x]:
+        return x, y
+    distance = cv2.distanceTransform(np.pad(mask.view(np.uint8), 1), cv2.DIST_L1, 3)
+    row, column = np.unravel_index(int(distance.argmax()), distance.shape)
+    return int(column) - 1, int(row) - 1
+
+
+def mask_iou(a: Mask, b: Mask) -> float:
+    """Intersection over union of two masks; 0 if both are empty."""
+    union = np.count_nonzero(a | b)
+    return float(np.count_nonzero(a & b) / union) if union else 0.0
+
+
+def mask_overlap(a: Mask, b: Mask) -> float:
+    """Intersection over the smaller of two masks; 0 if either is empty."""
+    smaller = min(np.count_nonzero(a), np.count_nonzero(b))
+    return float(np.count_nonzero(a & b) / smaller) if smaller else 0.0
+
+
+def box_iou(a: Box, b: Box) -> float:
+    """Intersection over union of two half-open boxes; 0 if the union is empty."""
+    width = min(a[2], b[2]) - max(a[0], b[0])
+    height = min(a[3], b[3]) - max(a[1], b[1])
+    inter = max(width, 0.0) * max(height, 0.0)
+    union = (a[2] - a[0]) * (a[3] - a[1]) + (b[2] - b[0]) * (b[3] - b[1]) - inter
+    return inter / union if union > 0 else 0.0

@@ -1,0 +1,1 @@
+"""Trackers, one a file; `tasks.track.TRACKERS` names them."""
