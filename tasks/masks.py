@@ -9,9 +9,11 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
-Mask = NDArray[np.bool_]
+from storage.rle import Mask, encode_counts
+
+__all__ = ["Box", "Instance", "Mask", "anchor_in", "box_iou", "encode", "mask_iou", "mask_overlap", "tight_box"]
+
 Box = tuple[float, float, float, float]
 
 
@@ -33,23 +35,14 @@ class Instance(NamedTuple):
 
 def encode(mask: Mask) -> Instance | None:
     """Encode a mask; None if it is empty. `mask` is bool (height, width)."""
-    from pycocotools import mask as coco
-
     box = tight_box(mask)
     if box is None:
         return None
-    counts: bytes = coco.encode(np.asfortranarray(mask.view(np.uint8)))["counts"]
+    counts = encode_counts(mask)
     x1, y1, x2, y2 = box
     crop = mask[y1:y2, x1:x2]
     x, y = anchor_in(crop)
     return Instance(counts, box, int(np.count_nonzero(crop)), (x + x1, y + y1))
-
-
-def decode(counts: bytes, height: int, width: int) -> Mask:
-    """Decode COCO compressed counts to bool (height, width)."""
-    from pycocotools import mask as coco
-
-    return np.asarray(coco.decode({"size": [height, width], "counts": counts}), dtype=np.uint8).view(np.bool_)
 
 
 def tight_box(mask: Mask) -> tuple[int, int, int, int] | None:

@@ -1,0 +1,125 @@
+"""A bundle: Parquet files of several tables and one JSON record, written last, that makes them count.
+
+A *part* is the bundle of one video, a *shard* that of many: both are read and written here.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from storage.files import replacing, sha256_of, write_json
+from storage.outcomes import Outcome
+from storage.schema import PLAIN_COLUMNS, TABLES, versioned
+
+
+@dataclass(frozen=True)
+class Entry:
+    """What a bundle knows of one video.
+
+    Attributes:
+        video_id: the video.
+        fingerprint: hash of the content that went in.
+        outcome: how its stage ended.
+        stat: [size in bytes, mtime in ns] of the source when it was read, a cheap first look; empty without one.
+    """
+
+    video_id: str
+    fingerprint: str
+    outcome: Outcome
+    stat: list[int] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class TableFile:
+    """One Parquet file of a bundle; `videos` are those of its row groups, in their order."""
+
+    path: str
+    rows: int
+    bytes: int
+    sha256: str
+    videos: list[str]
+
+
+@dataclass(frozen=True)
+class Bundle:
+    """A committed bundle: its entries by video, its files by table."""
+
+    name: str
+    entries: list[Entry]
+    tables: dict[str, TableFile]
+
+
+Rows = tuple[str, pa.Table]
+"""A video ID and its rows of one table, which become one row group."""
+
+
+def write_bundle(
+    folder: Path, name: str, entries: Iterable[Entry], tables: Mapping[str, Iterable[Rows]], durable: bool = True
+) -> Bundle:
+    """Write the files of a bundle, then its record.
+
+    Args:
+        folder: where the files go.
+        name: their common stem.
+        entries: what is known of each video, done or not.
+        tables: table name -> its rows, a video at a time, ascending.
+        durable: sync to disk before each rename.
+    """
+    files = {table: _write_table(folder, name, table, rows, durable) for table, rows in tables.items()}
+    bundle = Bundle(name, list(entries), files)
+    write_json(folder / f"{name}.json", asdict(bundle), durable)
+    return bundle
+
+
+def _write_table(folder: Path, name: str, table: str, rows: Iterable[Rows], durable: bool) -> TableFile:
+    path = folder / f"{name}.{table}.parquet"
+    schema = versioned(TABLES[table])
+    plain = [column for column in schema.names if column not in PLAIN_COLUMNS]
+    videos, count = [], 0
+    with (
+        replacing(path, durable) as temporary,
+        pq.ParquetWriter(temporary, schema, compression="zstd", compression_level=3, use_dictionary=plain) as writer,
+    ):
+        for video_id, group in rows:
+            if group.num_rows:
+                writer.write_table(group.cast(schema), row_group_size=group.num_rows)
+                videos.append(video_id)
+                count += group.num_rows
+        writer.close()
+        size, sha256 = temporary.stat().st_size, sha256_of(temporary)
+    return TableFile(path.name, count, size, sha256, videos)
+
+
+def read_bundle(record: Path) -> Bundle:
+    """Read a bundle's record.
+
+    Raises:
+        ValueError: the record is damaged.
+    """
+    try:
+        return bundle_from(json.loads(record.read_text(encoding="utf-8")))
+    except (KeyError, TypeError, json.JSONDecodeError) as error:
+        raise ValueError(f"{record} is not a bundle record: {error!r}") from error
+
+
+def bundle_from(value: dict[str, Any]) -> Bundle:
+    """Build a `Bundle` from its JSON form."""
+    entries = [Entry(**{**entry, "outcome": Outcome(**entry["outcome"])}) for entry in value["entries"]]
+    return Bundle(value["name"], entries, {table: TableFile(**file) for table, file in value["tables"].items()})
+
+
+def read_rows(folder: Path, bundle: Bundle, table: str, videos: Iterable[str] | None = None) -> Iterator[Rows]:
+    """Yield the rows of one table of a bundle, a video at a time; of `videos` only, where given."""
+    file = bundle.tables[table]
+    wanted = None if videos is None else set(videos)
+    with pq.ParquetFile(folder / file.path) as parquet:
+        for group, video_id in enumerate(file.videos):
+            if wanted is None or video_id in wanted:
+                yield video_id, parquet.read_row_group(group)

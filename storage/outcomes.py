@@ -1,0 +1,65 @@
+"""How a video's stage ended. Outcomes are data: every planned video has one, and none is dropped silently."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Literal, get_args
+
+Status = Literal["done", "filtered", "failed", "quarantined"]
+STATUSES: tuple[Status, ...] = get_args(Status)
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How one stage of one video ended.
+
+    Attributes:
+        status: `done`; `filtered`, left out by a rule; `failed`, worth another try, which the next run makes;
+            `quarantined`, bad input or a killer of workers, left alone until its input changes.
+        reason: a code, empty when done.
+        detail: one sentence for a person, empty when done.
+        attempts: how often it was tried in the run that ended it.
+        seconds: wall time of the last try.
+    """
+
+    status: Status
+    reason: str = ""
+    detail: str = ""
+    attempts: int = 1
+    seconds: float = 0.0
+
+    @property
+    def settled(self) -> bool:
+        """Whether another run of the same input would change nothing."""
+        return self.status != "failed"
+
+    @property
+    def lost(self) -> bool:
+        """Whether it counts against the error budget."""
+        return self.status in {"failed", "quarantined"}
+
+
+class BudgetError(Exception):
+    """More videos were lost than the error budget allows."""
+
+
+def tally(outcomes: Iterable[Outcome]) -> dict[str, int]:
+    """Outcomes counted by `status` or `status: reason`, in the order of `STATUSES`, most frequent reason first."""
+    counts = Counter((o.status, o.reason) for o in outcomes)
+    ordered = sorted(counts.items(), key=lambda item: (STATUSES.index(item[0][0]), -item[1], item[0][1]))
+    return {f"{status}: {reason}" if reason else status: count for (status, reason), count in ordered}
+
+
+def check_budget(outcomes: Iterable[Outcome], error_budget: float) -> None:
+    """Raise if the share of lost videos exceeds `error_budget`, a fraction in [0, 1].
+
+    Raises:
+        BudgetError: names the counts, so that the reader need not look them up.
+    """
+    every = list(outcomes)
+    lost = sum(o.lost for o in every)
+    if every and lost / len(every) > error_budget:
+        counts = ", ".join(f"{name} {count}" for name, count in tally(o for o in every if o.lost).items())
+        raise BudgetError(f"{lost} of {len(every)} videos were lost ({counts}); the error budget allows {error_budget:.0%}")

@@ -1,0 +1,146 @@
+"""Reading a published dataset: masks, boxes and rendered frames by video, frame and object."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import cached_property
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from storage.bundles import TableFile
+from storage.manifest import DatasetError, Manifest, load_manifest
+from storage.rle import Mask, decode_counts
+
+_MASK_COLUMNS = ["frame_index", "object_id", "category", "x1", "y1", "x2", "y2", "area", "anchor_x", "anchor_y", "rle_counts"]
+_STAGE_OF = {"videos": "masks", "masks": "masks", "clips": "frames", "frames": "frames", "samples": "frames"}
+
+
+class StoredInstance(NamedTuple):
+    """One object on one frame, as stored; boxes are pixels, half-open, anchors pixels."""
+
+    object_id: int
+    category: str
+    box: tuple[int, int, int, int]
+    area: int
+    anchor: tuple[int, int]
+    counts: bytes
+
+
+class Dataset:
+    """A published dataset, opened by its folder. Opens files when first asked for and keeps their footers."""
+
+    def __init__(self, folder: Path) -> None:
+        """Open the dataset in `folder`.
+
+        Raises:
+            DatasetError: nothing is published there, or not in a version this code reads.
+        """
+        self.folder = folder
+        self.manifest: Manifest = load_manifest(folder)
+        self._files: dict[Path, pq.ParquetFile] = {}
+        self._groups: dict[tuple[str, int], dict[str, int]] = {}
+
+    def video_ids(self, table: str = "videos") -> list[str]:
+        """Videos that have rows in a table, sorted."""
+        stage = self.manifest.stages[_STAGE_OF[table]]
+        return sorted(video_id for video_id in stage.videos if self._place(table, video_id) is not None)
+
+    def rows(self, table: str, video_id: str, columns: list[str] | None = None) -> pa.Table:
+        """All rows of one video in a table; empty if it has none.
+
+        Raises:
+            DatasetError: the dataset holds no such video.
+        """
+        place = self._place(table, video_id)
+        if place is None:
+            return self._any_file(table).schema_arrow.empty_table()
+        file, group = place
+        return file.read_row_group(group, columns=columns)
+
+    def table(self, table: str, columns: list[str] | None = None) -> pa.Table:
+        """All rows of a table in video order. For `masks` and `frames` prefer `rows`: these tables are large."""
+        groups = [self.rows(table, video_id, columns) for video_id in self.video_ids(table)]
+        return pa.concat_tables(groups).unify_dictionaries() if groups else pa.table({})
+
+    @cached_property
+    def outcomes(self) -> pa.Table:
+        """How each planned video ended."""
+        return pq.read_table(self.folder / self.manifest.outcomes)
+
+    @cached_property
+    def _videos(self) -> dict[str, dict[str, Any]]:
+        wanted = ["video_id", "width", "height"]
+        return {row["video_id"]: row for row in self.table("videos", wanted).to_pylist()}
+
+    def instances(self, video_id: str, frame_index: int) -> list[StoredInstance]:
+        """Objects visible on a native frame, by ID. At most 1 ms for a video of some hundred rows."""
+        rows = self.rows("masks", video_id, _MASK_COLUMNS)
+        if rows.num_rows == 0:
+            return []
+        frames = rows.column("frame_index").to_numpy()
+        first, last = np.searchsorted(frames, [frame_index, frame_index + 1])
+        return [
+            StoredInstance(
+                r["object_id"],
+                r["category"],
+                (r["x1"], r["y1"], r["x2"], r["y2"]),
+                r["area"],
+                (r["anchor_x"], r["anchor_y"]),
+                r["rle_counts"],
+            )
+            for r in rows.slice(first, last - first).to_pylist()
+        ]
+
+    def masks(self, video_id: str, frame_index: int) -> dict[int, Mask]:
+        """Masks on a native frame: object ID -> bool (height, width)."""
+        video = self._videos[video_id] if video_id in self._videos else self._unknown(video_id)
+        height, width = video["height"], video["width"]
+        return {i.object_id: decode_counts(i.counts, height, width) for i in self.instances(video_id, frame_index)}
+
+    def boxes(self, video_id: str, frame_index: int) -> dict[int, tuple[int, int, int, int]]:
+        """Tight boxes on a native frame: object ID -> (x1, y1, x2, y2), half-open."""
+        return {instance.object_id: instance.box for instance in self.instances(video_id, frame_index)}
+
+    def tube(self, video_id: str, object_id: int) -> Iterator[tuple[int, tuple[int, int, int, int]]]:
+        """(frame index, box) of one object over the video, ascending."""
+        rows = self.rows("masks", video_id, ["object_id", "frame_index", "x1", "y1", "x2", "y2"])
+        for row in rows.to_pylist():
+            if row["object_id"] == object_id:
+                yield row["frame_index"], (row["x1"], row["y1"], row["x2"], row["y2"])
+
+    def frames(self, video_id: str, clip_id: str) -> pa.Table:
+        """Rendered frames of a clip with their markers and JPEG bytes, in order."""
+        rows = self.rows("frames", video_id)
+        return rows.filter(pa.compute.equal(rows.column("clip_id").cast(pa.string()), clip_id))
+
+    def _place(self, table: str, video_id: str) -> tuple[pq.ParquetFile, int] | None:
+        stage = self.manifest.stages[_STAGE_OF[table]]
+        shard = stage.videos.get(video_id)
+        if shard is None:
+            self._unknown(video_id)
+            return None
+        file = stage.shards[shard].get(table)
+        if file is None:
+            return None
+        groups = self._groups.setdefault((table, shard), {})
+        if not groups:
+            groups.update({name: group for group, name in enumerate(file.videos)})
+        group = groups.get(video_id)
+        return None if group is None else (self._open(stage.key, file), group)
+
+    def _unknown(self, video_id: str) -> dict[str, Any]:
+        raise DatasetError(f"dataset '{self.manifest.dataset}' holds no finished video '{video_id}'")
+
+    def _any_file(self, table: str) -> pq.ParquetFile:
+        stage = self.manifest.stages[_STAGE_OF[table]]
+        return self._open(stage.key, stage.shards[0][table])
+
+    def _open(self, key: str, file: TableFile) -> pq.ParquetFile:
+        path = self.folder / key / file.path
+        if path not in self._files:
+            self._files[path] = pq.ParquetFile(path)
+        return self._files[path]

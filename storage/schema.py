@@ -1,0 +1,146 @@
+"""Arrow schemas of a dataset's tables. `SCHEMA_VERSION` is written into every file and checked on reading.
+
+Frame indices are native, 0-based; frame ranges are closed. Boxes are pixels of the native frame, (x1, y1, x2, y2),
+half-open. Rows are sorted as each table says; one row group holds one video.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import pyarrow as pa
+
+SCHEMA_VERSION = 1
+
+_NAME = pa.dictionary(pa.int32(), pa.string())
+
+OBJECT = pa.struct(
+    [
+        ("object_id", pa.int32()),
+        ("category", pa.string()),
+        ("score", pa.float32()),
+        ("found_at", pa.int32()),
+        ("frames", pa.int32()),
+    ]
+)
+"""One tracked object: what it was detected as, on which frame, and on how many frames it is visible."""
+
+VIDEOS = pa.schema(
+    [
+        ("video_id", pa.string()),
+        ("path", pa.string()),
+        ("sha256", pa.string()),
+        ("width", pa.int32()),
+        ("height", pa.int32()),
+        ("frame_count", pa.int32()),
+        ("fps", pa.float64()),
+        ("duration_s", pa.float64()),
+        ("times_s", pa.list_(pa.float64())),
+        ("hidden_behind_older", pa.int32()),
+        ("objects", pa.list_(OBJECT)),
+    ]
+)
+"""One row a video: the source, presentation times from 0, and its objects by ID. Sorted by video_id."""
+
+MASKS = pa.schema(
+    [
+        ("video_id", _NAME),
+        ("frame_index", pa.int32()),
+        ("object_id", pa.int32()),
+        ("category", _NAME),
+        ("x1", pa.int32()),
+        ("y1", pa.int32()),
+        ("x2", pa.int32()),
+        ("y2", pa.int32()),
+        ("area", pa.int32()),
+        ("anchor_x", pa.int32()),
+        ("anchor_y", pa.int32()),
+        ("rle_counts", pa.binary()),
+    ]
+)
+"""The mask database: one row an object a frame where it is visible. Sorted by video_id, frame_index, object_id."""
+
+CLIPS = pa.schema(
+    [
+        ("clip_id", pa.string()),
+        ("video_id", _NAME),
+        ("start_s", pa.float64()),
+        ("end_s", pa.float64()),
+        ("first_frame", pa.int32()),
+        ("last_frame", pa.int32()),
+        ("frame_count", pa.int32()),
+        ("sample_fps", pa.float64()),
+        ("width", pa.int32()),
+        ("height", pa.int32()),
+        ("digit_height_px", pa.float64()),
+        ("reason", pa.string()),
+    ]
+)
+"""One row a clip (video, start, end): its size as a model sees it. `reason` is empty, or why it has no frames."""
+
+MARKER = pa.struct([("object_id", pa.int32()), ("label", pa.string()), ("x", pa.float32()), ("y", pa.float32())])
+"""A drawn marker: its centre in pixels of the rendered frame."""
+
+FRAMES = pa.schema(
+    [
+        ("clip_id", _NAME),
+        ("video_id", _NAME),
+        ("position", pa.int32()),
+        ("frame_index", pa.int32()),
+        ("time_s", pa.float64()),
+        ("markers", pa.list_(MARKER)),
+        ("jpeg", pa.binary()),
+    ]
+)
+"""One row a rendered frame. `time_s` counts from the clip's start. Sorted by clip_id, position."""
+
+SAMPLES = pa.schema(
+    [
+        ("sample_id", pa.string()),
+        ("clip_id", _NAME),
+        ("video_id", _NAME),
+        ("sentence", pa.string()),
+        ("start_s", pa.float64()),
+        ("end_s", pa.float64()),
+        ("start_frame", pa.int32()),
+        ("end_frame", pa.int32()),
+        ("boxes", pa.list_(pa.list_(pa.float32(), 4))),
+        ("answer_id", pa.int32()),
+        ("vote_share", pa.float64()),
+        ("mean_iou", pa.float64()),
+        ("votes", pa.int32()),
+        ("reason", pa.string()),
+    ]
+)
+"""One row a sentence: its true span (seconds of the clip; frames of the video, closed), one true box a frame of the
+span, and the answer ID with its quality, or the reason why it has none."""
+
+OUTCOMES = pa.schema(
+    [
+        ("video_id", pa.string()),
+        ("stage", _NAME),
+        ("status", _NAME),
+        ("reason", _NAME),
+        ("detail", pa.string()),
+        ("attempts", pa.int32()),
+        ("seconds", pa.float64()),
+    ]
+)
+"""One row a planned video and stage."""
+
+TABLES: Mapping[str, pa.Schema] = {
+    "videos": VIDEOS,
+    "masks": MASKS,
+    "clips": CLIPS,
+    "frames": FRAMES,
+    "samples": SAMPLES,
+    "outcomes": OUTCOMES,
+}
+
+PLAIN_COLUMNS = frozenset({"rle_counts", "jpeg", "detail", "sentence", "sha256", "path"})
+"""Columns whose values hardly repeat: written without a dictionary."""
+
+
+def versioned(schema: pa.Schema) -> pa.Schema:
+    """The schema with its version in the metadata, as files carry it."""
+    return schema.with_metadata({"schema_version": str(SCHEMA_VERSION)})

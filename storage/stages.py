@@ -1,0 +1,133 @@
+"""A stage's folder: a part for each finished video, gathered into shards that are committed once.
+
+The folder's name carries a hash of everything that shapes the rows, so the same specification finds its work again
+and another one starts beside it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+
+from storage.bundles import Bundle, Entry, Rows, read_bundle, read_rows, write_bundle
+from storage.files import hash8, write_json
+from storage.schema import TABLES
+
+SHARD_VIDEOS = 256
+"""Videos a shard: a Parquet footer takes about 1.7 kB a row group, read whole at first look-up."""
+
+
+@dataclass(frozen=True)
+class Spec:
+    """What shapes a stage's rows: a name, the version of its code and every parameter that matters."""
+
+    name: str
+    version: int
+    params: Mapping[str, Any]
+    tables: tuple[str, ...]
+
+    @property
+    def key(self) -> str:
+        """Folder name: the stage and 8 hex digits of what shapes its rows."""
+        return f"{self.name}-{hash8({'version': self.version, 'params': dict(self.params)})}"
+
+
+class StageStore:
+    """Reads and writes one stage's folder of one dataset."""
+
+    def __init__(self, dataset: Path, spec: Spec) -> None:
+        self.spec = spec
+        self.folder = dataset / spec.key
+        self._parts = self.folder / "parts"
+
+    def prepare(self) -> None:
+        """Make the folder and say in it what its hash stands for."""
+        self._parts.mkdir(parents=True, exist_ok=True)
+        spec = {"name": self.spec.name, "version": self.spec.version, "params": dict(self.spec.params)}
+        write_json(self.folder / "stage.json", spec)
+
+    def write_part(self, entry: Entry, tables: Mapping[str, pa.Table]) -> None:
+        """Keep the rows and outcome of one video. A second call for the video replaces the first."""
+        rows = {table: [(entry.video_id, group)] for table, group in tables.items()}
+        write_bundle(self._parts, _part_name(entry.video_id), [entry], rows, durable=False)
+
+    def parts(self) -> dict[str, Bundle]:
+        """Parts not yet in a shard, by video; damaged ones are passed over, so that their videos are done again."""
+        found = {}
+        for record in sorted(self._parts.glob("*.json")):
+            try:
+                bundle = read_bundle(record)
+            except ValueError:
+                continue
+            found[bundle.entries[0].video_id] = bundle
+        return found
+
+    def shards(self) -> list[Bundle]:
+        """Committed shards, by name."""
+        return [read_bundle(path) for path in sorted(self.folder.glob("shard-*.json"))]
+
+    def known(self) -> dict[str, list[Entry]]:
+        """Every entry of each video, a shard's before its part's; a changed source has several."""
+        entries: dict[str, list[Entry]] = {}
+        for bundle in (*self.shards(), *self.parts().values()):
+            for entry in bundle.entries:
+                entries.setdefault(entry.video_id, []).append(entry)
+        return entries
+
+    def committed(self) -> dict[tuple[str, str], Bundle]:
+        """(video, fingerprint) -> the shard that holds it."""
+        return {(entry.video_id, entry.fingerprint): shard for shard in self.shards() for entry in shard.entries}
+
+    def read(self, shard: Bundle, table: str, video_id: str) -> pa.Table:
+        """Rows of one video in a table of a shard; a video that ended otherwise than done has none."""
+        for _, rows in read_rows(self.folder, shard, table, [video_id]):
+            return rows
+        return TABLES[table].empty_table()
+
+    def commit(self, videos: Sequence[str]) -> Bundle:
+        """Gather the parts of `videos`, which all have one, into one shard, then remove them.
+
+        A kill before the shard's record leaves the parts, which are gathered again; a kill after it leaves parts that
+        repeat the shard, which the next `sweep` removes.
+        """
+        parts = self.parts()
+        chosen = [parts[video_id] for video_id in sorted(videos)]
+        entries = [part.entries[0] for part in chosen]
+        name = "shard-" + hash8([[e.video_id, e.fingerprint, e.outcome.status, e.outcome.reason] for e in entries])
+        shard = write_bundle(self.folder, name, entries, {table: self._gather(chosen, table) for table in self.spec.tables})
+        self._remove_parts(entry.video_id for entry in entries)
+        return shard
+
+    def _gather(self, parts: Iterable[Bundle], table: str) -> Iterator[Rows]:
+        for part in parts:
+            if table in part.tables:
+                yield from read_rows(self._parts, part, table)
+
+    def sweep(self) -> None:
+        """Remove parts whose entry stands in a shard already, and leftovers of writers that were killed."""
+        committed = self.committed()
+        parts = (part.entries[0] for part in self.parts().values())
+        self._remove_parts(e.video_id for e in parts if (e.video_id, e.fingerprint) in committed)
+        for leftover in (*self.folder.glob(".*.tmp"), *self._parts.glob(".*.tmp")):
+            leftover.unlink(missing_ok=True)
+
+    def _remove_parts(self, videos: Iterable[str]) -> None:
+        for video_id in videos:
+            name = _part_name(video_id)
+            (self._parts / f"{name}.json").unlink(missing_ok=True)
+            for table in self.spec.tables:
+                (self._parts / f"{name}.{table}.parquet").unlink(missing_ok=True)
+
+    def remove(self) -> None:
+        """Delete the stage's folder and all its rows."""
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+
+def _part_name(video_id: str) -> str:
+    return "part-" + hashlib.sha256(video_id.encode()).hexdigest()[:20]

@@ -1,0 +1,158 @@
+"""Building a dataset: run what the plan leaves to do, commit shards as they fill, publish once, last.
+
+Knows neither Prefect nor Ray: a `FanOut` runs the videos, here or on a cluster.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
+from importlib.metadata import version
+
+from storage.bundles import Entry
+from storage.manifest import Ending, Manifest, publish, published_stage
+from storage.outcomes import Outcome, check_budget
+from storage.stages import SHARD_VIDEOS, StageStore
+from tasks.datasets.base import VideoJob
+from tasks.fingerprint import content_hash, quick_stat
+from tasks.pipeline import FramesWorker, MasksWorker, WorkerFactory, frames_fingerprint
+from tasks.plan import Build, StagePlan, plan_frames, plan_masks
+
+FanOut = Callable[[WorkerFactory, Sequence[VideoJob]], Iterable[tuple[VideoJob, Outcome]]]
+"""Runs jobs on workers and yields each with its outcome as it ends, in any order; every job is yielded once."""
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far a stage has come: videos ended of those to run, and the last one's outcome."""
+
+    stage: str
+    ended: int
+    total: int
+    video_id: str
+    outcome: Outcome
+
+
+OnProgress = Callable[[Progress], None]
+
+
+def run_masks(build: Build, fan_out: FanOut, on_progress: OnProgress) -> StagePlan:
+    """Detect and track what the plan leaves to do; returns the plan as it stands afterwards."""
+    plan = plan_masks(build)
+    _run(plan, partial(MasksWorker, build.config, plan.store), fan_out, on_progress)
+    return plan_masks(build)
+
+
+def run_frames(build: Build, masks: StagePlan, fan_out: FanOut, on_progress: OnProgress) -> StagePlan:
+    """Render what the plan leaves to do; returns the plan as it stands afterwards."""
+    plan = plan_frames(build, masks)
+    _run(plan, partial(FramesWorker, build.config, masks.store, plan.store), fan_out, on_progress)
+    return plan_frames(build, masks)
+
+
+def _run(plan: StagePlan, factory: WorkerFactory, fan_out: FanOut, on_progress: OnProgress) -> None:
+    plan.store.prepare()
+    plan.store.sweep()
+    shards = _Shards(plan)
+    for ended, (job, outcome) in enumerate(fan_out(factory, plan.todo) if plan.todo else (), start=1):
+        video_id = job.source.video_id
+        on_progress(Progress(plan.store.spec.name, ended, len(plan.todo), video_id, outcome))
+        shards.ended(video_id, outcome)
+    shards.close()
+
+
+class _Shards:
+    """Commits each run of `SHARD_VIDEOS` loose videos once all of them have ended."""
+
+    def __init__(self, plan: StagePlan) -> None:
+        self._store = plan.store
+        ids = [job.source.video_id for job in plan.loose]
+        self._groups = [ids[i : i + SHARD_VIDEOS] for i in range(0, len(ids), SHARD_VIDEOS)]
+        self._group_of = {video_id: n for n, group in enumerate(self._groups) for video_id in group}
+        self._settled = {video_id for video_id in ids if video_id in plan.settled}
+        todo = {job.source.video_id for job in plan.todo}
+        self._waiting = [len(todo.intersection(group)) for group in self._groups]
+
+    def ended(self, video_id: str, outcome: Outcome) -> None:
+        """Note that a video has ended, and commit its shard if it was the last."""
+        group = self._group_of[video_id]
+        if outcome.settled:
+            self._settled.add(video_id)
+        self._waiting[group] -= 1
+        if self._waiting[group] == 0:
+            self._commit(group)
+
+    def close(self) -> None:
+        """Commit groups in which nothing was left to run."""
+        for group, videos in enumerate(self._groups):
+            if self._waiting[group] == 0 and videos:
+                self._commit(group)
+
+    def _commit(self, group: int) -> None:
+        videos = [video_id for video_id in self._groups[group] if video_id in self._settled]
+        if videos:
+            self._store.commit(videos)
+        self._groups[group] = []
+
+
+def publish_build(build: Build, masks: StagePlan, frames: StagePlan, error_budget: float) -> Manifest:
+    """Check that every planned video has ended and the error budget holds, then publish.
+
+    Args:
+        build: what was built.
+        masks: the mask stage's plan, made after it ran.
+        frames: the frame stage's plan, made after it ran.
+        error_budget: greatest share of planned videos that may be failed or quarantined, in [0, 1].
+
+    Raises:
+        BudgetError: more were lost; the dataset that was visible before stays visible.
+    """
+    endings = list(_endings(build, masks, frames))
+    check_budget((outcome for _, _, outcome in endings), error_budget)
+    done = {stage.store.spec.name: published_stage(stage.store, _done(stage)) for stage in (masks, frames)}
+    return publish(build.folder, done, endings, build.benchmark.records, tool_versions())
+
+
+def _done(plan: StagePlan) -> dict[str, str]:
+    return {v: e.fingerprint for v, e in plan.settled.items() if e.outcome.status == "done"}
+
+
+def _endings(build: Build, masks: StagePlan, frames: StagePlan) -> Iterator[Ending]:
+    """How each planned video ended, and in which stage; one that did not end is a failure, not a gap."""
+    failed = {**_failures(masks.store), **_failures(frames.store)}
+    for job in build.benchmark.jobs:
+        video_id = job.source.video_id
+        entry = frames.settled.get(video_id) or masks.settled.get(video_id)
+        in_frames = video_id in frames.settled or (entry is not None and entry.outcome.status == "done")
+        if entry is None or (in_frames and video_id not in frames.settled):
+            outcome = failed.get(video_id, Outcome("failed", "not_run", "the run ended before this video did"))
+        else:
+            outcome = entry.outcome
+        yield video_id, "frames" if in_frames else "masks", outcome
+
+
+def _failures(store: StageStore) -> dict[str, Outcome]:
+    parts = (part.entries[0] for part in store.parts().values())
+    return {entry.video_id: entry.outcome for entry in parts if not entry.outcome.settled}
+
+
+def keep_death(store: StageStore, job: VideoJob, outcome: Outcome) -> None:
+    """Record the outcome of a video whose worker could not record it itself, since it died or was stopped."""
+    fingerprint = content_hash(job.source.path)
+    if store.spec.name == "frames":
+        fingerprint = frames_fingerprint(fingerprint, job)
+    store.write_part(Entry(job.source.video_id, fingerprint, outcome, quick_stat(job.source.path)), {})
+
+
+def run_here(factory: WorkerFactory, jobs: Sequence[VideoJob]) -> Iterator[tuple[VideoJob, Outcome]]:
+    """The plainest `FanOut`: one worker in this process."""
+    worker = factory()
+    for job in jobs:
+        yield job, worker.run(job)
+
+
+def tool_versions() -> dict[str, str]:
+    """Versions of the libraries whose behaviour shows in a dataset."""
+    names = ("decord", "numpy", "opencv-contrib-python-headless", "pyarrow", "pycocotools", "sam2", "torch", "ultralytics")
+    return {name: version(name) for name in names}

@@ -1,0 +1,31 @@
+"""Whether a source has changed: a stat that costs nothing, and a hash that cannot be fooled."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+
+from storage.files import sha256_of
+
+MISSING = "missing"
+"""Content hash of a source that is not there."""
+
+
+def quick_stat(path: Path) -> list[int]:
+    """[size in bytes, modification time in ns] of a file; summed and newest over a folder's files; empty if missing."""
+    try:
+        files = sorted(p for p in path.iterdir() if p.is_file()) if path.is_dir() else [path]
+        stats = [p.stat() for p in files]
+    except OSError:
+        return []
+    return [sum(s.st_size for s in stats), max((s.st_mtime_ns for s in stats), default=0)]
+
+
+def content_hash(path: Path) -> str:
+    """Hex sha256 of a file's bytes, of names and bytes of a folder's files, or `MISSING`."""
+    if path.is_dir():
+        total = hashlib.sha256()
+        for file in sorted(p for p in path.iterdir() if p.is_file()):
+            total.update(f"{file.name} {sha256_of(file)}\n".encode())
+        return total.hexdigest()
+    return sha256_of(path) if path.is_file() else MISSING

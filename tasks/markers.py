@@ -1,0 +1,111 @@
+"""Red numbers on objects: which are drawn, where, how large (section 3.2, Tables 5 and 6)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from tasks.masks import Box
+from tasks.video import Frames
+
+RED = (255, 0, 0)
+"""RGB."""
+_CAP_HEIGHT_PX = 22.0
+"""Height in pixels of a digit of OpenCV's Hershey Simplex font at scale 1."""
+
+
+@dataclass(frozen=True)
+class MarkerConfig:
+    """What is drawn.
+
+    Attributes:
+        theta: an object is left out of a frame if its mask is smaller than this fraction of the largest mask of its
+            category there (Table 6: 1/3); 0 draws all.
+        size: the paper's font size (Table 5: 20); `digit_height_px` converts it.
+        min_digit_height_px: least height at which a number is taken to be legible, in pixels of the model's frame.
+    """
+
+    theta: float = 1 / 3
+    size: float = 20.0
+    min_digit_height_px: float = 8.0
+
+
+class Candidate(NamedTuple):
+    """An object on a frame, as far as markers and labels need it: native pixels."""
+
+    object_id: int
+    category: str
+    area: int
+    anchor: tuple[float, float]
+    box: Box
+
+
+class Marker(NamedTuple):
+    """A drawn marker; (x, y) is its centre in pixels of the rendered frame."""
+
+    object_id: int
+    label: str
+    x: float
+    y: float
+
+
+def digit_height_px(size: float, long_side_px: int) -> float:
+    """Height of a digit of the paper's font size on a frame whose longer side is `long_side_px`.
+
+    The released code draws with font scale size / 30 * long side / 336, at which a digit is 22 px times that scale high:
+    size 20 is 15.9 px on a frame of 364x196.
+    """
+    return _CAP_HEIGHT_PX * size / 30 * long_side_px / 336
+
+
+def visible_enough(candidates: Sequence[Candidate], theta: float) -> list[Candidate]:
+    """Objects of a frame whose mask reaches `theta` times the largest of their category there."""
+    largest: dict[str, int] = {}
+    for c in candidates:
+        largest[c.category] = max(largest.get(c.category, 0), c.area)
+    return [c for c in candidates if c.area >= theta * largest[c.category]]
+
+
+def place(candidates: Iterable[Candidate], scale: tuple[float, float], size: tuple[int, int], height_px: float) -> list[Marker]:
+    """Put a marker on each object.
+
+    Args:
+        candidates: objects of one frame, native pixels.
+        scale: rendered over native pixels, (x, y).
+        size: (width, height) of the rendered frame.
+        height_px: digit height.
+
+    Returns:
+        Markers centred on the anchors, moved inwards where a number would leave the frame.
+    """
+    markers = []
+    for c in candidates:
+        label = str(c.object_id)
+        (w, h), _ = text_size(label, height_px)
+        x, y = ((a + 0.5) * s for a, s in zip(c.anchor, scale, strict=True))
+        markers.append(Marker(c.object_id, label, _inside(x, w, size[0]), _inside(y, h, size[1])))
+    return markers
+
+
+def _inside(centre: float, extent: float, limit: int) -> float:
+    return min(max(centre, extent / 2), max(limit - extent / 2, extent / 2))
+
+
+def draw(image: Frames, markers: Iterable[Marker], height_px: float) -> None:
+    """Draw markers in place on a frame, uint8 (height, width, 3), RGB."""
+    import cv2
+
+    for marker in markers:
+        (w, h), (scale, thickness) = text_size(marker.label, height_px)
+        origin = round(marker.x - w / 2), round(marker.y + h / 2)
+        cv2.putText(image, marker.label, origin, cv2.FONT_HERSHEY_SIMPLEX, scale, RED, thickness, cv2.LINE_AA)
+
+
+def text_size(label: str, height_px: float) -> tuple[tuple[int, int], tuple[float, int]]:
+    """((width, height) in pixels, (font scale, stroke thickness)) of a label with digits of `height_px`."""
+    import cv2
+
+    scale, thickness = height_px / _CAP_HEIGHT_PX, max(1, round(height_px / 8))
+    (width, height), _ = cv2.getTextSize(label, cv2.FONT_HERSHEY_SIMPLEX, scale, thickness)
+    return (width, height), (scale, thickness)

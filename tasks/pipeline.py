@@ -1,0 +1,178 @@
+"""One video through a stage, in a worker: read, do, write the part, say how it ended. Models are loaded once."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, field
+from functools import partial
+from typing import Any, Protocol
+
+import pyarrow as pa
+
+from storage.bundles import Entry
+from storage.files import digest
+from storage.outcomes import Outcome
+from storage.schema import MASKS, VIDEOS
+from storage.stages import Spec, StageStore
+from tasks.datasets.base import VideoJob
+from tasks.detect import DetectConfig, build_detector, key_frames
+from tasks.diagnose import VideoError
+from tasks.fingerprint import content_hash, quick_stat
+from tasks.render import RenderConfig, params_of, render, tracked_from
+from tasks.track import TrackConfig, Tubes, build_tracker, track
+from tasks.video import Source, Video, open_video
+
+MASKS_VERSION = 1
+FRAMES_VERSION = 1
+"""Versions of the code that shapes a stage's rows: raised when the same input gives other rows."""
+
+
+@dataclass(frozen=True)
+class BuildConfig:
+    """Everything that shapes a dataset."""
+
+    detect: DetectConfig = field(default_factory=DetectConfig)
+    track: TrackConfig = field(default_factory=TrackConfig)
+    render: RenderConfig = field(default_factory=RenderConfig)
+
+
+class Worker(Protocol):
+    """Does one stage of one video after another."""
+
+    def run(self, job: VideoJob) -> Outcome:
+        """Do the stage and keep rows and outcome as a part; raises nothing for a bad video."""
+        ...
+
+
+WorkerFactory = Callable[[], Worker]
+"""Builds a worker where it is to run; picklable."""
+
+
+def masks_spec(config: BuildConfig) -> Spec:
+    """What shapes the mask database: weights by their sha256, not by where they lie."""
+    detect, tracked = asdict(config.detect), asdict(config.track)
+    del tracked["device"]
+    for params, weights in ((detect, config.detect.weights), (tracked, config.track.weights)):
+        params["weights"] = weights.sha256 if weights else None
+    return Spec("masks", MASKS_VERSION, {"detect": detect, "track": tracked}, ("videos", "masks"))
+
+
+def frames_spec(config: BuildConfig) -> Spec:
+    """What shapes rendered frames and answers: the masks, and how they are shown."""
+    params = {"masks": masks_spec(config).key, "render": params_of(config.render)}
+    return Spec("frames", FRAMES_VERSION, params, ("clips", "frames", "samples"))
+
+
+def frames_fingerprint(masks_fingerprint: str, job: VideoJob) -> str:
+    """Hash of what goes into a video's frames: its bytes, its clips and its sentences."""
+    return digest([masks_fingerprint, [asdict(c) for c in job.clips], [asdict(s) for s in job.samples]])
+
+
+class MasksWorker:
+    """Detects, tracks and encodes: the mask database of one video after another."""
+
+    def __init__(self, config: BuildConfig, store: StageStore) -> None:
+        self._config, self._store = config, store
+        self._detector, self._tracker = build_detector(config.detect), build_tracker(config.track)
+
+    def run(self, job: VideoJob) -> Outcome:
+        """Find and track the objects of a video."""
+        source = job.source
+        stat, fingerprint = quick_stat(source.path), content_hash(source.path)
+        outcome, tables = attempt(partial(self._tables, source, fingerprint))
+        self._store.write_part(Entry(source.video_id, fingerprint, outcome, stat), tables)
+        return outcome
+
+    def _tables(self, source: Source, fingerprint: str) -> Mapping[str, pa.Table] | Outcome:
+        video = open_video(source)
+        keys = key_frames(len(video), self._config.detect.every_frames)
+        detections = dict(zip(keys, self._detector.detect(video, keys), strict=True))
+        tubes = track(video, self._tracker, detections, self._config.track)
+        if not tubes.frames:
+            return Outcome("filtered", "no_objects", f"no object was found on {len(keys)} key frames")
+        return {"videos": _video_row(source, video, tubes, fingerprint), "masks": mask_rows(source.video_id, tubes)}
+
+
+class FramesWorker:
+    """Renders and answers: the frames of one video after another, from its stored masks."""
+
+    def __init__(self, config: BuildConfig, masks: StageStore, frames: StageStore) -> None:
+        self._config, self._masks, self._store = config, masks, frames
+        self._committed = masks.committed()
+
+    def run(self, job: VideoJob) -> Outcome:
+        """Render the clips of a video whose masks are committed."""
+        masks_fingerprint = content_hash(job.source.path)
+        outcome, tables = attempt(partial(self._tables, job, masks_fingerprint))
+        fingerprint = frames_fingerprint(masks_fingerprint, job)
+        self._store.write_part(Entry(job.source.video_id, fingerprint, outcome), tables)
+        return outcome
+
+    def _tables(self, job: VideoJob, masks_fingerprint: str) -> Mapping[str, pa.Table] | Outcome:
+        video_id = job.source.video_id
+        shard = self._committed.get((video_id, masks_fingerprint))
+        if shard is None:
+            return Outcome("failed", "changed", "the video has changed since it was tracked: run the build again")
+        video, masks = (self._masks.read(shard, table, video_id) for table in ("videos", "masks"))
+        rendered = render(job, tracked_from(job.source, video, masks), self._config.render)
+        if not rendered.frames:
+            reason = rendered.clips[0]["reason"] if rendered.clips else "no_clips"
+            return Outcome("filtered", reason, "none of its clips can be shown")
+        return rendered.tables()
+
+
+def attempt(work: Callable[[], Mapping[str, pa.Table] | Outcome]) -> tuple[Outcome, Mapping[str, pa.Table]]:
+    """Do the work of one video and name its ending: a bad video is quarantined, an unforeseen error is failed."""
+    started = time.perf_counter()
+    tables: Mapping[str, pa.Table] = {}
+    try:
+        result = work()
+        if isinstance(result, Outcome):
+            outcome = result
+        else:
+            outcome, tables = Outcome("done"), result
+    except VideoError as error:
+        outcome = Outcome("quarantined", error.reason, str(error))
+    except Exception as error:
+        outcome = Outcome("failed", "error", f"{type(error).__name__}: {error}")
+    return Outcome(outcome.status, outcome.reason, outcome.detail, 1, round(time.perf_counter() - started, 3)), tables
+
+
+def _video_row(source: Source, video: Video, tubes: Tubes, sha256: str) -> pa.Table:
+    timeline = video.timeline
+    seen = [object_id for instances in tubes.frames.values() for object_id in instances]
+    row: dict[str, Any] = {
+        "video_id": source.video_id,
+        "path": str(source.path),
+        "sha256": sha256,
+        "width": video.width,
+        "height": video.height,
+        "frame_count": len(video),
+        "fps": timeline.fps,
+        "duration_s": timeline.duration_s,
+        "times_s": timeline.times_s.tolist(),
+        "hidden_behind_older": tubes.hidden_behind_older,
+        "objects": [
+            {"object_id": i, "category": d.category, "score": d.score, "found_at": tubes.found_at[i], "frames": seen.count(i)}
+            for i, d in tubes.objects.items()
+        ],
+    }
+    return pa.Table.from_pylist([row], schema=VIDEOS)
+
+
+def mask_rows(video_id: str, tubes: Tubes) -> pa.Table:
+    """Rows of the mask database for one video's tubes, sorted by frame and object."""
+    placed = [(f, i, tubes.frames[f][i]) for f in sorted(tubes.frames) for i in sorted(tubes.frames[f])]
+    columns: dict[str, list[Any]] = {
+        "video_id": [video_id] * len(placed),
+        "frame_index": [f for f, _, _ in placed],
+        "object_id": [i for _, i, _ in placed],
+        "category": [tubes.objects[i].category for _, i, _ in placed],
+        **{name: [n.box[k] for _, _, n in placed] for k, name in enumerate(("x1", "y1", "x2", "y2"))},
+        "area": [n.area for _, _, n in placed],
+        "anchor_x": [n.anchor[0] for _, _, n in placed],
+        "anchor_y": [n.anchor[1] for _, _, n in placed],
+        "rle_counts": [n.counts for _, _, n in placed],
+    }
+    return pa.Table.from_pydict(columns, schema=MASKS)

@@ -1,0 +1,188 @@
+"""Frames as a model will see them: sampled, resized, numbered, JPEG; and the answer each sentence has on them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from storage.schema import CLIPS, FRAMES, SAMPLES
+from tasks.datasets.base import Clip, Sample, VideoJob
+from tasks.label import answer
+from tasks.markers import Candidate, MarkerConfig, digit_height_px, draw, place, visible_enough
+from tasks.sampling import SamplingConfig, model_size, sample_frames
+from tasks.video import Frames, Source, Timeline, open_video
+
+
+@dataclass(frozen=True)
+class RenderConfig:
+    """Everything that shapes rendered frames and answers.
+
+    Attributes:
+        sampling: which frames, at what size.
+        markers: what is drawn on them.
+        jpeg_quality: 1 to 100.
+    """
+
+    sampling: SamplingConfig = field(default_factory=SamplingConfig)
+    markers: MarkerConfig = field(default_factory=MarkerConfig)
+    jpeg_quality: int = 95
+
+
+@dataclass(frozen=True)
+class Tracked:
+    """What the mask stage knows of a video, as rendering needs it: native pixels, 0-based frame indices."""
+
+    source: Source
+    width: int
+    height: int
+    timeline: Timeline
+    candidates: Mapping[int, Sequence[Candidate]]
+
+
+@dataclass
+class Rendered:
+    """Rows of the three tables of one video."""
+
+    clips: list[dict[str, Any]] = field(default_factory=list)
+    frames: list[dict[str, Any]] = field(default_factory=list)
+    samples: list[dict[str, Any]] = field(default_factory=list)
+
+    def tables(self) -> dict[str, pa.Table]:
+        """The rows as Arrow tables, by table name."""
+        return {
+            "clips": pa.Table.from_pylist(self.clips, schema=CLIPS),
+            "frames": pa.Table.from_pylist(self.frames, schema=FRAMES),
+            "samples": pa.Table.from_pylist(self.samples, schema=SAMPLES),
+        }
+
+
+def tracked_from(source: Source, video: pa.Table, masks: pa.Table) -> Tracked:
+    """Build a `Tracked` from the video's row and its mask rows; decodes no mask."""
+    row = video.to_pylist()[0]
+    columns = ["object_id", "category", "area", "anchor_x", "anchor_y", "x1", "y1", "x2", "y2"]
+    values = [masks.column(name).to_pylist() for name in columns]
+    candidates: dict[int, list[Candidate]] = {}
+    for index, object_id, category, area, ax, ay, *box in zip(masks.column("frame_index").to_pylist(), *values, strict=True):
+        candidates.setdefault(index, []).append(Candidate(object_id, category, area, (ax, ay), tuple(box)))
+    timeline = Timeline(np.asarray(row["times_s"]), row["duration_s"])
+    return Tracked(source, row["width"], row["height"], timeline, candidates)
+
+
+def render(job: VideoJob, tracked: Tracked, config: RenderConfig) -> Rendered:
+    """Render every clip of a video and answer every sentence.
+
+    Raises:
+        VideoError: the video cannot be decoded.
+    """
+    rendered = Rendered()
+    for clip in sorted(job.clips, key=lambda c: c.clip_id):
+        samples = [s for s in job.samples if s.clip_id == clip.clip_id]
+        _render_clip(clip, samples, tracked, config, rendered)
+    return rendered
+
+
+def _render_clip(clip: Clip, samples: Sequence[Sample], tracked: Tracked, config: RenderConfig, out: Rendered) -> None:
+    frames = tracked.timeline.range_of(clip.start_s, clip.end_s)
+    shown = sample_frames(tracked.timeline, frames, config.sampling.fps)
+    size = model_size(tracked.width, tracked.height, len(shown), config.sampling)
+    height_px = digit_height_px(config.markers.size, max(size))
+    reason = _refusal(clip, height_px, tracked, config)
+    out.clips.append(_clip_row(clip, frames, shown, size, height_px, reason, tracked))
+    drawn: dict[int, list[Candidate]] = {}
+    if not reason:
+        drawn = {f: visible_enough(tracked.candidates.get(f, ()), config.markers.theta) for f in shown}
+        out.frames += _frame_rows(clip, shown, drawn, size, height_px, tracked, config)
+    out.samples += [_sample_row(s, drawn, reason, tracked) for s in sorted(samples, key=lambda s: s.sample_id)]
+
+
+def _refusal(clip: Clip, height_px: float, tracked: Tracked, config: RenderConfig) -> str:
+    if clip.start_s >= tracked.timeline.duration_s:
+        return "outside_video"
+    return "marker_illegible" if height_px < config.markers.min_digit_height_px else ""
+
+
+def _clip_row(
+    clip: Clip, frames: range, shown: Sequence[int], size: tuple[int, int], height_px: float, reason: str, tracked: Tracked
+) -> dict[str, Any]:
+    end_s = tracked.timeline.duration_s if clip.end_s is None else clip.end_s
+    return {
+        "clip_id": clip.clip_id,
+        "video_id": tracked.source.video_id,
+        "start_s": clip.start_s,
+        "end_s": end_s,
+        "first_frame": frames[0],
+        "last_frame": frames[-1],
+        "frame_count": 0 if reason else len(shown),
+        "sample_fps": len(shown) / len(frames) * tracked.timeline.fps,
+        "width": size[0],
+        "height": size[1],
+        "digit_height_px": height_px,
+        "reason": reason,
+    }
+
+
+def _frame_rows(
+    clip: Clip,
+    shown: Sequence[int],
+    drawn: Mapping[int, Sequence[Candidate]],
+    size: tuple[int, int],
+    height_px: float,
+    tracked: Tracked,
+    config: RenderConfig,
+) -> list[dict[str, Any]]:
+    images = open_video(tracked.source, size).frames(shown)
+    scale = size[0] / tracked.width, size[1] / tracked.height
+    rows = []
+    for position, (index, image) in enumerate(zip(shown, images, strict=True)):
+        markers = place(drawn[index], scale, size, height_px)
+        draw(image, markers, height_px)
+        rows.append(
+            {
+                "clip_id": clip.clip_id,
+                "video_id": tracked.source.video_id,
+                "position": position,
+                "frame_index": index,
+                "time_s": float(tracked.timeline.times_s[index] - clip.start_s),
+                "markers": [marker._asdict() for marker in markers],
+                "jpeg": encode_jpeg(image, config.jpeg_quality),
+            }
+        )
+    return rows
+
+
+def encode_jpeg(image: Frames, quality: int) -> bytes:
+    """JPEG of a frame, uint8 (height, width, 3), RGB."""
+    import cv2
+
+    ok, data = cv2.imencode(".jpg", cv2.cvtColor(image, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_JPEG_QUALITY, quality])
+    assert ok
+    return data.tobytes()
+
+
+def _sample_row(sample: Sample, drawn: Mapping[int, Sequence[Candidate]], reason: str, tracked: Tracked) -> dict[str, Any]:
+    found = answer(sample, drawn)
+    return {
+        "sample_id": sample.sample_id,
+        "clip_id": sample.clip_id,
+        "video_id": tracked.source.video_id,
+        "sentence": sample.sentence,
+        "start_s": sample.start_s,
+        "end_s": sample.end_s,
+        "start_frame": sample.start_frame,
+        "end_frame": sample.end_frame,
+        "boxes": [list(box) for box in sample.boxes],
+        "answer_id": found.object_id,
+        "vote_share": found.vote_share,
+        "mean_iou": found.mean_iou,
+        "votes": found.votes,
+        "reason": reason or found.reason,
+    }
+
+
+def params_of(config: RenderConfig) -> dict[str, Any]:
+    """What of a configuration shapes the rows, as JSON."""
+    return asdict(config)
