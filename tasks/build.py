@@ -19,8 +19,18 @@ from tasks.fingerprint import content_hash, quick_stat
 from tasks.pipeline import FramesWorker, MasksWorker, WorkerFactory, frames_fingerprint
 from tasks.plan import Build, StagePlan, plan_frames, plan_masks
 
-FanOut = Callable[[WorkerFactory, Sequence[VideoJob]], Iterable[tuple[VideoJob, Outcome]]]
-"""Runs jobs on workers and yields each with its outcome as it ends, in any order; every job is yielded once."""
+
+@dataclass(frozen=True)
+class Ended:
+    """A job that ended. `recorded` is False where the worker could not keep the outcome itself: it died or was stopped."""
+
+    job: VideoJob
+    outcome: Outcome
+    recorded: bool = True
+
+
+FanOut = Callable[[WorkerFactory, Sequence[VideoJob]], Iterable[Ended]]
+"""Runs jobs on workers and yields each as it ends, in any order; every job ends once."""
 
 
 @dataclass(frozen=True)
@@ -55,10 +65,12 @@ def _run(plan: StagePlan, factory: WorkerFactory, fan_out: FanOut, on_progress: 
     plan.store.prepare()
     plan.store.sweep()
     shards = _Shards(plan)
-    for ended, (job, outcome) in enumerate(fan_out(factory, plan.todo) if plan.todo else (), start=1):
-        video_id = job.source.video_id
-        on_progress(Progress(plan.store.spec.name, ended, len(plan.todo), video_id, outcome))
-        shards.ended(video_id, outcome)
+    for count, ended in enumerate(fan_out(factory, plan.todo) if plan.todo else (), start=1):
+        if not ended.recorded:
+            _record(plan.store, ended)
+        video_id = ended.job.source.video_id
+        shards.ended(video_id, ended.outcome)
+        on_progress(Progress(plan.store.spec.name, count, len(plan.todo), video_id, ended.outcome))
     shards.close()
 
 
@@ -137,19 +149,19 @@ def _failures(store: StageStore) -> dict[str, Outcome]:
     return {entry.video_id: entry.outcome for entry in parts if not entry.outcome.settled}
 
 
-def keep_death(store: StageStore, job: VideoJob, outcome: Outcome) -> None:
-    """Record the outcome of a video whose worker could not record it itself, since it died or was stopped."""
-    fingerprint = content_hash(job.source.path)
+def _record(store: StageStore, ended: Ended) -> None:
+    source = ended.job.source
+    fingerprint = content_hash(source.path)
     if store.spec.name == "frames":
-        fingerprint = frames_fingerprint(fingerprint, job)
-    store.write_part(Entry(job.source.video_id, fingerprint, outcome, quick_stat(job.source.path)), {})
+        fingerprint = frames_fingerprint(fingerprint, ended.job)
+    store.write_part(Entry(source.video_id, fingerprint, ended.outcome, quick_stat(source.path)), {})
 
 
-def run_here(factory: WorkerFactory, jobs: Sequence[VideoJob]) -> Iterator[tuple[VideoJob, Outcome]]:
+def run_here(factory: WorkerFactory, jobs: Sequence[VideoJob]) -> Iterator[Ended]:
     """The plainest `FanOut`: one worker in this process."""
     worker = factory()
     for job in jobs:
-        yield job, worker.run(job)
+        yield Ended(job, worker.run(job))
 
 
 def tool_versions() -> dict[str, str]:
