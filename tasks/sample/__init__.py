@@ -1,0 +1,6 @@
+"""The generated benchmark: clips of scripted figures in HC-STVG v2's format, with their true tubes and masks."""
+
+from tasks.sample.scene import SampleConfig
+from tasks.sample.write import generate
+
+__all__ = ["SampleConfig", "generate"]

@@ -1,0 +1,98 @@
+"""Files that cannot be used, one for each way a real download goes wrong; each keeps an annotation of its own."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from tasks.sample.encode import AV1, write_video
+from tasks.sample.scene import SampleConfig
+
+FIRST = 90
+"""Index of the first broken video, clear of the good ones."""
+
+
+def write_broken(videos: Path, good: Mapping[str, Any], config: SampleConfig) -> dict[str, Any]:
+    """Write the broken files below `videos` and annotate them, and one file that is not there, like good ones.
+
+    Args:
+        videos: the sample's folder of videos, the good ones already in it.
+        good: annotations of the good videos, file name -> entry.
+        config: the sample's configuration.
+
+    Returns:
+        File name -> annotation. The part of the name after the number is the reason in `tasks.diagnose.REASONS`.
+    """
+    first = next(iter(sorted(videos.glob("*/*.mp4"))))
+    entry = next(iter(good.values()))
+    annotated: dict[str, Any] = {}
+    for index, (reason, write) in enumerate(BROKEN.items(), FIRST):
+        path = videos / str(index % 10) / f"{index}_{reason}.mp4"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write(path, first, config)
+        annotated[path.name] = entry
+    return annotated
+
+
+def _truncated(path: Path, whole: Path, _config: SampleConfig) -> None:
+    data = whole.read_bytes()
+    path.write_bytes(data[: len(data) * 6 // 10])
+
+
+def _empty(path: Path, _whole: Path, _config: SampleConfig) -> None:
+    path.touch()
+
+
+def _text(path: Path, _whole: Path, _config: SampleConfig) -> None:
+    path.write_text("<html><body>This video is no longer available.</body></html>\n" * 40, "utf-8")
+
+
+def _sound_only(path: Path, _whole: Path, _config: SampleConfig) -> None:
+    import av
+
+    with av.open(str(path), "w", options={"fflags": "bitexact"}) as container:
+        stream = container.add_stream("aac", rate=16000, layout="mono")
+        tone = (0.2 * np.sin(np.arange(16000) * 0.17)).astype(np.float32)
+        for start in range(0, 15360, 1024):
+            frame = av.AudioFrame.from_ndarray(tone[None, start : start + 1024], format="fltp", layout="mono")
+            frame.sample_rate, frame.pts = 16000, start
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode(None))
+
+
+def _no_frames(path: Path, _whole: Path, config: SampleConfig) -> None:
+    import av
+
+    # An ordinary mp4 drops a stream without packets; one written for fragments declares it before the first.
+    with av.open(str(path), "w", options={"movflags": "empty_moov+frag_keyframe", "fflags": "bitexact"}) as container:
+        stream = container.add_stream("libx264", rate=config.fps)
+        stream.height, stream.width, stream.pix_fmt = config.height, config.width, "yuv420p"
+        container.start_encoding()
+
+
+def _av1(path: Path, _whole: Path, config: SampleConfig) -> None:
+    os.environ.setdefault("SVT_LOG", "1")  # the encoder greets everyone on standard error otherwise
+    frames = np.zeros((config.fps, config.height, config.width, 3), np.uint8)
+    for index, frame in enumerate(frames):
+        frame[:, index * 8 : index * 8 + 40] = (200, 60, 40)
+    write_video(path, frames, config.fps, "libsvtav1", AV1)
+
+
+def _missing(_path: Path, _whole: Path, _config: SampleConfig) -> None:
+    """Annotated, and never downloaded."""
+
+
+BROKEN: Mapping[str, Callable[[Path, Path, SampleConfig], None]] = {
+    "truncated": _truncated,
+    "empty_file": _empty,
+    "not_a_video": _text,
+    "no_video_stream": _sound_only,
+    "no_frames": _no_frames,
+    "unsupported_codec": _av1,
+    "missing": _missing,
+}
+"""Reason in `tasks.diagnose.REASONS` -> how to write a file that has it."""

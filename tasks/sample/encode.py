@@ -1,0 +1,26 @@
+"""Encoding of sample videos: the same frames give the same bytes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from tasks.video import Frames
+
+H264 = {"preset": "superfast", "crf": "24", "threads": "1", "bf": "2"}
+AV1 = {"preset": "8", "crf": "40", "svtav1-params": "lp=1"}
+
+
+def write_video(path: Path, frames: Frames, fps: int, codec: str = "libx264", options: Mapping[str, str] = H264) -> None:
+    """Write an mp4. `frames` is uint8 (n, height, width, 3) RGB with even height and width."""
+    import av
+
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with av.open(str(path), "w", options={"fflags": "bitexact"}) as container:
+        # One thread and no version strings: bytes must not depend on the machine's cores.
+        stream = container.add_stream(codec, rate=fps, options=dict(options))
+        stream.height, stream.width, stream.pix_fmt = frames.shape[1], frames.shape[2], "yuv420p"
+        stream.codec_context.thread_count = 1
+        for frame in frames:
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(frame, format="rgb24")))
+        container.mux(stream.encode(None))

@@ -1,0 +1,91 @@
+"""How the figures of the sample look, and how a sentence calls them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+Colour = tuple[int, int, int]
+
+TOPS: dict[str, Colour] = {
+    "red": (196, 38, 40),
+    "blue": (40, 74, 190),
+    "yellow": (226, 196, 44),
+    "white": (232, 232, 226),
+    "black": (34, 32, 38),
+    "orange": (232, 122, 30),
+    "purple": (126, 52, 160),
+    "pink": (236, 128, 172),
+    "green": (30, 140, 62),
+}
+"""Colours that a sentence can name; no two figures of a clip share one."""
+BOTTOMS: tuple[Colour, ...] = ((38, 44, 70), (92, 66, 46), (70, 74, 78), (150, 140, 120), (52, 70, 52), (110, 40, 60))
+SKINS: tuple[Colour, ...] = ((236, 196, 166), (198, 146, 108), (128, 84, 58))
+HAIRS: tuple[Colour, ...] = ((32, 26, 22), (110, 70, 36), (206, 170, 96), (120, 118, 116))
+PATTERNS = ("plain", "stripes", "bands", "checks", "dots")
+GARMENTS = {"man": ("shirt", "jacket", "sweater"), "woman": ("coat", "blouse", "sweater")}
+
+
+@dataclass(frozen=True)
+class Look:
+    """What a figure wears. Colours are RGB; `extra` is `hat`, `bag` or nothing."""
+
+    who: str
+    colour: str
+    garment: str
+    pattern: str
+    bottom: Colour
+    skin: Colour
+    hair: Colour
+    extra: str
+
+    @property
+    def name(self) -> str:
+        """The figure as the subject of a sentence, unique within its clip."""
+        extra = f" with the {self.extra}" if self.extra else ""
+        return f"the {self.who} in the {self.colour} {self.garment}{extra}"
+
+
+def choose_looks(rng: np.random.Generator, count: int) -> list[Look]:
+    """Looks of the `count` figures of a clip, each in a colour of its own."""
+    colours = [str(c) for c in rng.permutation(list(TOPS))[:count]]
+    return [_look(rng, colour) for colour in colours]
+
+
+def _look(rng: np.random.Generator, colour: str) -> Look:
+    who = str(rng.choice(["man", "woman"]))
+    return Look(
+        who=who,
+        colour=colour,
+        garment=str(rng.choice(GARMENTS[who])),
+        pattern=str(rng.choice(PATTERNS)),
+        bottom=BOTTOMS[rng.integers(len(BOTTOMS))],
+        skin=SKINS[rng.integers(len(SKINS))],
+        hair=HAIRS[rng.integers(len(HAIRS))],
+        extra=str(rng.choice(["hat", "bag", "", ""])),
+    )
+
+
+SENTENCES: dict[str, tuple[str, ...]] = {
+    "walk_left": ("{} walks to the left.", "{} goes left past the others."),
+    "walk_right": ("{} walks to the right.", "{} goes right past the others."),
+    "enter_left": ("{} comes in from the left.", "{} walks into the picture from the left."),
+    "enter_right": ("{} comes in from the right.", "{} walks into the picture from the right."),
+    "leave_left": ("{} leaves to the left.", "{} walks out of the picture on the left."),
+    "leave_right": ("{} leaves to the right.", "{} walks out of the picture on the right."),
+    "wave": ("{} raises an arm and waves.", "{} waves a hand."),
+    "jump": ("{} jumps up and down.", "{} hops on the spot."),
+    "bend": ("{} bends the knees and gets up again.", "{} crouches down and stands up."),
+}
+"""Action -> ways to say it. Standing is left out: everybody stands, so no sentence about it points at one moment."""
+
+
+def sentence(rng: np.random.Generator, look: Look, kind: str) -> str:
+    """Say that a figure does something, with the small faults of the benchmark: a lost or spaced-out full stop."""
+    text = str(rng.choice(SENTENCES[kind])).format(look.name)
+    text = text[0].upper() + text[1:]
+    fault = rng.random()
+    if fault < 0.06:
+        return text[:-1]
+    return f"{text[:-1]} ." if fault < 0.12 else text

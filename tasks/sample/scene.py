@@ -1,0 +1,156 @@
+"""The script of a sample clip: who is in it, how they look, where they go and when.
+
+Positions are pixels of the clip, times are frame indices. x is the middle of a figure, `feet_y` the row it stands on;
+whoever stands lower in the picture is nearer and hides the others.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from tasks.sample.looks import Look, choose_looks
+
+SECONDS = 20
+"""Length of a clip: readers of HC-STVG take img_num / 20 for the frame rate."""
+
+
+@dataclass(frozen=True)
+class SampleConfig:
+    """What is generated; the same values give the same bytes.
+
+    Attributes:
+        videos: number of good clips.
+        fps: frames per second; a clip lasts `SECONDS`.
+        width, height: pixels of a frame, both even.
+        seed: of everything random.
+        broken: also write files that cannot be read, one for each way.
+    """
+
+    videos: int = 20
+    fps: int = 10
+    width: int = 384
+    height: int = 216
+    seed: int = 0
+    broken: bool = True
+
+    @property
+    def frames(self) -> int:
+        """Frames of a clip."""
+        return SECONDS * self.fps
+
+
+@dataclass(frozen=True)
+class Step:
+    """One thing a figure does on frames [start, stop), moving from x0 to x1."""
+
+    kind: str
+    start: int
+    stop: int
+    x0: float
+    x1: float
+
+    def x(self, frame: float) -> float:
+        """Where the figure is on a frame."""
+        return self.x0 + (self.x1 - self.x0) * (frame - self.start) / (self.stop - self.start)
+
+
+@dataclass(frozen=True)
+class Figure:
+    """A person of a clip. `steps` follow one another; outside them the figure is not in the scene."""
+
+    look: Look
+    tall: float
+    feet_y: float
+    steps: tuple[Step, ...]
+
+    def step_at(self, frame: int) -> Step | None:
+        """What the figure does on a frame, or None."""
+        return next((s for s in self.steps if s.start <= frame < s.stop), None)
+
+    def x_at(self, frame: int) -> float | None:
+        """Where the figure is on a frame, or None."""
+        step = self.step_at(frame)
+        return None if step is None else step.x(frame)
+
+
+@dataclass(frozen=True)
+class Scene:
+    """A clip: its figures in the order they can be discovered (the largest first, then as they come in) and its camera.
+
+    Attributes:
+        figures: who appears.
+        pan: speed of the background, pixels per frame; slower than anyone walks.
+        seed: of the background.
+    """
+
+    figures: tuple[Figure, ...]
+    pan: float
+    seed: tuple[int, ...]
+
+    def frames_behind(self, k: int, step: Step) -> int:
+        """Frames of a step on which figure `k` has somebody nearer about before its own middle."""
+        me = self.figures[k]
+        nearer = [f for f in self.figures if f.feet_y > me.feet_y]
+        return sum(
+            any((x := f.x_at(frame)) is not None and abs(x - step.x(frame)) < 0.12 * f.tall for f in nearer)
+            for frame in range(step.start, step.stop)
+        )
+
+
+def make_scene(index: int, attempt: int, count: int, config: SampleConfig) -> Scene:
+    """Script clip `index` with `count` figures; another `attempt` gives another script."""
+    rng = np.random.default_rng([config.seed, index, attempt])
+    late = int(rng.integers(1, count - 1)) if count > 2 else 0
+    slots = rng.permutation(np.linspace(0.12, 0.88, count - late)) * config.width
+    lanes = rng.permutation(np.linspace(0.80, 0.97, count)) * config.height
+    figures = []
+    for k, look in enumerate(choose_looks(rng, count)):
+        # Nearer figures are taller, but not strictly: people differ.
+        tall = (lanes[k] / config.height * 0.62 + rng.uniform(-0.12, -0.02)) * config.height
+        start_x = float(slots[k]) if k < count - late else None
+        figures.append(Figure(look, float(tall), float(lanes[k]), _steps(rng, start_x, config)))
+    figures.sort(key=lambda f: (f.steps[0].start, -f.tall))
+    pan = float(rng.choice([-1, 1]) * rng.uniform(0.06, 0.085) * config.width / config.fps / 4)
+    return Scene(tuple(figures), pan, (config.seed, index, attempt))
+
+
+def _steps(rng: np.random.Generator, x: float | None, config: SampleConfig) -> tuple[Step, ...]:
+    """A figure's programme; one that is not there from the start (`x` None) walks in."""
+    steps: list[Step] = []
+    now = 0
+    if x is None:
+        now = int(rng.integers(config.frames // 8, config.frames // 2))
+        side = -0.12 if rng.random() < 0.5 else 1.12
+        step = _walk(rng, now, side * config.width, float(rng.uniform(0.25, 0.75)) * config.width, "enter", config)
+        steps, now, x = [step], step.stop, step.x1
+    while now < config.frames:
+        step = _next_step(rng, now, x, steps[-1].kind if steps else "", config)
+        steps.append(step)
+        now, x = step.stop, step.x1
+        if step.kind.startswith("leave"):
+            break
+    return tuple(steps)
+
+
+def _next_step(rng: np.random.Generator, now: int, x: float, last: str, config: SampleConfig) -> Step:
+    left, width = config.frames - now, config.width
+    moved = last.startswith(("walk", "enter"))
+    if not moved and left < 0.4 * config.frames and rng.random() < 0.5:
+        return _walk(rng, now, x, (-0.12 if x < width / 2 else 1.12) * width, "leave", config)
+    if not moved and rng.random() < 0.75:
+        goal = float(rng.uniform(0.1, 0.9)) * width
+        if abs(goal - x) < 0.25 * width:
+            goal = x + 0.4 * width if x < width / 2 else x - 0.4 * width
+        return _walk(rng, now, x, goal, "walk", config)
+    kinds = [k for k in ("stand", "wave", "jump", "bend") if k != last]
+    kind = str(rng.choice(kinds))
+    length = int(rng.uniform(1.5, 2.5 if kind == "stand" else 4.0) * config.fps)
+    return Step(kind, now, now + length, x, x)
+
+
+def _walk(rng: np.random.Generator, now: int, x0: float, x1: float, kind: str, config: SampleConfig) -> Step:
+    speed = rng.uniform(0.055, 0.09) * config.width / config.fps
+    side = "left" if (x1 < x0) != (kind == "enter") else "right"
+    return Step(f"{kind}_{side}", now, now + max(4, int(abs(x1 - x0) / speed)), x0, x1)
