@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import json
 import os
@@ -31,6 +32,26 @@ def replacing(path: Path, durable: bool = True) -> Iterator[Path]:
             _sync(path.parent)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+class BusyError(Exception):
+    """Another process is at work on the same folder."""
+
+
+@contextmanager
+def exclusive(folder: Path) -> Iterator[None]:
+    """Hold a folder for the length of the block; the lock dies with its process.
+
+    Raises:
+        BusyError: another process on this machine holds it.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / ".lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise BusyError(f"another build is at work on '{folder}': wait for it or cancel it") from None
+        yield
 
 
 def _sync(path: Path) -> None:

@@ -160,7 +160,7 @@ def encode_jpeg(image: Frames, quality: int) -> bytes:
 
     ok, data = cv2.imencode(".jpg", cv2.cvtColor(image, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_JPEG_QUALITY, quality])
     assert ok
-    return data.tobytes()
+    return bytes(data)
 
 
 def _sample_row(sample: Sample, drawn: Mapping[int, Sequence[Candidate]], reason: str, tracked: Tracked) -> dict[str, Any]:

@@ -1,0 +1,58 @@
+# Every command of the project. `make demo` and `make test` need nothing but Python 3.11 or 3.12, pip, make and git.
+
+PYTHON ?= python3
+EXTRA ?= base
+VENV := .venv
+BIN := $(VENV)/bin
+export PATH := $(CURDIR)/$(BIN):$(PATH)
+export VIRTUAL_ENV := $(CURDIR)/$(VENV)
+export UV_LINK_MODE ?= copy
+export DO_NOT_TRACK := 1
+
+.PHONY: help install demo serve test check format bench lock clean
+
+help:  ## show this list
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "%-10s %s\n", $$1, $$2}'
+
+install: $(VENV)/.installed-$(EXTRA)  ## install into .venv; EXTRA=dev adds the tests' tools, EXTRA=cluster vLLM
+
+$(BIN)/uv:
+	$(PYTHON) -c 'import sys; sys.exit(0 if (3, 11) <= sys.version_info < (3, 13) else "Python 3.11 or 3.12 is needed; set PYTHON=")'
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet uv
+
+$(VENV)/.installed-%: requirements/%.txt pyproject.toml $(BIN)/uv
+	$(BIN)/uv pip install --require-hashes -r $<
+	$(BIN)/uv pip install --no-deps --no-build-isolation --editable .
+	touch $@
+
+demo: install  ## build the sample dataset from a Prefect deployment, start to finish
+	$(BIN)/stvg demo
+
+serve: install  ## keep a Prefect server with UI and deployments up
+	$(BIN)/stvg serve
+
+test: $(VENV)/.installed-dev  ## run all tests
+	$(BIN)/pytest
+
+check: $(VENV)/.installed-dev  ## lint, types, layers
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports --no-cache
+
+format: $(VENV)/.installed-dev  ## format and mend what the linter can
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+bench: $(VENV)/.installed-dev  ## measure the figures of bench/; results in bench/results/
+	$(BIN)/python -m bench
+
+lock: $(BIN)/uv  ## resolve anew and export the pins; uv.lock itself stays uncommitted
+	$(BIN)/uv lock
+	for set in "base" "dev --group dev" "cluster --extra cluster"; do set -- $$set; name=$$1; shift; \
+	  $(BIN)/uv export --quiet --locked --no-emit-project --no-default-groups --group build --no-header --no-annotate \
+	    $$@ -o requirements/$$name.txt >/dev/null; done
+
+clean:  ## remove the environment and local state; datasets stay
+	rm -rf $(VENV) .stvg

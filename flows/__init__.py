@@ -1,0 +1,1 @@
+"""Prefect flows, and nothing else that knows Prefect: thin, one file a family of deployments."""

@@ -1,0 +1,149 @@
+"""`build-dataset/<benchmark>`: plan, track, render, publish, preview.
+
+A flow run has a handful of task runs, however many videos there are; the videos are fanned out inside Ray. Every task
+may be tried again: it finds the parts that are done and goes on.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar, cast
+
+from prefect import flow, get_run_logger, task
+from prefect.artifacts import (
+    create_link_artifact,
+    create_markdown_artifact,
+    create_progress_artifact,
+    create_table_artifact,
+    update_progress_artifact,
+)
+from prefect.tasks import exponential_backoff
+from prefect.utilities.annotations import quote
+
+from infra.flat import flat
+from infra.parameters import BuildParameters, FolderParameters, HcstvgParameters, SampleParameters
+from infra.ray_pool import RayPool
+from storage.files import exclusive
+from storage.manifest import Manifest
+from storage.reader import Dataset
+from tasks.build import Progress, publish_build, run_frames, run_masks
+from tasks.estimate import Estimate, estimate
+from tasks.plan import Build, StagePlan, plan_frames, plan_masks
+from tasks.preview import summary_tables, write_preview
+
+T = TypeVar("T")
+
+PROGRESS_EVERY_S = 2.0
+"""Least time between two updates of a progress artifact."""
+
+_RETRIES: dict[str, Any] = {
+    "retries": 2,
+    "retry_delay_seconds": exponential_backoff(backoff_factor=5),
+    "retry_jitter_factor": 0.5,
+}
+
+
+@task(name="plan")
+def plan(build: Build) -> Estimate:
+    """Show what will be done before anything is."""
+    masks = plan_masks(build)
+    frames = plan_frames(build, masks)
+    expected = estimate(build, masks, frames)
+    rows = [{"stage": stage.store.spec.name, **stage.counts()} for stage in (masks, frames)]
+    create_table_artifact(rows, key="plan", description=f"Videos by state. {expected}")
+    return expected
+
+
+@task(name="masks", **_RETRIES)
+def masks(build: Build, pool: RayPool) -> StagePlan:
+    """Detect, track and encode every object."""
+    return run_masks(build, pool, _progress("masks"))
+
+
+@task(name="frames", **_RETRIES)
+def frames(build: Build, tracked: StagePlan, pool: RayPool) -> StagePlan:
+    """Render and answer every clip."""
+    return run_frames(build, tracked, pool, _progress("frames"))
+
+
+@task(name="publish")
+def publish(build: Build, tracked: StagePlan, rendered: StagePlan, error_budget: float) -> Manifest:
+    """Check the error budget and make the dataset visible."""
+    return publish_build(build, tracked, rendered, error_budget)
+
+
+@task(name="preview", **_RETRIES)
+def preview(folder: Path) -> Path:
+    """Write the preview page; link it and the outcome tables as artifacts."""
+    dataset = Dataset(folder)
+    page = write_preview(dataset).resolve()
+    outcomes, videos = summary_tables(dataset)
+    create_table_artifact(outcomes, key="outcomes", description=f"How the videos of {folder.name} ended")
+    create_table_artifact(videos, key="videos", description=f"Videos of {folder.name}")
+    create_link_artifact(page.as_uri(), link_text="Preview", key="preview", description=f"Preview of {folder.name}")
+    create_markdown_artifact(
+        f"# {folder.name}\n\nPublished in `{folder.resolve()}`, content hash `{dataset.manifest.content_hash[:12]}`.",
+        key="dataset",
+    )
+    return page
+
+
+def _progress(stage: str) -> Callable[[Progress], None]:
+    """One progress artifact for a stage, updated by the driver alone and not for every video."""
+    artifact = create_progress_artifact(0.0, key=stage, description=f"Videos ended in stage {stage}")
+    last = 0.0
+
+    def report(progress: Progress) -> None:
+        nonlocal last
+        if progress.ended == progress.total or time.monotonic() - last > PROGRESS_EVERY_S:
+            last = time.monotonic()
+            share = 100 * progress.ended / progress.total
+            update_progress_artifact(artifact, share, description=f"{progress.ended} of {progress.total} videos")  # type: ignore[arg-type]
+
+    return report
+
+
+def _whole(value: T) -> T:
+    """Pass a value to a task as it is: Prefect would walk through its thousands of videos in search of futures."""
+    return cast(T, quote(value))
+
+
+def run(parameters: BuildParameters) -> str:
+    """The steps of every build, in order.
+
+    Raises:
+        BudgetError: more videos were lost than allowed; the work done stays, and what was published before stays visible.
+    """
+    log = get_run_logger()
+    build = parameters.build()
+    with exclusive(build.folder), RayPool(parameters.pool()) as pool:
+        log.info("%s: %s", build.folder, plan(_whole(build)))
+        tracked = masks(_whole(build), _whole(pool))
+        rendered = frames(_whole(build), _whole(tracked), _whole(pool))
+        manifest = publish(_whole(build), _whole(tracked), _whole(rendered), parameters.error_budget)
+    page = preview(build.folder)
+    log.info("published %s (%s); preview %s", build.folder, manifest.content_hash[:12], page)
+    return str(build.folder)
+
+
+@flow(name="build-dataset", description=SampleParameters.__doc__)
+@flat(SampleParameters)
+def build_sample(parameters: SampleParameters) -> str:
+    """Generate the sample benchmark and build it."""
+    return run(parameters)
+
+
+@flow(name="build-dataset", description=FolderParameters.__doc__)
+@flat(FolderParameters)
+def build_folder(parameters: FolderParameters) -> str:
+    """Build a dataset from any folder of videos."""
+    return run(parameters)
+
+
+@flow(name="build-dataset", description=HcstvgParameters.__doc__)
+@flat(HcstvgParameters)
+def build_hcstvg(parameters: HcstvgParameters) -> str:
+    """Build HC-STVG v2."""
+    return run(parameters)

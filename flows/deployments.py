@@ -1,0 +1,35 @@
+"""The register of deployments: every flow a person can start, with its limits and tags."""
+
+from __future__ import annotations
+
+from prefect import Flow, serve
+from prefect.client.schemas.objects import ConcurrencyLimitConfig, ConcurrencyLimitStrategy
+from prefect.deployments.runner import RunnerDeployment
+
+from flows.build_dataset import build_folder, build_hcstvg, build_sample
+
+ONE_AT_A_TIME = ConcurrencyLimitConfig(limit=1, collision_strategy=ConcurrencyLimitStrategy.ENQUEUE)
+"""Runs of a deployment that write to the same place wait for each other."""
+
+BUILDS: dict[str, Flow[..., str]] = {"sample": build_sample, "folder": build_folder, "hcstvg": build_hcstvg}
+"""Deployment name -> flow, all named `build-dataset`."""
+
+
+def deployments() -> list[RunnerDeployment]:
+    """All deployments, ready to be registered."""
+    return [_deployment(name, flow) for name, flow in BUILDS.items()]
+
+
+def _deployment(name: str, flow: Flow[..., str]) -> RunnerDeployment:
+    made = flow.to_deployment(name, description=flow.description, tags=["build", name], concurrency_limit=ONE_AT_A_TIME)
+    assert isinstance(made, RunnerDeployment)  # a coroutine only where an event loop runs
+    return made
+
+
+def main() -> None:
+    """Register the deployments with the server of $PREFECT_API_URL and run what is asked for, until stopped."""
+    serve(*deployments(), print_starting_message=False)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,160 @@
+"""The `stvg` command: the same builds as the deployments, without a server.
+
+Exit codes: 0 done; 1 the run failed; 2 the input cannot be used; 3 the error budget is exceeded; 130 interrupted.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated, Any, NoReturn
+
+import typer
+from pydantic import ValidationError
+from pydantic.fields import FieldInfo
+from rich.console import Console
+
+from infra.console import Bars, show_plan
+from infra.flat import flat
+from infra.parameters import BENCHMARKS, BuildParameters
+from infra.ray_pool import RayPool, WorkerError
+from storage.files import BusyError, exclusive
+from storage.manifest import DatasetError
+from storage.outcomes import BudgetError
+from storage.reader import Dataset
+from tasks.build import publish_build, run_frames, run_masks
+from tasks.datasets.base import AnnotationError
+from tasks.estimate import estimate
+from tasks.plan import plan_frames, plan_masks
+from tasks.weights import WeightsError
+
+app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False, help="Object-centric datasets for video grounding.")
+build_app = typer.Typer(no_args_is_help=True, help="Build a dataset: detect, track, mark, publish.")
+plan_app = typer.Typer(no_args_is_help=True, help="Show what a build would do, and do nothing.")
+app.add_typer(build_app, name="build")
+app.add_typer(plan_app, name="plan")
+
+AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object for machines.")]
+BAD_INPUT = (AnnotationError, DatasetError, WeightsError, ValidationError, BusyError)
+
+
+def _option(name: str, field: FieldInfo) -> Any:
+    """A field as an option, or as an argument if it is required."""
+    bounds = {key: getattr(m, attribute) for m in field.metadata for key, attribute in _BOUNDS.items() if hasattr(m, attribute)}
+    if field.is_required():
+        return Annotated[field.annotation, typer.Argument(help=field.description, metavar=name.upper())]
+    return Annotated[field.annotation, typer.Option(help=field.description, **bounds)]
+
+
+_BOUNDS = {"min": "ge", "max": "le"}
+
+
+def _build(parameters: BuildParameters, as_json: AsJson = False) -> None:
+    build = parameters.build()
+    with exclusive(build.folder), RayPool(parameters.pool()) as pool, Bars(quiet=as_json) as bars:
+        tracked = run_masks(build, pool, bars.update)
+        rendered = run_frames(build, tracked, pool, bars.update)
+        manifest = publish_build(build, tracked, rendered, parameters.error_budget)
+    from tasks.preview import write_preview
+
+    page = write_preview(Dataset(build.folder))
+    if as_json:
+        told = {"dataset": str(build.folder), "content_hash": manifest.content_hash, "counts": manifest.counts}
+        print(json.dumps({**told, "preview": str(page)}))
+        return
+    counts = ", ".join(f"{count} {name}" for name, count in manifest.counts.items())
+    Console().print(f"[bold]{build.folder}[/bold]: {counts}\npreview: {page}", highlight=False)
+
+
+def _plan(parameters: BuildParameters, as_json: AsJson = False) -> None:
+    build = parameters.build()
+    masks = plan_masks(build)
+    frames = plan_frames(build, masks)
+    expected = estimate(build, masks, frames)
+    if as_json:
+        states = {stage.store.spec.key: stage.counts() for stage in (masks, frames)}
+        print(json.dumps({"dataset": str(build.folder), "stages": states, "estimate": asdict(expected)}))
+    else:
+        show_plan(build, masks, frames, expected)
+
+
+def _register() -> None:
+    for name, model in BENCHMARKS.items():
+        for group, function in ((build_app, _build), (plan_app, _plan)):
+            group.command(name, help=model.__doc__)(flat(model, _option)(function))
+
+
+@app.command()
+def inspect(
+    dataset: Annotated[Path, typer.Argument(help="Folder of a published dataset.")],
+    video: Annotated[str | None, typer.Option(help="Show this video's objects.")] = None,
+    frame: Annotated[int | None, typer.Option(help="Show the instances on this native frame of the video.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Show what a dataset holds: its counts, a video, or a frame."""
+    from infra.console import show_report
+    from tasks.inspect import describe
+
+    report = describe(Dataset(dataset), video, frame)
+    if as_json:
+        print(json.dumps(report))
+    else:
+        show_report(report)
+
+
+@app.command()
+def preview(dataset: Annotated[Path, typer.Argument(help="Folder of a published dataset.")]) -> None:
+    """Write the dataset's preview page anew and print where it is."""
+    from tasks.preview import write_preview
+
+    print(write_preview(Dataset(dataset)))
+
+
+@app.command()
+def serve(port: Annotated[int, typer.Option(help="Port of the UI; 0 takes a free one.")] = 4200) -> None:
+    """Keep a Prefect server, its UI and the deployments up until interrupted."""
+    from infra.prefect_local import serve as keep_up
+
+    keep_up(port)
+
+
+@app.command()
+def demo() -> None:
+    """Start a server, run `build-dataset/sample` from it, say where everything is, and stop the server."""
+    from infra.prefect_local import demo as run_demo
+
+    sys.exit(run_demo())
+
+
+def main() -> None:
+    """Run `stvg`; a foreseen error is one sentence and an exit code, never a traceback."""
+    _register()
+    _guarded(lambda: app(standalone_mode=True))
+
+
+def _guarded(command: Callable[[], None]) -> None:
+    try:
+        command()
+    except BudgetError as error:
+        _fail(str(error), 3)
+    except BAD_INPUT as error:
+        _fail(_sentence(error), 2)
+    except WorkerError as error:
+        _fail(str(error), 1)
+    except KeyboardInterrupt:
+        _fail("interrupted; run the same command again to go on where it stopped", 130)
+
+
+def _sentence(error: Exception) -> str:
+    if isinstance(error, ValidationError):
+        first = error.errors()[0]
+        return f"--{'-'.join(str(part).replace('_', '-') for part in first['loc'])}: {first['msg']} (got {first['input']!r})"
+    return str(error)
+
+
+def _fail(message: str, code: int) -> NoReturn:
+    Console(stderr=True).print(f"[red]error:[/red] {message}", highlight=False, markup=True, soft_wrap=True)
+    sys.exit(code)

@@ -1,0 +1,58 @@
+"""What a dataset holds, as plain data: the whole, one video, or one frame."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from storage.manifest import DatasetError
+from storage.reader import Dataset
+
+
+def describe(dataset: Dataset, video_id: str | None = None, frame_index: int | None = None) -> dict[str, Any]:
+    """Describe a dataset, one of its videos, or the instances on a native frame of that video.
+
+    Raises:
+        DatasetError: no such video or frame.
+    """
+    if video_id is None:
+        return _whole(dataset)
+    return _video(dataset, video_id) if frame_index is None else _frame(dataset, video_id, frame_index)
+
+
+def _whole(dataset: Dataset) -> dict[str, Any]:
+    manifest = dataset.manifest
+    files = [(stage, table, f) for stage in manifest.stages.values() for shard in stage.shards for table, f in shard.items()]
+    tables = sorted({table for _, table, _ in files})
+    return {
+        "dataset": manifest.dataset,
+        "content_hash": manifest.content_hash,
+        "counts": manifest.counts,
+        "tables": [
+            {
+                "table": table,
+                "rows": sum(f.rows for _, t, f in files if t == table),
+                "bytes": sum(f.bytes for _, t, f in files if t == table),
+            }
+            for table in tables
+        ],
+        "lost": [row for row in dataset.outcomes.to_pylist() if row["status"] != "done"],
+    }
+
+
+def _video(dataset: Dataset, video_id: str) -> dict[str, Any]:
+    row = dataset.rows("videos", video_id).to_pylist()[0]
+    times = row.pop("times_s")
+    objects = row.pop("objects")
+    samples = dataset.rows("samples", video_id).drop_columns(["boxes"]).to_pylist()
+    return {**row, "last_frame_at_s": times[-1], "objects": objects, "samples": samples}
+
+
+def _frame(dataset: Dataset, video_id: str, frame_index: int) -> dict[str, Any]:
+    count = dataset.rows("videos", video_id, ["frame_count"]).column(0)[0].as_py()
+    if not 0 <= frame_index < count:
+        raise DatasetError(f"'{video_id}' has frames 0 to {count - 1}, not {frame_index}")
+    rows = [
+        {"object_id": i.object_id, "category": i.category, "box": list(i.box), "area": i.area, "anchor": list(i.anchor)}
+        for i in dataset.instances(video_id, frame_index)
+    ]
+    return {"video_id": video_id, "frame_index": frame_index, "instances": rows}
