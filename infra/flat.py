@@ -40,7 +40,7 @@ def flat(model: type[M], annotate: Annotate | None = None) -> Callable[[Callable
         keyword = [p.replace(kind=inspect.Parameter.KEYWORD_ONLY) for p in others]
         flattened.__signature__ = inspect.Signature([*fields, *keyword])  # type: ignore[attr-defined]
         flattened.__annotations__ = {p.name: p.annotation for p in [*fields, *keyword]}
-        del flattened.__wrapped__  # type: ignore[attr-defined]
+        del flattened.__wrapped__
         return flattened
 
     return decorate

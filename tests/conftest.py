@@ -1,0 +1,144 @@
+"""Shared fixtures: small real videos, simple models with counters, third-party material where it is at hand."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from fractions import Fraction
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+from tasks.detect import Detection
+from tasks.masks import Box, Mask, tight_box
+from tasks.pipeline import BuildConfig
+from tasks.render import RenderConfig
+from tasks.video import Frames, Video
+
+FPS = 10
+
+
+@pytest.fixture(scope="session")
+def shared() -> Path:
+    """Folder of third-party annotations, videos and published numbers."""
+    folder = os.environ.get("STVG_SHARED")
+    if not folder or not Path(folder).is_dir():
+        pytest.skip("third-party test material is not here: set STVG_SHARED to its folder")
+    return Path(folder)
+
+
+def write_clip(path: Path, frames: Sequence[Frames], fps: int = FPS, pts: Sequence[int] | None = None) -> Path:
+    """Encode RGB frames as h264; `pts` in ticks of 1/1000 s makes the rate variable."""
+    import av
+
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("libx264", rate=fps, options={"crf": "12", "preset": "ultrafast", "bf": "0"})
+        stream.height, stream.width = frames[0].shape[:2]
+        stream.pix_fmt = "yuv420p"
+        if pts is not None:
+            stream.time_base = stream.codec_context.time_base = Fraction(1, 1000)
+        for number, image in enumerate(frames):
+            frame = av.VideoFrame.from_ndarray(image, format="rgb24")
+            frame.pts = number if pts is None else pts[number]
+            if pts is not None:
+                frame.time_base = Fraction(1, 1000)
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode())
+    return path
+
+
+def squares(count: int = 40, width: int = 160, height: int = 120, late: int = 15) -> list[Frames]:
+    """Dark frames with a red square from frame 0 and, from frame `late`, a smaller green one."""
+    frames = []
+    for index in range(count):
+        image = np.full((height, width, 3), 20, np.uint8)
+        image[20:60, 10 + index : 50 + index] = (230, 30, 30)
+        if index >= late:
+            image[70:100, 100:130] = (30, 230, 30)
+        frames.append(image)
+    return frames
+
+
+@pytest.fixture(scope="session")
+def square_clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A clip of 40 frames at 10 fps, 160x120, with two squares."""
+    return write_clip(tmp_path_factory.mktemp("clips") / "squares.mp4", squares())
+
+
+class ColourModels:
+    """A detector and a tracker that know a red and a green square by colour, and count what they are asked."""
+
+    def __init__(self) -> None:
+        self.detected = self.opened = 0
+
+    def detect(self, video: Video, indices: Sequence[int]) -> list[list[Detection]]:
+        self.detected += 1
+        return [[d for d in map(_detection, _masks(video.frames([i])[0]).items()) if d] for i in indices]
+
+    def open(self, video: Video) -> ColourSession:
+        self.opened += 1
+        return ColourSession(video)
+
+
+def _detection(item: tuple[int, Mask]) -> Detection | None:
+    box = tight_box(item[1])
+    return Detection(box, "person" if item[0] == 0 else "dog", 0.9) if box else None
+
+
+def _masks(image: Frames) -> dict[int, Mask]:
+    return {channel: image[..., channel] > 150 for channel in (0, 1)}
+
+
+class ColourSession:
+    def __init__(self, video: Video) -> None:
+        self._video = video
+        self._channels: dict[int, int] = {}
+
+    def segment(self, index: int, boxes: Sequence[Box]) -> list[Mask]:
+        masks = _masks(self._video.frames([index])[0]).values()
+        return [max(masks, key=lambda m: np.count_nonzero(m[int(b[1]) : int(b[3]), int(b[0]) : int(b[2])])) for b in boxes]
+
+    def add(self, index: int, masks: Mapping[int, Mask]) -> None:
+        self._channels.update(self._identify(index, masks))
+
+    def _identify(self, index: int, masks: Mapping[int, Mask]) -> dict[int, int]:
+        image = self._video.frames([index])[0]
+        return {object_id: int(image[mask].mean(axis=0)[:2].argmax()) for object_id, mask in masks.items()}
+
+    def forward(self, start: int, stop: int) -> Iterator[tuple[int, dict[int, Mask]]]:
+        for index in range(start + 1, stop + 1):
+            yield index, self._now(index, self._channels)
+
+    def backward(self, start: int, masks: Mapping[int, Mask]) -> Iterator[tuple[int, dict[int, Mask]]]:
+        channels = self._identify(start, masks)
+        for index in range(start - 1, -1, -1):
+            yield index, self._now(index, channels)
+
+    def _now(self, index: int, channels: Mapping[int, int]) -> dict[int, Mask]:
+        masks = _masks(self._video.frames([index])[0])
+        return {object_id: masks[channel] for object_id, channel in channels.items()}
+
+
+@pytest.fixture
+def models(monkeypatch: pytest.MonkeyPatch) -> ColourModels:
+    """Replace detector and tracker of in-process builds by models that count their calls."""
+    made = ColourModels()
+    monkeypatch.setattr("tasks.pipeline.build_detector", lambda _config: made)
+    monkeypatch.setattr("tasks.pipeline.build_tracker", lambda _config: made)
+    return made
+
+
+@pytest.fixture
+def config() -> BuildConfig:
+    """The default configuration."""
+    return BuildConfig(render=RenderConfig())
+
+
+@pytest.fixture
+def clip_factory() -> Callable[..., Path]:
+    """`write_clip`, for tests that make their own video."""
+    return write_clip
