@@ -60,9 +60,13 @@ class BuildParameters(BaseModel):
         "large", title="SAM2.1 model", description="Size of SAM2.1; the flow tracker ignores it."
     )
     sam2_image_size: int = Field(
-        1024, title="SAM2.1 image size", ge=128, le=2048, multiple_of=16, description="Side in pixels of the image SAM2.1 sees."
+        1024, title="SAM2.1 image size", ge=128, le=2048, multiple_of=32, description="Side in pixels of the image SAM2.1 sees."
     )
     backward: bool = Field(True, title="Track backward", description="Follow each new object back to the first frame too.")
+    max_iou: float = Field(0.4, title="New below IoU", ge=0, le=1, description="With every tracked mask, for a new object.")
+    max_overlap: float = Field(
+        0.6, title="New below overlap", ge=0, le=1, description="Intersection over the smaller mask, for a new object."
+    )
     theta: float = Field(
         1 / 3,
         title="Size filter",
@@ -111,6 +115,8 @@ class BuildParameters(BaseModel):
         )
         track = TrackConfig(
             tracker=self.tracker,
+            max_iou=self.max_iou,
+            max_overlap=self.max_overlap,
             backward=self.backward,
             model=self.sam2_model if self.tracker == "sam2" else "",
             image_size_px=self.sam2_image_size if self.tracker == "sam2" else 0,

@@ -83,6 +83,8 @@ def publish(
     tools: Mapping[str, str],
 ) -> Manifest:
     """Write the outcomes table, then the manifest of the dataset in `folder`. The same rows give the same hash."""
+    for leftover in folder.glob(".*.tmp"):
+        leftover.unlink(missing_ok=True)
     ordered = sorted(endings, key=lambda ending: ending[:2])
     told = [[video_id, stage, outcome.status, outcome.reason] for video_id, stage, outcome in ordered]
     content_hash = digest([{name: asdict(stage) for name, stage in stages.items()}, told, dict(records), SCHEMA_VERSION])

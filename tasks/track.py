@@ -26,7 +26,7 @@ class TrackConfig:
         max_overlap: and below this intersection over the smaller mask (section 4.1: 0.6).
         backward: also track each new object backward from its discovery (section A.6).
         model: SAM2.1 size: tiny, small, base_plus or large.
-        image_size_px: side of the square the SAM2.1 encoder sees; a multiple of 16 of at least 128.
+        image_size_px: side of the square the SAM2.1 encoder sees; a multiple of 32 of at least 128.
         weights: SAM2.1 checkpoint; None builds random weights, which only tests want.
         device: torch device.
     """

@@ -51,7 +51,7 @@ def write_clip(path: Path, frames: Sequence[Frames], fps: int = FPS, pts: Sequen
     return path
 
 
-def squares(count: int = 40, width: int = 160, height: int = 120, late: int = 15) -> list[Frames]:
+def squares(count: int = 40, width: int = 240, height: int = 180, late: int = 15) -> list[Frames]:
     """Dark frames with a red square from frame 0 and, from frame `late`, a smaller green one."""
     frames = []
     for index in range(count):
@@ -65,7 +65,7 @@ def squares(count: int = 40, width: int = 160, height: int = 120, late: int = 15
 
 @pytest.fixture(scope="session")
 def square_clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A clip of 40 frames at 10 fps, 160x120, with two squares."""
+    """A clip of 40 frames at 10 fps, 240x180, with two squares."""
     return write_clip(tmp_path_factory.mktemp("clips") / "squares.mp4", squares())
 
 

@@ -21,7 +21,7 @@ def image(value: int) -> np.ndarray:
 
 def test_frames_are_rgb_and_in_order(square_clip: Path) -> None:
     video = open_video(Source("v", square_clip))
-    assert (len(video), video.width, video.height) == (40, 160, 120)
+    assert (len(video), video.width, video.height) == (40, 240, 180)
     first, last = video.frames([0, 39])
     assert first[40, 30].tolist() == pytest.approx([230, 30, 30], abs=12)
     assert last[40, 65].tolist() == pytest.approx([230, 30, 30], abs=12)

@@ -1,0 +1,29 @@
+from __future__ import annotations
+
+import pytest
+
+from storage.outcomes import BudgetError, Outcome, check_budget, tally
+
+DONE, LOST = Outcome("done"), Outcome("quarantined", "truncated")
+
+
+def test_outcomes_are_counted_by_status_and_reason() -> None:
+    every = [LOST, DONE, Outcome("filtered", "no_objects"), DONE, LOST, Outcome("quarantined", "missing")]
+    assert list(tally(every).items()) == [
+        ("done", 2),
+        ("filtered: no_objects", 1),
+        ("quarantined: truncated", 2),
+        ("quarantined: missing", 1),
+    ]
+
+
+def test_the_budget_is_a_share_of_all_planned_videos() -> None:
+    check_budget([DONE] * 9 + [LOST], 0.1)
+    check_budget([], 0.0)
+    check_budget([Outcome("filtered", "no_objects")], 0.0)
+    with pytest.raises(BudgetError, match=r"2 of 10 videos were lost \(quarantined: truncated 2\).*allows 10%"):
+        check_budget([DONE] * 8 + [LOST] * 2, 0.1)
+
+
+def test_only_a_failure_is_worth_another_run() -> None:
+    assert [Outcome(s).settled for s in ("done", "filtered", "failed", "quarantined")] == [True, True, False, True]
