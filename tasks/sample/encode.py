@@ -7,7 +7,7 @@ from pathlib import Path
 
 from tasks.video import Frames
 
-H264 = {"preset": "superfast", "crf": "24", "threads": "1", "bf": "2"}
+H264 = {"preset": "superfast", "crf": "24", "threads": "1", "bf": "2", "g": "50"}
 AV1 = {"preset": "8", "crf": "40", "svtav1-params": "lp=1"}
 
 

@@ -1,0 +1,146 @@
+"""Detectors that need no download: what moves against the camera, and OpenCV's people detector."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tasks.detect import DetectConfig, Detection, wanted
+from tasks.masks import Box, box_iou
+from tasks.motion import camera_motion, flow_between, length, own_motion, work_size
+from tasks.video import Frames, Video
+
+LOOK_S = 0.2
+"""Motion is measured against frames this far before and after: long enough to see a slow walker move."""
+LEAST_MOTION_PX = 0.7
+"""Own motion, at the detector's size, below which a pixel is taken for background whatever the rest does."""
+LEAST_AREA = 0.0015
+"""Share of the picture that a moving region must cover."""
+MOTION_SIZE_PX = 480
+SAME_IOU = 0.45
+
+
+class MotionDetector:
+    """Finds regions that move unlike the camera. Categories are `object`: motion does not say what moves."""
+
+    def __init__(self, config: DetectConfig) -> None:
+        self._config = config
+
+    def detect(self, video: Video, indices: Sequence[int]) -> list[list[Detection]]:
+        """Detections on each frame of `indices`, best score first."""
+        return [wanted(_scaled(self.moving(video, index), video), self._config) for index in indices]
+
+    def moving(self, video: Video, index: int) -> list[Detection]:
+        """Moving regions of one frame, their boxes in shares of the picture."""
+        reach = max(1, round(LOOK_S * video.timeline.fps))
+        near = [i for i in (index - reach, index + reach) if 0 <= i < len(video)]
+        if not near:
+            return []
+        gray = _gray(video.frames(sorted([index, *near])), min(MOTION_SIZE_PX, self._config.image_size_px))
+        here = gray[sorted([index, *near]).index(index)]
+        others = [g for g in gray if g is not here]
+        # What is uncovered by a moving thing seems to move too, but only as seen from one side: the lesser motion tells.
+        flows = [flow_between(here, other, fast=False) for other in others]
+        return regions(np.minimum.reduce([length(own_motion(flow, camera_motion(flow))) for flow in flows]))
+
+
+class PeopleDetector:
+    """Finds upright people by OpenCV's histogram-of-gradients detector."""
+
+    def __init__(self, config: DetectConfig) -> None:
+        self._config = config
+
+    @cached_property
+    def _hog(self) -> Any:
+        import cv2
+
+        hog = cv2.HOGDescriptor()
+        hog.setSVMDetector(cv2.HOGDescriptor_getDefaultPeopleDetector())  # type: ignore[attr-defined]
+        return hog
+
+    def detect(self, video: Video, indices: Sequence[int]) -> list[list[Detection]]:
+        """Detections on each frame of `indices`, best score first."""
+        return [wanted(_scaled(self.people(video, index), video), self._config) for index in indices]
+
+    def people(self, video: Video, index: int) -> list[Detection]:
+        """People on one frame, their boxes in shares of the picture."""
+        import cv2
+
+        # The detector knows people of about 96 pixels in a window of 128 and finds smaller ones only on a larger picture.
+        frame = video.frames([index])[0]
+        size = self._config.image_size_px / max(frame.shape[:2])
+        frame = cv2.resize(frame, None, fx=size, fy=size, interpolation=cv2.INTER_AREA if size < 1 else cv2.INTER_LINEAR)
+        boxes, weights = self._hog.detectMultiScale(frame[..., ::-1].copy(), winStride=(8, 8), padding=(16, 16), scale=1.06)
+        height, width = frame.shape[:2]
+        found = []
+        for (x, y, w, h), weight in zip(boxes, np.ravel(weights), strict=True):
+            # Its windows leave a margin around the person.
+            box = (x + 0.14 * w, y + 0.07 * h, x + 0.86 * w, y + 0.93 * h)
+            score = float(1 / (1 + np.exp(-2.0 * (weight - 0.6))))
+            found.append(Detection((box[0] / width, box[1] / height, box[2] / width, box[3] / height), "person", score))
+        return distinct(found)
+
+
+class PeopleAndMotionDetector:
+    """Both: a region that moves and looks like a person is a person; either alone counts too."""
+
+    def __init__(self, config: DetectConfig) -> None:
+        self._config = config
+        self._people, self._motion = PeopleDetector(config), MotionDetector(config)
+
+    def detect(self, video: Video, indices: Sequence[int]) -> list[list[Detection]]:
+        """Detections on each frame of `indices`, best score first."""
+        both = [self._people.people(video, index) + self._motion.moving(video, index) for index in indices]
+        return [wanted(_scaled(distinct(found), video), self._config) for found in both]
+
+
+def regions(motion: NDArray[np.float32]) -> list[Detection]:
+    """Connected regions of a map of own motion, float32 (height, width) in pixels; boxes in shares of the map."""
+    import cv2
+
+    height, width = motion.shape
+    least = max(LEAST_MOTION_PX, 4.0 * float(np.median(motion)))
+    moving = (motion > least).astype(np.uint8)
+    moving = cv2.morphologyEx(moving, cv2.MORPH_OPEN, np.ones((3, 3), np.uint8))
+    moving = cv2.morphologyEx(moving, cv2.MORPH_CLOSE, np.ones((15, 5), np.uint8))
+    count, labels, stats, _ = cv2.connectedComponentsWithStats(moving, connectivity=4)
+    found = []
+    for k in range(1, count):
+        x, y, w, h, area = (int(s) for s in stats[k])
+        if area < LEAST_AREA * height * width or area < 0.25 * w * h:
+            continue
+        part = motion[y : y + h, x : x + w][labels[y : y + h, x : x + w] == k]
+        score = 1.0 - 0.5 * float(np.exp(1.0 - np.median(part) / least)) - 0.3 * float(np.exp(-area / (0.01 * height * width)))
+        found.append(Detection((x / width, y / height, (x + w) / width, (y + h) / height), "object", min(score, 0.99)))
+    return found
+
+
+def distinct(found: Sequence[Detection]) -> list[Detection]:
+    """Drop each detection that a better or more telling one covers: people first, then by score."""
+    kept: list[Detection] = []
+    for detection in sorted(found, key=lambda d: (d.category != "person", -d.score)):
+        if all(box_iou(detection.box, other.box) < SAME_IOU for other in kept):
+            kept.append(detection)
+    return kept
+
+
+def _gray(frames: Frames, longest: int) -> list[NDArray[np.uint8]]:
+    import cv2
+
+    size = work_size(frames.shape[1], frames.shape[2], longest)
+    small = (frame if frame.shape[1::-1] == size else cv2.resize(frame, size, interpolation=cv2.INTER_AREA) for frame in frames)
+    return [np.asarray(cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY), np.uint8) for frame in small]
+
+
+def _scaled(found: Sequence[Detection], video: Video) -> list[Detection]:
+    """Boxes in shares of the picture as boxes in its pixels, inside it."""
+
+    def inside(box: Box) -> Box:
+        x1, y1, x2, y2 = (min(max(v, 0.0), 1.0) for v in box)
+        return x1 * video.width, y1 * video.height, x2 * video.width, y2 * video.height
+
+    return [d._replace(box=inside(d.box)) for d in found]

@@ -1,0 +1,42 @@
+"""Which colours an object has that its surroundings have not."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tasks.video import Frames
+
+LEVELS = 10
+"""Each channel is told apart at so many levels."""
+Bins = NDArray[np.int16]
+Histogram = NDArray[np.float32]
+_RARE = 4e-4
+"""Frequency that a colour never seen is given: neither proof nor disproof."""
+
+
+def colour_bins(frame: Frames) -> Bins:
+    """Number of the colour of each pixel, int16 (height, width), of a frame uint8 (height, width, 3)."""
+    levels = frame.astype(np.int16) * LEVELS >> 8
+    return np.asarray((levels[..., 0] * LEVELS + levels[..., 1]) * LEVELS + levels[..., 2], np.int16)
+
+
+def histogram(bins: Bins) -> Histogram:
+    """Frequencies of colours among pixels, float32 (LEVELS**3,), each spread a little over its neighbours."""
+    import cv2
+
+    spread, alone = np.array([0.25, 0.5, 0.25]), np.array([1.0])
+    counts = np.bincount(bins.ravel(), minlength=LEVELS**3).astype(np.float32)
+    counts = cv2.sepFilter2D(counts.reshape(LEVELS * LEVELS, LEVELS), -1, spread, spread)
+    counts = cv2.sepFilter2D(counts.reshape(LEVELS, LEVELS * LEVELS), -1, alone, spread)
+    return np.asarray(counts.ravel() / max(float(counts.sum()), 1.0), np.float32)
+
+
+def evidence(own: Histogram, around: Histogram) -> Histogram:
+    """Log-likelihood ratio of each colour, own against around, float32 (LEVELS**3,), within [-2.5, 2.5]."""
+    return np.asarray(np.clip(np.log((own + _RARE) / (around + _RARE)), -2.5, 2.5), np.float32)
+
+
+def likeness(a: Histogram, b: Histogram) -> float:
+    """Shared part of two histograms, 0 to 1."""
+    return float(np.minimum(a, b).sum())

@@ -1,0 +1,139 @@
+"""A tracker without weights: boxes are filled by motion and colour, masks are carried along by optical flow."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tasks.masks import Box, Mask
+from tasks.motion import camera_motion, flow_between, length, own_motion, work_size
+from tasks.track import TrackConfig
+from tasks.trackers.colour import evidence, histogram
+from tasks.trackers.follow import Follower, tidy
+from tasks.trackers.view import View, view
+from tasks.video import Frames, Video
+
+WORK_SIZE_PX = 480
+"""Longest side of the pictures that are tracked; masks are scaled up."""
+KEPT = 6
+"""Frames kept behind the current one, so that the motion on it can be measured again."""
+
+
+class FlowTracker:
+    """Holds no model; opens a session for each video."""
+
+    def __init__(self, config: TrackConfig) -> None:
+        self._config = config
+
+    def open(self, video: Video) -> FlowSession:
+        """Start to track one video."""
+        return FlowSession(video)
+
+
+class FlowSession:
+    """One video being tracked. Holds a window of frames at most, and each object's last mask and colours."""
+
+    def __init__(self, video: Video) -> None:
+        self._video = video
+        self._size = work_size(video.height, video.width, WORK_SIZE_PX)
+        self._views: dict[int, View] = {}
+        self._follower: Follower | None = None
+
+    def segment(self, index: int, boxes: Sequence[Box]) -> list[Mask]:
+        """One mask for each box on frame `index`; it may be empty."""
+        others = [i for i in (index - 2, index + 2) if 0 <= i < len(self._video)]
+        # The frame behind is at hand already; one ahead is decoded only where there is none behind.
+        here, other = self._view(index), self._view(others[0]) if others else self._view(index)
+        flow = flow_between(here.gray, other.gray)
+        moving = length(own_motion(flow, camera_motion(flow)))
+        scale = np.array(self._size * 2) / np.array([self._video.width, self._video.height] * 2)
+        small = [np.array(box) * scale for box in boxes]
+        covered = np.zeros(moving.shape, np.bool_)
+        for x1, y1, x2, y2 in (np.round(box).astype(int) for box in small):
+            covered[y1:y2, x1:x2] = True
+        return [self._enlarged(fill(here, box, moving, covered)) for box in small]
+
+    def add(self, index: int, masks: Mapping[int, Mask]) -> None:
+        """Start to track objects, ID -> mask on frame `index`."""
+        if self._follower is None:
+            self._follower = Follower(self._view(index))
+        self._follower.add({object_id: self._reduced(mask) for object_id, mask in masks.items()})
+
+    def forward(self, start: int, stop: int) -> Iterator[tuple[int, dict[int, Mask]]]:
+        """Masks of all added objects on frames start + 1 ... stop, both included, in order."""
+        assert self._follower is not None, "objects are added before they are followed"
+        for first, frames in self._video.windows(start + 1, stop + 1):
+            for index, frame in enumerate(frames, first):
+                self._views[index] = view(self._shrunk(frame))
+                self._views.pop(index - KEPT, None)
+                yield index, self._shown(self._follower.step(self._views[index]))
+
+    def backward(self, start: int, masks: Mapping[int, Mask]) -> Iterator[tuple[int, dict[int, Mask]]]:
+        """Masks of the objects given by their masks on frame `start`, on frames start - 1 ... 0, in that order."""
+        follower = Follower(self._view(start))
+        follower.add({object_id: self._reduced(mask) for object_id, mask in masks.items()})
+        for first, frames in self._video.windows(start - 1, -1):
+            for index in reversed(range(first, first + len(frames))):
+                yield index, self._shown(follower.step(view(self._shrunk(frames[index - first]))))
+
+    def _view(self, index: int) -> View:
+        if index not in self._views:
+            self._views = {i: v for i, v in self._views.items() if abs(i - index) < KEPT}
+            self._views[index] = view(self._shrunk(self._video.frames([index])[0]))
+        return self._views[index]
+
+    def _shrunk(self, frame: Frames) -> Frames:
+        import cv2
+
+        if frame.shape[1::-1] == self._size:
+            return frame
+        return np.asarray(cv2.resize(frame, self._size, interpolation=cv2.INTER_AREA), np.uint8)
+
+    def _shown(self, masks: Mapping[int, Mask]) -> dict[int, Mask]:
+        return {object_id: self._enlarged(mask) for object_id, mask in masks.items() if mask.any()}
+
+    def _enlarged(self, mask: Mask) -> Mask:
+        return _resized(mask, (self._video.width, self._video.height))
+
+    def _reduced(self, mask: Mask) -> Mask:
+        return _resized(mask, self._size)
+
+
+def fill(here: View, box: NDArray[np.float64], moving: NDArray[np.float32], covered: Mask) -> Mask:
+    """Segment what is in a box by its motion and by colours that the surroundings lack.
+
+    Args:
+        here: the frame, at working size.
+        box: (x1, y1, x2, y2) in its pixels.
+        moving: length of each pixel's own motion, pixels.
+        covered: what lies in any box, and so is no background.
+    """
+    import cv2
+
+    x1, y1, x2, y2 = box
+    y, x = np.mgrid[: moving.shape[0], : moving.shape[1]]
+    # One inside the box's middle, falling to zero at its edges and on below zero outside.
+    depth = 1 - np.maximum(np.abs(2 * (x + 0.5 - x1) / (x2 - x1) - 1), np.abs(2 * (y + 0.5 - y1) / (y2 - y1) - 1))
+    prior = np.clip(3 * depth, -4, 0.6) - 0.3
+    motion = np.clip(2 * (moving - 0.6), -1, 1)
+    near = (depth > -0.5) & ~covered
+    around = histogram(here.bins[near] if near.sum() > 50 else here.bins[~covered])
+    mask = (depth > 0.15) & (moving > 0.6)
+    if mask.sum() < 0.15 * (depth > 0).sum():
+        mask = depth > 0.35
+    for _ in range(3):
+        colour = cv2.blur(evidence(histogram(here.bins[mask]), around)[here.bins], (3, 3))
+        mask = (prior + motion + 0.8 * colour > 0) & (depth > -0.1)
+    return tidy(mask, 0.05 * float(mask.sum()))
+
+
+def _resized(mask: Mask, size: tuple[int, int]) -> Mask:
+    import cv2
+
+    if mask.shape[1::-1] == size:
+        return mask
+    shrinks = size[0] < mask.shape[1]
+    soft = cv2.resize(mask.view(np.uint8) * np.uint8(255), size, interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR)
+    return np.asarray(soft >= 128, np.bool_)

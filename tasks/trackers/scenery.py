@@ -1,0 +1,55 @@
+"""What is behind the objects: a picture of the background that moves with the camera and is filled in as it shows."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tasks.masks import Mask
+from tasks.motion import Flow, camera_motion
+from tasks.trackers.view import View
+
+Change = NDArray[np.float32]
+SAME, SPREAD = 16.0, 10.0
+"""A pixel this far from the background, on the channel that differs most, could be either; and how fast doubt fades."""
+
+
+class Scenery:
+    """The background as far as it has been seen, in the place of the current frame."""
+
+    def __init__(self, first: View) -> None:
+        self._rgb = first.rgb.copy()
+        self._known = np.ones(first.gray.shape, np.uint8)
+        self._differ = np.zeros(first.gray.shape, np.float32)
+
+    def forget(self, mask: Mask) -> None:
+        """Leave out what turned out to be an object."""
+        import cv2
+
+        self._known[cv2.dilate(mask.view(np.uint8), np.ones((7, 7), np.uint8)) > 0] = 0
+
+    def step(self, following: View, flow: Flow) -> Change:
+        """Follow the camera to the next frame.
+
+        Returns:
+            How unlike the background each pixel is, float32 (height, width) from -1.5 (the same) to 1.5; 0 if unknown.
+        """
+        import cv2
+
+        camera, size = camera_motion(flow), following.gray.shape[::-1]
+        self._rgb = cv2.warpAffine(self._rgb, camera, size, flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+        self._known = cv2.warpAffine(self._known, camera, size, flags=cv2.INTER_NEAREST, borderValue=0)
+        differ = cv2.absdiff(self._rgb, following.rgb).max(axis=2)
+        self._differ = cv2.blur(differ.astype(np.float32), (3, 3))
+        return np.asarray(np.clip((self._differ - SAME) / SPREAD, -1.5, 1.5) * self._known, np.float32)
+
+    def learn(self, current: View, taken: Mask) -> None:
+        """Take over what shows of the background: at once where it fits, slowly where something unknown may pass."""
+        import cv2
+
+        free = cv2.dilate(taken.view(np.uint8), np.ones((7, 7), np.uint8)) == 0
+        sure = free & ((self._differ < SAME) | (self._known == 0))
+        slow = free & ~sure
+        self._rgb[sure] = current.rgb[sure]
+        self._rgb[slow] = (self._rgb[slow] * np.float32(0.9) + current.rgb[slow] * np.float32(0.1)).astype(np.uint8)
+        self._known[free] = 1
