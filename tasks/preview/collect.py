@@ -1,0 +1,145 @@
+"""One video of a dataset as plain data for its card; reads the rows of that video and decodes four of its frames."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+import pyarrow as pa
+
+from storage.reader import Dataset
+from tasks.preview.pictures import Picture
+from tasks.preview.strips import Strip, clip_strips
+from tasks.preview.thumbs import thumbnails
+from tasks.preview.timeline import Stretch, Tick, percent, presence, stretch, ticks
+from tasks.video import Timeline
+
+MAX_LANES = 24
+MAX_SAMPLES = 24
+_MASK_COLUMNS = ["frame_index", "object_id", "anchor_x", "anchor_y", "rle_counts"]
+
+
+class Lane(NamedTuple):
+    """One object's row of the timeline; `found_x` is where it was discovered, in per cent of the axis."""
+
+    object_id: int
+    category: str
+    score: float
+    found_x: float
+    found_s: float
+    frames: int
+    stretches: Sequence[Stretch]
+
+
+class SampleView(NamedTuple):
+    """A sentence with its true span on the video's axis; `row` is its stored row, `category` its answer's."""
+
+    number: int
+    row: dict[str, Any]
+    span: Stretch
+    category: str
+
+
+@dataclass(frozen=True)
+class Card:
+    """Everything a page shows of one video.
+
+    Attributes:
+        row: its row of the videos table.
+        ending: its row of the outcomes table.
+        thumbs: native frames with masks, or stored ones if the source is gone (`thumbs_stored`).
+        lanes: timeline rows by ID; `hidden_lanes` more objects are not shown, the least visible ones.
+        strips: its clips with frames as a model sees them; `hidden_clips` more are not shown.
+        samples: its sentences; `hidden_samples` more are not shown.
+        tags: what the page's filter can ask for: status, reasons, `no answer`, `answered`.
+    """
+
+    row: dict[str, Any]
+    ending: dict[str, Any]
+    thumbs: Sequence[Picture]
+    thumbs_stored: bool
+    lanes: Sequence[Lane]
+    hidden_lanes: int
+    strips: Sequence[Strip]
+    hidden_clips: int
+    samples: Sequence[SampleView]
+    hidden_samples: int
+    ticks: Sequence[Tick]
+    tags: Sequence[str]
+
+    @property
+    def parts(self) -> bool:
+        """Whether its clips say more than that they are the whole video."""
+        return len(self.strips) > 1 or any(strip.stretch.width < 99.5 for strip in self.strips)
+
+
+def collect_card(dataset: Dataset, video_id: str, ending: dict[str, Any], strip_bytes: int) -> Card:
+    """Read one video.
+
+    Args:
+        dataset: the dataset.
+        video_id: a video that has masks.
+        ending: its row of the outcomes table.
+        strip_bytes: JPEG bytes its film strips may take.
+    """
+    row = dataset.rows("videos", video_id).to_pylist()[0]
+    timeline = Timeline(np.asarray(row.pop("times_s")), row["duration_s"])
+    masks = dataset.rows("masks", video_id, _MASK_COLUMNS)
+    # A video whose clips were all refused has masks, but ended as filtered and has no rows of the later stage.
+    shown = video_id in dataset.manifest.stages["frames"].videos
+    clips, samples = (dataset.rows(t, video_id).to_pylist() if shown else [] for t in ("clips", "samples"))
+    frames = dataset.rows("frames", video_id) if shown else None
+    strips, hidden_clips = clip_strips(clips, frames, timeline, strip_bytes)
+    thumbs, stored = thumbnails(row, masks, frames, timeline)
+    answers = {s["answer_id"] for s in samples}
+    lanes = _lanes(row["objects"], masks, timeline, answers)
+    views = _sample_views(samples[:MAX_SAMPLES], {c["clip_id"]: c["start_s"] for c in clips}, row)
+    return Card(
+        row=row,
+        ending=ending,
+        thumbs=thumbs,
+        thumbs_stored=stored,
+        lanes=lanes,
+        hidden_lanes=len(row["objects"]) - len(lanes),
+        strips=strips,
+        hidden_clips=hidden_clips,
+        samples=views,
+        hidden_samples=len(samples) - len(views),
+        ticks=ticks(timeline.duration_s),
+        tags=_tags(ending, clips, samples),
+    )
+
+
+def _tags(ending: dict[str, Any], clips: Iterable[dict[str, Any]], samples: Sequence[dict[str, Any]]) -> list[str]:
+    tags = {ending["status"], ending["reason"], *(row["reason"] for row in (*clips, *samples))}
+    tags |= {"no answer" if s["answer_id"] is None else "answered" for s in samples}
+    return sorted(tags - {""})
+
+
+def _lanes(objects: Sequence[dict[str, Any]], masks: pa.Table, timeline: Timeline, answers: set[int | None]) -> list[Lane]:
+    ids, frames = (masks.column(name).to_numpy().astype(np.int64) for name in ("object_id", "frame_index"))
+    kept = sorted(objects, key=lambda o: (o["object_id"] not in answers, -o["frames"]))[:MAX_LANES]
+    return [
+        Lane(
+            o["object_id"],
+            o["category"],
+            o["score"],
+            percent(float(timeline.times_s[o["found_at"]]), timeline.duration_s),
+            float(timeline.times_s[o["found_at"]]),
+            o["frames"],
+            presence(frames[ids == o["object_id"]], timeline),
+        )
+        for o in sorted(kept, key=lambda o: int(o["object_id"]))
+    ]
+
+
+def _sample_views(samples: Sequence[dict[str, Any]], starts: dict[str, float], row: dict[str, Any]) -> list[SampleView]:
+    categories = {o["object_id"]: o["category"] for o in row["objects"]}
+    views = []
+    for number, sample in enumerate(samples, start=1):
+        start_s = starts[sample["clip_id"]]
+        span = stretch(start_s + sample["start_s"], start_s + sample["end_s"], row["duration_s"])
+        views.append(SampleView(number, sample, span, categories.get(sample["answer_id"], "")))
+    return views

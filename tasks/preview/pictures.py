@@ -1,0 +1,133 @@
+"""Pictures of a page: thumbnails with the outlines of masks laid over them, and frames as a model sees them.
+
+Masks are drawn by the browser, as vector paths over a plain JPEG: sharp at any size, and pointing at an object can
+light up its mask.
+"""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from storage.rle import Mask, decode_counts
+from tasks.render import encode_jpeg
+from tasks.video import Frames
+
+THUMB_WIDTH_PX = 480
+_THUMB_QUALITY = 76
+_SHRUNK_HEIGHT_PX = 196
+_SHRUNK_QUALITY = 68
+
+
+class Shape(NamedTuple):
+    """An object on a picture.
+
+    Attributes:
+        object_id: its ID.
+        path: SVG path of its outline in pixels of the picture; holes are drawn by the even-odd rule.
+        x, y: where its ID is written.
+    """
+
+    object_id: int
+    path: str
+    x: float
+    y: float
+
+
+class Picture(NamedTuple):
+    """A JPEG of a page.
+
+    Attributes:
+        data: its bytes, base64.
+        width, height: pixels.
+        frame_index: native frame.
+        time_s: seconds of the video.
+        shapes: objects laid over it.
+    """
+
+    data: str
+    width: int
+    height: int
+    frame_index: int
+    time_s: float
+    shapes: Sequence[Shape] = ()
+
+
+def thumb_size(width: int, height: int) -> tuple[int, int]:
+    """(width, height) in pixels of the thumbnail of a native frame; never larger than the frame, tall ones held too."""
+    scale = min(1.0, THUMB_WIDTH_PX / max(width, height))
+    return max(2, round(width * scale / 2) * 2), max(2, round(height * scale / 2) * 2)
+
+
+def thumbnail(
+    image: Frames, frame_index: int, time_s: float, instances: Iterable[Mapping[str, Any]], native: tuple[int, int]
+) -> Picture:
+    """A thumbnail with its outlines.
+
+    Args:
+        image: uint8 (height, width, 3), RGB, at the thumbnail's size.
+        frame_index: native frame.
+        time_s: seconds of the video.
+        instances: mask rows of that frame.
+        native: (width, height) of the native frame, in whose pixels the masks are.
+    """
+    height, width = image.shape[:2]
+    scale = width / native[0], height / native[1]
+    shapes = []
+    for row in instances:
+        path = outline(decode_counts(row["rle_counts"], native[1], native[0]), (width, height))
+        x, y = (row["anchor_x"] + 0.5) * scale[0], (row["anchor_y"] + 0.5) * scale[1]
+        shapes.append(Shape(row["object_id"], path, round(x, 1), round(y, 1)))
+    return Picture(_base64(encode_jpeg(image, _THUMB_QUALITY)), width, height, frame_index, time_s, shapes)
+
+
+def outline(mask: Mask, size: tuple[int, int]) -> str:
+    """SVG path around a mask, bool (height, width), scaled to `size` (width, height) pixels; empty for an empty mask."""
+    import cv2
+
+    # Twice the size, so that outlines keep half-pixel steps; area interpolation keeps slim limbs in one piece.
+    scaled = cv2.resize(mask.view(np.uint8) * 255, (size[0] * 2, size[1] * 2), interpolation=cv2.INTER_AREA)
+    contours, _ = cv2.findContours((scaled > 96).astype(np.uint8), cv2.RETR_CCOMP, cv2.CHAIN_APPROX_NONE)
+    rings = (cv2.approxPolyDP(contour, 1.2, closed=True)[:, 0] / 2 for contour in contours)
+    return "".join(_ring(points) for points in rings if len(points) > 2)
+
+
+def _ring(points: NDArray[np.float64]) -> str:
+    return "M" + "L".join(f"{x:g} {y:g}" for x, y in points) + "Z"
+
+
+def as_stored(jpeg: bytes, frame_index: int, time_s: float, size: tuple[int, int]) -> Picture:
+    """A rendered frame just as it is stored; `size` is its (width, height)."""
+    return Picture(_base64(jpeg), size[0], size[1], frame_index, time_s)
+
+
+def shrunk(jpeg: bytes, frame_index: int, time_s: float) -> Picture:
+    """A rendered frame made smaller and coarser, for pages that would grow too large with the stored ones."""
+    image = decode_jpeg(jpeg)
+    height, width = image.shape[:2]
+    scale = min(1.0, _SHRUNK_HEIGHT_PX / height)
+    image = resized(image, (max(1, round(width * scale)), max(1, round(height * scale))))
+    return Picture(_base64(encode_jpeg(image, _SHRUNK_QUALITY)), image.shape[1], image.shape[0], frame_index, time_s)
+
+
+def resized(image: Frames, size: tuple[int, int]) -> Frames:
+    """A frame, uint8 (height, width, 3), at `size` (width, height)."""
+    import cv2
+
+    return np.asarray(cv2.resize(image, size, interpolation=cv2.INTER_AREA), dtype=np.uint8)
+
+
+def decode_jpeg(jpeg: bytes) -> Frames:
+    """RGB frame, uint8 (height, width, 3), of JPEG bytes."""
+    import cv2
+
+    image = cv2.imdecode(np.frombuffer(jpeg, np.uint8), cv2.IMREAD_COLOR)
+    return np.asarray(cv2.cvtColor(image, cv2.COLOR_BGR2RGB), dtype=np.uint8)
+
+
+def _base64(data: bytes) -> str:
+    return base64.b64encode(data).decode("ascii")

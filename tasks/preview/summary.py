@@ -1,0 +1,118 @@
+"""Facts of a whole dataset as plain data: counts, endings, gaps and parameters."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from typing import Any, NamedTuple
+
+import pyarrow.parquet as pq
+
+from storage.outcomes import STATUSES
+from storage.reader import Dataset
+
+Row = dict[str, str | int | float]
+
+
+class SummaryTables(NamedTuple):
+    """Tables a person reads at the end of a build.
+
+    Attributes:
+        outcomes: `status`, `reason`, `videos`, `share` (of planned videos, in [0, 1]); in the order of `STATUSES`.
+        videos: `video`, `objects`, `frames` (rendered), `samples`, `status`, `reason`; one row a planned video.
+    """
+
+    outcomes: list[Row]
+    videos: list[Row]
+
+
+def summary_tables(dataset: Dataset) -> SummaryTables:
+    """How a build ended, as rows; reads no mask and no frame."""
+    objects = {row["video_id"]: len(row["objects"]) for row in whole(dataset, "videos", ["video_id", "objects"])}
+    frames, samples = row_counts(dataset, "frames"), row_counts(dataset, "samples")
+    videos: list[Row] = [
+        {
+            "video": row["video_id"],
+            "objects": objects.get(row["video_id"], 0),
+            "frames": frames.get(row["video_id"], 0),
+            "samples": samples.get(row["video_id"], 0),
+            "status": row["status"],
+            "reason": row["reason"],
+        }
+        for row in dataset.outcomes.to_pylist()
+    ]
+    return SummaryTables(outcome_rows(dataset), videos)
+
+
+def outcome_rows(dataset: Dataset) -> list[Row]:
+    """Planned videos counted by status and reason, most frequent reason of a status first."""
+    endings = dataset.outcomes.select(["status", "reason"]).to_pylist()
+    counts = Counter((row["status"], row["reason"]) for row in endings)
+    ordered = sorted(counts.items(), key=lambda item: (STATUSES.index(item[0][0]), -item[1], item[0][1]))
+    return [
+        {"status": status, "reason": reason, "videos": count, "share": count / len(endings)}
+        for (status, reason), count in ordered
+    ]
+
+
+def answer_rows(dataset: Dataset) -> list[Row]:
+    """Samples counted by the reason why they have no answer; the answered first, with an empty reason."""
+    reasons = Counter(row["reason"] for row in whole(dataset, "samples", ["reason"]))
+    ordered = sorted(reasons.items(), key=lambda item: (item[0] != "", -item[1], item[0]))
+    return [{"reason": reason, "samples": count, "share": count / reasons.total()} for reason, count in ordered]
+
+
+def totals(dataset: Dataset) -> Mapping[str, int]:
+    """Numbers of videos, objects, masks, clips, frames and samples published, and bytes of their files."""
+    objects = sum(len(row["objects"]) for row in whole(dataset, "videos", ["objects"]))
+    counts = {table: sum(row_counts(dataset, table).values()) for table in ("videos", "masks", "clips", "frames", "samples")}
+    stages = dataset.manifest.stages.values()
+    size = sum(file.bytes for stage in stages for shard in stage.shards for file in shard.values())
+    return {"videos": counts.pop("videos"), "objects": objects, **counts, "bytes": size}
+
+
+def row_counts(dataset: Dataset, table: str) -> dict[str, int]:
+    """Rows of each published video in a table, from the files' footers: a shard may hold videos since replaced."""
+    counts: dict[str, int] = {}
+    for stage in dataset.manifest.stages.values():
+        for number, shard in enumerate(stage.shards):
+            if table in shard:
+                metadata = pq.read_metadata(dataset.folder / stage.key / shard[table].path)
+                rows = (metadata.row_group(group).num_rows for group in range(metadata.num_row_groups))
+                found = zip(shard[table].videos, rows, strict=True)
+                counts.update((video, count) for video, count in found if stage.videos.get(video) == number)
+    return counts
+
+
+def gaps(dataset: Dataset) -> Iterator[dict[str, str]]:
+    """Clips without frames and samples without an answer: `kind`, `name`, `video`, `reason`, `text` (the sentence)."""
+    for row in whole(dataset, "clips", ["clip_id", "video_id", "reason"]):
+        if row["reason"]:
+            yield {"kind": "clip", "name": row["clip_id"], "video": row["video_id"], "reason": row["reason"], "text": ""}
+    for row in whole(dataset, "samples", ["sample_id", "video_id", "sentence", "reason"]):
+        if row["reason"]:
+            text = {"reason": row["reason"], "text": row["sentence"]}
+            yield {"kind": "sample", "name": row["sample_id"], "video": row["video_id"], **text}
+
+
+def parameters(dataset: Dataset) -> Iterator[tuple[str, str, str]]:
+    """(stage, parameter, value) of everything that shaped the rows; nested names are joined by dots."""
+    for name, stage in sorted(dataset.manifest.stages.items(), reverse=True):
+        yield name, "folder", stage.key
+        yield name, "version", str(stage.version)
+        for path, value in _flat(stage.params):
+            yield name, path, "none" if value is None else f"{value:.4g}" if isinstance(value, float) else str(value)
+
+
+def _flat(params: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    for key, value in params.items():
+        if isinstance(value, dict):
+            yield from _flat(value, f"{prefix}{key}.")
+        else:
+            yield f"{prefix}{key}", value
+
+
+def whole(dataset: Dataset, table: str, columns: list[str]) -> Iterator[dict[str, Any]]:
+    """Rows of a table, a video at a time."""
+    for video_id in dataset.video_ids(table):
+        yield from dataset.rows(table, video_id, columns).to_pylist()

@@ -1,0 +1,73 @@
+"""Which frames of a video become thumbnails, and where their pixels come from."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from tasks.diagnose import VideoError
+from tasks.fingerprint import content_hash
+from tasks.preview.pictures import Picture, decode_jpeg, resized, thumb_size, thumbnail
+from tasks.video import Frames, Source, Timeline, open_video
+
+THUMBS = 4
+
+
+def thumbnails(row: dict[str, Any], masks: pa.Table, frames: pa.Table | None, timeline: Timeline) -> tuple[list[Picture], bool]:
+    """Thumbnails of a video.
+
+    Args:
+        row: its row of the videos table.
+        masks: its rows of the masks table, sorted by frame.
+        frames: its rows of the frames table; None if it has none.
+        timeline: of the video.
+
+    Returns:
+        The pictures, and whether they come from stored frames, which carry red numbers.
+    """
+    size = thumb_size(row["width"], row["height"])
+    native = _native(row, _telling_frames(masks, range(row["frame_count"])), size)
+    images = _stored(masks, frames, size) if native is None else native
+    found = masks.column("frame_index").to_numpy()
+    pictures = []
+    for index, image in images.items():
+        first, last = np.searchsorted(found, [index, index + 1])
+        instances = masks.slice(first, last - first).to_pylist()
+        shape = row["width"], row["height"]
+        pictures.append(thumbnail(image, index, float(timeline.times_s[index]), instances, shape))
+    return pictures, native is None
+
+
+def _native(row: dict[str, Any], indices: Sequence[int], size: tuple[int, int]) -> dict[int, Frames] | None:
+    """Frames of the source by index; None if it is gone, or is not the one whose masks are stored."""
+    path = Path(row["path"])
+    # Decoders read the whole file for its index, so that hashing it adds little; other pixels under the masks would lie.
+    if content_hash(path) != row["sha256"]:
+        return None
+    try:
+        video = open_video(Source(row["video_id"], path, row["fps"]), size, threads=2)
+        return dict(zip(indices, video.frames(indices), strict=True))
+    except VideoError:
+        return None
+
+
+def _stored(masks: pa.Table, frames: pa.Table | None, size: tuple[int, int]) -> dict[int, Frames]:
+    """Rendered frames by native index, at `size`; none if the video has none."""
+    if frames is None:
+        return {}
+    rendered = frames.column("frame_index").to_pylist()
+    jpegs = frames.column("jpeg")
+    chosen = _telling_frames(masks, rendered)
+    return {index: resized(decode_jpeg(jpegs[rendered.index(index)].as_py()), size) for index in chosen}
+
+
+def _telling_frames(masks: pa.Table, frames: Sequence[int]) -> list[int]:
+    """Of each quarter of `frames` the one with most objects, nearest to its middle."""
+    shown = dict(zip(*np.unique(masks.column("frame_index").to_numpy(), return_counts=True), strict=True))
+    ordered = sorted(set(frames))
+    quarters = (list(part) for part in np.array_split(ordered, THUMBS) if len(part))
+    return [int(max(q, key=lambda f: (shown.get(f, 0), -abs(f - (q[0] + q[-1]) / 2)))) for q in quarters]
