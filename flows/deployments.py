@@ -5,8 +5,11 @@ from __future__ import annotations
 from prefect import Flow, serve
 from prefect.client.schemas.objects import ConcurrencyLimitConfig, ConcurrencyLimitStrategy
 from prefect.deployments.runner import RunnerDeployment
+from prefect.utilities.callables import ParameterSchema
+from pydantic import BaseModel
 
 from flows.build_dataset import build_folder, build_hcstvg, build_sample
+from infra.parameters import BENCHMARKS
 
 ONE_AT_A_TIME = ConcurrencyLimitConfig(limit=1, collision_strategy=ConcurrencyLimitStrategy.ENQUEUE)
 """Runs of a deployment that write to the same place wait for each other."""
@@ -23,7 +26,18 @@ def deployments() -> list[RunnerDeployment]:
 def _deployment(name: str, flow: Flow[..., str]) -> RunnerDeployment:
     made = flow.to_deployment(name, description=flow.description, tags=["build", name], concurrency_limit=ONE_AT_A_TIME)
     assert isinstance(made, RunnerDeployment)  # a coroutine only where an event loop runs
+    # Prefect derives a form from the signature and drops titles and descriptions on the way: give it the model's own.
+    made._parameter_openapi_schema = form(BENCHMARKS[name])
     return made
+
+
+def form(model: type[BaseModel]) -> ParameterSchema:
+    """The form of a flow in the Prefect UI: the fields of its parameter model, required ones first."""
+    schema = model.model_json_schema()
+    required = schema.get("required", [])
+    names = sorted(schema["properties"], key=lambda name: name not in required)
+    fields = {name: {**schema["properties"][name], "position": position} for position, name in enumerate(names)}
+    return ParameterSchema(properties=fields, required=required)
 
 
 def main() -> None:

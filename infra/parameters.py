@@ -164,13 +164,13 @@ class FolderParameters(BuildParameters):
     dataset: ClassVar[str] = "folder"
 
     videos: str = Field(title="Videos folder", description="Searched in depth for video files.")
-    image_fps: float | None = Field(
-        None, title="Rate of JPEG folders", gt=0, le=1000, description="Frames per second; empty leaves JPEG folders out."
+    image_fps: float = Field(
+        0, title="Rate of JPEG folders", ge=0, le=1000, description="Frames per second; 0 leaves JPEG folders out."
     )
 
     def benchmark(self) -> Benchmark:
         """List the videos."""
-        return read_folder(Path(self.videos), self.image_fps)
+        return read_folder(Path(self.videos), self.image_fps or None)
 
 
 class HcstvgParameters(BuildParameters):

@@ -10,6 +10,7 @@ import os
 import random
 import secrets
 import shutil
+import sys
 import tempfile
 import time
 from collections import deque
@@ -130,10 +131,12 @@ class RayPool:
 
 
 def _set_environment(local: bool) -> None:
-    """Set what Ray reads once, when it is first imported.
+    """Set what Ray reads once, when it is first imported; too late, it is left alone.
 
     A local Ray gets a token of its own: it keeps strangers on this machine out, and no file goes to the home folder.
     """
+    if "ray" in sys.modules:
+        return
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
     if local and os.environ.setdefault("RAY_AUTH_MODE", "token") == "token":

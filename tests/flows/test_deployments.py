@@ -1,0 +1,50 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from flows.deployments import BUILDS
+from infra.parameters import BENCHMARKS
+from infra.prefect_local import DEPLOYMENTS
+
+SNAPSHOTS = Path(__file__).parent / "snapshots"
+
+
+@pytest.fixture(scope="module")
+def registered() -> dict[str, object]:
+    """Deployments as they would be registered, by full name."""
+    from flows.deployments import deployments
+
+    return {f"{d.flow_name}/{d.name}": d for d in deployments()}
+
+
+def test_every_benchmark_has_its_deployment(registered: dict[str, object]) -> None:
+    assert set(registered) == set(DEPLOYMENTS) == {f"build-dataset/{name}" for name in BENCHMARKS}
+
+
+def test_every_deployment_is_limited_tagged_and_described(registered: dict[str, object]) -> None:
+    for deployment in registered.values():
+        assert deployment.concurrency_limit == 1  # type: ignore[attr-defined]
+        assert "build" in deployment.tags  # type: ignore[attr-defined]
+        assert deployment.description  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize("name", BENCHMARKS)
+def test_the_form_is_flat_and_as_it_was(registered: dict[str, object], name: str) -> None:
+    """The form is a public surface: a change shows in review as a change of its snapshot."""
+    schema = registered[f"build-dataset/{name}"]._parameter_openapi_schema.model_dump()  # type: ignore[attr-defined]
+    assert schema["definitions"] == {}
+    fields = BENCHMARKS[name].model_json_schema()["properties"]
+    assert set(schema["properties"]) == set(fields)
+    from prefect.utilities.callables import parameter_schema
+
+    derived = parameter_schema(BUILDS[name])
+    assert set(derived.properties) == set(fields), "Prefect calls the flow with these"
+    assert sorted(derived.required) == sorted(schema["required"])
+    for field, shown in schema["properties"].items():
+        assert "anyOf" not in shown, f"{field}: the form cannot show a choice of types"
+    text = json.dumps(schema, indent=1, sort_keys=True) + "\n"
+    snapshot = SNAPSHOTS / f"{name}.json"
+    assert snapshot.read_text() == text, f"the form of {name} changed; if wanted, write:\n{text}"

@@ -1,0 +1,78 @@
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+STVG = Path(sys.executable).with_name("stvg")
+
+
+def stvg(*arguments: object, cwd: Path) -> subprocess.CompletedProcess[str]:
+    env = {**os.environ, "COLUMNS": "160", "NO_COLOR": "1"}
+    return subprocess.run([STVG, *map(str, arguments)], capture_output=True, text=True, cwd=cwd, env=env, check=False)
+
+
+def test_bad_input_is_one_sentence_and_exit_code_2(tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "wrong.json").write_text("[]")
+    cases = [
+        (("build", "folder", "nowhere"), "there is no folder of videos 'nowhere'"),
+        (("plan", "folder", "empty"), "'empty' holds no video"),
+        (("build", "hcstvg", "wrong.json", "empty"), "'wrong.json' is not HC-STVG"),
+        (("inspect", "empty"), "empty holds no published dataset"),
+        (("preview", "empty"), "empty holds no published dataset"),
+        (("build", "folder", "empty", "--name", "../x"), "--name: "),
+    ]
+    for arguments, said in cases:
+        done = stvg(*arguments, cwd=tmp_path)
+        assert done.returncode == 2, done.stderr
+        assert done.stderr.startswith("error: "), done.stderr
+        assert said in done.stderr
+        assert "Traceback" not in done.stderr
+        assert done.stderr.count("\n") == 1
+    assert not (tmp_path / "datasets").exists(), "nothing is half-written"
+
+
+def test_an_option_out_of_bounds_is_refused(tmp_path: Path) -> None:
+    done = stvg("build", "sample", "--theta", "3", cwd=tmp_path)
+    assert done.returncode == 2
+    assert "theta" in done.stderr
+
+
+def test_help_starts_fast_modules_only() -> None:
+    script = "import sys, infra.cli; print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert not {"torch", "ray", "prefect", "cv2", "decord", "ultralytics"} & set(done.stdout.split())
+
+
+@pytest.mark.heavy
+def test_a_folder_of_videos_is_planned_built_and_inspected(tmp_path: Path, square_clip: Path) -> None:
+    videos = tmp_path / "videos"
+    videos.mkdir()
+    shutil.copy(square_clip, videos / "a.mp4")
+    (videos / "bad.mp4").write_text("not a video")
+    options = ("folder", "videos", "--name", "mine", "--detector", "motion", "--json")
+    plan = json.loads(stvg("plan", *options, cwd=tmp_path).stdout)
+    assert plan["estimate"]["videos"] == 2
+    refused = stvg("build", *options, cwd=tmp_path)
+    assert refused.returncode == 3
+    assert "1 of 2 videos were lost (quarantined: not_a_video 1)" in refused.stderr
+    built = stvg("build", *options, "--error-budget", "0.5", cwd=tmp_path)
+    told = json.loads(built.stdout)
+    assert told["counts"] == {"done": 1, "quarantined: not_a_video": 1}
+    assert (tmp_path / told["preview"]).read_text().startswith("<!")
+    again = json.loads(stvg("plan", *options, cwd=tmp_path).stdout)
+    assert again["estimate"]["videos"] == 0
+    whole = json.loads(stvg("inspect", "datasets/mine", "--json", cwd=tmp_path).stdout)
+    assert [row["video_id"] for row in whole["lost"]] == ["bad.mp4"]
+    video = json.loads(stvg("inspect", "datasets/mine", "--video", "a.mp4", "--json", cwd=tmp_path).stdout)
+    assert video["frame_count"] == 40
+    frame = json.loads(stvg("inspect", "datasets/mine", "--video", "a.mp4", "--frame", "20", "--json", cwd=tmp_path).stdout)
+    assert frame["frame_index"] == 20
+    assert stvg("inspect", "datasets/mine", "--video", "none", cwd=tmp_path).returncode == 2
+    assert stvg("inspect", "datasets/mine", "--video", "a.mp4", "--frame", "99", cwd=tmp_path).returncode == 2

@@ -1,0 +1,100 @@
+from __future__ import annotations
+
+import os
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from infra.ray_pool import PoolConfig, RayPool, WorkerError
+from storage.outcomes import Outcome
+from tasks.build import Ended
+from tasks.datasets.base import VideoJob
+from tasks.video import Source
+
+pytestmark = pytest.mark.heavy
+
+
+class Scripted:
+    """A worker that does what the video's name says."""
+
+    def __init__(self) -> None:
+        self.done = 0
+
+    def run(self, job: VideoJob) -> Outcome:
+        name = job.source.video_id.split("-")[0]
+        self.done += 1
+        if name == "die":
+            os._exit(1)
+        if name == "hang":
+            time.sleep(600)
+        if name == "flaky" and not job.source.path.exists():
+            job.source.path.touch()
+            return Outcome("failed", "error", "first time")
+        if name == "fail":
+            return Outcome("failed", "error", "every time")
+        if name == "raise":
+            raise RuntimeError("a bug in the worker")
+        return Outcome("done", detail=f"{os.getpid()} {self.done}")
+
+
+class Unable:
+    def __init__(self) -> None:
+        raise FileNotFoundError("no weight file 'yolo12x.pt'")
+
+
+@pytest.fixture(scope="module")
+def pool() -> Iterator[RayPool]:
+    from ray import cloudpickle
+
+    cloudpickle.register_pickle_by_value(sys.modules[__name__])
+    with RayPool(PoolConfig(workers=2, deadline_s=1.5)) as opened:
+        yield opened
+
+
+def run(pool: RayPool, *names: str, folder: Path = Path("/nowhere")) -> dict[str, Ended]:
+    jobs = [VideoJob(Source(name, folder / name), ()) for name in names]
+    ended = list(pool(Scripted, jobs))
+    assert sorted(e.job.source.video_id for e in ended) == sorted(names), "every job ends once"
+    return {e.job.source.video_id: e for e in ended}
+
+
+def test_workers_are_built_once_and_share_the_videos(pool: RayPool) -> None:
+    ended = run(pool, *[f"good-{n}" for n in range(40)])
+    assert all(e.recorded and e.outcome.status == "done" for e in ended.values())
+    counted: dict[str, list[int]] = {}
+    for pid, nth in (e.outcome.detail.split() for e in ended.values()):
+        counted.setdefault(pid, []).append(int(nth))
+    assert 1 <= len(counted) <= 2
+    assert all(sorted(nths) == list(range(1, len(nths) + 1)) for nths in counted.values()), "built once, and kept"
+
+
+def test_a_video_that_kills_or_hangs_its_worker_is_quarantined_alone(pool: RayPool) -> None:
+    ended = run(pool, "good-1", "die-1", "hang-1", "good-2", "good-3")
+    assert [ended[f"good-{n}"].outcome.status for n in (1, 2, 3)] == ["done"] * 3
+    for name, reason in (("die-1", "worker_died"), ("hang-1", "deadline")):
+        outcome = ended[name].outcome
+        assert (outcome.status, outcome.reason, outcome.attempts) == ("quarantined", reason, 3)
+        assert not ended[name].recorded
+
+
+def test_a_failure_is_tried_again_within_the_run(pool: RayPool, tmp_path: Path) -> None:
+    ended = run(pool, "flaky-1", "fail-1", "raise-1", folder=tmp_path)
+    assert (ended["flaky-1"].outcome.status, ended["flaky-1"].outcome.attempts) == ("done", 2)
+    assert (ended["fail-1"].outcome.status, ended["fail-1"].outcome.attempts) == ("failed", 2)
+    assert ended["raise-1"].outcome.reason == "worker_error"
+    assert "a bug in the worker" in ended["raise-1"].outcome.detail
+
+
+def test_workers_that_cannot_start_stop_the_run_with_their_reason(pool: RayPool) -> None:
+    with pytest.raises(WorkerError, match=r"no weight file 'yolo12x\.pt'"):
+        list(pool(Unable, [VideoJob(Source("a", Path("/a")), ())]))
+
+
+def test_a_pool_that_has_nothing_to_do_starts_no_ray() -> None:
+    with RayPool(PoolConfig()) as idle:
+        assert not idle._open
+    assert replace(PoolConfig(), workers=3).workers == 3
