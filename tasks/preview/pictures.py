@@ -18,9 +18,9 @@ from tasks.render import encode_jpeg
 from tasks.video import Frames
 
 THUMB_WIDTH_PX = 480
-_THUMB_QUALITY = 76
-_SHRUNK_HEIGHT_PX = 196
-_SHRUNK_QUALITY = 68
+_THUMB_QUALITY = 70
+_SHRUNK_HEIGHT_PX = 176
+_SHRUNK_QUALITY = 66
 
 
 class Shape(NamedTuple):
@@ -86,18 +86,18 @@ def thumbnail(
 
 
 def outline(mask: Mask, size: tuple[int, int]) -> str:
-    """SVG path around a mask, bool (height, width), scaled to `size` (width, height) pixels; empty for an empty mask."""
+    """SVG path around a mask, bool (height, width), in pixels of a picture of `size` (width, height); empty for none."""
     import cv2
 
-    # Twice the size, so that outlines keep half-pixel steps; area interpolation keeps slim limbs in one piece.
-    scaled = cv2.resize(mask.view(np.uint8) * 255, (size[0] * 2, size[1] * 2), interpolation=cv2.INTER_AREA)
-    contours, _ = cv2.findContours((scaled > 96).astype(np.uint8), cv2.RETR_CCOMP, cv2.CHAIN_APPROX_NONE)
-    rings = (cv2.approxPolyDP(contour, 1.2, closed=True)[:, 0] / 2 for contour in contours)
-    return "".join(_ring(points) for points in rings if len(points) > 2)
+    scale = np.array(size) / mask.shape[::-1]
+    contours, _ = cv2.findContours(mask.view(np.uint8), cv2.RETR_CCOMP, cv2.CHAIN_APPROX_NONE)
+    # Points that move the line by less than half a pixel of the picture only make the page longer.
+    rings = (cv2.approxPolyDP(contour, 0.5 / float(scale.min()), closed=True)[:, 0] for contour in contours)
+    return "".join(_ring((points + 0.5) * scale) for points in rings)
 
 
 def _ring(points: NDArray[np.float64]) -> str:
-    return "M" + "L".join(f"{x:g} {y:g}" for x, y in points) + "Z"
+    return "M" + "L".join(f"{round(x, 1):g} {round(y, 1):g}" for x, y in points.tolist()) + "Z"
 
 
 def as_stored(jpeg: bytes, frame_index: int, time_s: float, size: tuple[int, int]) -> Picture:
