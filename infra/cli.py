@@ -17,10 +17,11 @@ from pydantic import ValidationError
 from pydantic.fields import FieldInfo
 from rich.console import Console
 
+from infra.actors import WorkerError
 from infra.console import Bars, show_plan
 from infra.flat import flat
 from infra.parameters import BENCHMARKS, BuildParameters
-from infra.ray_pool import RayPool, WorkerError
+from infra.ray_pool import RayPool
 from storage.files import BusyError, exclusive
 from storage.manifest import DatasetError
 from storage.outcomes import BudgetError

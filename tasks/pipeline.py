@@ -91,7 +91,7 @@ class MasksWorker:
         tubes = track(video, self._tracker, detections, self._config.track)
         if not tubes.frames:
             return Outcome("filtered", "no_objects", f"no object was found on {len(keys)} key frames")
-        return {"videos": _video_row(source, video, tubes, fingerprint), "masks": mask_rows(source.video_id, tubes)}
+        return {"videos": video_row(source, video, tubes, fingerprint), "masks": mask_rows(source.video_id, tubes)}
 
 
 class FramesWorker:
@@ -139,7 +139,8 @@ def attempt(work: Callable[[], Mapping[str, pa.Table] | Outcome]) -> tuple[Outco
     return Outcome(outcome.status, outcome.reason, outcome.detail, 1, round(time.perf_counter() - started, 3)), tables
 
 
-def _video_row(source: Source, video: Video, tubes: Tubes, sha256: str) -> pa.Table:
+def video_row(source: Source, video: Video, tubes: Tubes, sha256: str) -> pa.Table:
+    """The row of a tracked video; `sha256` is that of its bytes."""
     timeline = video.timeline
     seen = [object_id for instances in tubes.frames.values() for object_id in instances]
     row: dict[str, Any] = {

@@ -30,11 +30,11 @@ class Server:
     def __init__(self, env: dict[str, str]) -> None:
         self._env = env
 
-    def run(self, name: str, **parameters: Any) -> tuple[str, dict[str, Any]]:
+    def run(self, deployment: str, **parameters: Any) -> tuple[str, dict[str, Any]]:
         """Run a deployment to its end; returns what the command printed and the flow run."""
         given = [arg for key, value in parameters.items() for arg in ("--param", f"{key}={json.dumps(value)}")]
         before = {run["id"] for run in self.flow_runs()}
-        command = [sys.executable, "-m", "prefect", "deployment", "run", name, "--watch", *given]
+        command = [sys.executable, "-m", "prefect", "deployment", "run", deployment, "--watch", *given]
         done = subprocess.run(command, env=self._env, capture_output=True, text=True, timeout=500, check=False)
         [run] = [run for run in self.flow_runs() if run["id"] not in before]
         return done.stdout + done.stderr, run

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from infra.ray_pool import PoolConfig, RayPool, WorkerError
+from infra.actors import WorkerError
+from infra.ray_pool import PoolConfig, RayPool
 from storage.outcomes import Outcome
 from tasks.build import Ended
 from tasks.datasets.base import VideoJob
@@ -96,5 +97,5 @@ def test_workers_that_cannot_start_stop_the_run_with_their_reason(pool: RayPool)
 
 def test_a_pool_that_has_nothing_to_do_starts_no_ray() -> None:
     with RayPool(PoolConfig()) as idle:
-        assert not idle._open
+        assert idle._session is None
     assert replace(PoolConfig(), workers=3).workers == 3

@@ -1,0 +1,101 @@
+"""From stored masks and the source video to model-ready frames and an answer, against one full decode by decord."""
+
+from __future__ import annotations
+
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from statistics import median
+
+import numpy as np
+
+from bench.figures import Figure, at_most, shared, told
+from storage.bundles import Entry
+from storage.outcomes import Outcome
+from tasks.datasets.base import Benchmark, Clip, Sample, VideoJob
+from tasks.detect import Detection
+from tasks.fingerprint import content_hash, quick_stat
+from tasks.masks import Mask, encode
+from tasks.pipeline import BuildConfig, FramesWorker, mask_rows, video_row
+from tasks.plan import Build
+from tasks.render import render, tracked_from
+from tasks.track import Tubes
+from tasks.video import Source, Video, open_video
+
+OBJECTS = 5
+ROUNDS = 9
+
+
+def wobbly(video: Video, index: int, object_id: int) -> Mask:
+    """A blob with a bumpy edge that drifts over the frame: bool (height, width)."""
+    rows, columns = np.ogrid[: video.height, : video.width]
+    phase = index / 40 + object_id
+    x = video.width * (object_id / (OBJECTS + 1) + 0.05 * np.sin(phase))
+    y = video.height * (0.5 + 0.2 * np.cos(phase * 1.3))
+    angle = np.arctan2(rows - y, columns - x)
+    radius = video.height * (0.10 + 0.02 * object_id / OBJECTS + 0.012 * np.sin(7 * angle + phase))
+    inside: Mask = np.hypot(rows - y, columns - x) < radius
+    return inside
+
+
+def stored(folder: Path, path: Path) -> tuple[Build, VideoJob]:
+    """Write and commit generated masks of the video, as a mask stage would, and a sentence about the third object."""
+    source = Source(path.name, path)
+    video = open_video(source)
+    tubes = Tubes({i: Detection((0, 0, 1, 1), "person", 1.0) for i in range(1, OBJECTS + 1)}, dict.fromkeys(range(1, 6), 0))
+    for index in range(len(video)):
+        for object_id in tubes.objects:
+            tubes.put(index, object_id, encode(wobbly(video, index, object_id)))
+    boxes = tuple(tubes.frames[index][3].box for index in range(50, 150))
+    job = VideoJob(source, (Clip("clip"),), (Sample("s", "clip", "The third.", 2.0, 6.0, 50, boxes),))
+    build = Build(folder, Benchmark([job]), BuildConfig())
+    sha256 = content_hash(path)
+    build.masks.prepare()
+    tables = {"videos": video_row(source, video, tubes, sha256), "masks": mask_rows(source.video_id, tubes)}
+    build.masks.write_part(Entry(source.video_id, sha256, Outcome("done"), quick_stat(path)), tables)
+    build.masks.commit([source.video_id])
+    build.frames.prepare()
+    return build, job
+
+
+def seconds(work: Callable[[], object]) -> float:
+    """Wall time of one call."""
+    started = time.perf_counter()
+    work()
+    return time.perf_counter() - started
+
+
+def run() -> list[Figure]:
+    """Alternate both sides and compare their medians; one decoder thread on each."""
+    import cv2
+    import decord
+
+    cv2.setNumThreads(1)
+    path = shared("data", "videos", "12_hideandseek.mp4")
+
+    def decode() -> None:
+        reader = decord.VideoReader(str(path), num_threads=1)
+        for _ in range(len(reader)):
+            reader.next().asnumpy()
+
+    with tempfile.TemporaryDirectory() as folder:
+        build, job = stored(Path(folder) / "bench", path)
+        shard = build.masks.shards()[0]
+
+        def from_masks() -> None:
+            video, masks = (build.masks.read(shard, table, job.source.video_id) for table in ("videos", "masks"))
+            rendered = render(job, tracked_from(job.source, video, masks), build.config.render)
+            assert rendered.samples[0]["answer_id"] == 3
+            assert len(rendered.frames) == 16
+
+        worker = FramesWorker(build.config, build.masks, build.frames)
+        pairs = [(seconds(decode), seconds(from_masks), seconds(lambda: worker.run(job))) for _ in range(ROUNDS)]
+    whole = [worked / decoded for decoded, _, worked in pairs[1:]]
+    core = [rendered / decoded for decoded, rendered, _ in pairs[1:]]
+    how = f"median of {ROUNDS - 1} alternating pairs, 200 frames 720p, {OBJECTS} objects, 1 thread each"
+    return [
+        at_most("stored masks to model-ready frames and label / full decode", median(core), 1.05, how),
+        told("the same through the worker, hashing the source and writing the part", median(whole), how),
+        told("full decode, s", median(d for d, _, _ in pairs[1:]), "decord, frame by frame to numpy"),
+    ]

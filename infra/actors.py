@@ -1,0 +1,98 @@
+"""Ray actors that each hold one worker: started, given one job at a time, replaced when they die."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from typing import Any
+
+from storage.outcomes import Outcome
+from tasks.datasets.base import VideoJob
+from tasks.pipeline import Worker, WorkerFactory
+
+
+class WorkerError(Exception):
+    """A worker that cannot start: nothing is wrong with any video, so the run stops."""
+
+
+@dataclass
+class Task:
+    """A job on its way: how often it was tried, how many workers it killed, when it may run and when it started."""
+
+    job: VideoJob
+    tries: int = 0
+    deaths: int = 0
+    not_before: float = 0.0
+    started: float = 0.0
+
+
+class _Actor:
+    """Runs in a Ray worker process. `start` builds the worker apart from the constructor, so that a failure has a cause."""
+
+    def __init__(self, factory: WorkerFactory) -> None:
+        self._factory = factory
+        self._worker: Worker | None = None
+
+    def start(self) -> None:
+        self._worker = self._factory()
+
+    def run(self, job: VideoJob) -> Outcome:
+        assert self._worker is not None
+        return self._worker.run(job)
+
+
+class Actors:
+    """The actors of a pool: those starting, those at work, those free, and how to replace one."""
+
+    def __init__(self, factory: WorkerFactory, count: int, cpus: float, gpus: float) -> None:
+        import ray
+
+        self._remote = ray.remote(num_cpus=cpus, num_gpus=gpus, max_restarts=0, max_task_retries=0)(_Actor)
+        self._factory = factory
+        self.starting: dict[Any, Any] = {}
+        self.busy: dict[Any, tuple[Any, Task]] = {}
+        self.free: list[Any] = []
+        for _ in range(count):
+            self._add()
+
+    def _add(self) -> None:
+        actor = self._remote.remote(self._factory)
+        self.starting[actor.start.remote()] = actor
+
+    def started(self, reference: Any) -> None:
+        """Take an actor that has started into service.
+
+        Raises:
+            WorkerError: it could not start.
+        """
+        import ray
+
+        actor = self.starting.pop(reference)
+        try:
+            ray.get(reference)
+        except ray.exceptions.RayError as error:
+            cause = getattr(error, "cause", None) or error
+            raise WorkerError(f"the workers cannot start: {cause}") from error
+        self.free.append(actor)
+
+    def give(self, task: Task) -> None:
+        """Put a free actor to work on a job."""
+        actor = self.free.pop()
+        task.tries, task.started = task.tries + 1, time.monotonic()
+        self.busy[actor.run.remote(task.job)] = actor, task
+
+    def replace(self, reference: Any) -> Task:
+        """Kill the actor at work on `reference` and put a fresh one in its place."""
+        import ray
+
+        actor, task = self.busy.pop(reference)
+        ray.kill(actor)
+        self._add()
+        return task
+
+    def stop(self) -> None:
+        """Kill all actors."""
+        import ray
+
+        for actor in [*self.free, *self.starting.values(), *(actor for actor, _ in self.busy.values())]:
+            ray.kill(actor)
