@@ -12,19 +12,23 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tasks.masks import Mask, tight_box
-from tasks.motion import Flow, flow_between
+from tasks.motion import Affine, Flow, flow_between, length, own_motion
 from tasks.trackers.colour import Bins, Histogram, evidence, histogram, likeness
-from tasks.trackers.scenery import Change, Scenery
+from tasks.trackers.scenery import Change, Scenery, difference
 from tasks.trackers.view import View
 
 Window = tuple[slice, slice]
-PRIOR, COLOUR, CHANGE = 2.0, 0.8, 0.8
-"""Weights of the three kinds of evidence: where the mask was, what colour a pixel has, how unlike the background it is."""
+SURE, KEEP = 3.0, 0.75
+"""Bounds of belief, and how much of it is kept from frame to frame."""
+COLOUR, CHANGE, MOTION = 0.7, 0.8, 1.5
+"""Weights of the kinds of evidence: what colour a pixel has, how unlike the background it is, whether it moves with it."""
 LOST_SHARE = 0.06
 """An object with less than this share of its usual area in sight is taken for hidden."""
 FOUND_SHARE = 0.15
 """A hidden object must show at least this share of its usual area to be found again."""
 FOUND_LIKENESS = 0.5
+PARTLY_SHARE = 0.75
+"""Below this share of its usual area an object is partly hidden, and parts of it may show up unconnected."""
 
 
 @dataclass
@@ -33,6 +37,8 @@ class Target:
 
     Attributes:
         mask: its visible pixels on the last frame; empty while hidden.
+        belief: float32 (height, width), log-odds that a pixel is the object's, within `SURE`; the mask is where it is
+            positive, tidied. Kept so that weak evidence against a pixel adds up over frames.
         colours: histogram of its colours, learned while nobody touches it.
         around: histogram of the colours about it.
         area: usual number of visible pixels.
@@ -42,6 +48,7 @@ class Target:
     """
 
     mask: Mask
+    belief: Change
     colours: Histogram
     around: Histogram
     area: float
@@ -65,7 +72,7 @@ class Follower:
             box = np.array(tight_box(mask) or (0, 0, 1, 1), np.float64)
             colours = histogram(self._view.bins[mask])
             around = _around(self._view.bins, box, taken)
-            self.targets[object_id] = Target(mask, colours, around, float(np.count_nonzero(mask)), box, np.zeros(2))
+            self.targets[object_id] = Target(mask, believed(mask), colours, around, float(np.count_nonzero(mask)), box, np.zeros(2))
             self._scenery.forget(mask)
 
     def step(self, following: View) -> dict[int, Mask]:
@@ -77,12 +84,13 @@ class Follower:
         owner = np.full(following.gray.shape, -1, np.int32)
         for object_id, target in self.targets.items():
             if target.hidden == 0:
-                self._claim(object_id, target, _carried(target, flow, before, following), change, best, owner)
+                carry(target, flow, self._scenery.camera, before, following)
+                self._claim(object_id, target, change, best, owner)
             else:
                 target.box += np.tile(target.speed, 2)
         for object_id, target in self.targets.items():
             if target.hidden == 0:
-                self._settle(object_id, target, owner)
+                _settle(object_id, target, owner)
         taken = owner >= 0
         for target in self.targets.values():
             if target.hidden:
@@ -91,32 +99,23 @@ class Follower:
         self._scenery.learn(following, taken)
         return {object_id: target.mask for object_id, target in self.targets.items()}
 
-    def _claim(
-        self, object_id: int, target: Target, carried: Change, change: Change, best: Change, owner: NDArray[np.int32]
-    ) -> None:
-        """Mark the pixels for which this object's evidence beats the background's and every object's before it."""
+    def _claim(self, object_id: int, target: Target, change: Change, best: Change, owner: NDArray[np.int32]) -> None:
+        """Add the frame's evidence; mark the pixels where it beats the background's and every object's before it."""
         import cv2
 
-        window = _window(target.box, owner.shape, 0.2)
-        prior = cv2.GaussianBlur(carried[window], (0, 0), 1.5)
+        window = _window(target.box, owner.shape, 0.25)
+        carried = target.belief[window]
         colour = cv2.blur(evidence(target.colours, target.around)[self._view.bins[window]], (3, 3))
-        score = PRIOR * (2 * prior - 1) + COLOUR * colour + CHANGE * change[window]
-        here = score > best[window]
-        best[window][here] = score[here]
+        # Where no background is known yet an object keeps what it is carried into and takes nothing more.
+        unlike = np.where(np.isnan(change[window]), np.where(carried < -0.5, -1.5, 0), change[window])
+        belief = carried + COLOUR * colour + CHANGE * unlike - _outside(target.box, window)
+        part = tidy(belief > 0, 0.04 * target.area)
+        part = _rooted(part, carried > 0, belief, np.count_nonzero(carried > 0) < PARTLY_SHARE * target.area)
+        target.belief[:] = -SURE
+        target.belief[window] = np.clip(belief, -SURE, SURE)
+        here = part & (belief > best[window])
+        best[window][here] = belief[here]
         owner[window][here] = object_id
-
-    def _settle(self, object_id: int, target: Target, owner: NDArray[np.int32]) -> None:
-        """Turn the pixels an object was given into its mask, without specks."""
-        mask = np.zeros(owner.shape, np.bool_)
-        window = _window(target.box, owner.shape, 0.2)
-        mask[window] = tidy(owner[window] == object_id, 0.04 * target.area)
-        owner[(owner == object_id) & ~mask] = -1
-        area = np.count_nonzero(mask)
-        if area < max(LOST_SHARE * target.area, 6):
-            target.hidden = 1
-            owner[mask] = -1
-            mask[:] = False
-        target.mask = mask
 
     def _seek(self, target: Target, change: Change, taken: Mask) -> None:
         """Look for a hidden object about where it would be by now."""
@@ -125,7 +124,7 @@ class Follower:
         window = _window(target.box, taken.shape, min(0.2 + 0.03 * target.hidden, 0.8))
         if window[0].start >= window[0].stop or window[1].start >= window[1].stop:
             return
-        like = evidence(target.colours, target.around)[self._view.bins[window]] + change[window] > 1.0
+        like = evidence(target.colours, target.around)[self._view.bins[window]] + np.nan_to_num(change[window], nan=-1.5) > 1.0
         found = tidy(like & ~taken[window], 0.05 * target.area)
         if np.count_nonzero(found) < FOUND_SHARE * target.area:
             return
@@ -133,6 +132,7 @@ class Follower:
             return
         target.mask = np.zeros(taken.shape, np.bool_)
         target.mask[window] = found
+        target.belief = believed(target.mask)
         taken[window] |= found
         target.hidden, target.speed = 0, np.zeros(2)
         target.box = _box_about(target, np.array(tight_box(target.mask), np.float64))
@@ -147,7 +147,9 @@ class Follower:
             free = not any(t is not target and _touch(t.box, box) for t in self.targets.values())
             area = np.count_nonzero(target.mask)
             if free:
-                target.box = box
+                # Limbs stretch a box little by little; a stranger taken in would do so at once.
+                grow = 0.02 * max(box[2:] - box[:2]) + 1
+                target.box = np.concatenate([np.maximum(box[:2], target.box[:2] - grow), np.minimum(box[2:], target.box[2:] + grow)])
                 target.area += 0.1 * (area - target.area)
                 target.colours = 0.95 * target.colours + 0.05 * histogram(self._view.bins[target.mask])
 
@@ -156,7 +158,8 @@ def tidy(mask: Mask, least: float) -> Mask:
     """A mask with small holes closed and without parts of fewer than `least` pixels."""
     import cv2
 
-    closed = cv2.morphologyEx(mask.astype(np.uint8), cv2.MORPH_OPEN, np.ones((2, 2), np.uint8))
+    cross = cv2.getStructuringElement(cv2.MORPH_CROSS, (3, 3))
+    closed = cv2.morphologyEx(mask.astype(np.uint8), cv2.MORPH_OPEN, cross)
     closed = cv2.morphologyEx(closed, cv2.MORPH_CLOSE, np.ones((3, 3), np.uint8))
     _, labels, stats, _ = cv2.connectedComponentsWithStats(closed, connectivity=8)
     large = stats[:, cv2.CC_STAT_AREA] >= least
@@ -164,26 +167,158 @@ def tidy(mask: Mask, least: float) -> Mask:
     return np.asarray(large[labels], np.bool_)
 
 
-def _carried(target: Target, flow: Flow, before: View, after: View) -> Change:
-    """Where the object's pixels go, each counting as far as its colour arrives with it; float32 (h, w), 0 to 1.
+def _rooted(mask: Mask, carried: Mask, score: Change, partly_hidden: bool) -> Mask:
+    """The parts of a mask that the object was carried into; of a partly hidden one, convincing new parts too."""
+    import cv2
 
-    Pixels are sent forward, not fetched: what the object uncovers behind it moves, to optical flow, as the object does.
+    count, labels = cv2.connectedComponents(mask.view(np.uint8), connectivity=8)
+    sizes = np.maximum(np.bincount(labels.ravel(), minlength=count), 1)
+    keep = np.bincount(labels.ravel(), carried.ravel(), count) / sizes > 0.25
+    if partly_hidden:
+        keep |= np.bincount(labels.ravel(), score.ravel(), count) / sizes > 0.8
+    keep[0] = False
+    return np.asarray(keep[labels], np.bool_)
+
+
+def _outside(box: NDArray[np.float64], window: Window) -> Change:
+    """Evidence against pixels outside the box: one for each tenth of its longer side, float32 of the window's shape."""
+    x = np.arange(window[1].start, window[1].stop) + 0.5
+    y = np.arange(window[0].start, window[0].stop) + 0.5
+    far_x = np.maximum(np.maximum(box[0] - x, x - box[2]), 0)
+    far_y = np.maximum(np.maximum(box[1] - y, y - box[3]), 0)
+    tenth = 0.1 * max(box[2] - box[0], box[3] - box[1]) + 1
+    return np.asarray(np.maximum(far_y[:, None], far_x[None, :]) / tenth, np.float32)
+
+
+def believed(mask: Mask) -> Change:
+    """Firm belief in a mask."""
+    return np.where(mask, np.float32(SURE), np.float32(-SURE))
+
+
+def carry(target: Target, flow: Flow, camera: Affine, before: View, after: View) -> None:
+    """Move an object's box and belief on to the next frame; belief fades where its colour does not arrive with it.
+
+    The object's own flow is spread beyond its edges and belief fetched back along it. Fetched along the picture's
+    flow, background that comes to light behind the object would be taken for it, and limbs for background.
     """
     import cv2
 
-    height, width = target.mask.shape
-    y, x = np.nonzero(target.mask)
-    moved = flow[y, x]
-    step = np.median(moved, axis=0).astype(np.float64)
+    step = np.median(flow[target.mask], axis=0).astype(np.float64)
     target.speed = 0.7 * target.speed + 0.3 * step
+    window = _window(target.box, target.mask.shape, 0.25)
     target.box = target.box + np.tile(step, 2)
-    to_x, to_y = np.rint(x + moved[:, 0]).astype(int), np.rint(y + moved[:, 1]).astype(int)
-    inside = (to_x >= 0) & (to_x < width) & (to_y >= 0) & (to_y < height)
-    x, y, to_x, to_y = x[inside], y[inside], to_x[inside], to_y[inside]
-    differ = np.abs(after.rgb[to_y, to_x].astype(np.int16) - before.rgb[y, x]).max(axis=1)
-    carried = np.zeros((height, width), np.float32)
-    carried[to_y, to_x] = np.clip(1.6 - differ / 50, 0, 1)
-    return np.asarray(cv2.morphologyEx(carried, cv2.MORPH_CLOSE, np.ones((3, 3), np.uint8)), np.float32)
+    mask = target.mask[window].astype(np.float32)
+    own = spread(flow[window], mask, step)
+    y, x = np.mgrid[: mask.shape[0], : mask.shape[1]].astype(np.float32)
+    from_x, from_y = x - own[..., 0], y - own[..., 1]
+    fetched = cv2.remap(target.belief[window], from_x, from_y, cv2.INTER_LINEAR, borderValue=-SURE)
+    colours = cv2.remap(before.rgb[window], from_x, from_y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+    arrives = np.clip(1.6 - difference(colours, after.rgb[window]) / 40, 0, 1)
+    apart = length(own_motion(own, camera, window[1].start, window[0].start))
+    usual = float(np.median(apart[mask > 0])) if mask.any() else 0.0
+    # Nothing is said while the whole object moves with the camera.
+    stays = np.clip(1.5 - 3 * apart / usual, 0, 1) if usual > 0.4 else np.float32(0)
+    belief = KEEP * cv2.GaussianBlur(np.where(fetched > 0, fetched * (2 * arrives - 1), fetched), (0, 0), 1.0)
+    target.belief[window] = belief - MOTION * stays
+
+
+def spread(flow: Flow, mask: Change, otherwise: NDArray[np.float64]) -> Flow:
+    """Flow of the inside of a mask, carried on beyond its edges; far from it the flow `otherwise`, (x, y)."""
+    import cv2
+
+    weight = cv2.erode(mask, np.ones((3, 3), np.uint8)) + np.float32(0.05) * mask
+    total = cv2.GaussianBlur(weight, (0, 0), 3.0)[..., None] + np.float32(1e-4)
+    smooth = cv2.GaussianBlur(flow * weight[..., None], (0, 0), 3.0)
+    return np.asarray((smooth + np.float32(1e-4) * otherwise.astype(np.float32)) / total, np.float32)
+
+
+def _settle(object_id: int, target: Target, owner: NDArray[np.int32]) -> None:
+    """Turn the pixels an object was given into its mask, without specks, and let it forget those that others got."""
+    mask = np.zeros(owner.shape, np.bool_)
+    window = _window(target.box, owner.shape, 0.25)
+    given = owner[window]
+    mask[window] = tidy(given == object_id, 0.03 * target.area) & ((given == object_id) | (given < 0))
+    owner[(owner == object_id) & ~mask] = -1
+    if np.count_nonzero(mask) < max(LOST_SHARE * target.area, 6):
+        target.hidden = 1
+        owner[mask] = -1
+        mask[:] = False
+    target.mask = mask
+    target.belief[window] = np.where(mask[window], np.maximum(target.belief[window], 0.5), np.minimum(target.belief[window], -0.5))
+
+
+def _rooted(mask: Mask, carried: Mask, score: Change, partly_hidden: bool) -> Mask:
+    """The parts of a mask that the object was carried into; of a partly hidden one, convincing new parts too."""
+    import cv2
+
+    count, labels = cv2.connectedComponents(mask.view(np.uint8), connectivity=8)
+    sizes = np.maximum(np.bincount(labels.ravel(), minlength=count), 1)
+    keep = np.bincount(labels.ravel(), carried.ravel(), count) / sizes > 0.25
+    if partly_hidden:
+        keep |= np.bincount(labels.ravel(), score.ravel(), count) / sizes > 0.8
+    keep[0] = False
+    return np.asarray(keep[labels], np.bool_)
+
+
+def _outside(box: NDArray[np.float64], window: Window) -> Change:
+    """Evidence against pixels outside the box: one for each tenth of its longer side, float32 of the window's shape."""
+    x = np.arange(window[1].start, window[1].stop) + 0.5
+    y = np.arange(window[0].start, window[0].stop) + 0.5
+    far_x = np.maximum(np.maximum(box[0] - x, x - box[2]), 0)
+    far_y = np.maximum(np.maximum(box[1] - y, y - box[3]), 0)
+    tenth = 0.1 * max(box[2] - box[0], box[3] - box[1]) + 1
+    return np.asarray(np.maximum(far_y[:, None], far_x[None, :]) / tenth, np.float32)
+
+
+def _carried(target: Target, flow: Flow, before: View, after: View, unlike_last: Change) -> Change:
+    """Where the object goes, each pixel counting as far as its colour arrives with it; float32 (2, h, w): 0 to 1, and
+    from -1 to 1 whether the pixel moved with the object rather than with the camera.
+
+    The object's own flow is spread beyond its edges and the mask fetched back along it. Fetched along the picture's
+    flow, background that comes to light behind the object would be taken for it, as would limbs for background.
+    """
+    import cv2
+
+    step = np.median(flow[target.mask], axis=0).astype(np.float64)
+    target.speed = 0.7 * target.speed + 0.3 * step
+    window = _window(target.box, target.mask.shape, 0.25)
+    target.box = target.box + np.tile(step, 2)
+    mask = target.mask[window].astype(np.float32)
+    weight = cv2.erode(mask, np.ones((3, 3), np.uint8)) + 0.05 * mask
+    total = cv2.GaussianBlur(weight, (0, 0), 3.0)[..., None] + 1e-4
+    own = (cv2.GaussianBlur(flow[window] * weight[..., None], (0, 0), 3.0) + 1e-4 * step.astype(np.float32)) / total
+    y, x = np.mgrid[: mask.shape[0], : mask.shape[1]].astype(np.float32)
+    from_x, from_y = x - own[..., 0], y - own[..., 1]
+    fetched = cv2.remap(mask, from_x, from_y, cv2.INTER_LINEAR)
+    colours = cv2.remap(before.rgb[window], from_x, from_y, cv2.INTER_LINEAR)
+    differ = difference(colours, after.rgb[window])
+    carried = np.zeros((2, *target.mask.shape), np.float32)
+    carried[0][window] = fetched * np.clip(1.6 - differ / 40, 0, 1)
+    carried[1][window] = fetched * np.clip((unlike_last[window] - differ) / 8, -1, 1)
+    return carried
+
+
+def _rooted(mask: Mask, carried: Mask, score: Change, partly_hidden: bool) -> Mask:
+    """The parts of a mask that the object was carried into; of a partly hidden one, convincing new parts too."""
+    import cv2
+
+    count, labels = cv2.connectedComponents(mask.view(np.uint8), connectivity=8)
+    sizes = np.maximum(np.bincount(labels.ravel(), minlength=count), 1)
+    keep = np.bincount(labels.ravel(), carried.ravel(), count) / sizes > 0.25
+    if partly_hidden:
+        keep |= np.bincount(labels.ravel(), score.ravel(), count) / sizes > 0.8
+    keep[0] = False
+    return np.asarray(keep[labels], np.bool_)
+
+
+def _outside(box: NDArray[np.float64], window: Window) -> Change:
+    """Evidence against pixels outside the box: one for each tenth of its longer side, float32 of the window's shape."""
+    x = np.arange(window[1].start, window[1].stop) + 0.5
+    y = np.arange(window[0].start, window[0].stop) + 0.5
+    far_x = np.maximum(np.maximum(box[0] - x, x - box[2]), 0)
+    far_y = np.maximum(np.maximum(box[1] - y, y - box[3]), 0)
+    tenth = 0.1 * max(box[2] - box[0], box[3] - box[1]) + 1
+    return np.asarray(np.maximum(far_y[:, None], far_x[None, :]) / tenth, np.float32)
 
 
 def _window(box: NDArray[np.float64], shape: Sequence[int], margin: float) -> Window:

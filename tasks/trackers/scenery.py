@@ -6,8 +6,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tasks.masks import Mask
-from tasks.motion import Flow, camera_motion
+from tasks.motion import Affine, Flow, camera_motion
 from tasks.trackers.view import View
+from tasks.video import Frames
 
 Change = NDArray[np.float32]
 SAME, SPREAD = 16.0, 10.0
@@ -21,6 +22,8 @@ class Scenery:
         self._rgb = first.rgb.copy()
         self._known = np.ones(first.gray.shape, np.uint8)
         self._differ = np.zeros(first.gray.shape, np.float32)
+        self.camera: Affine = np.eye(2, 3, dtype=np.float32)
+        """How the camera moved the picture with the last step."""
 
     def forget(self, mask: Mask) -> None:
         """Leave out what turned out to be an object."""
@@ -32,16 +35,17 @@ class Scenery:
         """Follow the camera to the next frame.
 
         Returns:
-            How unlike the background each pixel is, float32 (height, width) from -1.5 (the same) to 1.5; 0 if unknown.
+            How unlike the background each pixel is, float32 (height, width) from -1.5 (the same) to 1.5; NaN where no
+            background has been seen yet.
         """
         import cv2
 
         camera, size = camera_motion(flow), following.gray.shape[::-1]
+        self.camera = camera
         self._rgb = cv2.warpAffine(self._rgb, camera, size, flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
         self._known = cv2.warpAffine(self._known, camera, size, flags=cv2.INTER_NEAREST, borderValue=0)
-        differ = cv2.absdiff(self._rgb, following.rgb).max(axis=2)
-        self._differ = cv2.blur(differ.astype(np.float32), (3, 3))
-        return np.asarray(np.clip((self._differ - SAME) / SPREAD, -1.5, 1.5) * self._known, np.float32)
+        self._differ = difference(self._rgb, following.rgb)
+        return np.where(self._known > 0, np.clip((self._differ - SAME) / SPREAD, -1.5, 1.5), np.float32(np.nan))
 
     def learn(self, current: View, taken: Mask) -> None:
         """Take over what shows of the background: at once where it fits, slowly where something unknown may pass."""
@@ -53,3 +57,11 @@ class Scenery:
         self._rgb[sure] = current.rgb[sure]
         self._rgb[slow] = (self._rgb[slow] * np.float32(0.9) + current.rgb[slow] * np.float32(0.1)).astype(np.uint8)
         self._known[free] = 1
+
+
+def difference(a: Frames, b: Frames) -> Change:
+    """How far two pictures are apart on the channel that differs most, about each pixel; float32 (height, width)."""
+    import cv2
+
+    red, green, blue = cv2.split(cv2.absdiff(a, b))
+    return np.asarray(cv2.blur(cv2.max(cv2.max(red, green), blue), (3, 3)), np.float32)
