@@ -13,7 +13,7 @@ import pyarrow as pa
 
 from bench.figures import Figure, at_most, shared, told
 from storage.bundles import Entry, Rows, write_bundle
-from storage.manifest import Manifest, publish, published_stage
+from storage.manifest import Ending, Manifest, publish, published_stage
 from storage.outcomes import Outcome
 from storage.reader import Dataset
 from storage.rle import Mask, decode_counts
@@ -84,7 +84,7 @@ def write(folder: Path, stated: dict[str, float]) -> Manifest:
         )
     stated["stored code"] = float(np.mean(lengths))
     stage = published_stage(store, {v: v for v in ids})
-    return publish(folder, {"masks": stage}, [(v, "masks", Outcome("done")) for v in ids], {}, {})
+    return publish(folder, {"masks": stage}, [Ending(v, "masks", Outcome("done")) for v in ids], {}, {})
 
 
 def _video(video_id: str, size: tuple[int, int]) -> pa.Table:

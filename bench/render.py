@@ -52,7 +52,7 @@ def stored(folder: Path, path: Path) -> tuple[Build, VideoJob]:
     build = Build(folder, Benchmark([job]), BuildConfig())
     sha256 = content_hash(path)
     build.masks.prepare()
-    tables = {"videos": video_row(source, video, tubes, sha256), "masks": mask_rows(source.video_id, tubes)}
+    tables = {"videos": video_row(source, video, tubes, sha256, folder), "masks": mask_rows(source.video_id, tubes)}
     build.masks.write_part(Entry(source.video_id, sha256, Outcome("done"), quick_stat(path)), tables)
     build.masks.commit([source.video_id])
     build.frames.prepare()

@@ -28,6 +28,7 @@ from storage.outcomes import BudgetError
 from storage.reader import Dataset
 from tasks.build import publish_build, run_frames, run_masks
 from tasks.datasets.base import AnnotationError
+from tasks.diagnose import VideoError
 from tasks.estimate import estimate
 from tasks.plan import plan_frames, plan_masks
 from tasks.weights import WeightsError
@@ -39,7 +40,7 @@ app.add_typer(build_app, name="build")
 app.add_typer(plan_app, name="plan")
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object for machines.")]
-BAD_INPUT = (AnnotationError, DatasetError, WeightsError, ValidationError, BusyError)
+BAD_INPUT = (AnnotationError, DatasetError, WeightsError, ValidationError, BusyError, VideoError)
 
 
 def _option(name: str, field: FieldInfo) -> Any:
@@ -107,8 +108,17 @@ def inspect(
 
 
 @app.command()
-def preview(dataset: Annotated[Path, typer.Argument(help="Folder of a published dataset.")]) -> None:
-    """Write the dataset's preview page anew and print where it is."""
+def preview(
+    dataset: Annotated[Path, typer.Argument(help="Folder of a published dataset.")],
+    video: Annotated[str | None, typer.Option(help="Write a full-rate clip of this video instead.")] = None,
+    out: Annotated[Path, typer.Option(help="Where that clip goes.")] = Path("preview.mp4"),
+) -> None:
+    """Write the dataset's preview page anew, or a clip of one video, and print where it is."""
+    if video is not None:
+        from tasks.clip import write_clip
+
+        print(write_clip(Dataset(dataset), video, out))
+        return
     from tasks.preview import write_preview
 
     print(write_preview(Dataset(dataset)))

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -54,6 +55,11 @@ class Bundle:
     name: str
     entries: list[Entry]
     tables: dict[str, TableFile]
+
+    @cached_property
+    def fingerprints(self) -> dict[str, str]:
+        """Video -> fingerprint of what went in."""
+        return {entry.video_id: entry.fingerprint for entry in self.entries}
 
 
 Rows = tuple[str, pa.Table]

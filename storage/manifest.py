@@ -10,18 +10,20 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from storage.bundles import Bundle, TableFile
-from storage.files import digest, replacing, write_json
+from storage.card import card
+from storage.files import digest, replacing, write_json, write_text
 from storage.outcomes import Outcome, tally
 from storage.schema import OUTCOMES, SCHEMA_VERSION, versioned
 from storage.stages import Spec, StageStore
 
 MANIFEST = "manifest.json"
+CARD = "README.md"
 
 
 class DatasetError(Exception):
@@ -37,7 +39,7 @@ class PublishedStage:
         version: of its code.
         params: what shaped its rows.
         shards: table files of each shard, by table.
-        videos: done video -> index of its shard in `shards`.
+        videos: video with rows -> index of its shard in `shards`.
     """
 
     key: str
@@ -71,8 +73,13 @@ class Manifest:
     schema_version: int = SCHEMA_VERSION
 
 
-Ending = tuple[str, str, Outcome]
-"""A video, the stage that ended it, and how."""
+class Ending(NamedTuple):
+    """How a planned video ended: in which stage, how, and how many sentences went with it."""
+
+    video_id: str
+    stage: str
+    outcome: Outcome
+    samples: int = 0
 
 
 def publish(
@@ -86,19 +93,26 @@ def publish(
     for leftover in folder.glob(".*.tmp"):
         leftover.unlink(missing_ok=True)
     ordered = sorted(endings, key=lambda ending: ending[:2])
-    told = [[video_id, stage, outcome.status, outcome.reason] for video_id, stage, outcome in ordered]
+    told = [[e.video_id, e.stage, e.outcome.status, e.outcome.reason, e.samples] for e in ordered]
     content_hash = digest([{name: asdict(stage) for name, stage in stages.items()}, told, dict(records), SCHEMA_VERSION])
     outcomes = f"outcomes-{content_hash[:8]}.parquet"
     with replacing(folder / outcomes) as temporary:
         pq.write_table(_outcome_rows(ordered), temporary, compression="zstd")
-    counts = tally(outcome for _, _, outcome in ordered)
+    counts = tally(ending.outcome for ending in ordered)
     manifest = Manifest(folder.name, content_hash, counts, dict(records), dict(stages), outcomes, dict(tools))
+    write_text(folder / CARD, _card(manifest))
     write_json(folder / MANIFEST, asdict(manifest))
     return manifest
 
 
+def _card(manifest: Manifest) -> str:
+    files = [(table, f.rows) for stage in manifest.stages.values() for shard in stage.shards for table, f in shard.items()]
+    rows = {table: sum(n for t, n in files if t == table) for table, _ in files}
+    return card(manifest.dataset, manifest.counts, rows, {name: stage.params for name, stage in manifest.stages.items()})
+
+
 def _outcome_rows(endings: Sequence[Ending]) -> pa.Table:
-    rows = [{"video_id": video_id, "stage": stage, **asdict(outcome)} for video_id, stage, outcome in endings]
+    rows = [{"video_id": e.video_id, "stage": e.stage, "samples": e.samples, **asdict(e.outcome)} for e in endings]
     return pa.Table.from_pylist(rows, schema=versioned(OUTCOMES))
 
 
@@ -107,21 +121,25 @@ def published_stage(store: StageStore, chosen: Mapping[str, str]) -> PublishedSt
 
     Args:
         store: the stage.
-        chosen: done video -> the fingerprint whose rows count.
+        chosen: video -> the fingerprint whose rows count; one without rows, done or not, is left out.
     """
     shards: list[dict[str, TableFile]] = []
     videos: dict[str, int] = {}
     for bundle in store.shards():
-        mine = [v for v in _done(bundle) if v[0] in chosen and chosen[v[0]] == v[1] and v[0] not in videos]
+        mine = [v for v in _with_rows(bundle) if v not in videos and chosen.get(v) == _fingerprint(bundle, v)]
         if mine:
-            videos.update({video_id: len(shards) for video_id, _ in mine})
+            videos.update(dict.fromkeys(mine, len(shards)))
             shards.append(bundle.tables)
     spec: Spec = store.spec
     return PublishedStage(spec.key, spec.version, dict(spec.params), shards, videos)
 
 
-def _done(bundle: Bundle) -> list[tuple[str, str]]:
-    return [(entry.video_id, entry.fingerprint) for entry in bundle.entries if entry.outcome.status == "done"]
+def _with_rows(bundle: Bundle) -> list[str]:
+    return sorted({video_id for file in bundle.tables.values() for video_id in file.videos})
+
+
+def _fingerprint(bundle: Bundle, video_id: str) -> str:
+    return bundle.fingerprints[video_id]
 
 
 def load_manifest(folder: Path) -> Manifest:

@@ -14,6 +14,7 @@ import pyarrow.parquet as pq
 from storage.bundles import TableFile
 from storage.manifest import DatasetError, Manifest, load_manifest
 from storage.rle import Mask, decode_counts
+from storage.schema import TABLES
 
 _MASK_COLUMNS = ["frame_index", "object_id", "category", "x1", "y1", "x2", "y2", "area", "anchor_x", "anchor_y", "rle_counts"]
 _STAGE_OF = {"videos": "masks", "masks": "masks", "clips": "frames", "frames": "frames", "samples": "frames"}
@@ -57,14 +58,16 @@ class Dataset:
         """
         place = self._place(table, video_id)
         if place is None:
-            return self._any_file(table).schema_arrow.empty_table()
+            empty = TABLES[table].empty_table()
+            return empty if columns is None else empty.select(columns)
         file, group = place
         return file.read_row_group(group, columns=columns)
 
     def table(self, table: str, columns: list[str] | None = None) -> pa.Table:
         """All rows of a table in video order. For `masks` and `frames` prefer `rows`: these tables are large."""
+        empty = TABLES[table].empty_table()
         groups = [self.rows(table, video_id, columns) for video_id in self.video_ids(table)]
-        return pa.concat_tables(groups).unify_dictionaries() if groups else pa.table({})
+        return pa.concat_tables([empty if columns is None else empty.select(columns), *groups]).unify_dictionaries()
 
     @cached_property
     def outcomes(self) -> pa.Table:
@@ -75,6 +78,11 @@ class Dataset:
     def _videos(self) -> dict[str, dict[str, Any]]:
         wanted = ["video_id", "width", "height"]
         return {row["video_id"]: row for row in self.table("videos", wanted).to_pylist()}
+
+    def source(self, video_id: str) -> Path:
+        """Where the video's file or folder was when it was tracked."""
+        path: str = self.rows("videos", video_id, ["path"]).column(0)[0].as_py()
+        return self.folder / path
 
     def instances(self, video_id: str, frame_index: int) -> list[StoredInstance]:
         """Objects visible on a native frame, by ID. At most 1 ms for a video of some hundred rows."""
@@ -134,10 +142,6 @@ class Dataset:
 
     def _unknown(self, video_id: str) -> dict[str, Any]:
         raise DatasetError(f"dataset '{self.manifest.dataset}' holds no finished video '{video_id}'")
-
-    def _any_file(self, table: str) -> pq.ParquetFile:
-        stage = self.manifest.stages[_STAGE_OF[table]]
-        return self._open(stage.key, stage.shards[0][table])
 
     def _open(self, key: str, file: TableFile) -> pq.ParquetFile:
         path = self.folder / key / file.path

@@ -124,9 +124,10 @@ OUTCOMES = pa.schema(
         ("detail", pa.string()),
         ("attempts", pa.int32()),
         ("seconds", pa.float64()),
+        ("samples", pa.int32()),
     ]
 )
-"""One row a planned video and stage."""
+"""One row a planned video: the stage that ended it, how, and how many sentences it has; sorted by video_id."""
 
 TABLES: Mapping[str, pa.Schema] = {
     "videos": VIDEOS,

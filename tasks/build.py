@@ -121,13 +121,13 @@ def publish_build(build: Build, masks: StagePlan, frames: StagePlan, error_budge
         BudgetError: more were lost; the dataset that was visible before stays visible.
     """
     endings = list(_endings(build, masks, frames))
-    check_budget((outcome for _, _, outcome in endings), error_budget)
-    done = {stage.store.spec.name: published_stage(stage.store, _done(stage)) for stage in (masks, frames)}
+    check_budget((ending.outcome for ending in endings), error_budget)
+    done = {stage.store.spec.name: published_stage(stage.store, _fingerprints(stage)) for stage in (masks, frames)}
     return publish(build.folder, done, endings, build.benchmark.records, tool_versions())
 
 
-def _done(plan: StagePlan) -> dict[str, str]:
-    return {v: e.fingerprint for v, e in plan.settled.items() if e.outcome.status == "done"}
+def _fingerprints(plan: StagePlan) -> dict[str, str]:
+    return {video_id: entry.fingerprint for video_id, entry in plan.settled.items()}
 
 
 def _endings(build: Build, masks: StagePlan, frames: StagePlan) -> Iterator[Ending]:
@@ -141,7 +141,7 @@ def _endings(build: Build, masks: StagePlan, frames: StagePlan) -> Iterator[Endi
             outcome = failed.get(video_id, Outcome("failed", "not_run", "the run ended before this video did"))
         else:
             outcome = entry.outcome
-        yield video_id, "frames" if in_frames else "masks", outcome
+        yield Ending(video_id, "frames" if in_frames else "masks", outcome, len(job.samples))
 
 
 def _failures(store: StageStore) -> dict[str, Outcome]:

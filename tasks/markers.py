@@ -125,4 +125,4 @@ def glyph(label: str, height_px: float) -> NDArray[np.float32]:
     cv2.putText(canvas, label, (margin, 2 * margin), cv2.FONT_HERSHEY_SIMPLEX, scale, 255, thickness, cv2.LINE_AA)
     rows, columns = (np.flatnonzero((canvas > _FAINT).any(axis=axis)) for axis in (1, 0))
     ink = canvas[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
-    return ink.astype(np.float32) / 255
+    return ink.astype(np.float32) / np.float32(255)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from functools import partial
+from pathlib import Path
 from typing import Any, Protocol
 
 import pyarrow as pa
@@ -84,14 +86,15 @@ class MasksWorker:
         self._store.write_part(Entry(source.video_id, fingerprint, outcome, stat), tables)
         return outcome
 
-    def _tables(self, source: Source, fingerprint: str) -> Mapping[str, pa.Table] | Outcome:
+    def _tables(self, source: Source, fingerprint: str) -> tuple[Outcome, Tables]:
         video = open_video(source)
         keys = key_frames(len(video), self._config.detect.every_frames)
         detections = dict(zip(keys, self._detector.detect(video, keys), strict=True))
         tubes = track(video, self._tracker, detections, self._config.track)
         if not tubes.frames:
-            return Outcome("filtered", "no_objects", f"no object was found on {len(keys)} key frames")
-        return {"videos": video_row(source, video, tubes, fingerprint), "masks": mask_rows(source.video_id, tubes)}
+            return Outcome("filtered", "no_objects", f"no object was found on {len(keys)} key frames"), {}
+        row = video_row(source, video, tubes, fingerprint, self._store.folder.parent)
+        return Outcome("done"), {"videos": row, "masks": mask_rows(source.video_id, tubes)}
 
 
 class FramesWorker:
@@ -109,29 +112,29 @@ class FramesWorker:
         self._store.write_part(Entry(job.source.video_id, fingerprint, outcome), tables)
         return outcome
 
-    def _tables(self, job: VideoJob, masks_fingerprint: str) -> Mapping[str, pa.Table] | Outcome:
+    def _tables(self, job: VideoJob, masks_fingerprint: str) -> tuple[Outcome, Tables]:
         video_id = job.source.video_id
         shard = self._committed.get((video_id, masks_fingerprint))
         if shard is None:
-            return Outcome("failed", "changed", "the video has changed since it was tracked: run the build again")
+            return Outcome("failed", "changed", "the video has changed since it was tracked: run the build again"), {}
         video, masks = (self._masks.read(shard, table, video_id) for table in ("videos", "masks"))
         rendered = render(job, tracked_from(job.source, video, masks), self._config.render)
-        if not rendered.frames:
-            reason = rendered.clips[0]["reason"] if rendered.clips else "no_clips"
-            return Outcome("filtered", reason, "none of its clips can be shown")
-        return rendered.tables()
+        if rendered.frames:
+            return Outcome("done"), rendered.tables()
+        reason = rendered.clips[0]["reason"] if rendered.clips else "no_clips"
+        # Its clips and sentences stay in the dataset, each with the reason why it cannot be shown.
+        return Outcome("filtered", reason, "none of its clips can be shown"), rendered.tables()
 
 
-def attempt(work: Callable[[], Mapping[str, pa.Table] | Outcome]) -> tuple[Outcome, Mapping[str, pa.Table]]:
+Tables = Mapping[str, pa.Table]
+
+
+def attempt(work: Callable[[], tuple[Outcome, Tables]]) -> tuple[Outcome, Tables]:
     """Do the work of one video and name its ending: a bad video is quarantined, an unforeseen error is failed."""
     started = time.perf_counter()
-    tables: Mapping[str, pa.Table] = {}
+    tables: Tables = {}
     try:
-        result = work()
-        if isinstance(result, Outcome):
-            outcome = result
-        else:
-            outcome, tables = Outcome("done"), result
+        outcome, tables = work()
     except VideoError as error:
         outcome = Outcome("quarantined", error.reason, str(error))
     except Exception as error:
@@ -139,13 +142,13 @@ def attempt(work: Callable[[], Mapping[str, pa.Table] | Outcome]) -> tuple[Outco
     return Outcome(outcome.status, outcome.reason, outcome.detail, 1, round(time.perf_counter() - started, 3)), tables
 
 
-def video_row(source: Source, video: Video, tubes: Tubes, sha256: str) -> pa.Table:
-    """The row of a tracked video; `sha256` is that of its bytes."""
+def video_row(source: Source, video: Video, tubes: Tubes, sha256: str, dataset: Path) -> pa.Table:
+    """The row of a tracked video. `sha256` is that of its bytes; its path is kept relative to the dataset's folder."""
     timeline = video.timeline
     seen = [object_id for instances in tubes.frames.values() for object_id in instances]
     row: dict[str, Any] = {
         "video_id": source.video_id,
-        "path": str(source.path),
+        "path": os.path.relpath(source.path.resolve(), dataset.resolve()),
         "sha256": sha256,
         "width": video.width,
         "height": video.height,

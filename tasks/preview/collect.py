@@ -87,12 +87,12 @@ def collect_card(dataset: Dataset, video_id: str, ending: dict[str, Any], strip_
     row = dataset.rows("videos", video_id).to_pylist()[0]
     timeline = Timeline(np.asarray(row.pop("times_s")), row["duration_s"])
     masks = dataset.rows("masks", video_id, _MASK_COLUMNS)
-    # A video whose clips were all refused has masks, but ended as filtered and has no rows of the later stage.
+    # A video may have masks and no rows of the later stage, if that failed.
     shown = video_id in dataset.manifest.stages["frames"].videos
     clips, samples = (dataset.rows(t, video_id).to_pylist() if shown else [] for t in ("clips", "samples"))
     frames = dataset.rows("frames", video_id) if shown else None
     strips, hidden_clips = clip_strips(clips, frames, timeline, strip_bytes)
-    thumbs, stored = thumbnails(row, masks, frames, timeline)
+    thumbs, stored = thumbnails(dataset.source(row["video_id"]), row, masks, frames, timeline)
     answers = {s["answer_id"] for s in samples}
     lanes = _lanes(row["objects"], masks, timeline, answers)
     views = _sample_views(samples[:MAX_SAMPLES], {c["clip_id"]: c["start_s"] for c in clips}, row)

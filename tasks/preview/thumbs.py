@@ -17,10 +17,13 @@ from tasks.video import Frames, Source, Timeline, open_video
 THUMBS = 4
 
 
-def thumbnails(row: dict[str, Any], masks: pa.Table, frames: pa.Table | None, timeline: Timeline) -> tuple[list[Picture], bool]:
+def thumbnails(
+    source: Path, row: dict[str, Any], masks: pa.Table, frames: pa.Table | None, timeline: Timeline
+) -> tuple[list[Picture], bool]:
     """Thumbnails of a video.
 
     Args:
+        source: where its file or folder was when it was tracked.
         row: its row of the videos table.
         masks: its rows of the masks table, sorted by frame.
         frames: its rows of the frames table; None if it has none.
@@ -30,7 +33,7 @@ def thumbnails(row: dict[str, Any], masks: pa.Table, frames: pa.Table | None, ti
         The pictures, and whether they come from stored frames, which carry red numbers.
     """
     size = thumb_size(row["width"], row["height"])
-    native = _native(row, _telling_frames(masks, range(row["frame_count"])), size)
+    native = _native(source, row, _telling_frames(masks, range(row["frame_count"])), size)
     images = _stored(masks, frames, size) if native is None else native
     found = masks.column("frame_index").to_numpy()
     pictures = []
@@ -42,9 +45,8 @@ def thumbnails(row: dict[str, Any], masks: pa.Table, frames: pa.Table | None, ti
     return pictures, native is None
 
 
-def _native(row: dict[str, Any], indices: Sequence[int], size: tuple[int, int]) -> dict[int, Frames] | None:
+def _native(path: Path, row: dict[str, Any], indices: Sequence[int], size: tuple[int, int]) -> dict[int, Frames] | None:
     """Frames of the source by index; None if it is gone, or is not the one whose masks are stored."""
-    path = Path(row["path"])
     # Decoders read the whole file for its index, so that hashing it adds little; other pixels under the masks would lie.
     if content_hash(path) != row["sha256"]:
         return None

@@ -120,7 +120,7 @@ def test_stored_frames_are_shown_byte_for_byte(dataset: Dataset) -> None:
 def test_thumbnails_come_from_stored_frames_when_the_source_is_another(dataset: Dataset) -> None:
     note = "these are stored frames"
     assert note not in write_preview(dataset).read_text(encoding="utf-8")
-    source = Path(dataset.rows("videos", "v0.mp4").to_pylist()[0]["path"])
+    source = dataset.source("v0.mp4")
     source.write_bytes(source.read_bytes() + b"\0\0\0\x08free")
     source.with_name("v1.mp4").unlink()
     page = write_preview(dataset).read_text(encoding="utf-8")

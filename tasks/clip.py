@@ -1,0 +1,66 @@
+"""A full-rate clip of a video with its objects drawn, made only when a person asks for it."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from storage.files import replacing
+from storage.reader import Dataset, StoredInstance
+from storage.rle import decode_counts
+from tasks.markers import Candidate, digit_height_px, draw, place
+from tasks.video import Frames, Source, Video, open_video
+
+PALETTE = ((230, 80, 60), (60, 160, 240), (90, 200, 90), (240, 190, 40), (170, 90, 220), (40, 200, 200), (240, 120, 180))
+"""RGB tints, by object ID."""
+TICKS_A_SECOND = 1000
+
+
+def write_clip(dataset: Dataset, video_id: str, path: Path, marker_size: float = 20.0) -> Path:
+    """Write an h264 file of a video at its own times and size, each object tinted and numbered.
+
+    Args:
+        dataset: a published dataset.
+        video_id: one of its videos; the source must still be where it was.
+        path: the file to write.
+        marker_size: the paper's font size.
+
+    Raises:
+        DatasetError: no such video.
+        VideoError: the source cannot be read any more.
+    """
+    path_then, fps = dataset.source(video_id), dataset.rows("videos", video_id, ["fps"]).column(0)[0].as_py()
+    video = open_video(Source(video_id, path_then, fps if path_then.is_dir() else None))
+    with replacing(path.with_suffix(".mp4"), durable=False) as temporary:
+        _encode(dataset, video, temporary, digit_height_px(marker_size, max(video.width, video.height)))
+    return path.with_suffix(".mp4")
+
+
+def _encode(dataset: Dataset, video: Video, path: Path, height_px: float) -> None:
+    import av
+
+    with av.open(str(path), "w", format="mp4") as container:
+        stream: Any = container.add_stream("libx264", rate=max(1, round(video.timeline.fps)), options={"crf": "20"})
+        stream.width, stream.height = video.width // 2 * 2, video.height // 2 * 2
+        stream.pix_fmt = "yuv420p"
+        stream.codec_context.time_base = Fraction(1, TICKS_A_SECOND)
+        for first, frames in video.windows(0, len(video)):
+            for index, image in enumerate(frames, start=first):
+                painted = _painted(image.copy(), dataset.instances(video.source.video_id, index), height_px)
+                frame = av.VideoFrame.from_ndarray(painted[: stream.height, : stream.width], format="rgb24")
+                frame.pts = round(float(video.timeline.times_s[index]) * TICKS_A_SECOND)
+                frame.time_base = Fraction(1, TICKS_A_SECOND)
+                container.mux(stream.encode(frame))
+        container.mux(stream.encode())
+
+
+def _painted(image: Frames, instances: list[StoredInstance], height_px: float) -> Frames:
+    for instance in instances:
+        mask = decode_counts(instance.counts, *image.shape[:2])
+        image[mask] = (image[mask] * 0.6 + np.array(PALETTE[instance.object_id % len(PALETTE)]) * 0.4).astype(np.uint8)
+    candidates = [Candidate(i.object_id, i.category, i.area, i.anchor, i.box) for i in instances]
+    draw(image, place(candidates, (1.0, 1.0), (image.shape[1], image.shape[0]), height_px), height_px)
+    return image
