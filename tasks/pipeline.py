@@ -75,6 +75,7 @@ class MasksWorker:
     """Detects, tracks and encodes: the mask database of one video after another."""
 
     def __init__(self, config: BuildConfig, store: StageStore) -> None:
+        _take_one_thread()
         self._config, self._store = config, store
         self._detector, self._tracker = build_detector(config.detect), build_tracker(config.track)
 
@@ -101,6 +102,7 @@ class FramesWorker:
     """Renders and answers: the frames of one video after another, from its stored masks."""
 
     def __init__(self, config: BuildConfig, masks: StageStore, frames: StageStore) -> None:
+        _take_one_thread()
         self._config, self._masks, self._store = config, masks, frames
         self._committed = masks.committed()
 
@@ -127,6 +129,14 @@ class FramesWorker:
 
 
 Tables = Mapping[str, pa.Table]
+"""Table name -> rows of one video."""
+
+
+def _take_one_thread() -> None:
+    """A worker has one CPU: OpenCV would start a thread a core in each of them."""
+    import cv2
+
+    cv2.setNumThreads(1)
 
 
 def attempt(work: Callable[[], tuple[Outcome, Tables]]) -> tuple[Outcome, Tables]:
