@@ -20,7 +20,7 @@ TOPS: dict[str, Colour] = {
     "green": (30, 140, 62),
 }
 """Colours that a sentence can name; no two figures of a clip share one."""
-BOTTOMS: tuple[Colour, ...] = ((38, 44, 70), (92, 66, 46), (70, 74, 78), (150, 140, 120), (52, 70, 52), (110, 40, 60))
+BOTTOMS: tuple[Colour, ...] = ((38, 44, 70), (92, 66, 46), (70, 74, 78), (176, 164, 138), (48, 84, 56), (120, 36, 62))
 SKINS: tuple[Colour, ...] = ((236, 196, 166), (198, 146, 108), (128, 84, 58))
 HAIRS: tuple[Colour, ...] = ((32, 26, 22), (110, 70, 36), (206, 170, 96), (120, 118, 116))
 PATTERNS = ("plain", "stripes", "bands", "checks", "dots")
@@ -48,19 +48,20 @@ class Look:
 
 
 def choose_looks(rng: np.random.Generator, count: int) -> list[Look]:
-    """Looks of the `count` figures of a clip, each in a colour of its own."""
+    """Looks of the `count` figures of a clip, each with colours of its own."""
     colours = [str(c) for c in rng.permutation(list(TOPS))[:count]]
-    return [_look(rng, colour) for colour in colours]
+    bottoms = [BOTTOMS[k] for k in rng.permutation(len(BOTTOMS))[:count]]
+    return [_look(rng, colour, bottom) for colour, bottom in zip(colours, bottoms, strict=True)]
 
 
-def _look(rng: np.random.Generator, colour: str) -> Look:
+def _look(rng: np.random.Generator, colour: str, bottom: Colour) -> Look:
     who = str(rng.choice(["man", "woman"]))
     return Look(
         who=who,
         colour=colour,
         garment=str(rng.choice(GARMENTS[who])),
         pattern=str(rng.choice(PATTERNS)),
-        bottom=BOTTOMS[rng.integers(len(BOTTOMS))],
+        bottom=bottom,
         skin=SKINS[rng.integers(len(SKINS))],
         hair=HAIRS[rng.integers(len(HAIRS))],
         extra=str(rng.choice(["hat", "bag", "", ""])),

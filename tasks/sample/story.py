@@ -17,6 +17,8 @@ LEAST_PX = 60
 """A figure with fewer pixels in the picture is not taken for seen when a span is chosen."""
 LEAST_FRAMES = 18
 ATTEMPTS = 60
+MOST_BEHIND = 0.3
+"""Share of an action that a figure may do behind others: who is named must be there to be seen."""
 
 
 @dataclass(frozen=True)
@@ -76,7 +78,9 @@ def _sayable(scene: Scene, target: int, hidden_frames: int) -> list[Step]:
     return [
         step
         for step in steps
-        if step.kind in SENTENCES and kinds.count(step.kind) == 1 and scene.frames_behind(target, step) >= hidden_frames
+        if step.kind in SENTENCES
+        and kinds.count(step.kind) == 1
+        and hidden_frames <= scene.frames_behind(target, step) <= MOST_BEHIND * (step.stop - step.start)
     ]
 
 

@@ -45,6 +45,7 @@ class Target:
         box: where all of it is or would be, (x1, y1, x2, y2), float; moves on while it is hidden.
         speed: (x, y) pixels per frame.
         hidden: frames since it was last seen.
+        share: part of its usual area that is in sight.
     """
 
     mask: Mask
@@ -55,6 +56,12 @@ class Target:
     box: NDArray[np.float64]
     speed: NDArray[np.float64]
     hidden: int = 0
+    share: float = 1.0
+
+    @property
+    def partly(self) -> bool:
+        """Whether it is hidden, or a good part of it."""
+        return self.share < PARTLY_SHARE
 
 
 class Follower:
@@ -72,7 +79,7 @@ class Follower:
             box = np.array(tight_box(mask) or (0, 0, 1, 1), np.float64)
             colours = histogram(self._view.bins[mask])
             around = _around(self._view.bins, box, taken)
-            self.targets[object_id] = Target(mask, believed(mask), colours, around, float(np.count_nonzero(mask)), box, np.zeros(2))
+            self.targets[object_id] = Target(mask, believed(mask), colours, around, max(float(np.count_nonzero(mask)), 1.0), box, np.zeros(2))
             self._scenery.forget(mask)
 
     def step(self, following: View) -> dict[int, Mask]:
@@ -82,18 +89,21 @@ class Follower:
         change = self._scenery.step(following, flow)
         best = np.zeros(following.gray.shape, np.float32)
         owner = np.full(following.gray.shape, -1, np.int32)
-        for object_id, target in self.targets.items():
-            if target.hidden == 0:
-                carry(target, flow, self._scenery.camera, before, following)
-                self._claim(object_id, target, change, best, owner)
-            else:
-                target.box += np.tile(target.speed, 2)
-        for object_id, target in self.targets.items():
-            if target.hidden == 0:
-                _settle(object_id, target, owner)
+        seen = {object_id: target for object_id, target in self.targets.items() if target.hidden == 0}
+        held = np.zeros(following.gray.shape, np.bool_)
+        for target in seen.values():
+            carry(target, flow, self._scenery.camera, before, following)
+            held |= target.belief > 0
+        # A pixel that an object is carried into differs from the background because of that object, not of another.
+        change[held] = np.minimum(change[held], 0)
+        for object_id, target in seen.items():
+            self._claim(object_id, target, change, best, owner)
+        for object_id, target in seen.items():
+            _settle(object_id, target, owner)
         taken = owner >= 0
         for target in self.targets.values():
             if target.hidden:
+                target.box += np.tile(target.speed, 2)
                 self._seek(target, change, taken)
         self._learn()
         self._scenery.learn(following, taken)
@@ -106,16 +116,33 @@ class Follower:
         window = _window(target.box, owner.shape, 0.25)
         carried = target.belief[window]
         colour = cv2.blur(evidence(target.colours, target.around)[self._view.bins[window]], (3, 3))
-        # Where no background is known yet an object keeps what it is carried into and takes nothing more.
-        unlike = np.where(np.isnan(change[window]), np.where(carried < -0.5, -1.5, 0), change[window])
+        unlike = self._unlike(target, change[window].copy(), carried, window)
+        if target.partly:
+            # The rest of it may come into sight anywhere in its box.
+            inside = _outside(target.box, window) == 0
+            carried = np.where(inside, np.maximum(carried, -1.2), carried)
         belief = carried + COLOUR * colour + CHANGE * unlike - _outside(target.box, window)
         part = tidy(belief > 0, 0.04 * target.area)
-        part = _rooted(part, carried > 0, belief, np.count_nonzero(carried > 0) < PARTLY_SHARE * target.area)
+        part = _rooted(part, target.belief[window] > 0, belief, target.partly)
         target.belief[:] = -SURE
         target.belief[window] = np.clip(belief, -SURE, SURE)
         here = part & (belief > best[window])
         best[window][here] = belief[here]
         owner[window][here] = object_id
+
+    def _unlike(self, target: Target, change: Change, carried: Change, window: Window) -> Change:
+        """What being unlike the background says for an object, in a window."""
+        fresh = carried < -0.5
+        for other in self.targets.values():
+            if other is not target and other.partly:
+                # What comes to light there is sooner the other's than more of this one.
+                y, x = _window(other.box, self._view.gray.shape, 0.0)
+                zone = np.s_[max(y.start - window[0].start, 0) : max(y.stop - window[0].start, 0)], np.s_[
+                    max(x.start - window[1].start, 0) : max(x.stop - window[1].start, 0)
+                ]
+                change[zone] = np.where(fresh[zone], np.minimum(change[zone], 0), change[zone])
+        # Where no background is known yet an object keeps what it is carried into and takes nothing more.
+        return np.where(np.isnan(change), np.where(fresh, np.float32(-1.5), np.float32(0)), change)
 
     def _seek(self, target: Target, change: Change, taken: Mask) -> None:
         """Look for a hidden object about where it would be by now."""
@@ -134,7 +161,7 @@ class Follower:
         target.mask[window] = found
         target.belief = believed(target.mask)
         taken[window] |= found
-        target.hidden, target.speed = 0, np.zeros(2)
+        target.hidden, target.share = 0, np.count_nonzero(found) / target.area
         target.box = _box_about(target, np.array(tight_box(target.mask), np.float64))
 
     def _learn(self) -> None:
@@ -204,6 +231,9 @@ def carry(target: Target, flow: Flow, camera: Affine, before: View, after: View)
     import cv2
 
     step = np.median(flow[target.mask], axis=0).astype(np.float64)
+    if target.partly:
+        # Flow near what hides it is that one's flow: trust its own speed from before.
+        step = 0.85 * target.speed + 0.15 * step
     target.speed = 0.7 * target.speed + 0.3 * step
     window = _window(target.box, target.mask.shape, 0.25)
     target.box = target.box + np.tile(step, 2)
@@ -239,86 +269,13 @@ def _settle(object_id: int, target: Target, owner: NDArray[np.int32]) -> None:
     given = owner[window]
     mask[window] = tidy(given == object_id, 0.03 * target.area) & ((given == object_id) | (given < 0))
     owner[(owner == object_id) & ~mask] = -1
-    if np.count_nonzero(mask) < max(LOST_SHARE * target.area, 6):
-        target.hidden = 1
+    target.share = np.count_nonzero(mask) / target.area
+    if target.share < LOST_SHARE:
+        target.hidden, target.share = 1, 0.0
         owner[mask] = -1
         mask[:] = False
     target.mask = mask
     target.belief[window] = np.where(mask[window], np.maximum(target.belief[window], 0.5), np.minimum(target.belief[window], -0.5))
-
-
-def _rooted(mask: Mask, carried: Mask, score: Change, partly_hidden: bool) -> Mask:
-    """The parts of a mask that the object was carried into; of a partly hidden one, convincing new parts too."""
-    import cv2
-
-    count, labels = cv2.connectedComponents(mask.view(np.uint8), connectivity=8)
-    sizes = np.maximum(np.bincount(labels.ravel(), minlength=count), 1)
-    keep = np.bincount(labels.ravel(), carried.ravel(), count) / sizes > 0.25
-    if partly_hidden:
-        keep |= np.bincount(labels.ravel(), score.ravel(), count) / sizes > 0.8
-    keep[0] = False
-    return np.asarray(keep[labels], np.bool_)
-
-
-def _outside(box: NDArray[np.float64], window: Window) -> Change:
-    """Evidence against pixels outside the box: one for each tenth of its longer side, float32 of the window's shape."""
-    x = np.arange(window[1].start, window[1].stop) + 0.5
-    y = np.arange(window[0].start, window[0].stop) + 0.5
-    far_x = np.maximum(np.maximum(box[0] - x, x - box[2]), 0)
-    far_y = np.maximum(np.maximum(box[1] - y, y - box[3]), 0)
-    tenth = 0.1 * max(box[2] - box[0], box[3] - box[1]) + 1
-    return np.asarray(np.maximum(far_y[:, None], far_x[None, :]) / tenth, np.float32)
-
-
-def _carried(target: Target, flow: Flow, before: View, after: View, unlike_last: Change) -> Change:
-    """Where the object goes, each pixel counting as far as its colour arrives with it; float32 (2, h, w): 0 to 1, and
-    from -1 to 1 whether the pixel moved with the object rather than with the camera.
-
-    The object's own flow is spread beyond its edges and the mask fetched back along it. Fetched along the picture's
-    flow, background that comes to light behind the object would be taken for it, as would limbs for background.
-    """
-    import cv2
-
-    step = np.median(flow[target.mask], axis=0).astype(np.float64)
-    target.speed = 0.7 * target.speed + 0.3 * step
-    window = _window(target.box, target.mask.shape, 0.25)
-    target.box = target.box + np.tile(step, 2)
-    mask = target.mask[window].astype(np.float32)
-    weight = cv2.erode(mask, np.ones((3, 3), np.uint8)) + 0.05 * mask
-    total = cv2.GaussianBlur(weight, (0, 0), 3.0)[..., None] + 1e-4
-    own = (cv2.GaussianBlur(flow[window] * weight[..., None], (0, 0), 3.0) + 1e-4 * step.astype(np.float32)) / total
-    y, x = np.mgrid[: mask.shape[0], : mask.shape[1]].astype(np.float32)
-    from_x, from_y = x - own[..., 0], y - own[..., 1]
-    fetched = cv2.remap(mask, from_x, from_y, cv2.INTER_LINEAR)
-    colours = cv2.remap(before.rgb[window], from_x, from_y, cv2.INTER_LINEAR)
-    differ = difference(colours, after.rgb[window])
-    carried = np.zeros((2, *target.mask.shape), np.float32)
-    carried[0][window] = fetched * np.clip(1.6 - differ / 40, 0, 1)
-    carried[1][window] = fetched * np.clip((unlike_last[window] - differ) / 8, -1, 1)
-    return carried
-
-
-def _rooted(mask: Mask, carried: Mask, score: Change, partly_hidden: bool) -> Mask:
-    """The parts of a mask that the object was carried into; of a partly hidden one, convincing new parts too."""
-    import cv2
-
-    count, labels = cv2.connectedComponents(mask.view(np.uint8), connectivity=8)
-    sizes = np.maximum(np.bincount(labels.ravel(), minlength=count), 1)
-    keep = np.bincount(labels.ravel(), carried.ravel(), count) / sizes > 0.25
-    if partly_hidden:
-        keep |= np.bincount(labels.ravel(), score.ravel(), count) / sizes > 0.8
-    keep[0] = False
-    return np.asarray(keep[labels], np.bool_)
-
-
-def _outside(box: NDArray[np.float64], window: Window) -> Change:
-    """Evidence against pixels outside the box: one for each tenth of its longer side, float32 of the window's shape."""
-    x = np.arange(window[1].start, window[1].stop) + 0.5
-    y = np.arange(window[0].start, window[0].stop) + 0.5
-    far_x = np.maximum(np.maximum(box[0] - x, x - box[2]), 0)
-    far_y = np.maximum(np.maximum(box[1] - y, y - box[3]), 0)
-    tenth = 0.1 * max(box[2] - box[0], box[3] - box[1]) + 1
-    return np.asarray(np.maximum(far_y[:, None], far_x[None, :]) / tenth, np.float32)
 
 
 def _window(box: NDArray[np.float64], shape: Sequence[int], margin: float) -> Window:

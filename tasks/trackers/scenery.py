@@ -53,9 +53,9 @@ class Scenery:
 
         free = cv2.dilate(taken.view(np.uint8), np.ones((7, 7), np.uint8)) == 0
         sure = free & ((self._differ < SAME) | (self._known == 0))
-        slow = free & ~sure
-        self._rgb[sure] = current.rgb[sure]
-        self._rgb[slow] = (self._rgb[slow] * np.float32(0.9) + current.rgb[slow] * np.float32(0.1)).astype(np.uint8)
+        slow = cv2.addWeighted(self._rgb, 0.9, current.rgb, 0.1, 0)
+        cv2.copyTo(slow, (free & ~sure).view(np.uint8), self._rgb)
+        cv2.copyTo(current.rgb, sure.view(np.uint8), self._rgb)
         self._known[free] = 1
 
 
