@@ -20,7 +20,7 @@ TOPS: dict[str, Colour] = {
     "green": (30, 140, 62),
 }
 """Colours that a sentence can name; no two figures of a clip share one."""
-BOTTOMS: tuple[Colour, ...] = ((38, 44, 70), (92, 66, 46), (70, 74, 78), (176, 164, 138), (48, 84, 56), (120, 36, 62))
+BOTTOMS: tuple[Colour, ...] = ((38, 44, 70), (92, 66, 46), (70, 74, 78), (96, 128, 180), (48, 84, 56), (120, 36, 62))
 SKINS: tuple[Colour, ...] = ((236, 196, 166), (198, 146, 108), (128, 84, 58))
 HAIRS: tuple[Colour, ...] = ((32, 26, 22), (110, 70, 36), (206, 170, 96), (120, 118, 116))
 PATTERNS = ("plain", "stripes", "bands", "checks", "dots")

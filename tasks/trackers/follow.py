@@ -18,7 +18,7 @@ from tasks.trackers.scenery import Change, Scenery, difference
 from tasks.trackers.view import View
 
 Window = tuple[slice, slice]
-SURE, KEEP = 3.0, 0.75
+SURE, KEEP = 3.0, 0.65
 """Bounds of belief, and how much of it is kept from frame to frame."""
 COLOUR, CHANGE, MOTION = 0.7, 0.8, 1.5
 """Weights of the kinds of evidence: what colour a pixel has, how unlike the background it is, whether it moves with it."""
@@ -173,6 +173,9 @@ class Follower:
             box = np.array(tight_box(target.mask), np.float64)
             free = not any(t is not target and _touch(t.box, box) for t in self.targets.values())
             area = np.count_nonzero(target.mask)
+            if not free:
+                # A box that has fallen behind what is seen of its object would cut it off.
+                target.box = _box_about(target, box)
             if free:
                 # Limbs stretch a box little by little; a stranger taken in would do so at once.
                 grow = 0.02 * max(box[2:] - box[:2]) + 1
@@ -233,7 +236,7 @@ def carry(target: Target, flow: Flow, camera: Affine, before: View, after: View)
     step = np.median(flow[target.mask], axis=0).astype(np.float64)
     if target.partly:
         # Flow near what hides it is that one's flow: trust its own speed from before.
-        step = 0.85 * target.speed + 0.15 * step
+        step = 0.95 * target.speed + 0.05 * step
     target.speed = 0.7 * target.speed + 0.3 * step
     window = _window(target.box, target.mask.shape, 0.25)
     target.box = target.box + np.tile(step, 2)
@@ -296,7 +299,8 @@ def _touch(a: NDArray[np.float64], b: NDArray[np.float64]) -> bool:
 
 
 def _box_about(target: Target, part: NDArray[np.float64]) -> NDArray[np.float64]:
-    """A box of the object's size that holds the part of it that has come into sight, as near as may be to the old one."""
-    size = np.maximum(target.box[2:] - target.box[:2], part[2:] - part[:2])
-    corner = np.clip(target.box[:2], part[2:] - size, part[:2])
+    """The object's box, moved no further than it takes to hold the part of it that is in sight."""
+    size = target.box[2:] - target.box[:2]
+    room = np.sort([part[2:] - size, part[:2]], axis=0)
+    corner = np.clip(target.box[:2], room[0], room[1])
     return np.concatenate([corner, corner + size])
