@@ -56,8 +56,16 @@ class Session(Protocol):
         """Masks of all added objects on frames start + 1 ... stop, both included, in order."""
         ...
 
-    def backward(self, start: int, masks: Mapping[int, Mask]) -> Iterator[tuple[int, dict[int, Mask]]]:
-        """Masks of the objects given by their masks on frame `start`, on frames start - 1 ... 0, in that order."""
+    def backward(self, found: Mapping[int, Mapping[int, Mask]]) -> Iterator[tuple[int, dict[int, Mask]]]:
+        """Masks of late objects on the frames before their discovery.
+
+        Args:
+            found: frame index of a discovery -> object ID -> mask there.
+
+        Yields:
+            A frame index and masks there, frames in any order; each object once on each frame before its discovery, older
+            objects no later than younger ones.
+        """
         ...
 
 
@@ -121,21 +129,20 @@ def track(video: Video, tracker: Tracker, detections: Mapping[int, Sequence[Dete
     """
     session, tubes = tracker.open(video), Tubes()
     keys = sorted(detections)
-    late: list[tuple[int, dict[int, Mask]]] = []
+    late: dict[int, dict[int, Mask]] = {}
     here: dict[int, Mask] = {}
     for key, stop in zip(keys, [*keys[1:], len(video) - 1], strict=True):
         found = _discover(session, key, detections[key], here, tubes, config)
         if found:
             session.add(key, found)
             if key > 0:
-                late.append((key, found))
+                late[key] = found
         if tubes.objects:
             for index, here in session.forward(key, stop):
                 _keep(tubes, index, here)
-    if config.backward:
-        for key, found in late:
-            for index, masks in session.backward(key, found):
-                _keep_backward(tubes, index, masks, config)
+    if config.backward and late:
+        for index, masks in session.backward(late):
+            _keep_backward(tubes, index, masks, config)
     return tubes
 
 
@@ -165,12 +172,12 @@ def _keep(tubes: Tubes, index: int, masks: Mapping[int, Mask]) -> None:
 
 
 def _keep_backward(tubes: Tubes, index: int, masks: Mapping[int, Mask], config: TrackConfig) -> None:
-    older = dict(tubes.frames.get(index, {}))
-    for object_id, mask in masks.items():
+    for object_id in sorted(masks):
+        mask = masks[object_id]
         instance = encode(mask)
         if instance is None:
             continue
-        rivals = [other for other_id, other in older.items() if other_id < object_id]
+        rivals = [other for other_id, other in tubes.frames.get(index, {}).items() if other_id < object_id]
         if any(rle_iou(instance, rival, mask.shape) >= config.max_iou for rival in rivals):
             tubes.hidden_behind_older += 1
         else:

@@ -113,10 +113,11 @@ class ColourSession:
         for index in range(start + 1, stop + 1):
             yield index, self._now(index, self._channels)
 
-    def backward(self, start: int, masks: Mapping[int, Mask]) -> Iterator[tuple[int, dict[int, Mask]]]:
-        channels = self._identify(start, masks)
-        for index in range(start - 1, -1, -1):
-            yield index, self._now(index, channels)
+    def backward(self, found: Mapping[int, Mapping[int, Mask]]) -> Iterator[tuple[int, dict[int, Mask]]]:
+        for start, masks in found.items():
+            channels = self._identify(start, masks)
+            for index in range(start - 1, -1, -1):
+                yield index, self._now(index, channels)
 
     def _now(self, index: int, channels: Mapping[int, int]) -> dict[int, Mask]:
         masks = _masks(self._video.frames([index])[0])

@@ -17,6 +17,7 @@ from tasks.video import Frames, Video
 
 WORK_SIZE_PX = 480
 """Longest side of the pictures that are tracked; masks are scaled up."""
+FRESH_SHARE = 0.35
 KEPT = 6
 """Frames kept behind the current one, so that the motion on it can be measured again."""
 
@@ -40,6 +41,7 @@ class FlowSession:
         self._size = work_size(video.height, video.width, WORK_SIZE_PX)
         self._views: dict[int, View] = {}
         self._follower: Follower | None = None
+        self._at = 0
 
     def segment(self, index: int, boxes: Sequence[Box]) -> list[Mask]:
         """One mask for each box on frame `index`; it may be empty."""
@@ -53,13 +55,22 @@ class FlowSession:
         covered = np.zeros(moving.shape, np.bool_)
         for x1, y1, x2, y2 in (np.round(box).astype(int) for box in small):
             covered[y1:y2, x1:x2] = True
-        return [self._enlarged(fill(here, box, moving, covered)) for box in small]
+        tracked = self._tracked(index)
+        return [self._enlarged(fresh_part(fill(here, box, moving, covered), tracked)) for box in small]
+
+    def _tracked(self, index: int) -> Mask:
+        """What the followed objects cover on a frame, if that is where they are now."""
+        tracked = np.zeros(self._size[::-1], np.bool_)
+        if self._follower is not None and self._at == index:
+            for target in self._follower.targets.values():
+                tracked |= target.mask
+        return tracked
 
     def add(self, index: int, masks: Mapping[int, Mask]) -> None:
         """Start to track objects, ID -> mask on frame `index`."""
         if self._follower is None:
-            self._follower = Follower(self._view(index))
-        self._follower.add({object_id: self._reduced(mask) for object_id, mask in masks.items()})
+            self._follower, self._at = Follower(self._view(index)), index
+        self._follower.add(self._all_reduced(masks))
 
     def forward(self, start: int, stop: int) -> Iterator[tuple[int, dict[int, Mask]]]:
         """Masks of all added objects on frames start + 1 ... stop, both included, in order."""
@@ -68,15 +79,19 @@ class FlowSession:
             for index, frame in enumerate(frames, first):
                 self._views[index] = view(self._shrunk(frame))
                 self._views.pop(index - KEPT, None)
+                self._at = index
                 yield index, self._shown(self._follower.step(self._views[index]))
 
-    def backward(self, start: int, masks: Mapping[int, Mask]) -> Iterator[tuple[int, dict[int, Mask]]]:
-        """Masks of the objects given by their masks on frame `start`, on frames start - 1 ... 0, in that order."""
+    def backward(self, found: Mapping[int, Mapping[int, Mask]]) -> Iterator[tuple[int, dict[int, Mask]]]:
+        """Masks of late objects before their discovery, in one sweep from the last discovery to frame 0."""
+        start = max(found)
         follower = Follower(self._view(start))
-        follower.add({object_id: self._reduced(mask) for object_id, mask in masks.items()})
+        follower.add(self._all_reduced(found[start]))
         for first, frames in self._video.windows(start - 1, -1):
             for index in reversed(range(first, first + len(frames))):
                 yield index, self._shown(follower.step(view(self._shrunk(frames[index - first]))))
+                if index in found:
+                    follower.add(self._all_reduced(found[index]))
 
     def _view(self, index: int) -> View:
         if index not in self._views:
@@ -97,8 +112,8 @@ class FlowSession:
     def _enlarged(self, mask: Mask) -> Mask:
         return _resized(mask, (self._video.width, self._video.height))
 
-    def _reduced(self, mask: Mask) -> Mask:
-        return _resized(mask, self._size)
+    def _all_reduced(self, masks: Mapping[int, Mask]) -> dict[int, Mask]:
+        return {object_id: _resized(mask, self._size) for object_id, mask in masks.items()}
 
 
 def fill(here: View, box: NDArray[np.float64], moving: NDArray[np.float32], covered: Mask) -> Mask:
@@ -127,6 +142,19 @@ def fill(here: View, box: NDArray[np.float64], moving: NDArray[np.float32], cove
         colour = cv2.blur(evidence(histogram(here.bins[mask]), around)[here.bins], (3, 3))
         mask = (prior + motion + 0.8 * colour > 0) & (depth > -0.1)
     return tidy(mask, 0.05 * float(mask.sum()))
+
+
+def fresh_part(mask: Mask, tracked: Mask) -> Mask:
+    """What a segmented mask has beyond objects already followed, if that is much of it; else all of it.
+
+    Two people who meet are one moving region. Without its known part the rest is a new object; the whole would be taken
+    for the known one. A little rest is only the edge of the known one.
+    """
+    import cv2
+
+    near = cv2.dilate(tracked.view(np.uint8), np.ones((5, 5), np.uint8)) > 0
+    rest = tidy(mask & ~near, 0.15 * float(np.count_nonzero(mask)))
+    return rest if np.count_nonzero(rest) > FRESH_SHARE * np.count_nonzero(mask) else mask
 
 
 def _resized(mask: Mask, size: tuple[int, int]) -> Mask:

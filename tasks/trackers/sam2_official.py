@@ -82,12 +82,13 @@ class Sam2Session:
         # From start + 1: older objects have been tracked on `start`, and would be run there a second time.
         yield from self._propagate(self._state, start + 1, stop - start - 1, reverse=False)
 
-    def backward(self, start: int, masks: Mapping[int, Mask]) -> Iterator[tuple[int, dict[int, Mask]]]:
-        """Masks of these objects alone on frames start - 1 ... 0, in that order."""
-        state = self._new_state()
-        self._add(state, start, masks)
-        # From `start`, whose masks are given and cost nothing: told to begin on frame 0 the predictor yields nothing.
-        yield from islice(self._propagate(state, start, start, reverse=True), 1, None)
+    def backward(self, found: Mapping[int, Mapping[int, Mask]]) -> Iterator[tuple[int, dict[int, Mask]]]:
+        """Masks of late objects before their discovery: one pass to frame 0 for each discovery, the first one first."""
+        for start in sorted(found):
+            state = self._new_state()
+            self._add(state, start, found[start])
+            # From `start`, whose masks are given and cost nothing: told to begin on frame 0 the predictor yields nothing.
+            yield from islice(self._propagate(state, start, start, reverse=True), 1, None)
 
     def _add(self, state: dict[str, Any], index: int, masks: Mapping[int, Mask]) -> None:
         for object_id, mask in masks.items():

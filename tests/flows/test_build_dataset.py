@@ -140,10 +140,10 @@ def test_a_hcstvg_annotation_file_is_built_with_its_answers(server: Server, samp
 
 
 def test_four_real_clips_become_a_dataset(server: Server, shared: Path, tmp_path: Path) -> None:
-    output, run = server.run("build-dataset/folder", root=str(tmp_path), videos=str(shared / "videos"), error_budget=0.0)
+    output, run = server.run("build-dataset/folder", root=str(tmp_path), videos=str(shared / "data" / "videos"), error_budget=0.0)
     assert run["state_type"] == "COMPLETED", output
     data = Dataset(tmp_path / "folder")
-    assert data.video_ids("masks") == sorted(p.name for p in (shared / "videos").glob("*.mp4"))
+    assert data.video_ids("masks") == sorted(p.name for p in (shared / "data" / "videos").glob("*.mp4"))
     for video in data.table("videos").to_pylist():
         assert len(video["objects"]) >= 1
     assert data.table("frames", ["clip_id"]).num_rows >= 4 * 12
@@ -152,7 +152,7 @@ def test_four_real_clips_become_a_dataset(server: Server, shared: Path, tmp_path
 def test_a_real_clip_goes_through_yolo12_and_sam2(server: Server, shared: Path, tmp_path: Path) -> None:
     """Random weights: what is shown is the machinery, from weights by name to a published dataset."""
     (tmp_path / "videos").mkdir()
-    shutil.copy(shared / "videos" / "bedroom.mp4", tmp_path / "videos")
+    shutil.copy(shared / "data" / "videos" / "bedroom.mp4", tmp_path / "videos")
     models = {"detector": "yolo12n", "detector_weights": "random", "detector_image_size": 160, "confidence": 1e-4}
     tracker = {"tracker": "sam2", "tracker_weights": "random", "sam2_model": "tiny", "sam2_image_size": 128}
     output, run = server.run("build-dataset/folder", root=str(tmp_path), videos=str(tmp_path / "videos"), **models, **tracker)
@@ -167,7 +167,7 @@ def test_sam2_finds_late_objects_and_tracks_them_back_to_the_start(
     server: Server, shared: Path, tmp_path: Path, clip_factory: Any
 ) -> None:
     """Scripted detections on the start of a real clip: two objects on frame 0 and a third on frame 15."""
-    source = open_video(Source("v", shared / "videos" / "bedroom.mp4"), (480, 272))
+    source = open_video(Source("v", shared / "data" / "videos" / "bedroom.mp4"), (480, 272))
     clip_factory(tmp_path / "videos" / "bedroom.mp4", list(source.frames(range(40))), fps=30)
     first = [[0, 109, 120, 245, "person", 0.9], [336, 109, 456, 245, "person", 0.8]]
     script = {"bedroom.mp4": {"0": first, "15": [[192, 54, 336, 218, "person", 0.7]]}}

@@ -161,7 +161,7 @@ def test_backward_goes_from_the_frame_before_discovery_to_the_first(
 ) -> None:
     session.add(0, {1: boxed(BOXES[0])})
     list(session.forward(0, 2))
-    steps = list(session.backward(9, {2: boxed(BOXES[1])}))
+    steps = list(session.backward({9: {2: boxed(BOXES[1])}}))
     expected = official_masks(tracker, clip, 9, boxed(BOXES[1]), reverse=True)
     assert [index for index, _ in steps] == list(range(8, -1, -1))
     assert all(masks.keys() <= {2} for _, masks in steps)
@@ -172,8 +172,8 @@ def test_backward_goes_from_the_frame_before_discovery_to_the_first(
 
 
 def test_backward_at_the_start_of_the_video(session: Sam2Session) -> None:
-    assert [index for index, _ in session.backward(1, {1: boxed(BOXES[0])})] == [0]
-    assert list(session.backward(0, {1: boxed(BOXES[0])})) == []
+    assert [index for index, _ in session.backward({1: {1: boxed(BOXES[0])}})] == [0]
+    assert list(session.backward({0: {1: boxed(BOXES[0])}})) == []
 
 
 def test_forward_of_no_frames(session: Sam2Session) -> None:

@@ -41,9 +41,10 @@ class Still:
     def forward(self, start: int, stop: int) -> Iterator[tuple[int, dict[int, Mask]]]:
         yield from ((index, dict(self.masks)) for index in range(start + 1, stop + 1))
 
-    def backward(self, start: int, masks: Mapping[int, Mask]) -> Iterator[tuple[int, dict[int, Mask]]]:
-        self.backward_calls.append(start)
-        yield from ((index, dict.fromkeys(masks, self.backward_mask)) for index in range(start - 1, -1, -1))
+    def backward(self, found: Mapping[int, Mapping[int, Mask]]) -> Iterator[tuple[int, dict[int, Mask]]]:
+        self.backward_calls += found
+        for start, masks in found.items():
+            yield from ((index, dict.fromkeys(masks, self.backward_mask)) for index in range(start - 1, -1, -1))
 
 
 def box_mask(video: Video, box: Box) -> Mask:
