@@ -7,17 +7,20 @@ from collections.abc import Iterator, Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from tasks.masks import Box, Mask
+from tasks.masks import Box, Mask, tight_box
 from tasks.motion import camera_motion, flow_between, length, own_motion, work_size
 from tasks.track import TrackConfig
 from tasks.trackers.colour import evidence, histogram
 from tasks.trackers.follow import Follower, tidy
 from tasks.trackers.view import View, view
-from tasks.video import Frames, Video
+from tasks.video import Video, open_video
 
 WORK_SIZE_PX = 480
 """Longest side of the pictures that are tracked; masks are scaled up."""
-FRESH_SHARE = 0.35
+FRESH_SHARE, FRESH_HEIGHT = 0.35, 0.65
+"""A region is taken for a known object and a new one if this much of its area, and of its height, is not the known one's."""
+WINDOW_BYTES = 96 * 2**20
+"""Frames held at once on the way back: decoders run forward from a key frame, and many clips have only one."""
 KEPT = 6
 """Frames kept behind the current one, so that the motion on it can be measured again."""
 
@@ -39,6 +42,8 @@ class FlowSession:
     def __init__(self, video: Video) -> None:
         self._video = video
         self._size = work_size(video.height, video.width, WORK_SIZE_PX)
+        self._small = open_video(video.source, self._size)
+        self._window = max(1, WINDOW_BYTES // (3 * self._size[0] * self._size[1]))
         self._views: dict[int, View] = {}
         self._follower: Follower | None = None
         self._at = 0
@@ -56,6 +61,9 @@ class FlowSession:
         for x1, y1, x2, y2 in (np.round(box).astype(int) for box in small):
             covered[y1:y2, x1:x2] = True
         tracked = self._tracked(index)
+        if self._follower is not None and self._at == index:
+            # What is known to look as it does without anybody there is not part of anybody.
+            moving = np.where(self._follower.change < -0.8, np.float32(0), moving)
         return [self._enlarged(fresh_part(fill(here, box, moving, covered), tracked)) for box in small]
 
     def _tracked(self, index: int) -> Mask:
@@ -75,9 +83,9 @@ class FlowSession:
     def forward(self, start: int, stop: int) -> Iterator[tuple[int, dict[int, Mask]]]:
         """Masks of all added objects on frames start + 1 ... stop, both included, in order."""
         assert self._follower is not None, "objects are added before they are followed"
-        for first, frames in self._video.windows(start + 1, stop + 1):
+        for first, frames in self._small.windows(start + 1, stop + 1):
             for index, frame in enumerate(frames, first):
-                self._views[index] = view(self._shrunk(frame))
+                self._views[index] = view(frame)
                 self._views.pop(index - KEPT, None)
                 self._at = index
                 yield index, self._shown(self._follower.step(self._views[index]))
@@ -87,24 +95,17 @@ class FlowSession:
         start = max(found)
         follower = Follower(self._view(start))
         follower.add(self._all_reduced(found[start]))
-        for first, frames in self._video.windows(start - 1, -1):
+        for first, frames in self._small.windows(start - 1, -1, self._window):
             for index in reversed(range(first, first + len(frames))):
-                yield index, self._shown(follower.step(view(self._shrunk(frames[index - first]))))
+                yield index, self._shown(follower.step(view(frames[index - first])))
                 if index in found:
                     follower.add(self._all_reduced(found[index]))
 
     def _view(self, index: int) -> View:
         if index not in self._views:
             self._views = {i: v for i, v in self._views.items() if abs(i - index) < KEPT}
-            self._views[index] = view(self._shrunk(self._video.frames([index])[0]))
+            self._views[index] = view(self._small.frames([index])[0])
         return self._views[index]
-
-    def _shrunk(self, frame: Frames) -> Frames:
-        import cv2
-
-        if frame.shape[1::-1] == self._size:
-            return frame
-        return np.asarray(cv2.resize(frame, self._size, interpolation=cv2.INTER_AREA), np.uint8)
 
     def _shown(self, masks: Mapping[int, Mask]) -> dict[int, Mask]:
         return {object_id: self._enlarged(mask) for object_id, mask in masks.items() if mask.any()}
@@ -154,7 +155,10 @@ def fresh_part(mask: Mask, tracked: Mask) -> Mask:
 
     near = cv2.dilate(tracked.view(np.uint8), np.ones((5, 5), np.uint8)) > 0
     rest = tidy(mask & ~near, 0.15 * float(np.count_nonzero(mask)))
-    return rest if np.count_nonzero(rest) > FRESH_SHARE * np.count_nonzero(mask) else mask
+    box, whole = tight_box(rest), tight_box(mask)
+    if box is None or whole is None or np.count_nonzero(rest) < FRESH_SHARE * np.count_nonzero(mask):
+        return mask
+    return rest if box[3] - box[1] > FRESH_HEIGHT * (whole[3] - whole[1]) else mask
 
 
 def _resized(mask: Mask, size: tuple[int, int]) -> Mask:
