@@ -18,7 +18,7 @@ LOOK_S = 0.2
 """Motion is measured against frames this far before and after: long enough to see a slow walker move."""
 LEAST_MOTION_PX = 0.7
 """Own motion, at the detector's size, below which a pixel is taken for background whatever the rest does."""
-LEAST_AREA = 0.0015
+LEAST_AREA = 0.004
 """Share of the picture that a moving region must cover."""
 MOTION_SIZE_PX = 480
 SAME_IOU = 0.45

@@ -36,7 +36,8 @@ def evidence(own: Histogram, around: Histogram) -> Histogram:
     """Log-likelihood ratio of each colour, own against around, float32 (LEVELS**3,), within [-1, 2].
 
     Little can be said against: a face is a small part of a person and may look like the wall behind.
-    ."""
+    .
+    """
     return np.asarray(np.clip(np.log((own + _RARE) / (around + _RARE)), -1.0, 2.0), np.float32)
 
 

@@ -70,6 +70,8 @@ class Follower:
     def __init__(self, first: View) -> None:
         self._view = first
         self._scenery = Scenery(first)
+        self.change: Change = np.full(first.gray.shape, np.nan, np.float32)
+        """How unlike the background each pixel of the current frame is; see `Scenery.step`."""
         self.targets: dict[int, Target] = {}
 
     def add(self, masks: Mapping[int, Mask]) -> None:
@@ -79,14 +81,16 @@ class Follower:
             box = np.array(tight_box(mask) or (0, 0, 1, 1), np.float64)
             colours = histogram(self._view.bins[mask])
             around = _around(self._view.bins, box, taken)
-            self.targets[object_id] = Target(mask, believed(mask), colours, around, max(float(np.count_nonzero(mask)), 1.0), box, np.zeros(2))
+            self.targets[object_id] = Target(
+                mask, believed(mask), colours, around, max(float(np.count_nonzero(mask)), 1.0), box, np.zeros(2)
+            )
             self._scenery.forget(mask)
 
     def step(self, following: View) -> dict[int, Mask]:
         """Move on to the next frame; the masks there."""
         flow = flow_between(self._view.gray, following.gray)
         before, self._view = self._view, following
-        change = self._scenery.step(following, flow)
+        change = self.change = self._scenery.step(following, flow)
         best = np.zeros(following.gray.shape, np.float32)
         owner = np.full(following.gray.shape, -1, np.int32)
         seen = {object_id: target for object_id, target in self.targets.items() if target.hidden == 0}
@@ -95,7 +99,7 @@ class Follower:
             carry(target, flow, self._scenery.camera, before, following)
             held |= target.belief > 0
         # A pixel that an object is carried into differs from the background because of that object, not of another.
-        change[held] = np.minimum(change[held], 0)
+        change = np.where(held, np.minimum(change, 0), change)
         for object_id, target in seen.items():
             self._claim(object_id, target, change, best, owner)
         for object_id, target in seen.items():
@@ -137,9 +141,10 @@ class Follower:
             if other is not target and other.partly:
                 # What comes to light there is sooner the other's than more of this one.
                 y, x = _window(other.box, self._view.gray.shape, 0.0)
-                zone = np.s_[max(y.start - window[0].start, 0) : max(y.stop - window[0].start, 0)], np.s_[
-                    max(x.start - window[1].start, 0) : max(x.stop - window[1].start, 0)
-                ]
+                zone = (
+                    np.s_[max(y.start - window[0].start, 0) : max(y.stop - window[0].start, 0)],
+                    np.s_[max(x.start - window[1].start, 0) : max(x.stop - window[1].start, 0)],
+                )
                 change[zone] = np.where(fresh[zone], np.minimum(change[zone], 0), change[zone])
         # Where no background is known yet an object keeps what it is carried into and takes nothing more.
         return np.where(np.isnan(change), np.where(fresh, np.float32(-1.5), np.float32(0)), change)
@@ -179,7 +184,9 @@ class Follower:
             if free:
                 # Limbs stretch a box little by little; a stranger taken in would do so at once.
                 grow = 0.02 * max(box[2:] - box[:2]) + 1
-                target.box = np.concatenate([np.maximum(box[:2], target.box[:2] - grow), np.minimum(box[2:], target.box[2:] + grow)])
+                target.box = np.concatenate(
+                    [np.maximum(box[:2], target.box[:2] - grow), np.minimum(box[2:], target.box[2:] + grow)]
+                )
                 target.area += 0.1 * (area - target.area)
                 target.colours = 0.95 * target.colours + 0.05 * histogram(self._view.bins[target.mask])
 
@@ -278,7 +285,9 @@ def _settle(object_id: int, target: Target, owner: NDArray[np.int32]) -> None:
         owner[mask] = -1
         mask[:] = False
     target.mask = mask
-    target.belief[window] = np.where(mask[window], np.maximum(target.belief[window], 0.5), np.minimum(target.belief[window], -0.5))
+    target.belief[window] = np.where(
+        mask[window], np.maximum(target.belief[window], 0.5), np.minimum(target.belief[window], -0.5)
+    )
 
 
 def _window(box: NDArray[np.float64], shape: Sequence[int], margin: float) -> Window:
