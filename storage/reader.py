@@ -61,7 +61,7 @@ class Dataset:
             empty = TABLES[table].empty_table()
             return empty if columns is None else empty.select(columns)
         file, group = place
-        return file.read_row_group(group, columns=columns)
+        return file.read_row_group(group, columns=columns, use_threads=False)
 
     def table(self, table: str, columns: list[str] | None = None) -> pa.Table:
         """All rows of a table in video order. For `masks` and `frames` prefer `rows`: these tables are large."""
@@ -146,5 +146,6 @@ class Dataset:
     def _open(self, key: str, file: TableFile) -> pq.ParquetFile:
         path = self.folder / key / file.path
         if path not in self._files:
-            self._files[path] = pq.ParquetFile(path)
+            # A look-up reads little: handing it to threads, or reading ahead, costs more than it saves.
+            self._files[path] = pq.ParquetFile(path, memory_map=True, pre_buffer=False)
         return self._files[path]

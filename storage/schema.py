@@ -138,9 +138,6 @@ TABLES: Mapping[str, pa.Schema] = {
     "outcomes": OUTCOMES,
 }
 
-PLAIN_COLUMNS = frozenset({"rle_counts", "jpeg", "detail", "sentence", "sha256", "path"})
-"""Columns whose values hardly repeat: written without a dictionary."""
-
 
 def versioned(schema: pa.Schema) -> pa.Schema:
     """The schema with its version in the metadata, as files carry it."""
