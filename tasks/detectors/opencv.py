@@ -59,7 +59,7 @@ class PeopleDetector:
         import cv2
 
         hog = cv2.HOGDescriptor()
-        hog.setSVMDetector(cv2.HOGDescriptor_getDefaultPeopleDetector())  # type: ignore[attr-defined]
+        hog.setSVMDetector(cv2.HOGDescriptor_getDefaultPeopleDetector())
         return hog
 
     def detect(self, video: Video, indices: Sequence[int]) -> list[list[Detection]]:
