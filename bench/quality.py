@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-from pycocotools import mask as coco
 
 from bench.figures import Figure, at_least, told
 from infra.parameters import SampleParameters
@@ -40,6 +39,8 @@ def build(root: Path, **chosen: Any) -> tuple[Dataset, Path]:
 
 def score(data: Dataset, sample: Mapping[str, Any], truth: Mapping[str, Any]) -> Score:
     """Score one sentence against the true masks of the figure it names."""
+    from pycocotools import mask as coco
+
     figure = truth["figures"][truth["target"]]
     span = range(sample["start_frame"], sample["end_frame"] + 1)
     ious: dict[int, list[float]] = {}
