@@ -17,7 +17,7 @@ from tasks.sample.encode import write_video
 from tasks.sample.scene import SECONDS, SampleConfig
 from tasks.sample.story import Story, make_story
 
-VERSION = 1
+VERSION = 2
 """Goes up whenever the same configuration gives other files, so that an older sample is made anew."""
 DETECTABLE = 0.25
 """Share of a figure that must be in sight for the true boxes to list it."""
@@ -27,7 +27,7 @@ def generate(root: Path, config: SampleConfig = SampleConfig()) -> None:  # noqa
     """Write the sample into `root`, unless the same one is there.
 
     Layout: `videos/<0-9>/<name>.mp4`; `annotations.json`, HC-STVG v2's format, keyed by file name; `truth.json` and
-    `true_boxes.json`, keyed by video ID (the path below `videos`); `sample.json`, what it was made from, written last.
+    `true_boxes.json`, keyed by file name too; `sample.json`, what it was made from, written last.
     """
     recipe = {"version": VERSION, **asdict(config)}
     if _read(root / "sample.json") == recipe:
@@ -55,8 +55,8 @@ def _write_all(root: Path, config: SampleConfig) -> None:
         story, name = make_story(index, config), video_id(index, "sample")
         write_video(root / "videos" / name, story.frames, config.fps)
         annotations[Path(name).name] = annotation(story, config)
-        truth[name] = _truth(story, config)
-        boxes[name] = true_boxes(story)
+        truth[Path(name).name] = _truth(story, config)
+        boxes[Path(name).name] = true_boxes(story)
     if config.broken:
         annotations |= write_broken(root / "videos", annotations, config)
     for file, content in (("annotations", annotations), ("truth", truth), ("true_boxes", boxes)):
