@@ -23,14 +23,14 @@ from infra.flat import flat
 from infra.parameters import BENCHMARKS, BuildParameters
 from infra.ray_pool import RayPool
 from storage.files import BusyError, exclusive
-from storage.manifest import DatasetError
+from storage.manifest import DatasetError, Manifest
 from storage.outcomes import BudgetError
 from storage.reader import Dataset
 from tasks.build import publish_build, run_frames, run_masks
 from tasks.datasets.base import AnnotationError
 from tasks.diagnose import VideoError
 from tasks.estimate import estimate
-from tasks.plan import plan_frames, plan_masks
+from tasks.plan import Build, plan_frames, plan_masks
 from tasks.weights import WeightsError
 
 app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False, help="Object-centric datasets for video grounding.")
@@ -54,12 +54,16 @@ def _option(name: str, field: FieldInfo) -> Any:
 _BOUNDS = {"min": "ge", "max": "le"}
 
 
+class StoppedError(Exception):
+    """The person at the keyboard stopped the command."""
+
+
 def _build(parameters: BuildParameters, as_json: AsJson = False) -> None:
     build = parameters.build()
-    with exclusive(build.folder), RayPool(parameters.pool()) as pool, Bars(quiet=as_json) as bars:
-        tracked = run_masks(build, pool, bars.update)
-        rendered = run_frames(build, tracked, pool, bars.update)
-        manifest = publish_build(build, tracked, rendered, parameters.error_budget)
+    try:
+        manifest = _run(build, parameters, quiet=as_json)
+    except KeyboardInterrupt:
+        raise StoppedError("interrupted; run the same command again to go on where it stopped") from None
     from tasks.preview import write_preview
 
     page = write_preview(Dataset(build.folder))
@@ -69,6 +73,13 @@ def _build(parameters: BuildParameters, as_json: AsJson = False) -> None:
         return
     counts = ", ".join(f"{count} {name}" for name, count in manifest.counts.items())
     Console().print(f"[bold]{build.folder}[/bold]: {counts}\npreview: {page}", highlight=False)
+
+
+def _run(build: Build, parameters: BuildParameters, quiet: bool) -> Manifest:
+    with exclusive(build.folder), RayPool(parameters.pool()) as pool, Bars(quiet) as bars:
+        tracked = run_masks(build, pool, bars.update)
+        rendered = run_frames(build, tracked, pool, bars.update)
+        return publish_build(build, tracked, rendered, parameters.error_budget)
 
 
 def _plan(parameters: BuildParameters, as_json: AsJson = False) -> None:
@@ -155,8 +166,8 @@ def _guarded(command: Callable[[], None]) -> None:
         _fail(_sentence(error), 2)
     except WorkerError as error:
         _fail(str(error), 1)
-    except KeyboardInterrupt:
-        _fail("interrupted; run the same command again to go on where it stopped", 130)
+    except StoppedError as error:
+        _fail(str(error), 130)
 
 
 def _sentence(error: Exception) -> str:

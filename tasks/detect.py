@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from importlib import import_module
 from typing import NamedTuple, Protocol, cast
 
 from tasks.masks import Box
+from tasks.plugins import load_plugin
 from tasks.video import Video
 from tasks.weights import Weights
 
@@ -73,14 +73,6 @@ def build_detector(config: DetectConfig) -> Detector:
         ValueError: no detector of that name.
     """
     return cast(Detector, load_plugin(DETECTORS, config.detector, "detector")(config))
-
-
-def load_plugin(registry: Mapping[str, str], name: str, kind: str) -> type:
-    """Class registered under `name`; ValueError listing the known names otherwise."""
-    if name not in registry:
-        raise ValueError(f"there is no {kind} '{name}'; known: {', '.join(sorted(registry))}")
-    module, _, attribute = registry[name].partition(":")
-    return cast(type, getattr(import_module(module), attribute))
 
 
 def key_frames(frame_count: int, every_frames: int) -> range:

@@ -10,8 +10,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol, cast
 
-from tasks.detect import Detection, load_plugin
+from tasks.detect import Detection
 from tasks.masks import Box, Instance, Mask, encode, mask_iou, mask_overlap
+from tasks.plugins import load_plugin
 from tasks.video import Video
 from tasks.weights import Weights
 

@@ -140,7 +140,9 @@ def test_a_hcstvg_annotation_file_is_built_with_its_answers(server: Server, samp
 
 
 def test_four_real_clips_become_a_dataset(server: Server, shared: Path, tmp_path: Path) -> None:
-    output, run = server.run("build-dataset/folder", root=str(tmp_path), videos=str(shared / "data" / "videos"), error_budget=0.0)
+    output, run = server.run(
+        "build-dataset/folder", root=str(tmp_path), videos=str(shared / "data" / "videos"), error_budget=0.0
+    )
     assert run["state_type"] == "COMPLETED", output
     data = Dataset(tmp_path / "folder")
     assert data.video_ids("masks") == sorted(p.name for p in (shared / "data" / "videos").glob("*.mp4"))

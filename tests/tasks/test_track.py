@@ -6,8 +6,9 @@ from typing import Any
 
 import numpy as np
 
-from tasks.detect import DETECTORS, DetectConfig, Detection, key_frames, load_plugin, wanted
+from tasks.detect import DETECTORS, DetectConfig, Detection, key_frames, wanted
 from tasks.masks import Box, Mask
+from tasks.plugins import load_plugin
 from tasks.track import TRACKERS, TrackConfig, is_new, track
 from tasks.video import Source, Video, open_video
 
