@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tasks.masks import tight_box
-from tasks.sample.looks import TOPS, Look
+from tasks.sample.looks import TOPS, Look, weave
 from tasks.sample.scene import Step
 
 PHASES = 12
@@ -35,7 +35,7 @@ class Sprites:
     def __init__(self, look: Look, tall: float, seed: list[int]) -> None:
         self._look, self._tall = look, tall
         self._size = (int(tall * 0.7) + 2, int(tall * 1.2) + 2)
-        self._weave = _weave(look.pattern, self._size, np.random.default_rng([*seed, 3]))
+        self._weave = weave(look.pattern, (self._size[0] * FINE, self._size[1] * FINE), FINE, np.random.default_rng([*seed, 3]))
         self._drawn: dict[tuple[str, int, int], Sprite] = {}
         self._below = tall * 0.04
 
@@ -81,23 +81,6 @@ def _palette(look: Look) -> NDArray[np.float32]:
     top, bottom = np.array(TOPS[look.colour], np.float32), np.array(look.bottom, np.float32)
     rows = [np.zeros(3), look.skin, look.hair, top, top * 0.82, bottom, bottom * 0.75, (28, 24, 24), (120, 78, 40)]
     return np.array(rows, np.float32)
-
-
-def _weave(pattern: str, size: tuple[int, int], rng: np.random.Generator) -> NDArray[np.float32]:
-    """Brightness added to the top and to all else, (h, w, 2) at drawing size."""
-    import cv2
-
-    width, height = size[0] * FINE, size[1] * FINE
-    y, x = np.mgrid[:height, :width] // FINE
-    waves = {
-        "plain": np.zeros_like(x),
-        "stripes": x // 3 % 2,
-        "bands": y // 4 % 2,
-        "checks": (x // 4 + y // 4) % 2,
-        "dots": ((x % 6 < 3) & (y % 6 < 3)).astype(int),
-    }
-    grain = cv2.resize(rng.normal(0, 12, (size[1] // 3, size[0] // 3)), (width, height), interpolation=cv2.INTER_CUBIC)
-    return np.dstack([grain + 44.0 * waves[pattern] - 22.0 * (pattern != "plain"), grain]).astype(np.float32)
 
 
 class _Body:

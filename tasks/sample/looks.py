@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 Colour = tuple[int, int, int]
 
@@ -66,6 +67,32 @@ def _look(rng: np.random.Generator, colour: str, bottom: Colour) -> Look:
         hair=HAIRS[rng.integers(len(HAIRS))],
         extra=str(rng.choice(["hat", "bag", "", ""])),
     )
+
+
+def weave(pattern: str, size: tuple[int, int], fine: int, rng: np.random.Generator) -> NDArray[np.float32]:
+    """Brightness that cloth adds to the top and to all else, float32 (height, width, 2).
+
+    Args:
+        pattern: one of `PATTERNS`.
+        size: (width, height), `fine` times that of the figure in the picture.
+        fine: see `size`.
+        rng: of the grain.
+    """
+    import cv2
+
+    width, height = size
+    y, x = np.mgrid[:height, :width] // fine
+    waves = {
+        "plain": np.zeros_like(x),
+        "stripes": x // 3 % 2,
+        "bands": y // 4 % 2,
+        "checks": (x // 4 + y // 4) % 2,
+        "dots": ((x % 6 < 3) & (y % 6 < 3)).astype(int),
+    }
+    grain = cv2.resize(
+        rng.normal(0, 12, (height // fine // 3, width // fine // 3)), (width, height), interpolation=cv2.INTER_CUBIC
+    )
+    return np.dstack([grain + 44.0 * waves[pattern] - 22.0 * (pattern != "plain"), grain]).astype(np.float32)
 
 
 SENTENCES: dict[str, tuple[str, ...]] = {
