@@ -87,19 +87,18 @@ def _process(command: Sequence[str], env: dict[str, str], log: Path) -> Iterator
 
 
 def stop(pid: int) -> None:
-    """End a process and all its descendants: ask first, kill after `STOP_TIMEOUT_S`."""
+    """End a process and all its descendants: ask it to end, wait up to `STOP_TIMEOUT_S`, then kill what is left of them."""
     try:
         parent = psutil.Process(pid)
         family = [parent, *parent.children(recursive=True)]
+        parent.terminate()
     except psutil.NoSuchProcess:
         return
-    with suppress(psutil.NoSuchProcess):
-        parent.terminate()
-    _, alive = psutil.wait_procs(family, timeout=STOP_TIMEOUT_S)
-    for process in alive:
+    psutil.wait_procs([parent], timeout=STOP_TIMEOUT_S)
+    for process in family:
         with suppress(psutil.NoSuchProcess):
             process.kill()
-    psutil.wait_procs(alive, timeout=STOP_TIMEOUT_S)
+    psutil.wait_procs(family, timeout=STOP_TIMEOUT_S)
 
 
 def _wait(url: str, started: tuple[subprocess.Popen[bytes], Path]) -> None:
