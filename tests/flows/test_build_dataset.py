@@ -21,8 +21,6 @@ from tasks.video import Source, open_video
 
 pytestmark = pytest.mark.heavy
 
-TASK_RUNS_A_BUILD = 5
-
 
 class Server:
     """A running server and what a person does with it."""
@@ -104,14 +102,13 @@ def test_a_build_takes_a_handful_of_task_runs_and_shows_its_artifacts(
     assert (folder / "preview.html").resolve().as_uri() in json.dumps(shown["preview"]["data"])
 
 
-def test_a_second_run_has_nothing_to_do_and_starts_no_ray(server: Server, sample: tuple[Path, dict[str, Any]]) -> None:
+def test_a_second_run_has_nothing_to_do_and_publishes_the_same(server: Server, sample: tuple[Path, dict[str, Any]]) -> None:
     folder, _ = sample
     before = load_manifest(folder)
     output, run = server.run("build-dataset/sample", root=str(folder.parent), videos=6, error_budget=0.6)
     assert run["state_type"] == "COMPLETED", output
     assert load_manifest(folder) == before
     assert "Nothing to do" in json.dumps(server.artifacts(run)["plan"])
-    assert run["total_run_time"] < 30
 
 
 def test_a_breached_budget_fails_the_run_and_publishes_nothing(server: Server, tmp_path: Path) -> None:
