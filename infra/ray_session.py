@@ -22,13 +22,12 @@ def ray_session(address: str | None, workers: int) -> Iterator[None]:
     _set_environment(local=address is None)
     import ray
 
-    temporary = None
-    if address is None:
-        temporary = tempfile.mkdtemp(prefix="stvg-ray-")
-        _start_here(temporary, workers)
-    else:
-        ray.init(address=address, log_to_driver=False)
+    temporary = tempfile.mkdtemp(prefix="stvg-ray-") if address is None else None
     try:
+        if temporary is not None:
+            _start_here(temporary, workers)
+        else:
+            ray.init(address=address, log_to_driver=False)
         yield
     finally:
         ray.shutdown()
