@@ -37,7 +37,8 @@ def form(model: type[BaseModel]) -> ParameterSchema:
     required = schema.get("required", [])
     names = sorted(schema["properties"], key=lambda name: name not in required)
     fields = {name: {**schema["properties"][name], "position": position} for position, name in enumerate(names)}
-    return ParameterSchema(properties=fields, required=required)
+    # Prefect sends what was set alone, and its UI shows a bare JSON editor for a schema without a type.
+    return ParameterSchema(title="Parameters", type="object", properties=fields, required=required, definitions={})
 
 
 def main() -> None:

@@ -14,6 +14,7 @@ from typing import Any
 import psutil
 import pytest
 
+from infra.parameters import BENCHMARKS
 from infra.prefect_local import free_port, running
 from storage.manifest import DatasetError, load_manifest
 from storage.reader import Dataset
@@ -36,6 +37,10 @@ class Server:
         done = subprocess.run(command, env=self._env, capture_output=True, text=True, timeout=500, check=False)
         [run] = [run for run in self.flow_runs() if run["id"] not in before]
         return done.stdout + done.stderr, run
+
+    @property
+    def url(self) -> str:
+        return self._env["PREFECT_API_URL"].removesuffix("/api")
 
     def flow_runs(self) -> list[dict[str, Any]]:
         return self.ask("flow_runs/filter", {})
@@ -109,6 +114,25 @@ def test_a_second_run_has_nothing_to_do_and_publishes_the_same(server: Server, s
     assert run["state_type"] == "COMPLETED", output
     assert load_manifest(folder) == before
     assert "Nothing to do" in json.dumps(server.artifacts(run)["plan"])
+
+
+def test_the_ui_shows_a_form_with_titles_and_sentences(server: Server) -> None:
+    from playwright.sync_api import sync_playwright
+
+    browser_path = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+    if browser_path is None:
+        pytest.skip("no Chromium here: apt-get install chromium")
+    deployment = server.ask("deployments/filter", {"deployments": {"name": {"any_": ["folder"]}}})[0]["id"]
+    quiet = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update"]
+    with sync_playwright() as driver, driver.chromium.launch(executable_path=browser_path, args=quiet) as browser:
+        page = browser.new_page()
+        page.goto(f"{server.url}/deployments/deployment/{deployment}/run")
+        page.get_by_text("Videos folder").first.wait_for(timeout=60_000)
+        text = page.inner_text("body")
+    for field in BENCHMARKS["folder"].model_fields.values():
+        assert field.title is not None
+        assert field.title in text
+    assert "Searched in depth for video files." in text
 
 
 def test_a_breached_budget_fails_the_run_and_publishes_nothing(server: Server, tmp_path: Path) -> None:
