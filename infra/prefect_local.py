@@ -21,10 +21,12 @@ from types import FrameType
 import psutil
 from rich.console import Console
 
+from infra.parameters import BENCHMARKS
+
 HOST = "127.0.0.1"
 START_TIMEOUT_S = 120.0
 STOP_TIMEOUT_S = 20.0
-DEPLOYMENTS = ("build-dataset/sample", "build-dataset/folder", "build-dataset/hcstvg")
+DEPLOYMENTS = tuple(f"build-dataset/{name}" for name in BENCHMARKS)
 
 
 class ServerError(Exception):

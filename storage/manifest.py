@@ -20,7 +20,7 @@ from storage.card import card
 from storage.files import digest, replacing, write_json, write_text
 from storage.outcomes import Outcome, tally
 from storage.schema import OUTCOMES, SCHEMA_VERSION, versioned
-from storage.stages import Spec, StageStore
+from storage.stages import StageStore
 
 MANIFEST = "manifest.json"
 CARD = "README.md"
@@ -126,20 +126,16 @@ def published_stage(store: StageStore, chosen: Mapping[str, str]) -> PublishedSt
     shards: list[dict[str, TableFile]] = []
     videos: dict[str, int] = {}
     for bundle in store.shards():
-        mine = [v for v in _with_rows(bundle) if v not in videos and chosen.get(v) == _fingerprint(bundle, v)]
+        mine = [v for v in _with_rows(bundle) if v not in videos and chosen.get(v) == bundle.fingerprints[v]]
         if mine:
             videos.update(dict.fromkeys(mine, len(shards)))
             shards.append(bundle.tables)
-    spec: Spec = store.spec
+    spec = store.spec
     return PublishedStage(spec.key, spec.version, dict(spec.params), shards, videos)
 
 
 def _with_rows(bundle: Bundle) -> list[str]:
     return sorted({video_id for file in bundle.tables.values() for video_id in file.videos})
-
-
-def _fingerprint(bundle: Bundle, video_id: str) -> str:
-    return bundle.fingerprints[video_id]
 
 
 def load_manifest(folder: Path) -> Manifest:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from functools import cached_property
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -74,11 +74,6 @@ class Dataset:
         """How each planned video ended."""
         return pq.read_table(self.folder / self.manifest.outcomes)
 
-    @cached_property
-    def _videos(self) -> dict[str, dict[str, Any]]:
-        wanted = ["video_id", "width", "height"]
-        return {row["video_id"]: row for row in self.table("videos", wanted).to_pylist()}
-
     def source(self, video_id: str) -> Path:
         """Where the video's file or folder was when it was tracked."""
         path: str = self.rows("videos", video_id, ["path"]).column(0)[0].as_py()
@@ -105,9 +100,9 @@ class Dataset:
 
     def masks(self, video_id: str, frame_index: int) -> dict[int, Mask]:
         """Masks on a native frame: object ID -> bool (height, width)."""
-        video = self._videos[video_id] if video_id in self._videos else self._unknown(video_id)
-        height, width = video["height"], video["width"]
-        return {i.object_id: decode_counts(i.counts, height, width) for i in self.instances(video_id, frame_index)}
+        video = self.rows("videos", video_id, ["height", "width"]).to_pylist()[0]
+        instances = self.instances(video_id, frame_index)
+        return {i.object_id: decode_counts(i.counts, video["height"], video["width"]) for i in instances}
 
     def boxes(self, video_id: str, frame_index: int) -> dict[int, tuple[int, int, int, int]]:
         """Tight boxes on a native frame: object ID -> (x1, y1, x2, y2), half-open."""
@@ -129,8 +124,7 @@ class Dataset:
         stage = self.manifest.stages[_STAGE_OF[table]]
         shard = stage.videos.get(video_id)
         if shard is None:
-            self._unknown(video_id)
-            return None
+            raise DatasetError(f"dataset '{self.manifest.dataset}' holds no finished video '{video_id}'")
         file = stage.shards[shard].get(table)
         if file is None:
             return None
@@ -139,9 +133,6 @@ class Dataset:
             groups.update({name: group for group, name in enumerate(file.videos)})
         group = groups.get(video_id)
         return None if group is None else (self._open(stage.key, file), group)
-
-    def _unknown(self, video_id: str) -> dict[str, Any]:
-        raise DatasetError(f"dataset '{self.manifest.dataset}' holds no finished video '{video_id}'")
 
     def _open(self, key: str, file: TableFile) -> pq.ParquetFile:
         path = self.folder / key / file.path

@@ -7,7 +7,6 @@ and another one starts beside it.
 from __future__ import annotations
 
 import hashlib
-import shutil
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -123,10 +122,6 @@ class StageStore:
             (self._parts / f"{name}.json").unlink(missing_ok=True)
             for table in self.spec.tables:
                 (self._parts / f"{name}.{table}.parquet").unlink(missing_ok=True)
-
-    def remove(self) -> None:
-        """Delete the stage's folder and all its rows."""
-        shutil.rmtree(self.folder, ignore_errors=True)
 
 
 def _part_name(video_id: str) -> str:

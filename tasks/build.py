@@ -122,8 +122,8 @@ def publish_build(build: Build, masks: StagePlan, frames: StagePlan, error_budge
     """
     endings = list(_endings(build, masks, frames))
     check_budget((ending.outcome for ending in endings), error_budget)
-    done = {stage.store.spec.name: published_stage(stage.store, _fingerprints(stage)) for stage in (masks, frames)}
-    return publish(build.folder, done, endings, build.benchmark.records, tool_versions())
+    stages = {stage.store.spec.name: published_stage(stage.store, _fingerprints(stage)) for stage in (masks, frames)}
+    return publish(build.folder, stages, endings, build.benchmark.records, tool_versions())
 
 
 def _fingerprints(plan: StagePlan) -> dict[str, str]:

@@ -21,7 +21,7 @@ from tasks.datasets.base import VideoJob
 from tasks.detect import DetectConfig, build_detector, key_frames
 from tasks.diagnose import VideoError
 from tasks.fingerprint import content_hash, quick_stat
-from tasks.render import RenderConfig, params_of, render, tracked_from
+from tasks.render import RenderConfig, render, tracked_from
 from tasks.track import TrackConfig, Tubes, build_tracker, track
 from tasks.video import Source, Video, open_video
 
@@ -62,7 +62,7 @@ def masks_spec(config: BuildConfig) -> Spec:
 
 def frames_spec(config: BuildConfig) -> Spec:
     """What shapes rendered frames and answers: the masks, and how they are shown."""
-    params = {"masks": masks_spec(config).key, "render": params_of(config.render)}
+    params = {"masks": masks_spec(config).key, "render": asdict(config.render)}
     return Spec("frames", FRAMES_VERSION, params, ("clips", "frames", "samples"))
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -182,8 +182,3 @@ def _sample_row(sample: Sample, drawn: Mapping[int, Sequence[Candidate]], reason
         "votes": found.votes,
         "reason": reason or found.reason,
     }
-
-
-def params_of(config: RenderConfig) -> dict[str, Any]:
-    """What of a configuration shapes the rows, as JSON."""
-    return asdict(config)
