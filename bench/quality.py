@@ -43,6 +43,7 @@ def score(data: Dataset, sample: Mapping[str, Any], truth: Mapping[str, Any]) ->
 
     figure = truth["figures"][truth["target"]]
     span = range(sample["start_frame"], sample["end_frame"] + 1)
+    [named] = sample["answer_ids"] or [None]
     ious: dict[int, list[float]] = {}
     boxes = []
     for at, frame in enumerate(span):
@@ -52,10 +53,10 @@ def score(data: Dataset, sample: Mapping[str, Any], truth: Mapping[str, Any]) ->
         overlap = coco.iou(codes, [true], [0])[:, 0] if codes else []
         for instance, iou in zip(instances, overlap, strict=True):
             ious.setdefault(instance.object_id, []).append(float(iou))
-        answer = [i.box for i in instances if i.object_id == sample["answer_id"]]
-        boxes.append(box_iou(answer[0], sample["boxes"][at]) if answer else 0.0)
+        answer = [i.box for i in instances if i.object_id == named]
+        boxes.append(box_iou(answer[0], sample["targets"][0]["boxes"][at]) if answer else 0.0)
     means = {object_id: sum(values) / len(span) for object_id, values in ious.items()}
-    return Score(means.get(sample["answer_id"], 0.0), max(means.values(), default=0.0), float(np.mean(boxes)))
+    return Score(means.get(named, 0.0), max(means.values(), default=0.0), float(np.mean(boxes)))
 
 
 def scores(data: Dataset, source: Path) -> list[Score]:
@@ -82,12 +83,12 @@ def run() -> list[Figure]:
     with tempfile.TemporaryDirectory() as root:
         data, source = build(Path(root))
         default = figures("motion", scores(data, source), bounds=True)
-        answers = data.table("samples", ["answer_id"]).column(0).to_pylist()
+        answers = [i for ids in data.table("samples", ["answer_ids"]).column(0).to_pylist() for i in ids]
         spread = max(answers.count(a) for a in set(answers)) / len(answers)
         script = str(source / "true_boxes.json")
         data, source = build(Path(root), name="true-boxes", detector="scripted", detector_weights=script)
         return [
             *default,
             *figures("true boxes", scores(data, source), bounds=False),
-            told("share of the most frequent answer ID", spread, f"IDs {sorted({a for a in answers if a})}"),
+            told("share of the most frequent answer ID", spread, f"IDs {sorted(set(answers))}"),
         ]

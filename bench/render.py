@@ -86,7 +86,7 @@ def run() -> list[Figure]:
         def from_masks() -> None:
             video, masks = (build.masks.read(shard, table, job.source.video_id) for table in ("videos", "masks"))
             rendered = render(job, tracked_from(job.source, video, masks), build.config.render)
-            assert rendered.samples[0]["answer_id"] == 3
+            assert rendered.samples[0]["answer_ids"] == (3,)
             assert len(rendered.frames) == 16
 
         worker = FramesWorker(build.config, build.masks, build.frames)

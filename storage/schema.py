@@ -10,7 +10,7 @@ from collections.abc import Mapping
 
 import pyarrow as pa
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 
 _NAME = pa.dictionary(pa.int32(), pa.string())
 
@@ -94,26 +94,41 @@ FRAMES = pa.schema(
 )
 """One row a rendered frame. `time_s` counts from the clip's start. Sorted by clip_id, position."""
 
+TARGET = pa.struct(
+    [
+        ("frames", pa.list_(pa.int32())),
+        ("boxes", pa.list_(pa.list_(pa.float64(), 4))),
+        ("counts", pa.list_(pa.binary())),
+    ]
+)
+"""Where one object really is: a box a listed frame, and its mask's run-length code where the truth is masks."""
+
 SAMPLES = pa.schema(
     [
         ("sample_id", pa.string()),
         ("clip_id", _NAME),
         ("video_id", _NAME),
+        ("task", _NAME),
+        ("group", _NAME),
         ("sentence", pa.string()),
         ("start_s", pa.float64()),
         ("end_s", pa.float64()),
         ("start_frame", pa.int32()),
         ("end_frame", pa.int32()),
-        ("boxes", pa.list_(pa.list_(pa.float32(), 4))),
-        ("answer_id", pa.int32()),
+        ("targets", pa.list_(TARGET)),
+        ("answer_ids", pa.list_(pa.int32())),
         ("vote_share", pa.float64()),
         ("mean_iou", pa.float64()),
         ("votes", pa.int32()),
         ("reason", pa.string()),
+        ("options", pa.list_(pa.string())),
+        ("answer", pa.string()),
+        ("record", pa.string()),
     ]
 )
-"""One row a sentence: its true span (seconds of the clip; frames of the video, closed), one true box a frame of the
-span, and the answer ID with its quality, or the reason why it has none."""
+"""One row a sentence: its task, its true span (seconds of the clip; frames of the video, closed; null where the truth has
+none), its targets, and the answer IDs with their quality, or the reason why it has none. `options` and `answer` are a
+question's; `record` says where it stands in the annotations."""
 
 OUTCOMES = pa.schema(
     [

@@ -13,6 +13,8 @@ REASONS = {
     "no_frames": "the video stream holds no frame",
     "unsupported_codec": "the decoder cannot read this codec",
     "unreadable_frame": "a frame cannot be decoded",
+    "black": "every frame looked at is black, as some codecs decode",
+    "size_differs": "its frames are not of the size the annotations state, so their boxes cannot be placed",
     "no_fps": "a folder of images needs a stated frame rate",
 }
 """Reason code -> what it means."""

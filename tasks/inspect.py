@@ -43,7 +43,7 @@ def _video(dataset: Dataset, video_id: str) -> dict[str, Any]:
     row = dataset.rows("videos", video_id).to_pylist()[0]
     times = row.pop("times_s")
     objects = row.pop("objects")
-    samples = dataset.rows("samples", video_id).drop_columns(["boxes"]).to_pylist()
+    samples = dataset.rows("samples", video_id).drop_columns(["targets"]).to_pylist()
     return {**row, "last_frame_at_s": times[-1], "objects": objects, "samples": samples}
 
 

@@ -1,17 +1,18 @@
-"""The answer: which drawn ID a sentence's true boxes mean, by equations 2 and 3."""
+"""The answer: which drawn IDs a sentence's true boxes mean, by equations 2 and 3."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from statistics import fmean
 from typing import NamedTuple
 
-from tasks.datasets.base import Sample
+from tasks.datasets.base import Sample, Target
 from tasks.markers import Candidate
 from tasks.masks import box_iou
 
 
 class Answer(NamedTuple):
-    """The answer ID with its quality.
+    """The answer ID of one target with its quality.
 
     Attributes:
         object_id: the ID most frames vote for; None without a vote.
@@ -28,23 +29,56 @@ class Answer(NamedTuple):
     reason: str = ""
 
 
-def answer(sample: Sample, drawn: Mapping[int, Sequence[Candidate]]) -> Answer:
+class Answers(NamedTuple):
+    """The answer to a sample: the IDs of its targets, ascending, each once; and means over its targets.
+
+    `reason` is empty if any target has an ID or the sample asks for none; else why: `no_true_boxes` or a reason of
+    `Answer`.
+    """
+
+    object_ids: tuple[int, ...] = ()
+    vote_share: float = 0.0
+    mean_iou: float = 0.0
+    votes: int = 0
+    reason: str = ""
+
+
+def answers(sample: Sample, span: tuple[int, int] | None, drawn: Mapping[int, Sequence[Candidate]]) -> Answers:
+    """Answer a sample.
+
+    Args:
+        sample: the sentence and its targets.
+        span: its true span in native frames, closed; None where it has none.
+        drawn: rendered frame (native index) -> objects with a marker there.
+    """
+    if not sample.task.needs_objects:
+        return Answers()
+    if not sample.targets or span is None:
+        return Answers(reason="no_true_boxes")
+    shown = {frame: candidates for frame, candidates in drawn.items() if span[0] <= frame <= span[1]}
+    found = [answer(target, shown) for target in sample.targets]
+    ids = {a.object_id for a in found if a.object_id is not None}
+    share, iou = fmean(a.vote_share for a in found), fmean(a.mean_iou for a in found)
+    return Answers(tuple(sorted(ids)), share, iou, sum(a.votes for a in found), "" if ids else found[0].reason)
+
+
+def answer(target: Target, drawn: Mapping[int, Sequence[Candidate]]) -> Answer:
     """Let every rendered frame of the true span vote for the drawn object that overlaps the true box most.
 
     Args:
-        sample: the sentence and its true boxes.
-        drawn: rendered frame (native index) -> objects with a marker there.
+        target: the true boxes.
+        drawn: rendered frame of the span (native index) -> objects with a marker there.
 
     Returns:
         Equation 3's ID; a tie of votes goes to the larger sum of IoUs, then to the smaller ID.
     """
-    span = [f for f in drawn if sample.start_frame <= f <= sample.end_frame]
-    if not span:
+    truth = {frame: box for frame in drawn if (box := target.box_at(frame)) is not None}
+    if not truth:
         return Answer(None, reason="span_not_rendered")
     votes: dict[int, int] = {}
     overlap: dict[int, float] = {}
-    for frame in span:
-        ious = {c.object_id: box_iou(sample.boxes[frame - sample.start_frame], c.box) for c in drawn[frame]}
+    for frame, box in truth.items():
+        ious = {c.object_id: box_iou(box, c.box) for c in drawn[frame]}
         for object_id, iou in ious.items():
             overlap[object_id] = overlap.get(object_id, 0.0) + iou
         best = max(ious, key=lambda i: (ious[i], -i), default=None)
@@ -53,4 +87,4 @@ def answer(sample: Sample, drawn: Mapping[int, Sequence[Candidate]]) -> Answer:
     if not votes:
         return Answer(None, reason="target_not_drawn")
     winner = max(votes, key=lambda i: (votes[i], overlap[i], -i))
-    return Answer(winner, votes[winner] / len(span), overlap[winner] / len(span), votes[winner])
+    return Answer(winner, votes[winner] / len(truth), overlap[winner] / len(truth), votes[winner])

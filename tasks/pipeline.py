@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from functools import partial
 from pathlib import Path
@@ -25,8 +25,8 @@ from tasks.render import RenderConfig, render, tracked_from
 from tasks.track import TrackConfig, Tubes, build_tracker, track
 from tasks.video import Source, Video, open_video
 
-MASKS_VERSION = 1
-FRAMES_VERSION = 1
+MASKS_VERSION = 2
+FRAMES_VERSION = 2
 """Versions of the code that shapes a stage's rows: raised when the same input gives other rows."""
 
 
@@ -68,7 +68,7 @@ def frames_spec(config: BuildConfig) -> Spec:
 
 def frames_fingerprint(masks_fingerprint: str, job: VideoJob) -> str:
     """Hash of what goes into a video's frames: its bytes, its clips and its sentences."""
-    return digest([masks_fingerprint, [asdict(c) for c in job.clips], [asdict(s) for s in job.samples]])
+    return digest([masks_fingerprint, [asdict(c) for c in job.clips], [s.told() for s in job.samples]])
 
 
 class MasksWorker:
@@ -83,19 +83,20 @@ class MasksWorker:
         """Find and track the objects of a video."""
         source = job.source
         stat, fingerprint = quick_stat(source.path), content_hash(source.path)
-        outcome, tables = attempt(partial(self._tables, source, fingerprint))
+        outcome, tables = attempt(partial(self._tables, job, fingerprint))
         self._store.write_part(Entry(source.video_id, fingerprint, outcome, stat), tables)
         return outcome
 
-    def _tables(self, source: Source, fingerprint: str) -> tuple[Outcome, Tables]:
-        video = open_video(source)
+    def _tables(self, job: VideoJob, fingerprint: str) -> tuple[Outcome, Tables]:
+        video = open_video(job.source)
+        outcome = as_stated(job, video)
         keys = key_frames(len(video), self._config.detect.every_frames)
         detections = dict(zip(keys, self._detector.detect(video, keys), strict=True))
         tubes = track(video, self._tracker, detections, self._config.track)
         if not tubes.frames:
-            return Outcome("filtered", "no_objects", f"no object was found on {len(keys)} key frames"), {}
-        row = video_row(source, video, tubes, fingerprint, self._store.folder.parent)
-        return Outcome("done"), {"videos": row, "masks": mask_rows(source.video_id, tubes)}
+            refuse_black(job.source, video, keys)
+        row = video_row(job.source, video, tubes, fingerprint, self._store.folder.parent)
+        return outcome, {"videos": row, "masks": mask_rows(job.source.video_id, tubes)}
 
 
 class FramesWorker:
@@ -128,6 +129,9 @@ class FramesWorker:
         return Outcome("filtered", reason, "none of its clips can be shown"), rendered.tables()
 
 
+_BLACK = 24
+"""Brightest value, of 255, of a frame that is taken for black: video black is 16, and codecs waver around it."""
+
 Tables = Mapping[str, pa.Table]
 """Table name -> rows of one video."""
 
@@ -150,6 +154,36 @@ def attempt(work: Callable[[], tuple[Outcome, Tables]]) -> tuple[Outcome, Tables
     except Exception as error:
         outcome = Outcome("failed", "error", f"{type(error).__name__}: {error}")
     return Outcome(outcome.status, outcome.reason, outcome.detail, 1, round(time.perf_counter() - started, 3)), tables
+
+
+def as_stated(job: VideoJob, video: Video) -> Outcome:
+    """Hold a video against what its annotations say of it.
+
+    Another number of frames is kept and noted: frames count from the start, and a truth beyond the end is told by sample.
+
+    Raises:
+        VideoError: its frames are of another size, so that no true box fits.
+    """
+    stated = job.stated
+    size = (stated.width, stated.height)
+    if None not in size and size != (video.width, video.height) and any(s.targets for s in job.samples):
+        said = f"{job.source.video_id} ({video.width}x{video.height}, stated {size[0]}x{size[1]})"
+        raise VideoError("size_differs", said)
+    if stated.frame_count is not None and stated.frame_count != len(video):
+        reason = "fewer_frames_than_stated" if len(video) < stated.frame_count else "more_frames_than_stated"
+        return Outcome("done", reason, f"it has {len(video)} frames; its annotations state {stated.frame_count}")
+    return Outcome("done")
+
+
+def refuse_black(source: Source, video: Video, indices: Sequence[int]) -> None:
+    """Tell a video without objects from one that decodes black.
+
+    Raises:
+        VideoError: each of a few frames of `indices` is black.
+    """
+    probes = sorted({indices[round(i * (len(indices) - 1) / 4)] for i in range(5)})
+    if all(int(frame.max()) <= _BLACK for frame in video.frames(probes)):
+        raise VideoError("black", source.video_id)
 
 
 def video_row(source: Source, video: Video, tubes: Tubes, sha256: str, dataset: Path) -> pa.Table:

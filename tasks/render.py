@@ -10,8 +10,8 @@ import numpy as np
 import pyarrow as pa
 
 from storage.schema import CLIPS, FRAMES, SAMPLES
-from tasks.datasets.base import Clip, Sample, VideoJob
-from tasks.label import answer
+from tasks.datasets.base import Clip, Sample, Target, VideoJob
+from tasks.label import answers
 from tasks.markers import Candidate, MarkerConfig, digit_height_px, draw, place, visible_enough
 from tasks.sampling import SamplingConfig, model_size, sample_frames
 from tasks.video import Frames, Source, Timeline, open_video
@@ -86,38 +86,52 @@ def render(job: VideoJob, tracked: Tracked, config: RenderConfig) -> Rendered:
 
 
 def _render_clip(clip: Clip, samples: Sequence[Sample], tracked: Tracked, config: RenderConfig, out: Rendered) -> None:
-    frames = tracked.timeline.range_of(clip.start_s, clip.end_s)
-    shown = sample_frames(tracked.timeline, frames, config.sampling.fps)
-    size = model_size(tracked.width, tracked.height, len(shown), config.sampling)
-    height_px = digit_height_px(config.markers.size, max(size))
-    reason = _refusal(clip, height_px, tracked, config)
-    out.clips.append(_clip_row(clip, frames, shown, size, height_px, reason, tracked))
-    drawn: dict[int, list[Candidate]] = {}
-    if not reason:
+    frames = clip.range_in(tracked.timeline)
+    if not frames:
+        reason, drawn = "outside_video", {}
+        out.clips.append(_clip_row(clip, frames, (), (0, 0), 0.0, reason, tracked))
+    else:
+        shown = sample_frames(tracked.timeline, frames, config.sampling.fps)
+        size = model_size(tracked.width, tracked.height, len(shown), config.sampling)
+        height_px = digit_height_px(config.markers.size, max(size))
         drawn = {f: visible_enough(tracked.candidates.get(f, ()), config.markers.theta) for f in shown}
-        out.frames += _frame_rows(clip, shown, drawn, size, height_px, tracked, config)
-    out.samples += [_sample_row(s, drawn, reason, tracked) for s in sorted(samples, key=lambda s: s.sample_id)]
+        reason = _refusal(samples, height_px, tracked, config)
+        out.clips.append(_clip_row(clip, frames, shown, size, height_px, reason, tracked))
+        if not reason:
+            out.frames += _frame_rows(clip, shown, drawn, size, height_px, tracked, config)
+    start_s = _start_s(clip, frames, tracked.timeline)
+    ordered = sorted(samples, key=lambda s: s.sample_id)
+    out.samples += [_sample_row(s, start_s, {} if reason else drawn, reason, tracked) for s in ordered]
 
 
-def _refusal(clip: Clip, height_px: float, tracked: Tracked, config: RenderConfig) -> str:
-    if clip.start_s >= tracked.timeline.duration_s:
-        return "outside_video"
+def _refusal(samples: Sequence[Sample], height_px: float, tracked: Tracked, config: RenderConfig) -> str:
+    """Why a clip is not shown: its video has nothing to point at, or its numbers could not be read."""
+    if samples and not any(sample.task.needs_objects for sample in samples):
+        return ""
+    if not tracked.candidates:
+        return "no_objects"
     return "marker_illegible" if height_px < config.markers.min_digit_height_px else ""
+
+
+def _start_s(clip: Clip, frames: range, timeline: Timeline) -> float:
+    return float(timeline.times_s[frames[0]]) if clip.frames is not None and frames else clip.start_s
 
 
 def _clip_row(
     clip: Clip, frames: range, shown: Sequence[int], size: tuple[int, int], height_px: float, reason: str, tracked: Tracked
 ) -> dict[str, Any]:
     end_s = tracked.timeline.duration_s if clip.end_s is None else clip.end_s
+    if clip.frames is not None and frames:
+        end_s = tracked.timeline.end_of(frames[-1])
     return {
         "clip_id": clip.clip_id,
         "video_id": tracked.source.video_id,
-        "start_s": clip.start_s,
+        "start_s": _start_s(clip, frames, tracked.timeline),
         "end_s": end_s,
-        "first_frame": frames[0],
-        "last_frame": frames[-1],
+        "first_frame": frames[0] if frames else None,
+        "last_frame": frames[-1] if frames else None,
         "frame_count": 0 if reason else len(shown),
-        "sample_fps": len(shown) / len(frames) * tracked.timeline.fps,
+        "sample_fps": len(shown) / len(frames) * tracked.timeline.fps if frames else 0.0,
         "width": size[0],
         "height": size[1],
         "digit_height_px": height_px,
@@ -164,21 +178,44 @@ def encode_jpeg(image: Frames, quality: int) -> bytes:
     return bytes(data)
 
 
-def _sample_row(sample: Sample, drawn: Mapping[int, Sequence[Candidate]], reason: str, tracked: Tracked) -> dict[str, Any]:
-    found = answer(sample, drawn)
+def _sample_row(
+    sample: Sample, clip_start_s: float, drawn: Mapping[int, Sequence[Candidate]], reason: str, tracked: Tracked
+) -> dict[str, Any]:
+    span = span_frames(sample, clip_start_s, tracked.timeline)
+    found = answers(sample, span, drawn)
+    beyond = span is not None and span[1] >= len(tracked.timeline.times_s)
     return {
         "sample_id": sample.sample_id,
         "clip_id": sample.clip_id,
         "video_id": tracked.source.video_id,
+        "task": sample.task.value,
+        "group": sample.group,
         "sentence": sample.sentence,
         "start_s": sample.start_s,
         "end_s": sample.end_s,
-        "start_frame": sample.start_frame,
-        "end_frame": sample.end_frame,
-        "boxes": [list(box) for box in sample.boxes],
-        "answer_id": found.object_id,
+        "start_frame": span[0] if span else None,
+        "end_frame": span[1] if span else None,
+        "targets": [_target_row(target) for target in sample.targets],
+        "answer_ids": found.object_ids,
         "vote_share": found.vote_share,
         "mean_iou": found.mean_iou,
         "votes": found.votes,
-        "reason": reason or found.reason,
+        "reason": reason or ("truth_beyond_video" if beyond and found.reason else found.reason),
+        "options": sample.options,
+        "answer": sample.answer,
+        "record": sample.record,
     }
+
+
+def span_frames(sample: Sample, clip_start_s: float, timeline: Timeline) -> tuple[int, int] | None:
+    """True span in native frames, closed: as annotated, or the frames on screen in the annotated seconds."""
+    if sample.start_frame is not None and sample.end_frame is not None:
+        return sample.start_frame, sample.end_frame
+    if sample.start_s is None or sample.end_s is None or sample.end_s <= sample.start_s:
+        return None
+    frames = timeline.range_of(clip_start_s + sample.start_s, clip_start_s + sample.end_s)
+    return frames[0], frames[-1]
+
+
+def _target_row(target: Target) -> dict[str, Any]:
+    return {"frames": target.frames.tolist(), "boxes": target.boxes.tolist(), "counts": list(target.counts)}

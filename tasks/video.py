@@ -60,6 +60,10 @@ class Timeline:
         index = int(np.searchsorted(self.times_s, time_s + 1e-6, side="right")) - 1
         return min(max(index, 0), len(self.times_s) - 1)
 
+    def end_of(self, index: int) -> float:
+        """When a frame stops being shown, seconds."""
+        return float(self.times_s[index + 1]) if index + 1 < len(self.times_s) else self.duration_s
+
     def range_of(self, start_s: float, end_s: float | None) -> range:
         """Frames on screen in the half-open interval [start_s, end_s); to the end of the video when None."""
         stop_s = self.duration_s if end_s is None else min(end_s, self.duration_s)

@@ -1,30 +1,119 @@
 """The one typed form every benchmark is read into.
 
 A video is the unit of work, a clip (video, start, end) the unit of rendering; several sentences share a clip, and a
-video has any number of clips. Frame indices are native to the video, 0-based; frame ranges are closed.
+video has any number of clips. Frame indices are native to the video, 0-based; frame ranges are closed. Seconds are
+half-open.
 """
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from pathlib import Path
+from dataclasses import dataclass, field, fields
+from enum import StrEnum
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 from tasks.masks import Box
-from tasks.video import Source
+from tasks.video import Source, Timeline
 
 
 class AnnotationError(Exception):
     """Annotations that cannot be read as what they were said to be; the message names file, record and field."""
 
 
+class Task(StrEnum):
+    """What a sample asks for."""
+
+    SPATIO_TEMPORAL = "spatio-temporal"
+    """Which object, from when to when."""
+    SPATIAL = "spatial"
+    """Which object; the interval is given."""
+    TEMPORAL = "temporal"
+    """From when to when."""
+    SEGMENTATION = "segmentation"
+    """The masks of one or more objects."""
+    QUESTION = "question"
+    """An answer in words or a letter."""
+
+    @property
+    def needs_objects(self) -> bool:
+        """Whether it cannot be asked of a video in which no object was found."""
+        return self not in {Task.TEMPORAL, Task.QUESTION}
+
+
 @dataclass(frozen=True)
 class Clip:
-    """A stretch of a video that a model sees: seconds of the video, half-open; `end_s` None is the video's end."""
+    """A stretch of a video that a model sees.
+
+    Attributes:
+        clip_id: unique in the benchmark.
+        start_s, end_s: seconds of the video, half-open; `end_s` None is the video's end.
+        frames: first and last native frame, closed, where the annotation counts frames; they then outrank the seconds.
+    """
 
     clip_id: str
     start_s: float = 0.0
     end_s: float | None = None
+    frames: tuple[int, int] | None = None
+
+    def range_in(self, timeline: Timeline) -> range:
+        """Its native frames in a video; empty if it begins after the video's end."""
+        count = len(timeline.times_s)
+        if self.frames is not None:
+            return range(self.frames[0], min(self.frames[1] + 1, count))
+        return timeline.range_of(self.start_s, self.end_s) if self.start_s < timeline.duration_s else range(0)
+
+
+@dataclass(frozen=True, eq=False)
+class Target:
+    """Where one object really is.
+
+    Attributes:
+        frames: int64 (n,), native frames with a true box, ascending, not necessarily each one.
+        boxes: float64 (n, 4), pixels, half-open.
+        counts: COCO compressed run-length codes of its masks on these frames; empty where the truth is boxes.
+    """
+
+    frames: NDArray[np.int64]
+    boxes: NDArray[np.float64]
+    counts: tuple[bytes, ...] = ()
+
+    @classmethod
+    def dense(cls, start: int, boxes: Sequence[Box]) -> Target:
+        """One box a frame from frame `start` on."""
+        return cls(np.arange(start, start + len(boxes)), np.asarray(boxes, np.float64).reshape(-1, 4))
+
+    def box_at(self, frame: int) -> Box | None:
+        """The true box on a frame: as annotated or, between neighbours no further apart than usual, interpolated."""
+        right = int(np.searchsorted(self.frames, frame))
+        if right < len(self.frames) and self.frames[right] == frame:
+            return _box(self.boxes[right])
+        if right in {0, len(self.frames)}:
+            return None
+        before, after = int(self.frames[right - 1]), int(self.frames[right])
+        if after - before > self._usual_step:
+            return None
+        share = (frame - before) / (after - before)
+        return _box(self.boxes[right - 1] * (1 - share) + self.boxes[right] * share)
+
+    @cached_property
+    def _usual_step(self) -> float:
+        """Annotations on a grid have one spacing; a larger gap means that the object is out of sight."""
+        return 1.5 * float(np.median(np.diff(self.frames)))
+
+    @cached_property
+    def digest(self) -> str:
+        """Hash of its content."""
+        return hashlib.sha256(b"".join((self.frames.tobytes(), self.boxes.tobytes(), *self.counts))).hexdigest()
+
+
+def _box(row: NDArray[np.float64]) -> Box:
+    x1, y1, x2, y2 = row.tolist()
+    return x1, y1, x2, y2
 
 
 @dataclass(frozen=True)
@@ -35,23 +124,53 @@ class Sample:
         sample_id: unique in the benchmark.
         clip_id: the clip it speaks of.
         sentence: as annotated.
-        start_s, end_s: true span in seconds of the clip.
-        start_frame: first frame of the true span, of the video.
-        boxes: one true box a frame from `start_frame` on, pixels, half-open; their number is the span's length.
+        task: what is asked.
+        start_s, end_s: true span in seconds of the clip, half-open; None where the truth is not public or has none.
+        start_frame, end_frame: true span in native frames of the video, closed; None where the annotation does not count
+            frames: rendering then fills them in from presentation times.
+        targets: the objects meant; more than one where an expression means several.
+        group: the kind by which the benchmark's results are split, such as `declarative`.
+        options: what a question offers to choose from.
+        answer: a question's true answer.
+        record: where it stands in the annotation file.
     """
 
     sample_id: str
     clip_id: str
     sentence: str
-    start_s: float
-    end_s: float
-    start_frame: int
-    boxes: tuple[Box, ...]
+    task: Task = Task.SPATIO_TEMPORAL
+    start_s: float | None = None
+    end_s: float | None = None
+    start_frame: int | None = None
+    end_frame: int | None = None
+    targets: tuple[Target, ...] = ()
+    group: str = ""
+    options: tuple[str, ...] = ()
+    answer: str = ""
+    record: str = ""
 
-    @property
-    def end_frame(self) -> int:
-        """Last frame of the true span."""
-        return self.start_frame + len(self.boxes) - 1
+    def told(self) -> dict[str, Any]:
+        """Its content as JSON values, targets by their hash."""
+        shallow = {f.name: getattr(self, f.name) for f in fields(self)}
+        return {**shallow, "targets": [target.digest for target in self.targets]}
+
+
+@dataclass(frozen=True)
+class Stated:
+    """What the annotations say of a video, to be held against what its file says; None is not stated.
+
+    Attributes:
+        frame_count: native frames.
+        width, height: pixels.
+        fps: frames per second.
+        duration_s: seconds.
+    """
+
+    frame_count: int | None = None
+    width: int | None = None
+    height: int | None = None
+    fps: float | None = None
+    duration_s: float | None = None
 
 
 @dataclass(frozen=True)
@@ -61,6 +180,7 @@ class VideoJob:
     source: Source
     clips: tuple[Clip, ...]
     samples: tuple[Sample, ...] = ()
+    stated: Stated = field(default_factory=Stated)
 
 
 @dataclass(frozen=True)
@@ -69,16 +189,3 @@ class Benchmark:
 
     jobs: Sequence[VideoJob]
     records: Mapping[str, int] = field(default_factory=dict)
-
-
-def videos_below(folder: Path, suffixes: frozenset[str]) -> dict[str, Path]:
-    """Files below `folder` with one of `suffixes`: path relative to it -> file. Links that lead out are left out.
-
-    Raises:
-        AnnotationError: there is no such folder.
-    """
-    if not folder.is_dir():
-        raise AnnotationError(f"there is no folder of videos '{folder}'")
-    root = folder.resolve()
-    files = sorted(p for p in folder.rglob("*") if p.suffix.lower() in suffixes and p.is_file())
-    return {p.relative_to(folder).as_posix(): p for p in files if p.resolve().is_relative_to(root)}

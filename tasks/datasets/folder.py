@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from tasks.datasets.base import AnnotationError, Benchmark, Clip, VideoJob, videos_below
+from tasks.datasets.base import AnnotationError, Benchmark, Clip, VideoJob
+from tasks.datasets.reading import videos_below
 from tasks.video import IMAGE_SUFFIXES, VIDEO_SUFFIXES, Source
 
 

@@ -1,83 +1,80 @@
-"""HC-STVG v2: one sentence a video, boxes on every native frame of its span.
+"""HC-STVG v1 and v2: one sentence a video, boxes on every native frame of its span.
 
 The annotation file is a JSON object, video file name -> record. `st_frame` is 1-based; `bbox` holds x, y, width, height
-for each frame from it on; `img_size` is height, width. Videos lie in folders 0 to 9 below the videos folder.
+for each frame from it on. v1 has `caption`, `width`, `height`; v2 has `English` and `img_size`, which is height, width.
+The test queries of v2 are a JSON object, video file name -> sentence. Videos lie in folders 0 to 9 below the videos
+folder, .mp4 and .mkv.
 """
 
 from __future__ import annotations
 
-import json
-from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
-from tasks.datasets.base import AnnotationError, Benchmark, Clip, Sample, VideoJob, videos_below
-from tasks.masks import Box
-from tasks.video import VIDEO_SUFFIXES, Source
+from tasks.datasets.base import AnnotationError, Benchmark, Clip, Sample, Stated, Task
+from tasks.datasets.reading import Gathering, Videos, clipped_target, converting, corners, load_object, require
 
-FIELDS = ("bbox", "st_time", "ed_time", "st_frame", "English", "img_size")
+Version = Literal["v1", "v2"]
+SENTENCE: Mapping[Version, str] = {"v1": "caption", "v2": "English"}
+"""The field that holds the sentence, which tells the versions apart."""
+_FIELDS = ("bbox", "st_time", "ed_time", "st_frame")
+_CLIP_S = 20.0
+"""Every clip is cut to 20 s (README of the release); damaged ones are shorter."""
 
 
-def read_hcstvg(annotations: Path, videos: Path) -> Benchmark:
-    """Read HC-STVG v2 annotations.
+def read_hcstvg(annotations: Path, videos: Path, version: Version | None = None) -> Benchmark:
+    """Read HC-STVG annotations, or the test queries of v2, which come without truth.
 
     Args:
         annotations: the JSON file.
         videos: the folder that holds the videos, at any depth.
+        version: what the file must be; None takes either, as its records say.
 
     Raises:
         AnnotationError: the file is not of this format, or a name leads out of the videos folder.
     """
-    found = {Path(name).name: path for name, path in videos_below(videos, VIDEO_SUFFIXES).items()}
-    counts: Counter[str] = Counter()
-    jobs = []
-    for name, record in sorted(_load(annotations).items()):
-        counts["records"] += 1
+    gathering = Gathering(Videos(videos))
+    kind = f"HC-STVG {version or 'v1 or v2'}"
+    for name, record in load_object(annotations, kind).items():
+        where = f"{annotations}: '{name}'"
         if Path(name).name != name:
-            raise AnnotationError(f"{annotations}: '{name}' is not a plain file name")
-        counts["videos missing"] += name not in found
-        jobs.append(_job(Source(name, found.get(name, videos / name)), record, counts, f"{annotations}: '{name}'"))
-    return Benchmark(jobs, {reason: count for reason, count in counts.items() if count})
+            raise AnnotationError(f"{where} is not a plain file name, which is what {kind} names its videos by")
+        gathering.counts["records"] += 1
+        if isinstance(record, str):
+            gathering.counts["records without truth"] += 1
+            video_id = gathering.video(name, where)
+            gathering.add(video_id, Clip(video_id), Sample(video_id, video_id, record.strip(), record=name))
+        else:
+            _add(gathering, name, record, version or _version_of(record), where)
+    return gathering.benchmark()
 
 
-def _load(annotations: Path) -> dict[str, Any]:
-    try:
-        value = json.loads(annotations.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise AnnotationError(f"there is no annotation file '{annotations}'") from None
-    except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
-        raise AnnotationError(f"'{annotations}' is not a JSON file ({error})") from error
-    if not isinstance(value, dict) or not value:
-        raise AnnotationError(f"'{annotations}' is not HC-STVG: it must be an object, video file name -> record")
-    return value
+def _version_of(record: Any) -> Version:
+    return "v1" if isinstance(record, Mapping) and SENTENCE["v1"] in record and SENTENCE["v2"] not in record else "v2"
 
 
-def _job(source: Source, record: Mapping[str, Any], counts: Counter[str], where: str) -> VideoJob:
-    missing = [name for name in FIELDS if not isinstance(record, Mapping) or name not in record]
-    if missing:
-        raise AnnotationError(f"{where} lacks '{missing[0]}': this is not HC-STVG v2's format")
-    try:
-        height, width = (int(value) for value in record["img_size"])
-        raw = [_corners(box) for box in record["bbox"]]
-        span = float(record["st_time"]), float(record["ed_time"])
-        start_frame = int(record["st_frame"]) - 1
-    except (TypeError, ValueError) as error:
-        raise AnnotationError(f"{where} has a value of the wrong kind: {error}") from error
-    if not raw or start_frame < 0:
-        raise AnnotationError(f"{where} has no boxes, or an st_frame below 1")
-    boxes = tuple(_clipped(box, width, height) for box in raw)
-    counts["boxes clipped to the image"] += sum(before != after for before, after in zip(raw, boxes, strict=True))
-    clip = Clip(source.video_id)
-    sample = Sample(source.video_id, clip.clip_id, str(record["English"]).strip(), *span, start_frame, boxes)
-    return VideoJob(source, (clip,), (sample,))
+def _add(gathering: Gathering, name: str, record: Any, version: Version, where: str) -> None:
+    size_fields = ("width", "height") if version == "v1" else ("img_size",)
+    require(record, (*_FIELDS, SENTENCE[version], *size_fields), where, f"HC-STVG {version}'s format")
+    with converting(where):
+        width, height = _size(record, version)
+        start = int(record["st_frame"]) - 1
+        boxes = [corners(box) for box in record["bbox"]]
+        if not boxes or start < 0:
+            raise ValueError("it has no boxes, or an st_frame below 1")
+        target, outside = clipped_target(range(start, start + len(boxes)), boxes, (width, height))
+        count = int(record["img_num"]) if "img_num" in record else None
+        stated = Stated(count, width, height, duration_s=_CLIP_S)
+        video_id = gathering.video(name, where, stated)
+        span = float(record["st_time"]), float(record["ed_time"]), start, start + len(boxes) - 1
+        sentence = str(record[SENTENCE[version]]).strip()
+    gathering.counts["boxes clipped to the image"] += outside
+    gathering.counts["spans beyond the stated frames"] += count is not None and span[3] >= count
+    sample = Sample(video_id, video_id, sentence, Task.SPATIO_TEMPORAL, *span, targets=(target,), record=name)
+    gathering.add(video_id, Clip(video_id), sample)
 
 
-def _corners(box: Any) -> Box:
-    x, y, width, height = (float(value) for value in box)
-    return x, y, x + width, y + height
-
-
-def _clipped(box: Box, width: int, height: int) -> Box:
-    x1, y1, x2, y2 = box
-    return min(max(x1, 0.0), width), min(max(y1, 0.0), height), min(max(x2, 0.0), width), min(max(y2, 0.0), height)
+def _size(record: Mapping[str, Any], version: Version) -> tuple[int, int]:
+    height, width = record["img_size"] if version == "v2" else (record["height"], record["width"])
+    return int(width), int(height)

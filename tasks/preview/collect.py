@@ -10,6 +10,7 @@ import numpy as np
 import pyarrow as pa
 
 from storage.reader import Dataset
+from storage.schema import SAMPLES
 from tasks.preview.pictures import Picture
 from tasks.preview.strips import Strip, clip_strips
 from tasks.preview.thumbs import thumbnails
@@ -19,6 +20,8 @@ from tasks.video import Timeline
 MAX_LANES = 24
 MAX_SAMPLES = 24
 _MASK_COLUMNS = ["frame_index", "object_id", "anchor_x", "anchor_y", "rle_counts"]
+
+_SAMPLE_COLUMNS = [name for name in SAMPLES.names if name != "targets"]
 
 
 class Lane(NamedTuple):
@@ -34,12 +37,12 @@ class Lane(NamedTuple):
 
 
 class SampleView(NamedTuple):
-    """A sentence with its true span on the video's axis; `row` is its stored row, `category` its answer's."""
+    """A sentence with its true span on the video's axis, if it has one; its stored row; its answers' categories."""
 
     number: int
     row: dict[str, Any]
-    span: Stretch
-    category: str
+    span: Stretch | None
+    categories: dict[int, str]
 
 
 @dataclass(frozen=True)
@@ -89,11 +92,12 @@ def collect_card(dataset: Dataset, video_id: str, ending: dict[str, Any], strip_
     masks = dataset.rows("masks", video_id, _MASK_COLUMNS)
     # A video may have masks and no rows of the later stage, if that failed.
     shown = video_id in dataset.manifest.stages["frames"].videos
-    clips, samples = (dataset.rows(t, video_id).to_pylist() if shown else [] for t in ("clips", "samples"))
+    clips = dataset.rows("clips", video_id).to_pylist() if shown else []
+    samples = dataset.rows("samples", video_id, _SAMPLE_COLUMNS).to_pylist() if shown else []
     frames = dataset.rows("frames", video_id) if shown else None
     strips, hidden_clips = clip_strips(clips, frames, timeline, strip_bytes)
     thumbs, stored = thumbnails(dataset.source(row["video_id"]), row, masks, frames, timeline)
-    answers = {s["answer_id"] for s in samples}
+    answers = {i for s in samples for i in s["answer_ids"]}
     lanes = _lanes(row["objects"], masks, timeline, answers)
     views = _sample_views(samples[:MAX_SAMPLES], {c["clip_id"]: c["start_s"] for c in clips}, row)
     return Card(
@@ -114,11 +118,11 @@ def collect_card(dataset: Dataset, video_id: str, ending: dict[str, Any], strip_
 
 def _tags(ending: dict[str, Any], clips: Iterable[dict[str, Any]], samples: Sequence[dict[str, Any]]) -> list[str]:
     tags = {ending["status"], ending["reason"], *(row["reason"] for row in (*clips, *samples))}
-    tags |= {"no answer" if s["answer_id"] is None else "answered" for s in samples}
+    tags |= {"answered" if s["answer_ids"] else "no answer" for s in samples}
     return sorted(tags - {""})
 
 
-def _lanes(objects: Sequence[dict[str, Any]], masks: pa.Table, timeline: Timeline, answers: set[int | None]) -> list[Lane]:
+def _lanes(objects: Sequence[dict[str, Any]], masks: pa.Table, timeline: Timeline, answers: set[int]) -> list[Lane]:
     ids, frames = (masks.column(name).to_numpy().astype(np.int64) for name in ("object_id", "frame_index"))
     kept = sorted(objects, key=lambda o: (o["object_id"] not in answers, -o["frames"]))[:MAX_LANES]
     return [
@@ -139,7 +143,8 @@ def _sample_views(samples: Sequence[dict[str, Any]], starts: dict[str, float], r
     categories = {o["object_id"]: o["category"] for o in row["objects"]}
     views = []
     for number, sample in enumerate(samples, start=1):
-        start_s = starts[sample["clip_id"]]
-        span = stretch(start_s + sample["start_s"], start_s + sample["end_s"], row["duration_s"])
-        views.append(SampleView(number, sample, span, categories.get(sample["answer_id"], "")))
+        start_s, span = starts[sample["clip_id"]], None
+        if sample["start_s"] is not None and sample["end_s"] is not None:
+            span = stretch(start_s + sample["start_s"], start_s + sample["end_s"], row["duration_s"])
+        views.append(SampleView(number, sample, span, {i: categories.get(i, "") for i in sample["answer_ids"]}))
     return views

@@ -15,9 +15,10 @@ from storage.manifest import DatasetError, Manifest, load_manifest
 from storage.outcomes import BudgetError, Outcome
 from storage.reader import Dataset
 from tasks.build import Ended, publish_build, run_frames, run_here, run_masks
-from tasks.datasets.base import Benchmark, Clip, Sample, VideoJob
+from tasks.datasets.base import Benchmark, Clip, Sample, Target, Task, VideoJob
 from tasks.datasets.folder import read_folder
 from tasks.markers import MarkerConfig
+from tasks.masks import Box
 from tasks.pipeline import BuildConfig, WorkerFactory
 from tasks.plan import Build, plan_frames, plan_masks
 from tasks.render import RenderConfig
@@ -38,6 +39,13 @@ def red_boxes(start: int, count: int) -> tuple[tuple[float, float, float, float]
     return tuple((10.0 + f, 20.0, 50.0 + f, 60.0) for f in range(start, start + count))
 
 
+def said(sample_id: str, clip_id: str, span_s: tuple[float, float], start: int, boxes: Sequence[Box]) -> Sample:
+    targets = (Target.dense(start, boxes),)
+    return Sample(
+        sample_id, clip_id, "The red square moves.", Task.SPATIO_TEMPORAL, *span_s, start, start + len(boxes) - 1, targets
+    )
+
+
 @pytest.fixture
 def build(tmp_path: Path, square_clip: Path, models: Any) -> Build:
     """Two good videos, one with two clips and three sentences; a text file; and one that is not there."""
@@ -48,9 +56,9 @@ def build(tmp_path: Path, square_clip: Path, models: Any) -> Build:
     (videos / "bad.mp4").write_text("no video at all, but long enough")
     clips = (Clip("a:all"), Clip("a:late", 2.0, 4.0))
     samples = (
-        Sample("1", "a:all", "The red square moves.", 0.5, 2.5, 5, red_boxes(5, 20)),
-        Sample("2", "a:late", "The red square again.", 0.0, 1.9, 20, red_boxes(20, 19)),
-        Sample("3", "a:all", "Nothing is there.", 0.5, 2.5, 5, ((150.0, 110.0, 158.0, 118.0),) * 20),
+        said("1", "a:all", (0.5, 2.5), 5, red_boxes(5, 20)),
+        said("2", "a:late", (0.0, 1.9), 20, red_boxes(20, 19)),
+        said("3", "a:all", (0.5, 2.5), 5, ((150.0, 110.0, 158.0, 118.0),) * 20),
     )
     jobs = [VideoJob(Source("a.mp4", videos / "a.mp4"), clips, samples)]
     jobs += [VideoJob(Source(n, videos / n), (Clip(n),)) for n in ("b.mp4", "bad.mp4", "none.mp4")]
@@ -99,11 +107,11 @@ def test_frames_are_rendered_per_clip_with_times_from_its_start(build: Build) ->
 def test_sentences_are_answered_with_their_quality(build: Build) -> None:
     run(build)
     rows = {r["sample_id"]: r for r in Dataset(build.folder).rows("samples", "a.mp4").to_pylist()}
-    answers = [(rows[i]["answer_id"], rows[i]["reason"]) for i in "123"]
-    assert answers == [(1, ""), (1, ""), (None, "target_not_drawn")]
+    answers = [(rows[i]["answer_ids"], rows[i]["reason"]) for i in "123"]
+    assert answers == [([1], ""), ([1], ""), ([], "target_not_drawn")]
     assert rows["1"]["vote_share"] == 1.0
     assert rows["1"]["mean_iou"] > 0.9
-    assert (rows["2"]["start_frame"], rows["2"]["end_frame"], len(rows["2"]["boxes"])) == (20, 38, 19)
+    assert (rows["2"]["start_frame"], rows["2"]["end_frame"], len(rows["2"]["targets"][0]["frames"])) == (20, 38, 19)
 
 
 def test_running_again_does_nothing_and_publishes_the_same(build: Build, models: Any) -> None:
@@ -209,17 +217,24 @@ def test_videos_without_objects_and_illegible_clips_are_filtered_with_a_reason(
     build: Build, clip_factory: Callable[..., Path]
 ) -> None:
     videos = build.benchmark.jobs[0].source.path.parent
-    clip_factory(videos / "dark.mp4", [np.full((180, 240, 3), 10, np.uint8)] * 20)
+    clip_factory(videos / "dark.mp4", [np.full((180, 240, 3), 90, np.uint8)] * 20)
+    clip_factory(videos / "black.mp4", [np.full((180, 240, 3), 10, np.uint8)] * 20)
     jobs = [
         VideoJob(Source("dark.mp4", videos / "dark.mp4"), (Clip("dark.mp4"),)),
+        VideoJob(Source("black.mp4", videos / "black.mp4"), (Clip("black.mp4"),)),
         VideoJob(Source("a.mp4", videos / "a.mp4"), (Clip("after", 99.0, 100.0),)),
         VideoJob(Source("b.mp4", videos / "b.mp4"), (Clip("b"), Clip("after", 99.0, 100.0))),
     ]
     made = run(replace(build, benchmark=Benchmark(jobs)))
-    assert made.counts == {"done": 1, "filtered: no_objects": 1, "filtered: outside_video": 1}
+    assert made.counts == {
+        "done": 1,
+        "filtered: no_objects": 1,
+        "filtered: outside_video": 1,
+        "quarantined: black": 1,
+    }
     assert Dataset(build.folder).rows("clips", "b.mp4").column("reason").to_pylist() == ["outside_video", ""]
     tiny = replace(build.config, render=RenderConfig(markers=MarkerConfig(size=5)))
-    job = VideoJob(jobs[2].source, jobs[2].clips[:1])
+    job = VideoJob(jobs[-1].source, jobs[-1].clips[:1])
     made = run(replace(build, benchmark=Benchmark([job]), config=tiny))
     assert made.counts == {"filtered: marker_illegible": 1}
 

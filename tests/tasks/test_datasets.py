@@ -42,18 +42,25 @@ def test_hcstvg_frames_are_made_0_based_and_boxes_corners_inside_the_image(tmp_p
     job = benchmark.jobs[0]
     [sample] = job.samples
     assert (sample.start_frame, sample.end_frame, sample.start_s, sample.end_s) == (10, 11, 1.0, 1.2)
-    assert sample.boxes == ((10, 20, 40, 60), (0, 20, 25, 120))
+    assert sample.targets[0].boxes.tolist() == [[10, 20, 40, 60], [0, 20, 25, 120]]
+    assert sample.targets[0].frames.tolist() == [10, 11]
     assert sample.sentence == "The man in red walks."
     assert [j.source.path for j in benchmark.jobs] == [videos / "0/a.mp4", videos / "7/b.mkv", videos / "c.mp4"]
-    assert benchmark.records == {"records": 3, "videos missing": 1, "boxes clipped to the image": 3}
+    assert benchmark.records == {
+        "samples": 3,
+        "videos": 3,
+        "records": 3,
+        "videos missing": 1,
+        "boxes clipped to the image": 3,
+    }
 
 
 @pytest.mark.parametrize(
     ("value", "said"),
     [
         ("{not json", "is not a JSON file"),
-        ([RECORD], "must be an object"),
-        ({}, "must be an object"),
+        ([RECORD], "must be a JSON object"),
+        ({}, "must be a JSON object"),
         ({"a.mp4": {**RECORD, "English": None, "bbox": "x"}}, "wrong kind"),
         ({"a.mp4": {k: v for k, v in RECORD.items() if k != "English"}}, "lacks 'English'"),
         ({"a.mp4": 3}, "lacks 'bbox'"),

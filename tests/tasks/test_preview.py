@@ -11,7 +11,7 @@ import pytest
 
 from storage.reader import Dataset
 from tasks.build import publish_build, run_frames, run_here, run_masks
-from tasks.datasets.base import Benchmark, Clip, Sample, VideoJob
+from tasks.datasets.base import Benchmark, Clip, Sample, Target, Task, VideoJob
 from tasks.pipeline import BuildConfig
 from tasks.plan import Build
 from tasks.preview import summary_tables, write_preview
@@ -23,6 +23,8 @@ from tasks.video import Source, Timeline
 
 HOSTILE = """<script>alert(1)</script> "quoted" & 'single' <img src=x onerror=alert(2)>"""
 RED = tuple((10.0 + i, 20.0, 50.0 + i, 60.0) for i in range(10))
+SAID = (Task.SPATIO_TEMPORAL, 0.0, 1.0, 0, len(RED) - 1, (Target.dense(0, RED),))
+UNSAID = (Task.SPATIO_TEMPORAL, 2.0, 3.0, 20, 29, (Target.dense(20, [(0.0, 0.0, 5.0, 5.0)] * 10),))
 
 
 def build_dataset(folder: Path, clip: Path, config: BuildConfig, videos: int = 2) -> Dataset:
@@ -34,8 +36,8 @@ def build_dataset(folder: Path, clip: Path, config: BuildConfig, videos: int = 2
         video_id = f"v{number}.mp4"
         (sources / video_id).write_bytes(clip.read_bytes())
         samples = (
-            Sample(f"{video_id}#said", video_id, HOSTILE, 0.0, 1.0, 0, RED),
-            Sample(f"{video_id}#unsaid", video_id, "nobody at all", 2.0, 3.0, 20, ((0.0, 0.0, 5.0, 5.0),) * 10),
+            Sample(f"{video_id}#said", video_id, HOSTILE, *SAID),
+            Sample(f"{video_id}#unsaid", video_id, "nobody at all", *UNSAID),
         )
         clips = (Clip(video_id), Clip(f"{video_id}@late", 90.0, 95.0))
         jobs.append(VideoJob(Source(video_id, sources / video_id), clips, samples if number == 0 else ()))

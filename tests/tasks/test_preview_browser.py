@@ -11,7 +11,7 @@ import pytest
 
 from storage.reader import Dataset
 from tasks.build import publish_build, run_frames, run_here, run_masks
-from tasks.datasets.base import Benchmark, Clip, Sample, VideoJob
+from tasks.datasets.base import Benchmark, Clip, Sample, Target, Task, VideoJob
 from tasks.pipeline import BuildConfig
 from tasks.plan import Build
 from tasks.preview import write_preview
@@ -51,8 +51,18 @@ def page_file(tmp_path: Path, square_clip: Path, config: BuildConfig, models: ob
     """Two videos of two squares, one with a sentence answered, one with a sentence not; and a broken file."""
     (tmp_path / "broken.mp4").write_text("words, not frames")
     boxes = tuple((10.0 + i, 20.0, 50.0 + i, 60.0) for i in range(10))
-    said = Sample("said", "a.mp4", HOSTILE, 0.0, 1.0, 0, boxes)
-    unsaid = Sample("unsaid", "b.mp4", "nobody waits", 2.0, 3.0, 20, ((0.0, 0.0, 5.0, 5.0),) * 10)
+    said = Sample("said", "a.mp4", HOSTILE, Task.SPATIO_TEMPORAL, 0.0, 1.0, 0, len(boxes) - 1, (Target.dense(0, boxes),))
+    unsaid = Sample(
+        "unsaid",
+        "b.mp4",
+        "nobody waits",
+        Task.SPATIO_TEMPORAL,
+        2.0,
+        3.0,
+        20,
+        29,
+        (Target.dense(20, [(0.0, 0.0, 5.0, 5.0)] * 10),),
+    )
     jobs = [
         VideoJob(Source("a.mp4", square_clip), (Clip("a.mp4"),), (said,)),
         VideoJob(Source("b.mp4", square_clip), (Clip("b.mp4"),), (unsaid,)),

@@ -1,0 +1,217 @@
+"""What all adapters share: reading JSON, finding videos without leaving their folder, gathering samples by video."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+import numpy as np
+
+from tasks.datasets.base import AnnotationError, Benchmark, Clip, Sample, Stated, Target, VideoJob
+from tasks.masks import Box
+from tasks.video import VIDEO_SUFFIXES, Source
+
+
+def load_json(path: Path) -> Any:
+    """Read an annotation file.
+
+    Raises:
+        AnnotationError: it is missing, or no JSON.
+    """
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise AnnotationError(f"there is no annotation file '{path}'") from None
+    except (OSError, UnicodeDecodeError, json.JSONDecodeError, RecursionError) as error:
+        raise AnnotationError(f"'{path}' is not a JSON file ({error})") from error
+
+
+def load_object(path: Path, kind: str) -> dict[str, Any]:
+    """Read an annotation file that holds a JSON object; `kind` says what it should be, for the message."""
+    value = load_json(path)
+    if not isinstance(value, dict) or not value:
+        raise AnnotationError(f"'{path}' is not {kind}: it must be a JSON object that is not empty")
+    return value
+
+
+def load_list(path: Path, kind: str) -> list[Any]:
+    """Read an annotation file that holds a JSON list; `kind` says what it should be, for the message."""
+    value = load_json(path)
+    if not isinstance(value, list) or not value:
+        raise AnnotationError(f"'{path}' is not {kind}: it must be a JSON list that is not empty")
+    return value
+
+
+def require(record: Any, names: Iterable[str], where: str, kind: str) -> None:
+    """Raise an `AnnotationError` unless `record` is an object with these fields."""
+    missing = [name for name in names if not isinstance(record, Mapping) or name not in record]
+    if missing:
+        raise AnnotationError(f"{where} lacks '{missing[0]}': this is not {kind}")
+
+
+class converting:  # noqa: N801  a context manager reads as a word
+    """Names the record in which a value of the wrong kind, or an impossible one, stands."""
+
+    def __init__(self, where: str) -> None:
+        self._where = where
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
+        if isinstance(error, KeyError):
+            raise AnnotationError(f"{self._where} lacks {error}") from error
+        if isinstance(error, (TypeError, ValueError, IndexError, AttributeError, OverflowError)):
+            raise AnnotationError(f"{self._where} has a value of the wrong kind: {error}") from error
+
+
+def corners(box: Iterable[Any]) -> Box:
+    """x, y, width, height into x1, y1, x2, y2."""
+    x, y, width, height = (float(value) for value in box)
+    return x, y, x + width, y + height
+
+
+def clipped_target(frames: Iterable[int], boxes: Iterable[Box], size: tuple[int, int] | None) -> tuple[Target, int]:
+    """A target of boxes clipped to an image of (width, height), and how many of them reached beyond it."""
+    at = np.fromiter(frames, np.int64)
+    raw = np.asarray([*boxes], np.float64).reshape(-1, 4)
+    if len(at) != len(raw) or not np.isfinite(raw).all() or (np.diff(at) <= 0).any() or (at < 0).any():
+        raise ValueError("frames and boxes must be as many, finite, and in ascending order from frame 0")
+    if (raw[:, 2:] < raw[:, :2]).any():
+        raise ValueError("a box has a negative width or height")
+    if size is None:
+        return Target(at, raw), 0
+    boxes_inside = np.clip(raw, 0, [size[0], size[1], size[0], size[1]])
+    return Target(at, boxes_inside), int((boxes_inside != raw).any(axis=1).sum())
+
+
+def videos_below(folder: Path, suffixes: frozenset[str]) -> dict[str, Path]:
+    """Files below `folder` with one of `suffixes`: path relative to it -> file. Links that lead out are left out.
+
+    Raises:
+        AnnotationError: there is no such folder.
+    """
+    root = _existing(folder).resolve()
+    return {name: path for name, path in _named(folder, suffixes) if path.is_file() and path.resolve().is_relative_to(root)}
+
+
+def _existing(folder: Path) -> Path:
+    if not folder.is_dir():
+        raise AnnotationError(f"there is no folder of videos '{folder}'")
+    return folder
+
+
+def _named(folder: Path, suffixes: frozenset[str]) -> list[tuple[str, Path]]:
+    return [(p.relative_to(folder).as_posix(), p) for p in sorted(folder.rglob("*")) if p.suffix.lower() in suffixes]
+
+
+def plain_path(name: Any, where: str) -> PurePosixPath:
+    """A relative path that cannot lead out of the folder it is looked up in.
+
+    Raises:
+        AnnotationError: it is absolute, climbs with '..', or is no name at all.
+    """
+    path = PurePosixPath(str(name))
+    if not isinstance(name, str) or path.is_absolute() or ".." in path.parts or not path.name or "\\" in name or "\0" in name:
+        raise AnnotationError(f"{where} names the video {name!r}, which is not a path below the videos folder")
+    return path
+
+
+class Videos:
+    """The files of a videos folder by their name, whatever subfolder of it they lie in."""
+
+    def __init__(self, folder: Path, suffixes: frozenset[str] = VIDEO_SUFFIXES) -> None:
+        """List the folder.
+
+        Raises:
+            AnnotationError: there is no such folder.
+        """
+        self.folder = _existing(folder)
+        inside = videos_below(folder, suffixes)
+        self._outside = {Path(name).name for name, _ in _named(folder, suffixes)} - {Path(name).name for name in inside}
+        self._by_name: dict[str, Path] = {}
+        for name, path in inside.items():
+            self._by_name.setdefault(Path(name).name, path)
+        self._by_stem: dict[str, Path] = {}
+        for name, path in self._by_name.items():
+            self._by_stem.setdefault(Path(name).stem, path)
+
+    def find(self, name: PurePosixPath, where: str) -> Path | None:
+        """The file of this name or, if it has no suffix of a video, of this stem; None if it is not there.
+
+        Raises:
+            AnnotationError: it is a link that leads out of the folder.
+        """
+        if name.name in self._outside:
+            raise AnnotationError(f"{where}: the video '{name.name}' is a link that leads out of '{self.folder}'")
+        if name.suffix.lower() in VIDEO_SUFFIXES:
+            return self._by_name.get(name.name)
+        return self._by_stem.get(name.name)
+
+
+@dataclass
+class Gathering:
+    """Samples gathered by video while a file is read, with counts of what was read, mended and left out."""
+
+    videos: Videos
+    counts: Counter[str] = field(default_factory=Counter)
+    _jobs: dict[str, VideoJob] = field(default_factory=dict)
+    _clips: dict[str, dict[str, Clip]] = field(default_factory=dict)
+    _samples: dict[str, list[Sample]] = field(default_factory=dict)
+
+    def video(self, name: Any, where: str, stated: Stated | None = None) -> str:
+        """Take note of a video file and return its ID: its name, without folders."""
+        path = plain_path(name, where)
+        if path.name not in self._jobs:
+            found = self.videos.find(path, where)
+            self.counts["videos missing"] += found is None
+            self.take(Source(path.name, found or self.videos.folder / path.name), stated)
+        return path.name
+
+    def take(self, source: Source, stated: Stated | None = None) -> str:
+        """Take note of a video wherever it is, and return its ID."""
+        if source.video_id not in self._jobs:
+            self._jobs[source.video_id] = VideoJob(source, (), (), stated or Stated())
+            self._clips[source.video_id], self._samples[source.video_id] = {}, []
+        return source.video_id
+
+    def add(self, video_id: str, clip: Clip, sample: Sample | None = None) -> None:
+        """Take a clip of a video and a sentence about it."""
+        self._clips[video_id].setdefault(clip.clip_id, clip)
+        if sample is not None:
+            self._samples[video_id].append(sample)
+            self._notice(sample, self._jobs[video_id].stated)
+
+    def _notice(self, sample: Sample, stated: Stated) -> None:
+        if sample.start_s is not None and sample.end_s is not None:
+            self.counts["spans of no length"] += sample.end_s <= sample.start_s
+            if stated.duration_s is not None:
+                self.counts["ends beyond the duration"] += sample.end_s > stated.duration_s
+        if sample.task.needs_objects and not sample.targets:
+            self.counts["samples without true boxes"] += 1
+
+    def benchmark(self) -> Benchmark:
+        """What was gathered.
+
+        Raises:
+            AnnotationError: two samples have one ID.
+        """
+        seen: set[str] = set()
+        repeated = 0
+        for samples in self._samples.values():
+            sentences = Counter((s.clip_id, s.sentence.casefold()) for s in samples)
+            repeated += sum(sentences.values()) - len(sentences)
+            for sample in samples:
+                if sample.sample_id in seen:
+                    raise AnnotationError(f"two samples are named '{sample.sample_id}': sample IDs must be unique")
+                seen.add(sample.sample_id)
+        jobs = [
+            replace(job, clips=tuple(self._clips[video_id].values()), samples=tuple(self._samples[video_id]))
+            for video_id, job in sorted(self._jobs.items())
+        ]
+        told = {"samples": len(seen), "videos": len(jobs), **self.counts, "sentences repeated within a clip": repeated}
+        return Benchmark(jobs, {reason: count for reason, count in told.items() if count})
