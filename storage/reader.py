@@ -20,6 +20,11 @@ _MASK_COLUMNS = ["frame_index", "object_id", "category", "x1", "y1", "x2", "y2",
 _STAGE_OF = {"videos": "masks", "masks": "masks", "clips": "frames", "frames": "frames", "samples": "frames"}
 
 
+def stage_of(table: str) -> str:
+    """The stage that writes a table."""
+    return _STAGE_OF[table]
+
+
 class StoredInstance(NamedTuple):
     """One object on one frame, as stored; boxes are pixels, half-open, anchors pixels."""
 
@@ -47,7 +52,7 @@ class Dataset:
 
     def video_ids(self, table: str = "videos") -> list[str]:
         """Videos that have rows in a table, sorted."""
-        stage = self.manifest.stages[_STAGE_OF[table]]
+        stage = self.manifest.stages[stage_of(table)]
         return sorted(video_id for video_id in stage.videos if self._place(table, video_id) is not None)
 
     def rows(self, table: str, video_id: str, columns: list[str] | None = None) -> pa.Table:
@@ -121,7 +126,7 @@ class Dataset:
         return rows.filter(pa.compute.equal(rows.column("clip_id").cast(pa.string()), clip_id))
 
     def _place(self, table: str, video_id: str) -> tuple[pq.ParquetFile, int] | None:
-        stage = self.manifest.stages[_STAGE_OF[table]]
+        stage = self.manifest.stages[stage_of(table)]
         shard = stage.videos.get(video_id)
         if shard is None:
             raise DatasetError(f"dataset '{self.manifest.dataset}' holds no finished video '{video_id}'")
