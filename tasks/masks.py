@@ -9,10 +9,11 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from storage.rle import Mask, encode_counts
 
-__all__ = ["Box", "Instance", "Mask", "anchor_in", "box_iou", "encode", "mask_iou", "mask_overlap", "tight_box"]
+__all__ = ["Box", "Instance", "Mask", "anchor_in", "box_iou", "box_ious", "encode", "mask_iou", "mask_overlap", "tight_box"]
 
 Box = tuple[float, float, float, float]
 
@@ -87,3 +88,12 @@ def box_iou(a: Box, b: Box) -> float:
     inter = max(width, 0.0) * max(height, 0.0)
     union = (a[2] - a[0]) * (a[3] - a[1]) + (b[2] - b[0]) * (b[3] - b[1]) - inter
     return inter / union if union > 0 else 0.0
+
+
+def box_ious(a: NDArray[np.float64], b: NDArray[np.float64]) -> NDArray[np.float64]:
+    """IoU of boxes row by row, float64 (n, 4) each, half-open; 0 where the union is empty."""
+    sides = np.maximum(np.minimum(a[:, 2:], b[:, 2:]) - np.maximum(a[:, :2], b[:, :2]), 0.0)
+    inter = sides[:, 0] * sides[:, 1]
+    union = np.prod(a[:, 2:] - a[:, :2], axis=1) + np.prod(b[:, 2:] - b[:, :2], axis=1) - inter
+    ious: NDArray[np.float64] = np.divide(inter, union, out=np.zeros_like(inter), where=union > 0)
+    return ious

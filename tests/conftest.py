@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import settings
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
@@ -17,6 +18,9 @@ from tasks.masks import Box, Mask, tight_box
 from tasks.pipeline import BuildConfig
 from tasks.render import RenderConfig
 from tasks.video import Frames, Video
+
+settings.register_profile("shared-machine", deadline=None)
+settings.load_profile("shared-machine")
 
 FPS = 10
 

@@ -88,32 +88,33 @@ class Target:
         return cls(np.arange(start, start + len(boxes)), np.asarray(boxes, np.float64).reshape(-1, 4))
 
     def box_at(self, frame: int) -> Box | None:
-        """The true box on a frame: as annotated or, between neighbours no further apart than usual, interpolated."""
-        right = int(np.searchsorted(self.frames, frame))
-        if right < len(self.frames) and self.frames[right] == frame:
-            return _box(self.boxes[right])
-        if right in {0, len(self.frames)}:
+        """The true box on a frame: as annotated, or filled in."""
+        filled = self.filled
+        at = int(np.searchsorted(filled.frames, frame))
+        if at == len(filled.frames) or filled.frames[at] != frame:
             return None
-        before, after = int(self.frames[right - 1]), int(self.frames[right])
-        if after - before > self._usual_step:
-            return None
-        share = (frame - before) / (after - before)
-        return _box(self.boxes[right - 1] * (1 - share) + self.boxes[right] * share)
+        x1, y1, x2, y2 = filled.boxes[at].tolist()
+        return x1, y1, x2, y2
 
     @cached_property
-    def _usual_step(self) -> float:
-        """Annotations on a grid have one spacing; a larger gap means that the object is out of sight."""
-        return 1.5 * float(np.median(np.diff(self.frames)))
+    def filled(self) -> Target:
+        """With boxes interpolated between neighbours that are no further apart than usual, masks aside.
+
+        Annotations on a grid have one spacing; a larger gap means that the object is out of sight.
+        """
+        steps = np.diff(self.frames)
+        if not len(steps) or steps.max() == 1:
+            return self
+        every = np.arange(self.frames[0], self.frames[-1] + 1)
+        right = np.maximum(np.searchsorted(self.frames, every), 1)
+        near = (steps[right - 1] <= 1.5 * np.median(steps)) | np.isin(every, self.frames)
+        frames = every[near]
+        return Target(frames, np.stack([np.interp(frames, self.frames, side) for side in self.boxes.T], axis=1))
 
     @cached_property
     def digest(self) -> str:
         """Hash of its content."""
         return hashlib.sha256(b"".join((self.frames.tobytes(), self.boxes.tobytes(), *self.counts))).hexdigest()
-
-
-def _box(row: NDArray[np.float64]) -> Box:
-    x1, y1, x2, y2 = row.tolist()
-    return x1, y1, x2, y2
 
 
 @dataclass(frozen=True)
