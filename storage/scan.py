@@ -1,10 +1,14 @@
-"""Reading a table from one end to the other: whole shards at a time, of which few are held."""
+"""Reading a table from one end to the other: whole shards at a time, the next one while this one is worked on."""
 
 from __future__ import annotations
 
 from collections import OrderedDict
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from functools import cached_property
 from itertools import accumulate
-from typing import NamedTuple
+from types import TracebackType
+from typing import Generic, NamedTuple, TypeVar
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -12,46 +16,66 @@ import pyarrow.parquet as pq
 from storage.reader import Dataset, stage_of
 from storage.schema import TABLES
 
-_HELD = 2
-"""Shards held at once: the stages of a dataset cut their shards alike, but not always at the same video."""
+T = TypeVar("T")
+
+_HELD = 3
+"""Shards held at once: this one, the next, and the last, since stages do not always cut their shards at the same video."""
 
 
-class _Shard(NamedTuple):
-    rows: pa.Table
-    places: dict[str, tuple[int, int]]
+class Place(NamedTuple, Generic[T]):
+    """Where a video's rows are: in a shard's converted rows, at these positions."""
+
+    rows: T
+    at: range
 
 
-class Scan:
-    """Rows of one table by video, cheap when asked for in the order of videos; memory is that of two shards.
+class Scan(Generic[T]):
+    """Rows of one table by video, cheap when asked for in the order of videos; memory is that of three shards.
 
     A look-up in `storage.reader.Dataset` reads one row group. To go through thousands of videos, this reads a shard's
-    columns at once and hands out slices of them.
+    columns at once and converts them at once. A context manager: it owns a thread that reads ahead.
     """
 
-    def __init__(self, dataset: Dataset, table: str, columns: list[str]) -> None:
-        self._dataset, self._table, self._columns = dataset, table, columns
+    def __init__(self, dataset: Dataset, table: str, columns: list[str], convert: Callable[[pa.Table], T]) -> None:
+        """Prepare to read; `convert` makes of a shard's rows what the caller wants to index."""
+        self._dataset, self._table, self._columns, self._convert = dataset, table, columns, convert
         self._stage = dataset.manifest.stages[stage_of(table)]
-        self._held: OrderedDict[int, _Shard] = OrderedDict()
-        self._empty = TABLES[table].empty_table().select(columns)
+        self._held: OrderedDict[int, Future[tuple[T, dict[str, range]]]] = OrderedDict()
+        self._reader = ThreadPoolExecutor(1, thread_name_prefix=f"scan-{table}")
 
-    def rows(self, video_id: str) -> pa.Table:
-        """The rows of a video; empty if the table holds none of it."""
-        shard = self._stage.videos.get(video_id)
-        if shard is None or self._table not in self._stage.shards[shard]:
-            return self._empty
-        held = self._shard(shard)
-        place = held.places.get(video_id)
-        return self._empty if place is None else held.rows.slice(*place)
+    def __enter__(self) -> Scan[T]:
+        return self
 
-    def _shard(self, number: int) -> _Shard:
-        if number not in self._held:
-            file = self._stage.shards[number][self._table]
-            with pq.ParquetFile(self._dataset.folder / self._stage.key / file.path, memory_map=True) as parquet:
-                counts = [parquet.metadata.row_group(group).num_rows for group in range(parquet.metadata.num_row_groups)]
-                rows = parquet.read(self._columns, use_threads=False).combine_chunks()
-            starts = [0, *accumulate(counts)]
-            self._held[number] = _Shard(rows, dict(zip(file.videos, zip(starts[:-1], counts, strict=True), strict=True)))
-            while len(self._held) > _HELD:
-                self._held.popitem(last=False)
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self._reader.shutdown(cancel_futures=True)
+
+    def place(self, video_id: str) -> Place[T]:
+        """Where the rows of a video are; an empty place if the table holds none of it."""
+        number = self._stage.videos.get(video_id)
+        if number is None or self._table not in self._stage.shards[number]:
+            return self._nothing
+        shard = self._ask(number)
         self._held.move_to_end(number)
+        if number + 1 < len(self._stage.shards) and self._table in self._stage.shards[number + 1]:
+            self._ask(number + 1)
+        while len(self._held) > _HELD:
+            self._held.popitem(last=False)
+        rows, places = shard.result()
+        return Place(rows, places[video_id]) if video_id in places else self._nothing
+
+    @cached_property
+    def _nothing(self) -> Place[T]:
+        return Place(self._convert(TABLES[self._table].empty_table().select(self._columns).combine_chunks()), range(0))
+
+    def _ask(self, number: int) -> Future[tuple[T, dict[str, range]]]:
+        if number not in self._held:
+            self._held[number] = self._reader.submit(self._read, number)
         return self._held[number]
+
+    def _read(self, number: int) -> tuple[T, dict[str, range]]:
+        file = self._stage.shards[number][self._table]
+        with pq.ParquetFile(self._dataset.folder / self._stage.key / file.path, memory_map=True) as parquet:
+            counts = [parquet.metadata.row_group(group).num_rows for group in range(parquet.metadata.num_row_groups)]
+            rows = parquet.read(self._columns, use_threads=False).combine_chunks()
+        ends = list(accumulate(counts))
+        return self._convert(rows), {v: range(e - n, e) for v, e, n in zip(file.videos, ends, counts, strict=True)}

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -55,7 +56,7 @@ class StoredVideo:
         frames: int64 (n,), native frame of each row.
         objects: int64 (n,), object ID of each row.
         boxes: float64 (n, 4), pixels, half-open.
-        extra: further columns that were asked for.
+        extra: further columns that were asked for, by name; names as numbers, equal ones equal.
     """
 
     video_id: str
@@ -64,7 +65,7 @@ class StoredVideo:
     frames: NDArray[np.int64]
     objects: NDArray[np.int64]
     boxes: NDArray[np.float64]
-    extra: pa.Table
+    extra: Mapping[str, NDArray[np.int64]]
     samples: tuple[StoredSample, ...]
 
     def tube(self, object_id: int) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
@@ -78,54 +79,91 @@ def stored_videos(dataset: Dataset, extra: tuple[str, ...] = ()) -> Iterator[Sto
 
     Args:
         dataset: what to read.
-        extra: further columns of the masks table.
+        extra: further columns of whole numbers or names of the masks table.
     """
-    videos, masks = Scan(dataset, "videos", _VIDEO), Scan(dataset, "masks", [*_MASKS, *extra])
-    clips, samples = Scan(dataset, "clips", _CLIPS), Scan(dataset, "samples", _SAMPLES)
-    for video_id in dataset.video_ids("samples"):
-        video, rows = videos.rows(video_id), masks.rows(video_id)
-        [times], [duration_s], [width], [height] = (video.column(name).combine_chunks() for name in _VIDEO)
-        timeline = Timeline(times.values.to_numpy(zero_copy_only=False), duration_s.as_py())
-        frames, objects, *sides = (rows.column(name).to_numpy().astype(np.int64) for name in _MASKS)
-        boxes = np.stack(sides, axis=1).astype(np.float64)
-        said = tuple(_samples(samples.rows(video_id), clips.rows(video_id)))
-        yield StoredVideo(video_id, (width.as_py(), height.as_py()), timeline, frames, objects, boxes, rows, said)
+    with (
+        Scan(dataset, "videos", _VIDEO, _timelines) as videos,
+        Scan(dataset, "masks", [*_MASKS, *extra], partial(_instances, extra=extra)) as masks,
+        Scan(dataset, "clips", _CLIPS, pa.Table.to_pylist) as clips,
+        Scan(dataset, "samples", _SAMPLES, _said) as samples,
+    ):
+        for video_id in dataset.video_ids("samples"):
+            timelines, [row] = videos.place(video_id)
+            instances, at = masks.place(video_id)
+            numbers, boxes = instances[0][at.start : at.stop], instances[1][at.start : at.stop]
+            starts = {clip["clip_id"]: clip for clip in _taken(*clips.place(video_id))}
+            said = tuple(_sample(sample, starts[sample["clip_id"]]) for sample in _taken(*samples.place(video_id)))
+            extras = {name: numbers[:, 2 + k] for k, name in enumerate(extra)}
+            yield StoredVideo(video_id, *timelines[row], numbers[:, 0], numbers[:, 1], boxes, extras, said)
 
 
-def _samples(rows: pa.Table, clips: pa.Table) -> Iterator[StoredSample]:
-    starts = {clip["clip_id"]: clip for clip in clips.to_pylist()}
-    targets = rows.column("targets").combine_chunks()
-    for number, row in enumerate(rows.drop_columns(["targets"]).to_pylist()):
-        clip = starts[row["clip_id"]]
-        yield StoredSample(
-            sample_id=row["sample_id"],
-            clip_id=row["clip_id"],
-            task=Task(row["task"]),
-            group=row["group"],
-            span_s=_pair(row["start_s"], row["end_s"]),
-            span=_pair(row["start_frame"], row["end_frame"]),
-            targets=_targets(targets[number].values),
-            answer_ids=tuple(row["answer_ids"]),
-            answer=row["answer"],
-            record=row["record"],
-            clip_start_s=clip["start_s"],
-            clip=_pair(clip["first_frame"], clip["last_frame"]),
-        )
+def _taken(rows: list[dict[str, Any]], at: range) -> list[dict[str, Any]]:
+    return rows[at.start : at.stop]
+
+
+def _timelines(rows: pa.Table) -> list[tuple[tuple[int, int], Timeline]]:
+    durations, widths, heights = (rows.column(name).to_pylist() for name in ("duration_s", "width", "height"))
+    times = _split(rows.column("times_s"), np.float64)
+    return [((w, h), Timeline(t, d)) for t, d, w, h in zip(times, durations, widths, heights, strict=True)]
+
+
+def _instances(rows: pa.Table, extra: tuple[str, ...]) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+    """Whole numbers (n, 2 + extra): frame, object, extras; and boxes (n, 4)."""
+    numbers = np.stack([column_numbers(rows, name) for name in (*_MASKS[:2], *extra)], axis=1)
+    return numbers, np.stack([column_numbers(rows, name) for name in _MASKS[2:]], axis=1).astype(np.float64)
+
+
+def column_numbers(rows: pa.Table, name: str) -> NDArray[np.int64]:
+    """A column of whole numbers without nulls; of names, numbers that are equal where the names are."""
+    whole = rows.column(name).combine_chunks()
+    codes = whole.indices if pa.types.is_dictionary(whole.type) else whole
+    # Not to_numpy, which imports pandas: that alone takes a second.
+    return np.from_dlpack(codes).astype(np.int64)
+
+
+def _said(rows: pa.Table) -> list[dict[str, Any]]:
+    said: list[dict[str, Any]] = rows.drop_columns(["targets"]).to_pylist()
+    lists = rows.column("targets").combine_chunks()
+    targets = _targets(lists.flatten())
+    ends = np.cumsum([0, *lists.value_lengths().to_pylist()])
+    for row, start, stop in zip(said, ends[:-1], ends[1:], strict=True):
+        row["targets"] = tuple(targets[start:stop])
+    return said
+
+
+def _targets(values: pa.StructArray) -> list[Target]:
+    frames, boxes, counts = values.flatten()
+    places = _split(frames, np.int64)
+    corners = np.from_dlpack(boxes.flatten().flatten()).astype(np.float64).reshape(-1, 4)
+    ends = np.cumsum([0, *(len(place) for place in places)])
+    codes = counts.to_pylist()
+    return [Target(f, corners[ends[n] : ends[n + 1]], tuple(codes[n])) for n, f in enumerate(places)]
+
+
+def _split(lists: pa.ListArray | pa.ChunkedArray, kind: type[Any]) -> list[NDArray[Any]]:
+    """A column of lists of numbers as one array a row."""
+    whole = lists.combine_chunks() if isinstance(lists, pa.ChunkedArray) else lists
+    values = np.from_dlpack(whole.flatten()).astype(kind)
+    ends = np.cumsum([0, *whole.value_lengths().to_pylist()])
+    return [values[ends[n] : ends[n + 1]] for n in range(len(whole))]
+
+
+def _sample(row: dict[str, Any], clip: dict[str, Any]) -> StoredSample:
+    return StoredSample(
+        sample_id=row["sample_id"],
+        clip_id=row["clip_id"],
+        task=Task(row["task"]),
+        group=row["group"],
+        span_s=_pair(row["start_s"], row["end_s"]),
+        span=_pair(row["start_frame"], row["end_frame"]),
+        targets=row["targets"],
+        answer_ids=tuple(row["answer_ids"]),
+        answer=row["answer"],
+        record=row["record"],
+        clip_start_s=clip["start_s"],
+        clip=_pair(clip["first_frame"], clip["last_frame"]),
+    )
 
 
 def _pair(first: Any, last: Any) -> tuple[Any, Any] | None:
     return None if first is None or last is None else (first, last)
-
-
-def _targets(values: pa.StructArray | None) -> tuple[Target, ...]:
-    if values is None:
-        return ()
-    frames, boxes, counts = (values.field(name) for name in ("frames", "boxes", "counts"))
-    return tuple(
-        Target(
-            frames[i].values.to_numpy(zero_copy_only=False).astype(np.int64),
-            boxes[i].values.flatten().to_numpy(zero_copy_only=False).reshape(-1, 4),
-            tuple(counts[i].as_py()),
-        )
-        for i in range(len(values))
-    )

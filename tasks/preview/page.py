@@ -16,6 +16,7 @@ from storage.reader import Dataset
 from tasks.preview.collect import Card, collect_card
 from tasks.preview.summary import answer_rows, gaps, outcome_rows, parameters, totals
 from tasks.preview.timeline import clock, evenly
+from tasks.quality import quality, quality_rows
 
 PREVIEW = "preview.html"
 _STRIP_BYTES = 4_000_000
@@ -51,6 +52,7 @@ def _cards(dataset: Dataset, limit: int) -> list[Card]:
 def _render(dataset: Dataset, cards: Sequence[Card]) -> str:
     script = (_HERE / "page.js").read_text(encoding="utf-8")
     outcomes = dataset.outcomes.to_pylist()
+    measured = quality(dataset)
     missing = list(islice(gaps(dataset), _MAX_GAPS + 1))
     return (
         _environment()
@@ -64,6 +66,8 @@ def _render(dataset: Dataset, cards: Sequence[Card]) -> str:
             endings=[row for row in outcomes if row["status"] != "done"],
             gaps=missing[:_MAX_GAPS],
             more_gaps=len(missing) > _MAX_GAPS,
+            quality=measured,
+            quality_rows=quality_rows(measured) if measured else [],
             parameters=list(parameters(dataset)),
             cards=cards,
             script=script,

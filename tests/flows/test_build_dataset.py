@@ -14,7 +14,7 @@ from typing import Any
 import psutil
 import pytest
 
-from infra.parameters import BENCHMARKS
+from infra.benchmarks import BENCHMARKS
 from infra.prefect_local import free_port, running
 from storage.manifest import DatasetError, load_manifest
 from storage.reader import Dataset

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from flows.deployments import BUILDS
-from infra.parameters import BENCHMARKS
+from infra.benchmarks import BENCHMARKS
 from infra.prefect_local import DEPLOYMENTS
 
 SNAPSHOTS = Path(__file__).parent / "snapshots"
