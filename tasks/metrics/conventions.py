@@ -1,0 +1,167 @@
+"""Spatio-temporal scores as the paper defines them and as each published evaluator computes them.
+
+All take the IoU of boxes without "+1". They differ in which frames count, whether a span's last frame belongs to it,
+whether two disjoint spans are joined by the gap between them (hull), and whether a threshold must be passed or reached.
+`docs/conventions.md` scores one answer by all of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tasks.metrics.tubes import Case, Overlap, Scores, Tube, overlap
+
+
+class Convention(NamedTuple):
+    """A way to score.
+
+    Attributes:
+        name: what a result carries.
+        about: one sentence.
+        strict: whether vIoU@R counts scores above R, or also those at R.
+        score: a case that has a prediction into its scores.
+    """
+
+    name: str
+    about: str
+    strict: bool
+    score: Callable[[Case], Scores]
+
+    def reaches(self, score: float, threshold: float) -> bool:
+        """Whether a score counts at a threshold."""
+        return score > threshold if self.strict else score >= threshold
+
+
+def paper(case: Case) -> Scores:
+    """Section 3.3: sum of IoU over the frames of both spans, over the frames of either; spans closed, in native frames."""
+    truth, found = case.truth, _found(case)
+    inter = max(0, min(truth.end, found.end) - max(truth.start, found.start) + 1)
+    union = truth.length + found.length - inter
+    shared = case.overlap.total(max(truth.start, found.start), min(truth.end, found.end)) if inter else 0.0
+    return Scores(inter / union, shared / union, case.overlap.total(truth.start, truth.end) / truth.length)
+
+
+def hcstvg_official(case: Case) -> Scores:
+    """eval_hcvg.py: frames on which both have a box, over the closed hull of both spans."""
+    truth, found = case.truth, _found(case)
+    hull = max(truth.end, found.end) - min(truth.start, found.start) + 1
+    return Scores(len(case.overlap.frames) / hull, float(case.overlap.ious.sum()) / hull)
+
+
+def tubedetr(case: Case) -> Scores:
+    """TubeDETR: half-open spans; boxes on a grid of 5 frames a second, missing ones taken from the nearest frame."""
+    truth, found = case.truth, _found(case)
+    grid = five_fps(case.frame_count)
+    (a, b), (c, d) = (truth.start, truth.end + 1), (found.start, found.end + 1)
+    t_iou = max(0, min(b, d) - max(a, c)) / (max(b, d) - min(a, c))
+    shared = overlap(truth, nearest(found, grid))
+    joined = int(((grid >= min(a, c)) & (grid < max(b, d))).sum())
+    given = int(((grid >= a) & (grid < b)).sum())
+    inter = shared.total(max(a, c), min(b, d) - 1) if min(b, d) > max(a, c) else 0.0
+    return Scores(t_iou, inter / joined if joined else 0.0, shared.total(a, b - 1) / given if given else 0.0)
+
+
+def five_fps(frame_count: int) -> NDArray[np.int64]:
+    """TubeDETR's frames of a video that is taken to last 20 s: the first of each fifth of a second, without the last."""
+    ticks = np.floor(np.arange(frame_count - 1) * (5 / (frame_count / 20))).astype(np.int64)
+    return np.flatnonzero(np.diff(ticks, prepend=-1) > 0).astype(np.int64)
+
+
+def nearest(tube: Tube, frames: NDArray[np.int64]) -> Tube:
+    """A tube with a box on each of `frames`: that of its nearest frame, the earlier on a tie."""
+    if not len(tube.frames):
+        return tube
+    right = np.clip(np.searchsorted(tube.frames, frames), 1, max(1, len(tube.frames) - 1))
+    left = right - 1
+    right = np.minimum(right, len(tube.frames) - 1)
+    closer = np.where(np.abs(tube.frames[right] - frames) < np.abs(frames - tube.frames[left]), right, left)
+    return Tube(tube.start, tube.end, frames, tube.boxes[closer])
+
+
+def stcat_cgstvg_tastvg(case: Case) -> Scores:
+    """STCAT, CG-STVG, TA-STVG: the true span loses its last frame, the predicted one does not; native frames, hull."""
+    truth, found = case.truth, _found(case)
+    first, stop = max(truth.start, found.start), min(truth.end, found.end + 1)
+    hull = max(truth.end, found.end + 1) - min(truth.start, found.start)
+    inter = max(0, stop - first)
+    shared = case.overlap.total(first, stop - 1) if inter else 0.0
+    return Scores(inter / hull, shared / hull, case.overlap.total(truth.start, truth.end) / truth.length)
+
+
+def stvg_r1_released(case: Case) -> Scores:
+    """The released evaluate.py: spans in seconds, frames by truncation, and true boxes one frame late, as its 1-based
+    `st_frame` is read as 0-based.
+    """
+    truth, found = case.truth, _found(case)
+    late = Tube(truth.start, truth.end, truth.frames + 1, truth.boxes)
+    true_s, found_s = seconds(case, truth, case.truth_s), seconds(case, found, case.predicted_s)
+    return Scores(hull_iou(true_s, found_s), released_v_iou(true_s, found_s, case.fps, overlap(late, found)))
+
+
+def seconds(case: Case, tube: Tube, stated: tuple[float, float] | None) -> tuple[float, float]:
+    """A span in seconds: as stated, else the times at which its first and its last frame start to be shown, as HC-STVG's
+    `st_time` and `ed_time` do.
+    """
+    return stated or (tube.start / case.fps, tube.end / case.fps)
+
+
+def hull_iou(a: tuple[float, float], b: tuple[float, float]) -> float:
+    """Intersection over hull of two intervals; 0 where the hull has no length or either is reversed."""
+    hull = max(a[1], b[1]) - min(a[0], b[0])
+    return max(0.0, min(a[1], b[1]) - max(a[0], b[0])) / hull if hull > 0 else 0.0
+
+
+def released_v_iou(true_s: tuple[float, float], found_s: tuple[float, float], fps: float, shared: Overlap) -> float:
+    """VIoU of the released evaluate.py: closed frame ranges by truncation; one common frame counts for none."""
+    (a, b), (c, d) = ((int(t * fps) for t in span) for span in (true_s, found_s))
+    if max(a, c) >= min(b, d):
+        return 0.0
+    return shared.total(max(a, c), min(b, d)) / (max(b, d) - min(a, c) + 1)
+
+
+def st_align(case: Case) -> Scores:
+    """LLaVA-ST: 100 frames of the clip; IoU over common frames with a box, over frames where either has one; times
+    relative to the clip, rounded to 3 decimals.
+    """
+    first, last = case.clip or (0, case.frame_count - 1)
+    truth, found = case.truth, _found(case)
+    grid = np.unique([first + round(i / 99 * (last - first)) for i in range(100)])
+    keys, others = (_keys(tube, grid) for tube in (truth, found))
+    joined = len(np.union1d(keys, others))
+    shared = case.overlap.ious[np.isin(case.overlap.frames, np.intersect1d(keys, others))].sum()
+    spans = [tuple(round((f - first) / max(1, last - first), 3) for f in (tube.start, tube.end)) for tube in (truth, found)]
+    (a, b), (c, d) = spans
+    return Scores(hull_iou((a, b), (c, d)), float(shared) / joined if joined else 0.0)
+
+
+def _keys(tube: Tube, grid: NDArray[np.int64]) -> NDArray[np.int64]:
+    inside = (tube.frames >= tube.start) & (tube.frames <= tube.end)
+    return np.intersect1d(tube.frames[inside], grid)
+
+
+def _found(case: Case) -> Tube:
+    assert case.predicted is not None, "a missing prediction is counted, not scored"
+    return case.predicted
+
+
+DEFAULT = "paper"
+CONVENTIONS: Mapping[str, Convention] = {
+    c.name: c
+    for c in (
+        Convention("paper", "closed spans in native frames, their set union, boxes on every frame", True, paper),
+        Convention(
+            "hcstvg_official", "eval_hcvg.py of HC-STVG: closed hull, tIoU counts frames with boxes", True, hcstvg_official
+        ),
+        Convention("tubedetr", "TubeDETR: half-open spans, boxes at 5 frames a second", True, tubedetr),
+        Convention(
+            "stcat_cgstvg_tastvg", "STCAT, CG-STVG, TA-STVG: true span without its last frame", True, stcat_cgstvg_tastvg
+        ),
+        Convention("stvg_r1_released", "evaluate.py of STVG-R1: seconds, true boxes one frame late", False, stvg_r1_released),
+        Convention("st_align", "LLaVA-ST: 100 frames of the clip, frames where either has a box", False, st_align),
+    )
+}
+"""Every convention by name."""

@@ -1,0 +1,89 @@
+"""What is compared: a true and a predicted tube of one sample."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tasks.masks import box_ious
+
+
+@dataclass(frozen=True, eq=False)
+class Tube:
+    """A span and the boxes of one object.
+
+    Attributes:
+        start, end: native frames, 0-based, closed.
+        frames: int64 (n,), frames that have a box, ascending; they need not fill the span, nor lie inside it.
+        boxes: float64 (n, 4), pixels, (x1, y1, x2, y2), half-open; scored as they are.
+    """
+
+    start: int
+    end: int
+    frames: NDArray[np.int64]
+    boxes: NDArray[np.float64]
+
+    @property
+    def length(self) -> int:
+        """Frames of its span."""
+        return self.end - self.start + 1
+
+
+class Overlap(NamedTuple):
+    """Frames on which both tubes have a box, ascending, and the IoU there."""
+
+    frames: NDArray[np.int64]
+    ious: NDArray[np.float64]
+
+    def total(self, first: int, last: int) -> float:
+        """Sum of IoUs on frames of the closed range [first, last]."""
+        low, high = np.searchsorted(self.frames, [first, last + 1])
+        return float(self.ious[low:high].sum())
+
+
+@dataclass(frozen=True, eq=False)
+class Case:
+    """One sample to be scored.
+
+    Attributes:
+        fps, frame_count: of the video, native.
+        predicted: None if there is no prediction.
+        clip: the clip the sample speaks of, native frames, closed; None for the whole video.
+        truth_s, predicted_s: the spans in seconds of the video, half-open; None for those of the frames, as
+            `conventions.seconds` says.
+    """
+
+    sample_id: str
+    fps: float
+    frame_count: int
+    truth: Tube
+    predicted: Tube | None
+    clip: tuple[int, int] | None = None
+    truth_s: tuple[float, float] | None = None
+    predicted_s: tuple[float, float] | None = None
+
+    @cached_property
+    def overlap(self) -> Overlap:
+        """Where both tubes have a box."""
+        if self.predicted is None:
+            return Overlap(np.empty(0, np.int64), np.empty(0))
+        return overlap(self.truth, self.predicted)
+
+
+def overlap(a: Tube, b: Tube) -> Overlap:
+    """IoU of two tubes on each frame on which both have a box."""
+    at = np.searchsorted(a.frames, b.frames)
+    there = np.flatnonzero(a.frames[np.minimum(at, len(a.frames) - 1)] == b.frames) if len(a.frames) else np.empty(0, np.intp)
+    return Overlap(b.frames[there], box_ious(a.boxes[at[there]], b.boxes[there]))
+
+
+class Scores(NamedTuple):
+    """Scores of one sample in [0, 1]; `gt_v_iou` is vIoU with the true interval given, None where a convention has none."""
+
+    t_iou: float
+    v_iou: float
+    gt_v_iou: float | None = None
