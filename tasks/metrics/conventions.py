@@ -93,8 +93,9 @@ def stcat_cgstvg_tastvg(case: Case) -> Scores:
 
 
 def stvg_r1_released(case: Case) -> Scores:
-    """The released evaluate.py: spans in seconds, frames by truncation, and true boxes one frame late, as its 1-based
-    `st_frame` is read as 0-based.
+    """The released evaluate.py: spans in seconds, frames by truncation.
+
+    True boxes come one frame late, since HC-STVG's 1-based `st_frame` is read as 0-based.
     """
     truth, found = case.truth, _found(case)
     late = Tube(truth.start, truth.end, truth.frames + 1, truth.boxes)
@@ -103,9 +104,7 @@ def stvg_r1_released(case: Case) -> Scores:
 
 
 def seconds(case: Case, tube: Tube, stated: tuple[float, float] | None) -> tuple[float, float]:
-    """A span in seconds: as stated, else the times at which its first and its last frame start to be shown, as HC-STVG's
-    `st_time` and `ed_time` do.
-    """
+    """A span in seconds: as stated, else when its first and its last frame start to be shown, as HC-STVG states them."""
     return stated or (tube.start / case.fps, tube.end / case.fps)
 
 
@@ -124,8 +123,9 @@ def released_v_iou(true_s: tuple[float, float], found_s: tuple[float, float], fp
 
 
 def st_align(case: Case) -> Scores:
-    """LLaVA-ST: 100 frames of the clip; IoU over common frames with a box, over frames where either has one; times
-    relative to the clip, rounded to 3 decimals.
+    """LLaVA-ST: on 100 frames of the clip, IoU over the frames on which both have a box, over those where either has one.
+
+    Times are relative to the clip, rounded to 3 decimals.
     """
     first, last = case.clip or (0, case.frame_count - 1)
     truth, found = case.truth, _found(case)
@@ -153,13 +153,9 @@ CONVENTIONS: Mapping[str, Convention] = {
     c.name: c
     for c in (
         Convention("paper", "closed spans in native frames, their set union, boxes on every frame", True, paper),
-        Convention(
-            "hcstvg_official", "eval_hcvg.py of HC-STVG: closed hull, tIoU counts frames with boxes", True, hcstvg_official
-        ),
+        Convention("hcstvg_official", "HC-STVG's eval_hcvg.py: closed hull, tIoU counts boxes", True, hcstvg_official),
         Convention("tubedetr", "TubeDETR: half-open spans, boxes at 5 frames a second", True, tubedetr),
-        Convention(
-            "stcat_cgstvg_tastvg", "STCAT, CG-STVG, TA-STVG: true span without its last frame", True, stcat_cgstvg_tastvg
-        ),
+        Convention("stcat_cgstvg_tastvg", "STCAT, CG-STVG, TA-STVG: true span loses its last frame", True, stcat_cgstvg_tastvg),
         Convention("stvg_r1_released", "evaluate.py of STVG-R1: seconds, true boxes one frame late", False, stvg_r1_released),
         Convention("st_align", "LLaVA-ST: 100 frames of the clip, frames where either has a box", False, st_align),
     )

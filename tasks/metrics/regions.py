@@ -1,0 +1,56 @@
+"""J and F of masks, as DAVIS and MeViS compute them on every frame."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from numpy.typing import NDArray
+
+from storage.rle import Mask
+
+_BOUNDARY_TOLERANCE = 0.008
+"""Of the frame's diagonal: how far a contour may lie from the true one and still match."""
+
+
+def j_and_f(truth: Mask, found: Mask) -> tuple[float, float]:
+    """Region similarity J and contour accuracy F of one frame, in [0, 1]; masks are bool (height, width).
+
+    Two empty masks are perfect: 1 and 1.
+    """
+    return region_similarity(truth, found), contour_accuracy(truth, found)
+
+
+def region_similarity(truth: Mask, found: Mask) -> float:
+    """Intersection over union of two masks; 1 if both are empty."""
+    union = np.count_nonzero(truth | found)
+    return float(np.count_nonzero(truth & found) / union) if union else 1.0
+
+
+def contour_accuracy(truth: Mask, found: Mask) -> float:
+    """F measure of contour pixels that lie within 0.8 % of the diagonal of the other contour."""
+    import cv2
+
+    true_line, found_line = contour(truth), contour(found)
+    true_count, found_count = np.count_nonzero(true_line), np.count_nonzero(found_line)
+    if not true_count or not found_count:
+        return float(true_count == found_count)
+    disk = _disk(math.ceil(_BOUNDARY_TOLERANCE * math.hypot(*truth.shape)))
+    near_true, near_found = (cv2.dilate(line.view(np.uint8), disk).view(np.bool_) for line in (true_line, found_line))
+    precision = np.count_nonzero(found_line & near_true) / found_count
+    recall = np.count_nonzero(true_line & near_found) / true_count
+    return float(2 * precision * recall / (precision + recall)) if precision + recall else 0.0
+
+
+def contour(mask: Mask) -> NDArray[np.bool_]:
+    """Pixels that differ from the one to the right, below, or below right; outside counts like the border pixel."""
+    padded = np.pad(np.ascontiguousarray(mask), ((0, 1), (0, 1)), mode="edge")
+    here = padded[:-1, :-1]
+    line: NDArray[np.bool_] = (here != padded[:-1, 1:]) | (here != padded[1:, :-1]) | (here != padded[1:, 1:])
+    return line
+
+
+def _disk(radius: int) -> NDArray[np.uint8]:
+    y, x = np.mgrid[-radius : radius + 1, -radius : radius + 1]
+    inside: NDArray[np.bool_] = x * x + y * y <= radius * radius
+    return inside.astype(np.uint8)

@@ -1,0 +1,136 @@
+"""ID repair: a box for every frame of the predicted span, also where the predicted ID is missing.
+
+The fallback credits an ID that may never have been there, so scores are told with and without repair. Which masks are
+repaired: all of the mask database, drawn or not (`docs/conventions.md`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+import numpy as np
+
+from tasks.masks import Box, box_iou
+from tasks.metrics.tubes import Tube
+
+MIN_IOU = 0.4
+MIN_OVERLAP = 0.6
+"""Of the intersection over the smaller box (Algorithm 1, line 21)."""
+
+Frames = Mapping[int, Mapping[int, Box]]
+"""Native frame -> object ID -> box."""
+
+
+class Repaired(NamedTuple):
+    """A repaired tube, and on how many frames its box is the ID's own, a corrected one, or a fallback."""
+
+    tube: Tube
+    kept: int
+    corrected: int
+    fallback: int
+
+
+def repair(boxes: Frames, object_id: int, span: tuple[int, int]) -> Repaired:
+    """Algorithm 1 of A.5.
+
+    Args:
+        boxes: every object of every frame that has any.
+        object_id: the predicted ID.
+        span: the predicted span, native frames, closed.
+
+    Returns:
+        The tube; frames without any object stay without a box.
+    """
+    own = [frame for frame in range(span[0], span[1] + 1) if object_id in boxes.get(frame, {})]
+    corrections: set[int] = set()
+    chosen: dict[int, Box] = {}
+    kinds = {"kept": 0, "corrected": 0, "fallback": 0}
+    for frame in range(span[0], span[1] + 1):
+        there = boxes.get(frame, {})
+        if there:
+            kind, chosen[frame] = _chosen(boxes, there, object_id, frame, own, corrections)
+            kinds[kind] += 1
+    return Repaired(_tube(span, chosen), **kinds)
+
+
+def _chosen(
+    boxes: Frames, there: Mapping[int, Box], object_id: int, frame: int, own: list[int], corrections: set[int]
+) -> tuple[str, Box]:
+    """The box of one frame; persists a correction (lines 4 to 29)."""
+    if object_id in there:
+        return "kept", there[object_id]
+    known = sorted(corrections & set(there))
+    if known:
+        return "corrected", there[known[0]]
+    if own:
+        reference = boxes[_nearest(own, frame)][object_id]
+        best = max(there, key=lambda i: (box_iou(reference, there[i]), -i))
+        if box_iou(reference, there[best]) >= MIN_IOU or overlap_of_smaller(reference, there[best]) >= MIN_OVERLAP:
+            corrections.add(best)
+            return "corrected", there[best]
+    return "fallback", _largest(there)
+
+
+def overlap_of_smaller(a: Box, b: Box) -> float:
+    """Intersection of two boxes over the smaller one's area; 0 if that has none."""
+    smaller = min(_area(a), _area(b))
+    width, height = min(a[2], b[2]) - max(a[0], b[0]), min(a[3], b[3]) - max(a[1], b[1])
+    return max(width, 0.0) * max(height, 0.0) / smaller if smaller > 0 else 0.0
+
+
+def _area(box: Box) -> float:
+    return (box[2] - box[0]) * (box[3] - box[1])
+
+
+def _largest(there: Mapping[int, Box]) -> Box:
+    return there[max(there, key=lambda i: (_area(there[i]), -i))]
+
+
+def _nearest(frames: list[int], frame: int) -> int:
+    """The earlier one on a tie."""
+    return min(frames, key=lambda f: (abs(f - frame), f))
+
+
+def _tube(span: tuple[int, int], chosen: Mapping[int, Box]) -> Tube:
+    frames = np.array(sorted(chosen), np.int64)
+    return Tube(*span, frames, np.array([chosen[f] for f in frames.tolist()], np.float64).reshape(-1, 4))
+
+
+def repair_released(boxes: Frames, object_id: int, span: tuple[int, int]) -> Repaired:
+    """The repair of the released evaluate.py, which has no thresholds and no persisted corrections.
+
+    `current` is the last box known to be the ID's. Where the ID is missing, the box that overlaps `current` most is used,
+    else the largest of the frame; in a frame without objects, the ID's last own box, which becomes `current`. Before
+    anything is known, the nearest frame of the span that has the ID says what to look for.
+    """
+    inside = range(span[0], span[1] + 1)
+    own = [frame for frame in inside if object_id in boxes.get(frame, {})]
+    chosen: dict[int, Box] = {}
+    current: Box | None = None
+    fallback = 0
+    for frame in inside:
+        there = boxes.get(frame, {})
+        if object_id in there:
+            chosen[frame] = current = there[object_id]
+        elif not own:
+            if there:
+                chosen[frame] = _largest(there)
+                fallback += 1
+        elif current is None:
+            if there:
+                reference = boxes[_nearest(own, frame)][object_id]
+                chosen[frame] = current = _most_like(reference, there) or reference
+        elif there:
+            like = _most_like(current, there)
+            fallback += like is None
+            chosen[frame] = like or _largest(there)
+        elif own[0] < frame:
+            chosen[frame] = current = boxes[max(f for f in own if f < frame)][object_id]
+    return Repaired(_tube(span, chosen), len(own), len(chosen) - len(own) - fallback, fallback)
+
+
+def _most_like(reference: Box, there: Mapping[int, Box]) -> Box | None:
+    """The box of largest IoU above 0 with `reference`; the first of equals."""
+    best = max(there.values(), key=lambda box: box_iou(reference, box), default=None)
+    return best if best is not None and box_iou(reference, best) > 0 else None

@@ -1,0 +1,46 @@
+"""Temporal scores on seconds, by named convention; spans are half-open."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import NamedTuple
+
+from tasks.metrics.conventions import hull_iou
+
+Span = tuple[float, float]
+
+
+class TemporalConvention(NamedTuple):
+    """How two spans are compared: whether tIoU@R must exceed R, and the score."""
+
+    name: str
+    about: str
+    strict: bool
+    score: Callable[[Span, Span], float]
+
+    def reaches(self, score: float, threshold: float) -> bool:
+        """Whether a score counts at a threshold."""
+        return score > threshold if self.strict else score >= threshold
+
+
+def interval_iou(truth: Span, found: Span) -> float:
+    """Equation 4: intersection over union of two intervals; 0 where either has no length or is reversed."""
+    inter = max(0.0, min(truth[1], found[1]) - max(truth[0], found[0]))
+    if truth[1] <= truth[0] or found[1] <= found[0]:
+        return 0.0
+    return inter / (truth[1] - truth[0] + found[1] - found[0] - inter)
+
+
+def _unswapped(truth: Span, found: Span) -> float:
+    return hull_iou(truth, (min(found), max(found)))
+
+
+TEMPORAL: Mapping[str, TemporalConvention] = {
+    c.name: c
+    for c in (
+        TemporalConvention("paper", "equation 4: the union of both spans", True, interval_iou),
+        TemporalConvention("time_r1", "Time-R1: the hull of both spans", True, hull_iou),
+        TemporalConvention("lmms_eval", "lmms-eval: the hull, a reversed prediction is turned round", False, _unswapped),
+    )
+}
+"""Every temporal convention by name."""
