@@ -101,8 +101,8 @@ def repair_released(boxes: Frames, object_id: int, span: tuple[int, int]) -> Rep
     """The repair of the released evaluate.py, which has no thresholds and no persisted corrections.
 
     `current` is the last box known to be the ID's. Where the ID is missing, the box that overlaps `current` most is used,
-    else the largest of the frame; in a frame without objects, the ID's last own box, which becomes `current`. Before
-    anything is known, the nearest frame of the span that has the ID says what to look for.
+    else the largest of the frame; in a frame without objects, the ID's last own box, if there was one, which becomes
+    `current`. Before anything is known, the nearest frame of the span that has the ID says what to look for.
     """
     inside = range(span[0], span[1] + 1)
     own = [frame for frame in inside if object_id in boxes.get(frame, {})]
@@ -118,9 +118,8 @@ def repair_released(boxes: Frames, object_id: int, span: tuple[int, int]) -> Rep
                 chosen[frame] = _largest(there)
                 fallback += 1
         elif current is None:
-            if there:
-                reference = boxes[_nearest(own, frame)][object_id]
-                chosen[frame] = current = _most_like(reference, there) or reference
+            reference = boxes[_nearest(own, frame)][object_id]
+            chosen[frame] = current = _most_like(reference, there) or reference
         elif there:
             like = _most_like(current, there)
             fallback += like is None
