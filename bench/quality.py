@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from bench.figures import Figure, at_least, told
-from infra.parameters import SampleParameters
+from infra.benchmarks import SampleParameters
 from infra.ray_pool import RayPool
 from storage.reader import Dataset
 from tasks.build import publish_build, run_frames, run_masks

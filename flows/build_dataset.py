@@ -11,7 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
-from prefect import flow, get_run_logger, task
+from prefect import Flow, flow, get_run_logger, task
 from prefect.artifacts import (
     create_link_artifact,
     create_markdown_artifact,
@@ -22,8 +22,9 @@ from prefect.artifacts import (
 from prefect.tasks import exponential_backoff
 from prefect.utilities.annotations import quote
 
+from infra.benchmarks import BENCHMARKS
 from infra.flat import flat
-from infra.parameters import BuildParameters, FolderParameters, HcstvgParameters, SampleParameters
+from infra.parameters import BuildParameters
 from infra.ray_pool import RayPool
 from storage.files import exclusive
 from storage.manifest import Manifest
@@ -32,6 +33,7 @@ from tasks.build import Progress, publish_build, run_frames, run_masks
 from tasks.estimate import Estimate, estimate
 from tasks.plan import Build, StagePlan, plan_frames, plan_masks
 from tasks.preview import summary_tables, write_preview
+from tasks.quality import quality, quality_rows
 
 T = TypeVar("T")
 
@@ -53,6 +55,8 @@ def plan(build: Build) -> Estimate:
     expected = estimate(build, masks, frames)
     rows = [{"stage": stage.store.spec.name, **stage.counts()} for stage in (masks, frames)]
     create_table_artifact(rows, key="plan", description=f"Videos by state. {expected}")
+    records = [{"annotations": reason, "count": count} for reason, count in build.benchmark.records.items()]
+    create_table_artifact(records, key="annotations", description="What was read, mended and left out")
     return expected
 
 
@@ -82,6 +86,9 @@ def preview(folder: Path) -> Path:
     outcomes, videos = summary_tables(dataset)
     create_table_artifact(outcomes, key="outcomes", description=f"How the videos of {folder.name} ended")
     create_table_artifact(videos, key="videos", description=f"Videos of {folder.name}")
+    measured = quality(dataset)
+    if measured is not None:
+        create_table_artifact(quality_rows(measured), key="quality", description=f"Data quality. {measured.identity}")
     create_link_artifact(page.as_uri(), link_text="Preview", key="preview", description=f"Preview of {folder.name}")
     create_markdown_artifact(
         f"# {folder.name}\n\nPublished in `{folder.resolve()}`, content hash `{dataset.manifest.content_hash[:12]}`.",
@@ -128,22 +135,22 @@ def run(parameters: BuildParameters) -> str:
     return str(build.folder)
 
 
-@flow(name="build-dataset", description=SampleParameters.__doc__)
-@flat(SampleParameters)
-def build_sample(parameters: SampleParameters) -> str:
-    """Generate the sample benchmark and build it."""
-    return run(parameters)
+def _flow(name: str, model: type[BuildParameters]) -> Flow[..., str]:
+    """The flow that builds one benchmark. Prefect finds it again by the name under which this module holds it."""
+
+    @flat(model)
+    def build(parameters: BuildParameters) -> str:
+        return run(parameters)
+
+    build.__name__ = build.__qualname__ = _attribute(name)
+    return flow(name="build-dataset", description=model.__doc__)(build)
 
 
-@flow(name="build-dataset", description=FolderParameters.__doc__)
-@flat(FolderParameters)
-def build_folder(parameters: FolderParameters) -> str:
-    """Build a dataset from any folder of videos."""
-    return run(parameters)
+def _attribute(name: str) -> str:
+    return f"build_{name.replace('-', '_')}"
 
 
-@flow(name="build-dataset", description=HcstvgParameters.__doc__)
-@flat(HcstvgParameters)
-def build_hcstvg(parameters: HcstvgParameters) -> str:
-    """Build HC-STVG v2."""
-    return run(parameters)
+BUILDS: dict[str, Flow[..., str]] = {name: _flow(name, model) for name, model in BENCHMARKS.items()}
+"""Benchmark -> its flow; all are named `build-dataset`, a deployment each."""
+
+globals().update({_attribute(name): made for name, made in BUILDS.items()})

@@ -8,14 +8,11 @@ from prefect.deployments.runner import RunnerDeployment
 from prefect.utilities.callables import ParameterSchema
 from pydantic import BaseModel
 
-from flows.build_dataset import build_folder, build_hcstvg, build_sample
-from infra.parameters import BENCHMARKS
+from flows.build_dataset import BUILDS
+from infra.benchmarks import BENCHMARKS
 
 ONE_AT_A_TIME = ConcurrencyLimitConfig(limit=1, collision_strategy=ConcurrencyLimitStrategy.ENQUEUE)
 """Runs of a deployment that write to the same place wait for each other."""
-
-BUILDS: dict[str, Flow[..., str]] = {"sample": build_sample, "folder": build_folder, "hcstvg": build_hcstvg}
-"""Deployment name -> flow, all named `build-dataset`."""
 
 
 def deployments() -> list[RunnerDeployment]:

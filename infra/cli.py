@@ -18,9 +18,10 @@ from pydantic.fields import FieldInfo
 from rich.console import Console
 
 from infra.actors import WorkerError
-from infra.console import Bars, show_plan
+from infra.benchmarks import BENCHMARKS
+from infra.console import Bars, show_findings, show_plan
 from infra.flat import flat
-from infra.parameters import BENCHMARKS, BuildParameters
+from infra.parameters import BuildParameters
 from infra.ray_pool import RayPool
 from storage.files import BusyError, exclusive
 from storage.manifest import DatasetError, Manifest
@@ -36,21 +37,24 @@ from tasks.weights import WeightsError
 app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False, help="Object-centric datasets for video grounding.")
 build_app = typer.Typer(no_args_is_help=True, help="Build a dataset: detect, track, mark, publish.")
 plan_app = typer.Typer(no_args_is_help=True, help="Show what a build would do, and do nothing.")
+check_app = typer.Typer(no_args_is_help=True, help="Tell which videos of a benchmark are there, missing or broken.")
 app.add_typer(build_app, name="build")
 app.add_typer(plan_app, name="plan")
+app.add_typer(check_app, name="check")
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object for machines.")]
 BAD_INPUT = (AnnotationError, DatasetError, WeightsError, ValidationError, BusyError, VideoError)
 
 
 def _option(name: str, field: FieldInfo) -> Any:
-    """A field as an option, or as an argument if it is required."""
+    """A field as an option, or as an argument if it is required and one of the usual two."""
     bounds = {key: getattr(m, attribute) for m in field.metadata for key, attribute in _BOUNDS.items() if hasattr(m, attribute)}
-    if field.is_required():
+    if field.is_required() and name in _ARGUMENTS:
         return Annotated[field.annotation, typer.Argument(help=field.description, metavar=name.upper())]
     return Annotated[field.annotation, typer.Option(help=field.description, **bounds)]
 
 
+_ARGUMENTS = ("annotations", "videos")
 _BOUNDS = {"min": "ge", "max": "le"}
 
 
@@ -89,14 +93,34 @@ def _plan(parameters: BuildParameters, as_json: AsJson = False) -> None:
     expected = estimate(build, masks, frames)
     if as_json:
         states = {stage.store.spec.key: stage.counts() for stage in (masks, frames)}
-        print(json.dumps({"dataset": str(build.folder), "stages": states, "estimate": asdict(expected)}))
+        told = {"dataset": str(build.folder), "records": build.benchmark.records, "stages": states}
+        print(json.dumps({**told, "estimate": asdict(expected)}))
     else:
         show_plan(build, masks, frames, expected)
 
 
+def _check(
+    parameters: BuildParameters,
+    quick: Annotated[bool, typer.Option(help="Read the files' indices and decode no frame.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    from tasks.check import check_videos, states
+
+    benchmark = parameters.benchmark()
+    with Bars(as_json) as bars:
+        findings = check_videos(benchmark.jobs, not quick, lambda n: bars.count("check", n, len(benchmark.jobs)))
+    if as_json:
+        unusable = [{**asdict(f), "path": str(f.path)} for f in findings if f.state != "there"]
+        print(json.dumps({"records": benchmark.records, "videos": states(findings), "not_as_stated": unusable}))
+    else:
+        show_findings(benchmark.records, states(findings), findings)
+    if not all(finding.usable for finding in findings):
+        raise typer.Exit(1)
+
+
 def _register() -> None:
     for name, model in BENCHMARKS.items():
-        for group, function in ((build_app, _build), (plan_app, _plan)):
+        for group, function in ((build_app, _build), (plan_app, _plan), (check_app, _check)):
             group.command(name, help=model.__doc__)(flat(model, _option)(function))
 
 
@@ -116,6 +140,22 @@ def inspect(
         print(json.dumps(report))
     else:
         show_report(report)
+
+
+@app.command()
+def quality(dataset: Annotated[Path, typer.Argument(help="Folder of a published dataset.")], as_json: AsJson = False) -> None:
+    """Show what the best possible answers on a dataset would score, per size filter, and how identities hold."""
+    from infra.console import show_report
+    from tasks.quality import quality as measure
+    from tasks.quality import quality_rows
+
+    found = measure(Dataset(dataset))
+    if found is None:
+        raise DatasetError(f"'{dataset}' holds no sample with true boxes: there is nothing to measure its quality against")
+    if as_json:
+        print(json.dumps(asdict(found)))
+    else:
+        show_report({"identity": found.identity, "quality": quality_rows(found)})
 
 
 @app.command()

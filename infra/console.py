@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from types import TracebackType
 from typing import Any
 
@@ -10,6 +11,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextC
 from rich.table import Table
 
 from tasks.build import Progress as StageProgress
+from tasks.check import Finding
 from tasks.estimate import Estimate
 from tasks.plan import Build, StagePlan
 
@@ -36,10 +38,13 @@ class Bars:
         """Move the stage's bar, and say how many videos were lost."""
         stage = progress.stage
         self._lost[stage] = self._lost.get(stage, 0) + progress.outcome.lost
-        if stage not in self._bars:
-            self._bars[stage] = self._progress.add_task(stage, total=progress.total, lost="")
-        lost = f"[red]{self._lost[stage]} lost[/red]" if self._lost[stage] else ""
-        self._progress.update(self._bars[stage], completed=progress.ended, lost=lost)
+        self.count(stage, progress.ended, progress.total, self._lost[stage])
+
+    def count(self, name: str, ended: int, total: int, lost: int = 0) -> None:
+        """Move the bar of this name, which appears with its first count."""
+        if name not in self._bars:
+            self._bars[name] = self._progress.add_task(name, total=total, lost="")
+        self._progress.update(self._bars[name], completed=ended, lost=f"[red]{lost} lost[/red]" if lost else "")
 
 
 def show_plan(build: Build, masks: StagePlan, frames: StagePlan, expected: Estimate) -> None:
@@ -50,9 +55,35 @@ def show_plan(build: Build, masks: StagePlan, frames: StagePlan, expected: Estim
         table.add_row(stage.store.spec.key, *(str(stage.counts().get(state, 0)) for state in states))
     console = Console()
     console.print(table)
-    for reason, count in build.benchmark.records.items():
-        console.print(f"{reason}: {count}", highlight=False)
+    _show_records(console, build.benchmark.records)
     console.print(str(expected), highlight=False)
+
+
+_MOST_FINDINGS = 40
+
+
+def show_findings(records: Mapping[str, int], states: Mapping[str, int], findings: Sequence[Finding]) -> None:
+    """Print what a check found: counts, and the videos that are not as they should be."""
+    console = Console()
+    _show_records(console, records)
+    odd = [finding for finding in findings if finding.state != "there"]
+    if odd:
+        table = Table("video", "sentences", "state", "detail")
+        for f in odd[:_MOST_FINDINGS]:
+            table.add_row(f.video_id, str(f.samples), f.state, f.detail)
+        console.print(table)
+    if len(odd) > _MOST_FINDINGS:
+        console.print(f"and {len(odd) - _MOST_FINDINGS} more: --json lists all")
+    console.print("[bold]videos[/bold]: " + ", ".join(f"{count} {state}" for state, count in states.items()), highlight=False)
+    if not all(finding.usable for finding in findings):
+        console.print("docs/benchmarks.md says where each benchmark is obtained and what is known to be broken in it.")
+
+
+def _show_records(console: Console, records: Mapping[str, int]) -> None:
+    table = Table("annotations", "count", title_justify="left")
+    for reason, count in records.items():
+        table.add_row(reason, f"{count:,}")
+    console.print(table)
 
 
 def show_report(report: dict[str, Any]) -> None:

@@ -1,4 +1,4 @@
-"""What a person sets for a build: one flat model a benchmark, shown as a form in the Prefect UI and as `stvg` options."""
+"""What a person sets for any build; shown as a form in the Prefect UI and as `stvg` options."""
 
 from __future__ import annotations
 
@@ -9,8 +9,6 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from infra.ray_pool import PoolConfig
 from tasks.datasets.base import Benchmark
-from tasks.datasets.folder import read_folder
-from tasks.datasets.hcstvg import read_hcstvg
 from tasks.detect import DetectConfig
 from tasks.markers import MarkerConfig
 from tasks.pipeline import BuildConfig
@@ -134,57 +132,3 @@ class BuildParameters(BaseModel):
 def _weights(given: str, default: str) -> Weights | None:
     name = given or default
     return find_weights(name) if name and name != RANDOM else None
-
-
-class SampleParameters(BuildParameters):
-    """A generated benchmark in HC-STVG v2's format, with a few broken files on purpose."""
-
-    dataset: ClassVar[str] = "sample"
-
-    detector: DetectorName = Field(
-        "motion", title="Detector", description="What finds objects; the OpenCV ones need no weights."
-    )
-    videos: int = Field(20, title="Videos", ge=1, le=10_000, description="How many videos are generated, broken ones aside.")
-    error_budget: float = Field(
-        0.5, title="Error budget", ge=0, le=1, description="Share of videos that may fail before the build does."
-    )
-
-    def benchmark(self) -> Benchmark:
-        """Generate the sample, if it is not there yet, and read it."""
-        from tasks.sample import SampleConfig, generate
-
-        folder = Path(self.root) / "sources" / f"sample-{self.videos}"
-        generate(folder, SampleConfig(videos=self.videos))
-        return read_hcstvg(folder / "annotations.json", folder / "videos")
-
-
-class FolderParameters(BuildParameters):
-    """Any folder of videos, without annotations."""
-
-    dataset: ClassVar[str] = "folder"
-
-    videos: str = Field(title="Videos folder", description="Searched in depth for video files.")
-    image_fps: float = Field(
-        0, title="Rate of JPEG folders", ge=0, le=1000, description="Frames per second; 0 leaves JPEG folders out."
-    )
-
-    def benchmark(self) -> Benchmark:
-        """List the videos."""
-        return read_folder(Path(self.videos), self.image_fps or None)
-
-
-class HcstvgParameters(BuildParameters):
-    """HC-STVG v2."""
-
-    dataset: ClassVar[str] = "hcstvg"
-
-    annotations: str = Field(title="Annotation file", description="HC-STVG v2's JSON, such as val_v2.json.")
-    videos: str = Field(title="Videos folder", description="Holds the folders 0 to 9 of the release.")
-
-    def benchmark(self) -> Benchmark:
-        """Read the annotations."""
-        return read_hcstvg(Path(self.annotations), Path(self.videos))
-
-
-BENCHMARKS: dict[str, type[BuildParameters]] = {p.dataset: p for p in (SampleParameters, FolderParameters, HcstvgParameters)}
-"""Benchmark name -> its parameters; each is a deployment `build-dataset/<name>` and a command `stvg build <name>`."""

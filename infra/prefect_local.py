@@ -21,7 +21,7 @@ from types import FrameType
 import psutil
 from rich.console import Console
 
-from infra.parameters import BENCHMARKS
+from infra.benchmarks import BENCHMARKS
 
 HOST = "127.0.0.1"
 START_TIMEOUT_S = 120.0

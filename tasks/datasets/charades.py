@@ -35,7 +35,7 @@ def read_charades(annotations: Path, videos: Path, durations: Path | None = None
         gathering.counts["queries"] += 1
         video_id = gathering.video(f"{vid}.mp4", where, Stated(duration_s=duration_s))
         sample = Sample(f"{vid}:{number}", video_id, sentence.strip(), Task.TEMPORAL, start_s, end_s, record=where)
-        gathering.add(video_id, Clip(video_id), sample)
+        gathering.add(video_id, Clip(video_id), sample, duration_s)
     return gathering.benchmark()
 
 

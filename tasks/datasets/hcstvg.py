@@ -72,7 +72,7 @@ def _add(gathering: Gathering, name: str, record: Any, version: Version, where: 
     gathering.counts["boxes clipped to the image"] += outside
     gathering.counts["spans beyond the stated frames"] += count is not None and span[3] >= count
     sample = Sample(video_id, video_id, sentence, Task.SPATIO_TEMPORAL, *span, targets=(target,), record=name)
-    gathering.add(video_id, Clip(video_id), sample)
+    gathering.add(video_id, Clip(video_id), sample, _CLIP_S)
 
 
 def _size(record: Mapping[str, Any], version: Version) -> tuple[int, int]:

@@ -179,18 +179,13 @@ class Gathering:
             self._clips[source.video_id], self._samples[source.video_id] = {}, []
         return source.video_id
 
-    def add(self, video_id: str, clip: Clip, sample: Sample | None = None) -> None:
-        """Take a clip of a video and a sentence about it."""
+    def add(self, video_id: str, clip: Clip, sample: Sample, duration_s: float | None = None) -> None:
+        """Take a clip of a video and a sentence about it; `duration_s` is the clip's, if stated."""
         self._clips[video_id].setdefault(clip.clip_id, clip)
-        if sample is not None:
-            self._samples[video_id].append(sample)
-            self._notice(sample, self._jobs[video_id].stated)
-
-    def _notice(self, sample: Sample, stated: Stated) -> None:
+        self._samples[video_id].append(sample)
         if sample.start_s is not None and sample.end_s is not None:
             self.counts["spans of no length"] += sample.end_s <= sample.start_s
-            if stated.duration_s is not None:
-                self.counts["ends beyond the duration"] += sample.end_s > stated.duration_s
+            self.counts["ends beyond the duration"] += duration_s is not None and sample.end_s > duration_s
         if sample.task.needs_objects and not sample.targets:
             self.counts["samples without true boxes"] += 1
 

@@ -57,7 +57,7 @@ def _add(gathering: Gathering, number: int, record: Mapping[str, Any], boxes: Vi
     start_s, end_s = (span[0] - segment[0]) / fps, (span[1] + 1 - segment[0]) / fps
     targets: dict[int, tuple[Target, ...]] = {}
     said = list(_sentences(record))
-    counts["records without a sentence"] += not said
+    counts["records without a question"] += not record["questions"]
     for place, group, sentence, target_id in said:
         if target_id not in targets:
             targets[target_id] = _targets(gathering, str(record["vid"]), target_id, span, stated, boxes)
@@ -67,6 +67,7 @@ def _add(gathering: Gathering, number: int, record: Mapping[str, Any], boxes: Vi
             video_id,
             clip,
             Sample(name, clip.clip_id, sentence, Task.SPATIO_TEMPORAL, *times, targets[target_id], group, record=name),
+            (segment[1] + 1 - segment[0]) / fps,
         )
 
 

@@ -1,0 +1,249 @@
+"""Every benchmark by name: one flat parameter model each, which makes a deployment, a form and a command."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import ClassVar
+
+from pydantic import Field
+
+from infra.parameters import BuildParameters, DetectorName
+from tasks.datasets.base import Benchmark, Task
+from tasks.datasets.charades import read_charades
+from tasks.datasets.folder import read_folder
+from tasks.datasets.hcstvg import Version, read_hcstvg
+from tasks.datasets.mevis import read_mevis
+from tasks.datasets.own import read_own
+from tasks.datasets.st_align import read_st_align
+from tasks.datasets.training import HcstvgTraining, VidstgTraining, read_stvg_r1_train
+from tasks.datasets.tvgbench import read_tvgbench
+from tasks.datasets.videoocr import read_videoocr
+from tasks.datasets.vidstg import read_vidstg
+
+_VIDEOS = "Searched in depth for the videos named in the annotations."
+
+
+class SampleParameters(BuildParameters):
+    """A generated benchmark in HC-STVG v2's format, with a few broken files on purpose."""
+
+    dataset: ClassVar[str] = "sample"
+
+    detector: DetectorName = Field(
+        "motion", title="Detector", description="What finds objects; the OpenCV ones need no weights."
+    )
+    videos: int = Field(20, title="Videos", ge=1, le=10_000, description="How many videos are generated, broken ones aside.")
+    error_budget: float = Field(
+        0.5, title="Error budget", ge=0, le=1, description="Share of videos that may fail before the build does."
+    )
+
+    def benchmark(self) -> Benchmark:
+        """Generate the sample, if it is not there yet, and read it."""
+        from tasks.sample import SampleConfig, generate
+
+        folder = Path(self.root) / "sources" / f"sample-{self.videos}"
+        generate(folder, SampleConfig(videos=self.videos))
+        return read_hcstvg(folder / "annotations.json", folder / "videos")
+
+
+class FolderParameters(BuildParameters):
+    """Any folder of videos, without annotations."""
+
+    dataset: ClassVar[str] = "folder"
+
+    videos: str = Field(title="Videos folder", description="Searched in depth for video files.")
+    image_fps: float = Field(
+        0, title="Rate of JPEG folders", ge=0, le=1000, description="Frames per second; 0 leaves JPEG folders out."
+    )
+
+    def benchmark(self) -> Benchmark:
+        """List the videos."""
+        return read_folder(Path(self.videos), self.image_fps or None)
+
+
+class AnnotatedParameters(BuildParameters):
+    """Parameters of a benchmark that is one annotation file and a folder of videos."""
+
+    annotations: str = Field(title="Annotation file", description="The benchmark's own file, as it is distributed.")
+    videos: str = Field(title="Videos folder", description=_VIDEOS)
+
+
+class HcstvgParameters(AnnotatedParameters):
+    """HC-STVG, v1 or v2 as the annotation file says."""
+
+    dataset: ClassVar[str] = "hcstvg"
+    version: ClassVar[Version | None] = None
+
+    annotations: str = Field(title="Annotation file", description="HC-STVG's JSON, such as val_v2.json.")
+    videos: str = Field(title="Videos folder", description="Holds the folders 0 to 9 of the release.")
+
+    def benchmark(self) -> Benchmark:
+        """Read the annotations."""
+        return read_hcstvg(Path(self.annotations), Path(self.videos), self.version)
+
+
+class HcstvgV1Parameters(HcstvgParameters):
+    """HC-STVG v1; the paper reports its test split."""
+
+    dataset: ClassVar[str] = "hcstvg-v1"
+    version: ClassVar[Version | None] = "v1"
+
+
+class HcstvgV2Parameters(HcstvgParameters):
+    """HC-STVG v2; the paper reports its validation split."""
+
+    dataset: ClassVar[str] = "hcstvg-v2"
+    version: ClassVar[Version | None] = "v2"
+
+
+class VidstgParameters(AnnotatedParameters):
+    """VidSTG on VidOR's videos, declarative and interrogative."""
+
+    dataset: ClassVar[str] = "vidstg"
+
+    vidor: str = Field(
+        "", title="VidOR annotations", description="Folder of VidOR's JSON files, which hold the boxes; empty for none."
+    )
+
+    def benchmark(self) -> Benchmark:
+        """Read the annotations."""
+        return read_vidstg(Path(self.annotations), Path(self.videos), _optional(self.vidor))
+
+
+class StAlignStvgParameters(AnnotatedParameters):
+    """ST-Align, spatio-temporal: find the object and when."""
+
+    dataset: ClassVar[str] = "st-align-stvg"
+
+    def benchmark(self) -> Benchmark:
+        """Read the annotations."""
+        return read_st_align(Path(self.annotations), Path(self.videos), Task.SPATIO_TEMPORAL)
+
+
+class StAlignSvgParameters(AnnotatedParameters):
+    """ST-Align, spatial: find the object in a given interval."""
+
+    dataset: ClassVar[str] = "st-align-svg"
+
+    def benchmark(self) -> Benchmark:
+        """Read the annotations."""
+        return read_st_align(Path(self.annotations), Path(self.videos), Task.SPATIAL)
+
+
+class MevisParameters(AnnotatedParameters):
+    """MeViS: masks of one or several objects that an expression means; its valid_u split has public truth."""
+
+    dataset: ClassVar[str] = "mevis"
+
+    annotations: str = Field(title="Expressions", description="The split's meta_expressions.json.")
+    videos: str = Field(title="Frames folder", description="Holds JPEGImages, or is it.")
+    masks: str = Field("", title="Masks", description="The split's mask_dict.json; empty for a split without truth.")
+    image_fps: float = Field(
+        6, title="Rate of frames", gt=0, le=1000, description="Frames per second; the benchmark states none."
+    )
+
+    def benchmark(self) -> Benchmark:
+        """Read the annotations."""
+        return read_mevis(Path(self.annotations), _optional(self.masks), Path(self.videos), self.image_fps)
+
+
+class CharadesParameters(AnnotatedParameters):
+    """Charades-STA: when something happens; as text or JSON."""
+
+    dataset: ClassVar[str] = "charades-sta"
+
+    annotations: str = Field(title="Annotation file", description="charades_sta_test.txt, or either JSON form.")
+    durations: str = Field("", title="Durations", description="Charades_v1_test.csv, for the text form; empty for none.")
+
+    def benchmark(self) -> Benchmark:
+        """Read the annotations."""
+        return read_charades(Path(self.annotations), Path(self.videos), _optional(self.durations))
+
+
+class TvgbenchParameters(AnnotatedParameters):
+    """TVGBench: when something happens, in cut segments of five sources."""
+
+    dataset: ClassVar[str] = "tvgbench"
+
+    cut: bool = Field(False, title="Already cut", description="The files are cut to their segments already.")
+
+    def benchmark(self) -> Benchmark:
+        """Read the annotations."""
+        return read_tvgbench(Path(self.annotations), Path(self.videos), self.cut)
+
+
+class VideoocrParameters(AnnotatedParameters):
+    """MME-VideoOCR: questions about text in videos."""
+
+    dataset: ClassVar[str] = "mme-videoocr"
+
+    def benchmark(self) -> Benchmark:
+        """Read the annotations."""
+        return read_videoocr(Path(self.annotations), Path(self.videos))
+
+
+class OwnParameters(AnnotatedParameters):
+    """Your own videos and sentences, as JSON Lines."""
+
+    dataset: ClassVar[str] = "own"
+
+    annotations: str = Field(title="Annotation file", description="JSON Lines, one sentence a line; see docs/benchmarks.md.")
+
+    def benchmark(self) -> Benchmark:
+        """Read the annotations."""
+        return read_own(Path(self.annotations), Path(self.videos))
+
+
+class StvgR1TrainParameters(BuildParameters):
+    """The paper's training set: HC-STVG v1 and v2 merged without what is held out, and VidSTG."""
+
+    dataset: ClassVar[str] = "stvg-r1-train"
+
+    hcstvg_v1_train: str = Field(title="HC-STVG v1 train", description="Its annotation file.")
+    hcstvg_v2_train: str = Field(title="HC-STVG v2 train", description="Its annotation file.")
+    hcstvg_v1_test: str = Field(title="HC-STVG v1 test", description="Its annotation file: its videos are held out.")
+    hcstvg_v2_val: str = Field(title="HC-STVG v2 val", description="Its annotation file: its videos are held out.")
+    hcstvg_v2_test: str = Field(title="HC-STVG v2 test", description="query_v2.json, say: its videos are held out.")
+    hcstvg_videos: str = Field(title="HC-STVG videos", description="Folder that holds the videos of v1 and v2.")
+    vidstg_train: str = Field(title="VidSTG train", description="train_annotations.json.")
+    vidstg_videos: str = Field(title="VidSTG videos", description="Folder that holds VidOR's videos.")
+    vidor: str = Field(title="VidOR annotations", description="Folder of VidOR's JSON files, which hold VidSTG's boxes.")
+    vidstg_val: str = Field("", title="VidSTG val", description="val_files.json, say: its videos must not occur.")
+    vidstg_test: str = Field("", title="VidSTG test", description="test_files.json, say: its videos must not occur.")
+
+    def benchmark(self) -> Benchmark:
+        """Merge the parts, and make sure that nothing held out is among them."""
+        hcstvg = HcstvgTraining(
+            v1=Path(self.hcstvg_v1_train),
+            v2=Path(self.hcstvg_v2_train),
+            held_out=(Path(self.hcstvg_v1_test), Path(self.hcstvg_v2_val), Path(self.hcstvg_v2_test)),
+            videos=Path(self.hcstvg_videos),
+        )
+        held_out = tuple(Path(path) for path in (self.vidstg_val, self.vidstg_test) if path)
+        vidstg = VidstgTraining(Path(self.vidstg_train), held_out, Path(self.vidstg_videos), Path(self.vidor))
+        return read_stvg_r1_train(hcstvg, vidstg)
+
+
+def _optional(path: str) -> Path | None:
+    return Path(path) if path else None
+
+
+BENCHMARKS: dict[str, type[BuildParameters]] = {
+    p.dataset: p
+    for p in (
+        SampleParameters,
+        FolderParameters,
+        OwnParameters,
+        HcstvgParameters,
+        HcstvgV1Parameters,
+        HcstvgV2Parameters,
+        VidstgParameters,
+        StAlignStvgParameters,
+        StAlignSvgParameters,
+        MevisParameters,
+        CharadesParameters,
+        TvgbenchParameters,
+        VideoocrParameters,
+        StvgR1TrainParameters,
+    )
+}
+"""Benchmark name -> its parameters; each is a deployment `build-dataset/<name>` and a command `stvg build <name>`."""
