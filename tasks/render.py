@@ -110,7 +110,7 @@ def _refusal(samples: Sequence[Sample], height_px: float, tracked: Tracked, conf
         return ""
     if not tracked.candidates:
         return "no_objects"
-    return "marker_illegible" if height_px < config.markers.min_digit_height_px else ""
+    return "marker_illegible" if height_px < config.markers.legible_from_px else ""
 
 
 def _start_s(clip: Clip, frames: range, timeline: Timeline) -> float:
@@ -152,7 +152,7 @@ def _frame_rows(
     scale = size[0] / tracked.width, size[1] / tracked.height
     rows = []
     for position, (index, image) in enumerate(zip(shown, images, strict=True)):
-        markers = place(drawn[index], scale, size, height_px)
+        markers = place(drawn[index], scale, size, height_px, config.markers.style)
         draw(image, markers, height_px)
         rows.append(
             {
