@@ -1,0 +1,47 @@
+"""The released code's behaviours against what its own scripts gave on the same masks."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from storage.rle import decode_counts
+from tasks.masks import Mask
+from tasks.released import anchor_point, answer_id, font, inclusive_box, kept_ids, plus_one_iou
+
+
+def videos(shared: Path) -> Iterator[tuple[dict[str, Any], dict[int, dict[int, Mask]]]]:
+    for video in json.loads((shared / "golden" / "mask_cases.json").read_text())["videos"]:
+        masks = {
+            int(frame): {int(i): decode_counts(rle["counts"].encode(), *rle["size"]) for i, rle in seen.items()}
+            for frame, seen in video["masks"].items()
+        }
+        yield video, {frame: {i: mask for i, mask in seen.items() if mask.any()} for frame, seen in masks.items()}
+
+
+def test_filter_anchor_boxes_and_answer_are_those_of_the_released_scripts(shared: Path) -> None:
+    for video, masks in videos(shared):
+        expected = video["expected"]
+        kept = {f: kept_ids({i: int(mask.sum()) for i, mask in seen.items()}) for f, seen in masks.items()}
+        assert {str(f): [str(i) for i in ids] for f, ids in kept.items()} == expected["kept_ids"], video["video_id"]
+        points = {str(f): {str(i): list(anchor_point(masks[f][i])) for i in ids} for f, ids in kept.items()}
+        assert points == {f: {i: list(xy) for i, xy in seen.items()} for f, seen in expected["marker_xy"].items()}
+        boxes = {f: {i: inclusive_box(masks[f][i]) for i in ids} for f, ids in kept.items()}
+        told = {str(f): {str(i): list(box) for i, box in seen.items()} for f, seen in boxes.items()}  # type: ignore[arg-type]
+        for frame, seen in told.items():
+            assert seen.items() <= expected["boxes_inclusive_xyxy"][frame].items(), (video["video_id"], frame)
+        truth = [(x, y, x + w, y + h) for x, y, w, h in video["gt"]["boxes_xywh"]]
+        assert answer_id(boxes, video["gt"]["st_frame"], truth) == expected["answer_id"], video["video_id"]  # type: ignore[arg-type]
+
+
+def test_the_anchor_falls_back_to_the_middle_and_the_font_grows_with_the_frame() -> None:
+    ring = np.zeros((9, 9), np.bool_)
+    ring[[0, 8], 2:7] = True
+    assert anchor_point(ring) == (4, 4)
+    assert font(20, 640, 360) == (pytest.approx(20 / 30 * 640 / 336), 2)
+    assert plus_one_iou((0, 0, 9, 9), (0, 0, 9, 9)) == 1
