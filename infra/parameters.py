@@ -10,9 +10,11 @@ from pydantic import BaseModel, ConfigDict, Field
 from infra.ray_pool import PoolConfig
 from tasks.datasets.base import Benchmark
 from tasks.detect import DetectConfig
+from tasks.labels import Style
 from tasks.markers import MarkerConfig
 from tasks.pipeline import BuildConfig
 from tasks.plan import Build
+from tasks.released import Anchor, AnswerRule, Filter
 from tasks.render import RenderConfig
 from tasks.sampling import SamplingConfig
 from tasks.track import TrackConfig
@@ -73,6 +75,20 @@ class BuildParameters(BaseModel):
         description="Objects below this share of the largest of their kind get no number.",
     )
     marker_size: float = Field(20, title="Marker size", ge=5, le=80, description="Font size of the numbers, as in the paper.")
+    marker_style: Style = Field("numbers", title="Marker style", description="What is written on an object.")
+    size_filter_among: Filter = Field(
+        "category",
+        title="Size filter among",
+        description="Masks are compared by category (paper), or all (released).",
+    )
+    marker_anchor: Anchor = Field(
+        "centroid",
+        title="Marker anchor",
+        description="Labels are centred on the centroid (paper), or as released.",
+    )
+    answer_rule: AnswerRule = Field(
+        "paper", title="Answer rule", description="Rendered frames vote (paper), or all frames as released."
+    )
     fps: float = Field(2, title="Frames per second", gt=0, le=30, description="Rate at which a model sees a clip.")
     total_pixels: int = Field(
         2048 * 28 * 28,
@@ -122,7 +138,8 @@ class BuildParameters(BaseModel):
             device="cuda" if self.gpus_per_worker else "cpu",
         )
         sampling = SamplingConfig(self.fps, self.total_pixels)
-        return BuildConfig(detect, track, RenderConfig(sampling, MarkerConfig(self.theta, self.marker_size), self.jpeg_quality))
+        markers = MarkerConfig(self.theta, self.marker_size, self.marker_style, self.size_filter_among, self.marker_anchor)
+        return BuildConfig(detect, track, RenderConfig(sampling, markers, self.jpeg_quality, self.answer_rule))
 
     def pool(self) -> PoolConfig:
         """How it is spread over workers."""

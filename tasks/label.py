@@ -9,6 +9,7 @@ from typing import NamedTuple
 from tasks.datasets.base import Sample, Target
 from tasks.markers import Candidate
 from tasks.masks import box_iou
+from tasks.released import AnswerRule, answer_id
 
 
 class Answer(NamedTuple):
@@ -43,13 +44,16 @@ class Answers(NamedTuple):
     reason: str = ""
 
 
-def answers(sample: Sample, span: tuple[int, int] | None, drawn: Mapping[int, Sequence[Candidate]]) -> Answers:
+def answers(
+    sample: Sample, span: tuple[int, int] | None, drawn: Mapping[int, Sequence[Candidate]], rule: AnswerRule = "paper"
+) -> Answers:
     """Answer a sample.
 
     Args:
         sample: the sentence and its targets.
         span: its true span in native frames, closed; None where it has none.
-        drawn: rendered frame (native index) -> objects with a marker there.
+        drawn: rendered frame (native index) -> objects with a marker there; every frame for the released rule.
+        rule: who votes; the quality is told by the paper's equations in either case.
     """
     if not sample.task.needs_objects:
         return Answers()
@@ -57,9 +61,18 @@ def answers(sample: Sample, span: tuple[int, int] | None, drawn: Mapping[int, Se
         return Answers(reason="no_true_boxes")
     shown = {frame: candidates for frame, candidates in drawn.items() if span[0] <= frame <= span[1]}
     found = [answer(target, shown) for target in sample.targets]
+    if rule == "released":
+        found = [a._replace(object_id=_released(target, drawn)) for a, target in zip(found, sample.targets, strict=True)]
     ids = {a.object_id for a in found if a.object_id is not None}
     share, iou = fmean(a.vote_share for a in found), fmean(a.mean_iou for a in found)
     return Answers(tuple(sorted(ids)), share, iou, sum(a.votes for a in found), "" if ids else found[0].reason)
+
+
+def _released(target: Target, drawn: Mapping[int, Sequence[Candidate]]) -> int | None:
+    """The released vote; boxes come one frame late, since `st_frame` counts from 1 and is read as if from 0."""
+    kept = {f: {c.object_id: (c.box[0], c.box[1], c.box[2] - 1, c.box[3] - 1) for c in seen} for f, seen in drawn.items()}
+    truth = [(x1, y1, x2, y2) for x1, y1, x2, y2 in target.boxes.tolist()]
+    return answer_id(kept, int(target.frames[0]) + 1, truth)
 
 
 def answer(target: Target, drawn: Mapping[int, Sequence[Candidate]]) -> Answer:

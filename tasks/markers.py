@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from tasks.labels import Style, label_of
 from tasks.masks import Box
+from tasks.released import Anchor, Filter, stroke
 from tasks.video import Frames
 
 RED = (255, 0, 0)
@@ -33,6 +34,8 @@ class MarkerConfig:
             category there (Table 6: 1/3); 0 draws all.
         size: the paper's font size (Table 5: 10 to 40, best 20); `digit_height_px` converts it.
         style: what is written (Table 5: numbers are best).
+        filter: what a mask's size is compared with (`tasks.released`).
+        anchor: where a label stands (`tasks.released`).
         min_digit_height_px: least height at which a number is taken to be legible, in pixels of the model's frame; letters
             need half as much again (`make bench` measures both).
     """
@@ -40,6 +43,8 @@ class MarkerConfig:
     theta: float = 1 / 3
     size: float = 20.0
     style: Style = "numbers"
+    filter: Filter = "category"
+    anchor: Anchor = "centroid"
     min_digit_height_px: float = 8.0
 
     @property
@@ -76,12 +81,13 @@ def digit_height_px(size: float, long_side_px: int) -> float:
     return _PAPER_DIGIT_HEIGHT_PX * size / 30 * long_side_px / 336
 
 
-def visible_enough(candidates: Sequence[Candidate], theta: float) -> list[Candidate]:
-    """Objects of a frame whose mask reaches `theta` times the largest of their category there."""
+def visible_enough(candidates: Sequence[Candidate], theta: float, among: Filter = "category") -> list[Candidate]:
+    """Objects of a frame whose mask reaches `theta` times the largest of their category there, or of the frame."""
     largest: dict[str, int] = {}
     for c in candidates:
-        largest[c.category] = max(largest.get(c.category, 0), c.area)
-    return [c for c in candidates if c.area >= theta * largest[c.category]]
+        kind = c.category if among == "category" else ""
+        largest[kind] = max(largest.get(kind, 0), c.area)
+    return [c for c in candidates if c.area >= theta * largest[c.category if among == "category" else ""]]
 
 
 def place(
@@ -90,6 +96,7 @@ def place(
     size: tuple[int, int],
     height_px: float,
     style: Style = "numbers",
+    anchor: Anchor = "centroid",
 ) -> list[Marker]:
     """Put a marker on each object.
 
@@ -99,16 +106,20 @@ def place(
         size: (width, height) of the rendered frame.
         height_px: digit height.
         style: what is written.
+        anchor: whether labels are centred on their anchor, or begin there at the bottom left, as released.
 
     Returns:
-        Markers centred on the anchors, moved inwards where a number would leave the frame.
+        Markers centred on the anchors, moved inwards where a number would leave the frame; released ones stay and are cut.
     """
     markers = []
     for c in candidates:
         label = label_of(c.object_id, style)
-        h, w = glyph(label, height_px).shape
+        h, w = glyph(label, height_px, anchor).shape
         x, y = ((a + 0.5) * s for a, s in zip(c.anchor, scale, strict=True))
-        markers.append(Marker(c.object_id, label, _inside(x, w, size[0]), _inside(y, h, size[1])))
+        if anchor == "released":
+            markers.append(Marker(c.object_id, label, x + w / 2, y - h / 2))
+        else:
+            markers.append(Marker(c.object_id, label, _inside(x, w, size[0]), _inside(y, h, size[1])))
     return markers
 
 
@@ -116,10 +127,10 @@ def _inside(centre: float, extent: int, limit: int) -> float:
     return min(max(centre, extent / 2), max(limit - extent / 2, extent / 2))
 
 
-def draw(image: Frames, markers: Iterable[Marker], height_px: float) -> None:
+def draw(image: Frames, markers: Iterable[Marker], height_px: float, anchor: Anchor = "centroid") -> None:
     """Draw markers in place on a frame, uint8 (height, width, 3), RGB."""
     for marker in markers:
-        alpha = glyph(marker.label, height_px)
+        alpha = glyph(marker.label, height_px, anchor)
         h, w = alpha.shape
         x, y = round(marker.x - w / 2), round(marker.y - h / 2)
         under = image[max(y, 0) : y + h, max(x, 0) : x + w]
@@ -128,14 +139,18 @@ def draw(image: Frames, markers: Iterable[Marker], height_px: float) -> None:
 
 
 @lru_cache(maxsize=4096)
-def glyph(label: str, height_px: float) -> NDArray[np.float32]:
+def glyph(label: str, height_px: float, anchor: Anchor = "centroid") -> NDArray[np.float32]:
     """Coverage of a label's pixels, float32 (height, width) in [0, 1], cut to its ink; its digits are `height_px` high.
+
+    Strokes are an eighth as thick, or as the released code has them.
 
     The ink is measured, not taken from the font's metrics, which differ between OpenCV versions.
     """
     import cv2
 
     scale, thickness = height_px / _DIGIT_HEIGHT_PX, max(1, round(height_px / 8))
+    if anchor == "released":
+        thickness = stroke(height_px / _PAPER_DIGIT_HEIGHT_PX)
     margin = int(2 * height_px)
     canvas = np.zeros((3 * margin, int((len(label) + 1) * height_px) + 2 * margin), np.uint8)
     cv2.putText(canvas, label, (margin, 2 * margin), cv2.FONT_HERSHEY_SIMPLEX, scale, 255, thickness, cv2.LINE_AA)

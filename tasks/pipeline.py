@@ -121,7 +121,8 @@ class FramesWorker:
         if shard is None:
             return Outcome("failed", "changed", "the video has changed since it was tracked: run the build again"), {}
         video, masks = (self._masks.read(shard, table, video_id) for table in ("videos", "masks"))
-        rendered = render(job, tracked_from(job.source, video, masks), self._config.render)
+        tracked = tracked_from(job.source, video, masks, self._config.render.markers.anchor)
+        rendered = render(job, tracked, self._config.render)
         if rendered.frames:
             return Outcome("done"), rendered.tables()
         reason = rendered.clips[0]["reason"] if rendered.clips else "no_clips"

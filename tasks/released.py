@@ -40,7 +40,12 @@ def anchor_point(mask: Mask) -> tuple[int, int]:
 def font(size: float, width: int, height: int) -> tuple[float, int]:
     """OpenCV's font scale and thickness on a frame of this size in pixels."""
     scale = size / 30 * max(width, height) / 336
-    return scale, max(2, int(2 * scale))
+    return scale, stroke(scale)
+
+
+def stroke(scale: float) -> int:
+    """Thickness of a stroke in pixels at a font scale."""
+    return max(2, int(2 * scale))
 
 
 def kept_ids(areas: Mapping[int, int], fraction: float = 1 / 3) -> list[int]:

@@ -9,10 +9,12 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
+from storage.rle import decode_counts
 from storage.schema import CLIPS, FRAMES, SAMPLES
 from tasks.datasets.base import Clip, Sample, Target, VideoJob
 from tasks.label import answers
 from tasks.markers import Candidate, MarkerConfig, digit_height_px, draw, place, visible_enough
+from tasks.released import Anchor, AnswerRule, anchor_point
 from tasks.sampling import SamplingConfig, model_size, sample_frames
 from tasks.video import Frames, Source, Timeline, open_video
 
@@ -25,11 +27,13 @@ class RenderConfig:
         sampling: which frames, at what size.
         markers: what is drawn on them.
         jpeg_quality: 1 to 100.
+        answer_rule: who votes for the answer (`tasks.released`).
     """
 
     sampling: SamplingConfig = field(default_factory=SamplingConfig)
     markers: MarkerConfig = field(default_factory=MarkerConfig)
     jpeg_quality: int = 95
+    answer_rule: AnswerRule = "paper"
 
 
 @dataclass(frozen=True)
@@ -60,9 +64,11 @@ class Rendered:
         }
 
 
-def tracked_from(source: Source, video: pa.Table, masks: pa.Table) -> Tracked:
-    """Build a `Tracked` from the video's row and its mask rows; decodes no mask."""
+def tracked_from(source: Source, video: pa.Table, masks: pa.Table, anchor: Anchor = "centroid") -> Tracked:
+    """Build a `Tracked` from the video's row and its mask rows; decodes masks for the released anchor alone."""
     row = video.to_pylist()[0]
+    if anchor == "released":
+        masks = _released_anchors(masks, row["height"], row["width"])
     columns = ["object_id", "category", "area", "anchor_x", "anchor_y", "x1", "y1", "x2", "y2"]
     values = [masks.column(name).to_pylist() for name in columns]
     candidates: dict[int, list[Candidate]] = {}
@@ -70,6 +76,15 @@ def tracked_from(source: Source, video: pa.Table, masks: pa.Table) -> Tracked:
         candidates.setdefault(index, []).append(Candidate(object_id, category, area, (ax, ay), tuple(box)))
     timeline = Timeline(np.asarray(row["times_s"]), row["duration_s"])
     return Tracked(source, row["width"], row["height"], timeline, candidates)
+
+
+def _released_anchors(masks: pa.Table, height: int, width: int) -> pa.Table:
+    codes = masks.column("rle_counts").to_pylist()
+    points = [anchor_point(decode_counts(code, height, width)) for code in codes]
+    for number, name in enumerate(("anchor_x", "anchor_y")):
+        column = pa.array([point[number] for point in points], pa.int32())
+        masks = masks.set_column(masks.schema.get_field_index(name), name, column)
+    return masks
 
 
 def render(job: VideoJob, tracked: Tracked, config: RenderConfig) -> Rendered:
@@ -94,14 +109,20 @@ def _render_clip(clip: Clip, samples: Sequence[Sample], tracked: Tracked, config
         shown = sample_frames(tracked.timeline, frames, config.sampling.fps)
         size = model_size(tracked.width, tracked.height, len(shown), config.sampling)
         height_px = digit_height_px(config.markers.size, max(size))
-        drawn = {f: visible_enough(tracked.candidates.get(f, ()), config.markers.theta) for f in shown}
+        drawn = {f: _numbered(tracked, f, config) for f in shown}
         reason = _refusal(samples, height_px, tracked, config)
         out.clips.append(_clip_row(clip, frames, shown, size, height_px, reason, tracked))
         if not reason:
             out.frames += _frame_rows(clip, shown, drawn, size, height_px, tracked, config)
     start_s = _start_s(clip, frames, tracked.timeline)
     ordered = sorted(samples, key=lambda s: s.sample_id)
-    out.samples += [_sample_row(s, start_s, {} if reason else drawn, reason, tracked) for s in ordered]
+    if config.answer_rule == "released" and not reason:
+        drawn = {f: _numbered(tracked, f, config) for f in tracked.candidates}
+    out.samples += [_sample_row(s, start_s, {} if reason else drawn, reason, tracked, config.answer_rule) for s in ordered]
+
+
+def _numbered(tracked: Tracked, frame: int, config: RenderConfig) -> list[Candidate]:
+    return visible_enough(tracked.candidates.get(frame, ()), config.markers.theta, config.markers.filter)
 
 
 def _refusal(samples: Sequence[Sample], height_px: float, tracked: Tracked, config: RenderConfig) -> str:
@@ -152,8 +173,8 @@ def _frame_rows(
     scale = size[0] / tracked.width, size[1] / tracked.height
     rows = []
     for position, (index, image) in enumerate(zip(shown, images, strict=True)):
-        markers = place(drawn[index], scale, size, height_px, config.markers.style)
-        draw(image, markers, height_px)
+        markers = place(drawn[index], scale, size, height_px, config.markers.style, config.markers.anchor)
+        draw(image, markers, height_px, config.markers.anchor)
         rows.append(
             {
                 "clip_id": clip.clip_id,
@@ -179,10 +200,15 @@ def encode_jpeg(image: Frames, quality: int) -> bytes:
 
 
 def _sample_row(
-    sample: Sample, clip_start_s: float, drawn: Mapping[int, Sequence[Candidate]], reason: str, tracked: Tracked
+    sample: Sample,
+    clip_start_s: float,
+    drawn: Mapping[int, Sequence[Candidate]],
+    reason: str,
+    tracked: Tracked,
+    rule: AnswerRule,
 ) -> dict[str, Any]:
     span = span_frames(sample, clip_start_s, tracked.timeline)
-    found = answers(sample, span, drawn)
+    found = answers(sample, span, drawn, rule)
     beyond = span is not None and span[1] >= len(tracked.timeline.times_s)
     return {
         "sample_id": sample.sample_id,

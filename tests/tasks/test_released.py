@@ -10,9 +10,17 @@ from typing import Any
 import numpy as np
 import pytest
 
+from storage.reader import Dataset
 from storage.rle import decode_counts
+from tasks.build import publish_build, run_frames, run_here, run_masks
+from tasks.datasets.base import Benchmark, Clip, Sample, Target, Task, VideoJob
+from tasks.markers import MarkerConfig
 from tasks.masks import Mask
+from tasks.pipeline import BuildConfig
+from tasks.plan import Build
 from tasks.released import anchor_point, answer_id, font, inclusive_box, kept_ids, plus_one_iou
+from tasks.render import RenderConfig
+from tasks.video import Source
 
 
 def videos(shared: Path) -> Iterator[tuple[dict[str, Any], dict[int, dict[int, Mask]]]]:
@@ -45,3 +53,26 @@ def test_the_anchor_falls_back_to_the_middle_and_the_font_grows_with_the_frame()
     assert anchor_point(ring) == (4, 4)
     assert font(20, 640, 360) == (pytest.approx(20 / 30 * 640 / 336), 2)
     assert plus_one_iou((0, 0, 9, 9), (0, 0, 9, 9)) == 1
+
+
+def test_a_build_with_the_released_options_draws_and_answers_otherwise(tmp_path: Path, square_clip: Path, models: Any) -> None:
+    """The clip's green square is a category of its own and a fraction of the red one: only the paper's filter keeps it."""
+    assert models.opened == 0
+    target = Target.dense(5, [(10.0 + f, 20.0, 50.0 + f, 60.0) for f in range(5, 25)])
+    sample = Sample("1", "a.mp4", "It moves.", Task.SPATIO_TEMPORAL, 0.5, 2.5, 5, 24, (target,))
+    job = VideoJob(Source("a.mp4", square_clip), (Clip("a.mp4"),), (sample,))
+    seen = {}
+    for name, markers, rule in (("paper", {}, "paper"), ("released", {"filter": "frame", "anchor": "released"}, "released")):
+        config = BuildConfig(render=RenderConfig(markers=MarkerConfig(theta=0.9, **markers), answer_rule=rule))  # type: ignore[arg-type]
+        build = Build(tmp_path / name, Benchmark([job]), config)
+        masks = run_masks(build, run_here, lambda _: None)
+        frames = run_frames(build, masks, run_here, lambda _: None)
+        publish_build(build, masks, frames, 0.0)
+        data = Dataset(build.folder)
+        assert data.table("samples", ["answer_ids"]).column(0).to_pylist() == [[1]]
+        rows = data.frames("a.mp4", "a.mp4").to_pylist()
+        seen[name] = {m["object_id"]: (m["x"], m["y"]) for m in rows[-1]["markers"]}
+    assert set(seen["paper"]) == {1, 2}
+    assert set(seen["released"]) == {1}
+    assert seen["released"][1][0] > seen["paper"][1][0]
+    assert seen["released"][1][1] < seen["paper"][1][1]
