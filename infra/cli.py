@@ -23,6 +23,7 @@ from infra.console import Bars, show_findings, show_plan
 from infra.flat import flat
 from infra.parameters import BuildParameters
 from infra.ray_pool import RayPool
+from infra.results import AsJson, quality, score
 from storage.files import BusyError, exclusive
 from storage.manifest import DatasetError, Manifest
 from storage.outcomes import BudgetError
@@ -31,7 +32,9 @@ from tasks.build import publish_build, run_frames, run_masks
 from tasks.datasets.base import AnnotationError
 from tasks.diagnose import VideoError
 from tasks.estimate import estimate
+from tasks.metrics.cases import ScoreError
 from tasks.plan import Build, plan_frames, plan_masks
+from tasks.predictions import PredictionsError
 from tasks.weights import WeightsError
 
 app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False, help="Object-centric datasets for video grounding.")
@@ -42,8 +45,12 @@ app.add_typer(build_app, name="build")
 app.add_typer(plan_app, name="plan")
 app.add_typer(check_app, name="check")
 
-AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object for machines.")]
-BAD_INPUT = (AnnotationError, DatasetError, WeightsError, ValidationError, BusyError, VideoError)
+app.command()(score)
+app.command()(quality)
+
+BAD_INPUT = (
+    AnnotationError, DatasetError, WeightsError, ValidationError, BusyError, VideoError, ScoreError, PredictionsError
+)  # fmt: skip
 
 
 def _option(name: str, field: FieldInfo) -> Any:
@@ -140,22 +147,6 @@ def inspect(
         print(json.dumps(report))
     else:
         show_report(report)
-
-
-@app.command()
-def quality(dataset: Annotated[Path, typer.Argument(help="Folder of a published dataset.")], as_json: AsJson = False) -> None:
-    """Show what the best possible answers on a dataset would score, per size filter, and how identities hold."""
-    from infra.console import show_report
-    from tasks.quality import quality as measure
-    from tasks.quality import quality_rows
-
-    found = measure(Dataset(dataset))
-    if found is None:
-        raise DatasetError(f"'{dataset}' holds no sample with true boxes: there is nothing to measure its quality against")
-    if as_json:
-        print(json.dumps(asdict(found)))
-    else:
-        show_report({"identity": found.identity, "quality": quality_rows(found)})
 
 
 @app.command()

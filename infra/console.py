@@ -59,6 +59,26 @@ def show_plan(build: Build, masks: StagePlan, frames: StagePlan, expected: Estim
     console.print(str(expected), highlight=False)
 
 
+def show_scores(told: Mapping[str, Any]) -> None:
+    """Print scores: one table a report, means in per cent, with convention, denominator and what was missing."""
+    console = Console()
+    reports = {"": told} if "per_sample" in told else {**told["results"], **_repaired(told["repaired"])}
+    for name, report in reports.items():
+        columns = {"all": report, **report.get("groups", {})}
+        counted = f"{report['samples']} samples, {report['missing']} missing, {report['lost']} lost"
+        table = Table("per cent", *columns, title=f"{name} ({report['convention']}): {counted}".strip(), title_justify="left")
+        for key in (key for key, value in report.items() if isinstance(value, float)):
+            table.add_row(key, *(f"{100 * column[key]:.2f}" for column in columns.values()))
+        console.print(table)
+    for count in ("unmatched", "without_truth", "unjudged", "repaired_frames"):
+        if told.get(count):
+            console.print(f"{count.replace('_', ' ')}: {told[count]}", highlight=False)
+
+
+def _repaired(reports: Mapping[str, Any]) -> dict[str, Any]:
+    return {f"{name}, with ID repair": report for name, report in reports.items()}
+
+
 _MOST_FINDINGS = 40
 
 

@@ -77,7 +77,9 @@ class Dataset:
     @cached_property
     def outcomes(self) -> pa.Table:
         """How each planned video ended."""
-        return pq.read_table(self.folder / self.manifest.outcomes)
+        # Not pq.read_table, which imports pandas: that alone takes a second.
+        with pq.ParquetFile(self.folder / self.manifest.outcomes) as file:
+            return file.read()
 
     def source(self, video_id: str) -> Path:
         """Where the video's file or folder was when it was tracked."""

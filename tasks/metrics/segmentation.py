@@ -1,0 +1,40 @@
+"""J and F of an expression: the union of the objects named against the union of those meant, on every frame."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from statistics import fmean
+
+import numpy as np
+
+from storage.reader import Dataset
+from storage.rle import Mask, decode_counts
+from tasks.datasets.base import Target
+from tasks.metrics.regions import j_and_f
+from tasks.stored import StoredVideo
+
+
+def j_and_f_of(
+    dataset: Dataset, video: StoredVideo, targets: Sequence[Target], object_ids: Sequence[int]
+) -> tuple[float, float]:
+    """Mean J and mean F over every frame of a video, as MeViS takes them."""
+    rows = dataset.rows("masks", video.video_id, ["frame_index", "object_id", "rle_counts"]).to_pylist()
+    found: dict[int, list[bytes]] = {}
+    for row in rows:
+        if row["object_id"] in object_ids:
+            found.setdefault(row["frame_index"], []).append(row["rle_counts"])
+    meant: dict[int, list[bytes]] = {}
+    for target in targets:
+        for frame, code in zip(target.frames.tolist(), target.counts, strict=True):
+            meant.setdefault(frame, []).append(code)
+    frames = range(len(video.timeline.times_s))
+    scores = [j_and_f(*(_union(codes.get(frame, ()), video.size) for codes in (meant, found))) for frame in frames]
+    return fmean(j for j, _ in scores), fmean(f for _, f in scores)
+
+
+def _union(codes: Sequence[bytes], size: tuple[int, int]) -> Mask:
+    width, height = size
+    union = np.zeros((height, width), np.bool_)
+    for code in codes:
+        union |= decode_counts(code, height, width)
+    return union
