@@ -19,7 +19,7 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object for 
 def score(
     what: Annotated[Path, typer.Argument(help="A case file (JSON), or the folder of a published dataset.")],
     predictions: Annotated[
-        Path | None, typer.Option(help="For a dataset: JSON Lines or Parquet; without it, the ceiling: true times and IDs.")
+        Path | None, typer.Argument(help="For a dataset: JSON Lines or Parquet; without it, the ceiling: true times and IDs.")
     ] = None,
     convention: Annotated[str, typer.Option(help="Whose rules to follow; see docs/conventions.md.")] = "paper",
     as_json: AsJson = False,

@@ -25,10 +25,10 @@ class TemporalConvention(NamedTuple):
 
 def interval_iou(truth: Span, found: Span) -> float:
     """Equation 4: intersection over union of two intervals; 0 where either has no length or is reversed."""
-    inter = max(0.0, min(truth[1], found[1]) - max(truth[0], found[0]))
     if truth[1] <= truth[0] or found[1] <= found[0]:
         return 0.0
-    return inter / (truth[1] - truth[0] + found[1] - found[0] - inter)
+    # Where they overlap, their union is their hull; where they do not, nothing is shared.
+    return hull_iou(truth, found)
 
 
 def _unswapped(truth: Span, found: Span) -> float:
