@@ -86,7 +86,7 @@ def _clip(video_id: str, _rng: np.random.Generator) -> pa.Table:
 
 def _sample(video_id: str, rng: np.random.Generator) -> pa.Table:
     corner = rng.uniform(0, 200, (FRAMES, 2))
-    target = {"frames": list(range(FRAMES)), "boxes": np.hstack([corner, corner + [60, 120]]).tolist(), "counts": []}
+    target = {"frames": list(range(FRAMES)), "boxes": np.hstack([corner, corner + np.array([60, 120])]).tolist(), "counts": []}
     truth = {"start_s": 0.0, "end_s": FRAMES / FPS, "start_frame": 0, "end_frame": FRAMES - 1, "targets": [target]}
     names = {"sample_id": video_id, "clip_id": video_id, "video_id": video_id, "task": "spatio-temporal", "group": ""}
     row = {**names, "sentence": "It moves.", **truth, "answer_ids": [1], "options": [], "answer": "", "reason": ""}
@@ -95,9 +95,8 @@ def _sample(video_id: str, rng: np.random.Generator) -> pa.Table:
 
 def measure(folder: Path) -> tuple[float, float]:
     """Seconds and peak megabytes of scoring in this process, imports aside."""
-    from tasks.scoring import score_dataset
-
     from storage.reader import Dataset
+    from tasks.scoring import score_dataset
 
     started = time.perf_counter()
     score_dataset(Dataset(folder), folder / "predictions.jsonl", "paper")

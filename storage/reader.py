@@ -53,7 +53,8 @@ class Dataset:
     def video_ids(self, table: str = "videos") -> list[str]:
         """Videos that have rows in a table, sorted."""
         stage = self.manifest.stages[stage_of(table)]
-        return sorted(video_id for video_id in stage.videos if self._place(table, video_id) is not None)
+        held = [set(shard[table].videos) if table in shard else set() for shard in stage.shards]
+        return sorted(video_id for video_id, shard in stage.videos.items() if video_id in held[shard])
 
     def rows(self, table: str, video_id: str, columns: list[str] | None = None) -> pa.Table:
         """All rows of one video in a table; empty if it has none.

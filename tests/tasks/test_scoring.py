@@ -96,7 +96,7 @@ def test_every_task_is_scored_by_its_own_rule(dataset: Dataset, write: Write, na
     assert results["spatio-temporal"]["per_sample"]["stvg"]["vIoU"] > 0.9
     assert results["spatial"]["m_vIoU"] > 0.9
     assert results["spatio-temporal"]["groups"]["declarative"]["samples"] == 1
-    assert (results["temporal"]["m_tIoU"], results["temporal"]["samples"]) == (0.25, 2)
+    assert (results["temporal"]["m_tIoU"], results["temporal"]["samples"]) == (0.125, 4), "lost ones count here"
     assert results["segmentation"]["J&F"] > 0.9
     assert results["question"]["accuracy"] == 1
     assert (found["without_truth"], found["unmatched"], found["unjudged"]) == (1, 0, 0)
@@ -128,7 +128,7 @@ def test_the_ceiling_is_the_truth_under_every_convention(dataset: Dataset, conve
     found = score_dataset(dataset, None, convention).as_dict()
     report = found["results"]["spatio-temporal"]
     assert (found["predictions"], report["convention"]) == ("ceiling", convention)
-    assert report["per_sample"]["stvg"]["vIoU"] > 0.8
+    assert report["per_sample"]["stvg"]["vIoU"] > 0.75
 
 
 @pytest.mark.parametrize(
