@@ -27,6 +27,12 @@ def test_bad_input_is_one_sentence_and_exit_code_2(tmp_path: Path) -> None:
         (("inspect", "empty"), "empty holds no published dataset"),
         (("preview", "empty"), "empty holds no published dataset"),
         (("build", "folder", "empty", "--name", "../x"), "--name: "),
+        (("check", "tvgbench", "wrong.json", "empty"), "'wrong.json' is not TVGBench"),
+        (("score", "none.json"), "there is no case file 'none.json'"),
+        (("score", "wrong.json"), "'wrong.json' holds no cases"),
+        (("score", "wrong.json", "--convention", "mine"), "there is no convention 'mine'"),
+        (("score", "empty", "none.jsonl"), "empty holds no published dataset"),
+        (("quality", "empty"), "empty holds no published dataset"),
     ]
     for arguments, said in cases:
         done = stvg(*arguments, cwd=tmp_path)
@@ -36,6 +42,33 @@ def test_bad_input_is_one_sentence_and_exit_code_2(tmp_path: Path) -> None:
         assert "Traceback" not in done.stderr
         assert done.stderr.count("\n") == 1
     assert not (tmp_path / "datasets").exists(), "nothing is half-written"
+
+
+def test_check_tells_what_is_missing_and_says_so_in_its_exit_code(tmp_path: Path, square_clip: Path) -> None:
+    (tmp_path / "videos").mkdir()
+    shutil.copy(square_clip, tmp_path / "videos" / "a.mp4")
+    lines = [{"video": name, "sentence": "It moves."} for name in ("a.mp4", "b.mp4")]
+    (tmp_path / "own.jsonl").write_text("\n".join(map(json.dumps, lines)))
+    done = stvg("check", "own", "own.jsonl", "videos", "--json", cwd=tmp_path)
+    assert done.returncode == 1
+    told = json.loads(done.stdout)
+    assert told["videos"] == {"there": 1, "missing": 1}
+    assert [video["video_id"] for video in told["not_as_stated"]] == ["b.mp4"]
+    assert told["records"]["lines"] == 2
+    shown = stvg("check", "own", "own.jsonl", "videos", cwd=tmp_path).stdout
+    assert "docs/benchmarks.md" in shown
+    assert "missing" in shown
+    (tmp_path / "own.jsonl").write_text(json.dumps(lines[0]))
+    assert stvg("check", "own", "own.jsonl", "videos", cwd=tmp_path).returncode == 0
+
+
+def test_score_prints_a_case_files_report(tmp_path: Path) -> None:
+    tube = {"start_frame": 0, "end_frame": 1, "boxes": {"0": [0, 0, 4, 4], "1": [0, 0, 4, 4]}}
+    case = {"sample_id": "a", "fps": 10, "frame_count": 20, "gt": tube, "pred": {**tube, "end_frame": 3}}
+    (tmp_path / "cases.json").write_text(json.dumps({"cases": [case]}))
+    told = json.loads(stvg("score", "cases.json", "--json", cwd=tmp_path).stdout)
+    assert (told["convention"], told["samples"], told["m_tIoU"], told["m_vIoU"]) == ("paper", 1, 0.5, 0.5)
+    assert "m_vIoU" in stvg("score", "cases.json", "--convention", "st_align", cwd=tmp_path).stdout
 
 
 def test_an_option_out_of_bounds_is_refused(tmp_path: Path) -> None:
