@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from tasks.datasets.base import AnnotationError, Benchmark, Clip, Sample, Stated, Task
-from tasks.datasets.reading import Gathering, Videos, converting, load_object, require
+from tasks.datasets.reading import Gathering, Videos, converting, load_lines, load_object, require
 
 _KIND = "Charades-STA's JSON format"
 
@@ -61,16 +61,7 @@ def _span(value: Any) -> tuple[float, float]:
 
 
 def _text(path: Path, lengths: Mapping[str, float]) -> Iterator[Row]:
-    try:
-        lines = path.read_text(encoding="utf-8").splitlines()
-    except FileNotFoundError:
-        raise AnnotationError(f"there is no annotation file '{path}'") from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise AnnotationError(f"'{path}' is not a text file ({error})") from error
-    said = [(number, line) for number, line in enumerate(lines, start=1) if line.strip()]
-    if not said:
-        raise AnnotationError(f"'{path}' is empty: Charades-STA has one sentence a line")
-    for number, line in said:
+    for number, line in load_lines(path, "Charades-STA"):
         where = f"{path}, line {number}"
         head, mark, sentence = line.partition("##")
         parts = head.split()

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from tasks.datasets.base import AnnotationError, Benchmark, Clip, Sample, Target, Task
-from tasks.datasets.reading import Gathering, Videos, clipped_target, converting, plain_path, require
+from tasks.datasets.reading import Gathering, Videos, clipped_target, converting, load_lines, plain_path, require
 from tasks.video import Source
 
 FIELDS = (
@@ -28,17 +28,9 @@ def read_own(annotations: Path, videos: Path) -> Benchmark:
         AnnotationError: a line is not of this format, has an unknown field, or names a path out of the videos folder.
     """
     gathering = Gathering(Videos(videos))
-    try:
-        lines = annotations.read_text(encoding="utf-8").splitlines()
-    except FileNotFoundError:
-        raise AnnotationError(f"there is no annotation file '{annotations}'") from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise AnnotationError(f"'{annotations}' is not a text file ({error})") from error
-    for number, line in enumerate(lines, start=1):
-        if line.strip():
-            _add(gathering, videos, number, _record(line, f"{annotations}, line {number}"), f"{annotations}, line {number}")
-    if not gathering.counts["lines"]:
-        raise AnnotationError(f"'{annotations}' is empty: write one JSON object a line")
+    for number, line in load_lines(annotations, _KIND):
+        where = f"{annotations}, line {number}"
+        _add(gathering, videos, number, _record(line, where), where)
     return gathering.benchmark()
 
 

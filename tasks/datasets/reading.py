@@ -46,6 +46,20 @@ def load_list(path: Path, kind: str) -> list[Any]:
     return value
 
 
+def load_lines(path: Path, kind: str) -> list[tuple[int, str]]:
+    """Read a text file of one record a line: number from 1 and text of each line that is not empty."""
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except FileNotFoundError:
+        raise AnnotationError(f"there is no annotation file '{path}'") from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise AnnotationError(f"'{path}' is not a text file ({error})") from error
+    said = [(number, line) for number, line in enumerate(lines, start=1) if line.strip()]
+    if not said:
+        raise AnnotationError(f"'{path}' is empty: {kind} has one record a line")
+    return said
+
+
 def require(record: Any, names: Iterable[str], where: str, kind: str) -> None:
     """Raise an `AnnotationError` unless `record` is an object with these fields."""
     missing = [name for name in names if not isinstance(record, Mapping) or name not in record]
