@@ -6,7 +6,7 @@ Knows neither Prefect nor Ray: a `FanOut` runs the videos, here or on a cluster.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from importlib.metadata import version
 
@@ -140,8 +140,13 @@ def _endings(build: Build, masks: StagePlan, frames: StagePlan) -> Iterator[Endi
         if entry is None or (in_frames and video_id not in frames.settled):
             outcome = failed.get(video_id, Outcome("failed", "not_run", "the run ended before this video did"))
         else:
-            outcome = entry.outcome
+            outcome = _noted(entry.outcome, masks.settled[video_id].outcome)
         yield Ending(video_id, "frames" if in_frames else "masks", outcome, len(job.samples))
+
+
+def _noted(last: Outcome, masks: Outcome) -> Outcome:
+    """A done video keeps what its first stage noted, such as another number of frames than stated."""
+    return replace(last, reason=masks.reason, detail=masks.detail) if last.status == "done" else last
 
 
 def _failures(store: StageStore) -> dict[str, Outcome]:

@@ -15,7 +15,7 @@ from storage.manifest import DatasetError, Manifest, load_manifest
 from storage.outcomes import BudgetError, Outcome
 from storage.reader import Dataset
 from tasks.build import Ended, publish_build, run_frames, run_here, run_masks
-from tasks.datasets.base import Benchmark, Clip, Sample, Target, Task, VideoJob
+from tasks.datasets.base import Benchmark, Clip, Sample, Stated, Target, Task, VideoJob
 from tasks.datasets.folder import read_folder
 from tasks.markers import MarkerConfig
 from tasks.masks import Box
@@ -237,6 +237,19 @@ def test_videos_without_objects_and_illegible_clips_are_filtered_with_a_reason(
     job = VideoJob(jobs[-1].source, jobs[-1].clips[:1])
     made = run(replace(build, benchmark=Benchmark([job]), config=tiny))
     assert made.counts == {"filtered: marker_illegible": 1}
+
+
+def test_a_video_of_another_length_is_kept_and_noted_and_one_of_another_size_is_not(build: Build) -> None:
+    good, other = build.benchmark.jobs[:2]
+    jobs = [
+        replace(good, stated=Stated(frame_count=50)),
+        replace(other, stated=Stated(40, 640, 360), samples=(said("9", "b.mp4", (0.5, 2.5), 5, red_boxes(5, 20)),)),
+    ]
+    made = run(replace(build, benchmark=Benchmark(jobs)))
+    assert made.counts == {"done: fewer_frames_than_stated": 1, "quarantined: size_differs": 1}
+    rows = {row["video_id"]: row["detail"] for row in Dataset(build.folder).outcomes.to_pylist()}
+    assert rows["a.mp4"] == "it has 40 frames; its annotations state 50"
+    assert "stated 640x360" in rows["b.mp4"]
 
 
 @pytest.mark.usefixtures("models")
