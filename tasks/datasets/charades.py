@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from tasks.datasets.base import AnnotationError, Benchmark, Clip, Sample, Stated, Task
-from tasks.datasets.reading import Gathering, Videos, converting, load_lines, load_object, require
+from tasks.datasets.reading import Gathering, Videos, converting, finite, load_lines, load_object, require, text
 
 _KIND = "Charades-STA's JSON format"
 
@@ -21,7 +21,7 @@ def read_charades(annotations: Path, videos: Path, durations: Path | None = None
     """Read Charades-STA.
 
     Args:
-        annotations: the text file or a JSON form, told apart by the suffix.
+        annotations: the text file or a JSON form, told apart by whether the content begins with a bracket.
         videos: the folder that holds `<id>.mp4`, at any depth.
         durations: `Charades_v1_*.csv`, for the text form.
 
@@ -30,13 +30,21 @@ def read_charades(annotations: Path, videos: Path, durations: Path | None = None
     """
     gathering = Gathering(Videos(videos))
     lengths = {} if durations is None else _durations(durations)
-    rows = _json(annotations) if annotations.suffix == ".json" else _text(annotations, lengths)
+    rows = _json(annotations) if _is_json(annotations) else _text(annotations, lengths)
     for number, (vid, sentence, (start_s, end_s), duration_s, where) in enumerate(rows):
         gathering.counts["queries"] += 1
         video_id = gathering.video(f"{vid}.mp4", where, Stated(duration_s=duration_s))
         sample = Sample(f"{vid}:{number}", video_id, sentence.strip(), Task.TEMPORAL, start_s, end_s, record=where)
         gathering.add(video_id, Clip(video_id), sample, duration_s)
     return gathering.benchmark()
+
+
+def _is_json(path: Path) -> bool:
+    try:
+        with path.open("rb") as file:
+            return path.suffix == ".json" or file.read(256).lstrip()[:1] in {b"{", b"["}
+    except OSError:
+        return False  # the reader of lines says what is wrong
 
 
 Row = tuple[str, str, tuple[float, float], float | None, str]
@@ -48,15 +56,16 @@ def _json(path: Path) -> Iterator[Row]:
         where = f"{path}: '{vid}'"
         require(record, ("timestamps", "sentences"), where, _KIND)
         with converting(where):
-            duration = record.get("duration", record.get("video_duration"))
+            stated = record.get("duration", record.get("video_duration"))
+            duration = None if stated is None else finite(stated)
             spans = [_span(span) for span in record["timestamps"]]
-            pairs = list(zip(spans, map(str, record["sentences"]), strict=True))
+            pairs = list(zip(spans, map(text, record["sentences"]), strict=True))
         for span, sentence in pairs:
-            yield vid, sentence, span, None if duration is None else float(duration), where
+            yield vid, sentence, span, duration, where
 
 
 def _span(value: Any) -> tuple[float, float]:
-    start, end = (float(time) for time in value)
+    start, end = (finite(time) for time in value)
     return start, end
 
 
@@ -75,6 +84,6 @@ def _text(path: Path, lengths: Mapping[str, float]) -> Iterator[Row]:
 def _durations(path: Path) -> dict[str, float]:
     try:
         with path.open(encoding="utf-8", newline="") as file, converting(str(path)):
-            return {row["id"]: float(row["length"]) for row in csv.DictReader(file)}
+            return {row["id"]: finite(row["length"]) for row in csv.DictReader(file)}
     except (OSError, UnicodeDecodeError) as error:
         raise AnnotationError(f"'{path}' is not Charades' CSV with columns id and length ({error})") from error

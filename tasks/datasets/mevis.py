@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from tasks.datasets.base import AnnotationError, Benchmark, Clip, Sample, Stated, Target, Task
-from tasks.datasets.reading import Gathering, Videos, converting, load_object, plain_path, require
+from tasks.datasets.reading import Gathering, Videos, converting, load_object, plain_path, require, text
 from tasks.video import IMAGE_SUFFIXES, Source
 
 _KIND = "MeViS' format"
@@ -42,8 +42,8 @@ def read_mevis(expressions: Path, masks: Path | None, frames: Path, image_fps: f
         where = f"{expressions}: '{vid}'"
         require(record, ("frames", "expressions"), where, _KIND)
         gathering.counts["records"] += 1
-        video_id = _take(gathering, root, vid, len(record["frames"]), image_fps, where)
         with converting(where):
+            video_id = _take(gathering, root, vid, len(record["frames"]), image_fps, where)
             for name, said in sorted(record["expressions"].items()):
                 _add(gathering, video_id, str(name), said, codes if masks is not None else None)
     return gathering.benchmark()
@@ -62,7 +62,7 @@ def _take(gathering: Gathering, root: Path, vid: str, count: int, image_fps: flo
 
 
 def _add(gathering: Gathering, video_id: str, name: str, said: Mapping[str, Any], codes: Mapping[str, Any] | None) -> None:
-    sentence = " ".join(str(said["exp"]).split())
+    sentence = " ".join(text(said["exp"]).split())
     targets: tuple[Target, ...] = ()
     if codes is not None:
         found = (_target([codes[str(a)] for a in group]) for group in _by_object(said))

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 from tasks.datasets.base import AnnotationError, Benchmark, Clip, Sample, Target, Task
-from tasks.datasets.reading import Gathering, Videos, clipped_target, converting, load_lines, plain_path, require
+from tasks.datasets.reading import Gathering, Videos, clipped_target, converting, finite, load_lines, plain_path, require, text
 from tasks.video import Source
 
 FIELDS = (
@@ -37,7 +37,7 @@ def read_own(annotations: Path, videos: Path) -> Benchmark:
 def _record(line: str, where: str) -> Mapping[str, Any]:
     try:
         record = json.loads(line)
-    except (json.JSONDecodeError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:
         raise AnnotationError(f"{where} is not JSON ({error})") from error
     require(record, ("video", "sentence"), where, _KIND)
     unknown = sorted(set(record) - set(FIELDS))
@@ -52,13 +52,15 @@ def _add(gathering: Gathering, videos: Path, number: int, record: Mapping[str, A
     with converting(where):
         clip = _clip(source.video_id, record.get("clip"))
         targets = _targets(record.get("boxes"))
-        span_s, frames = _pair(record.get("span_s"), float), _pair(record.get("span_frames"), int)
+        span_s, frames = _pair(record.get("span_s"), finite), _pair(record.get("span_frames"), int)
+        if frames is not None and not 0 <= frames[0] <= frames[1]:
+            raise ValueError(f"span_frames runs from {frames[0]} to {frames[1]}")
         if frames is None and targets:
             frames = int(targets[0].frames[0]), int(targets[0].frames[-1])
         sample = Sample(
             str(record.get("sample_id", number)),
             clip.clip_id,
-            str(record["sentence"]).strip(),
+            text(record["sentence"]),
             _task(record, bool(targets), span_s is not None or frames is not None),
             start_s=span_s[0] if span_s else None,
             end_s=span_s[1] if span_s else None,
@@ -66,7 +68,7 @@ def _add(gathering: Gathering, videos: Path, number: int, record: Mapping[str, A
             end_frame=frames[1] if frames else None,
             targets=targets,
             group=str(record.get("group", "")),
-            options=tuple(str(option) for option in record.get("options", ())),
+            options=_options(record.get("options")),
             answer=str(record.get("answer", "")),
             record=f"line {number}",
         )
@@ -87,7 +89,7 @@ def _source(gathering: Gathering, videos: Path, name: Any, where: str) -> Source
 def _clip(video_id: str, value: Any) -> Clip:
     if value is None:
         return Clip(video_id)
-    start, end = (float(time) for time in value)
+    start, end = (finite(time) for time in value)
     if not 0 <= start < end:
         raise ValueError(f"clip runs from {start} to {end} s")
     return Clip(f"{video_id}:{start:g}-{end:g}", start, end)
@@ -102,7 +104,13 @@ def _targets(boxes: Any) -> tuple[Target, ...]:
     return (target,)
 
 
-def _pair(value: Any, kind: type[Any]) -> tuple[Any, Any] | None:
+def _options(value: Any) -> tuple[str, ...]:
+    if not isinstance(value, (list, type(None))):
+        raise TypeError("options is not a list")
+    return tuple(str(option) for option in value or ())
+
+
+def _pair(value: Any, kind: Callable[[Any], Any]) -> tuple[Any, Any] | None:
     if value is None:
         return None
     first, last = (kind(end) for end in value)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
@@ -26,7 +27,7 @@ def load_json(path: Path) -> Any:
         return json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise AnnotationError(f"there is no annotation file '{path}'") from None
-    except (OSError, UnicodeDecodeError, json.JSONDecodeError, RecursionError) as error:
+    except (OSError, ValueError, RecursionError) as error:  # among the latter: integers of too many digits
         raise AnnotationError(f"'{path}' is not a JSON file ({error})") from error
 
 
@@ -79,8 +80,23 @@ class converting:  # noqa: N801  a context manager reads as a word
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
         if isinstance(error, KeyError):
             raise AnnotationError(f"{self._where} lacks {error}") from error
-        if isinstance(error, (TypeError, ValueError, IndexError, AttributeError, OverflowError)):
+        if isinstance(error, (TypeError, ValueError, IndexError, AttributeError, ArithmeticError)):
             raise AnnotationError(f"{self._where} has a value of the wrong kind: {error}") from error
+
+
+def finite(value: Any) -> float:
+    """A number that is one; NaN and infinity, which JSON lets through here, raise `ValueError`."""
+    number = float(value)
+    if not math.isfinite(number):
+        raise ValueError(f"{value!r} is not a finite number")
+    return number
+
+
+def text(value: Any) -> str:
+    """A text without white space around it; anything but a text raises `TypeError`."""
+    if not isinstance(value, str):
+        raise TypeError(f"{value!r:.40} is not a text")
+    return value.strip()
 
 
 def corners(box: Iterable[Any]) -> Box:
@@ -132,6 +148,8 @@ def plain_path(name: Any, where: str) -> PurePosixPath:
     path = PurePosixPath(str(name))
     if not isinstance(name, str) or path.is_absolute() or ".." in path.parts or not path.name or "\\" in name or "\0" in name:
         raise AnnotationError(f"{where} names the video {name!r}, which is not a path below the videos folder")
+    if any(len(part.encode(errors="replace")) > 255 for part in path.parts):
+        raise AnnotationError(f"{where} names a video by more than 255 bytes, which is not a path below the videos folder")
     return path
 
 

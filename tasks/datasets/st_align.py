@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from tasks.datasets.base import Benchmark, Clip, Sample, Stated, Task
-from tasks.datasets.reading import Gathering, Videos, clipped_target, converting, corners, load_list, require
+from tasks.datasets.reading import Gathering, Videos, clipped_target, converting, corners, load_list, require, text
 
 _KIND = "ST-Align's format"
 PUBLISHED_ITEMS = 2000
@@ -77,6 +77,6 @@ def _add(gathering: Gathering, number: int, record: Mapping[str, Any], task: Tas
 
 def sentence_of(conversations: list[Mapping[str, Any]]) -> str:
     """What is asked for, out of the first turn: the longest quoted stretch, else the turn itself without its tokens."""
-    said = str(conversations[0]["value"])
+    said = text(conversations[0]["value"])
     quoted = _QUOTED.findall(said)
     return max(quoted, key=len).strip() if quoted else " ".join(_TOKENS.sub(" ", said).split())

@@ -12,7 +12,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from tasks.datasets.base import Benchmark, Clip, Sample, Task
-from tasks.datasets.reading import Gathering, Videos, converting, load_list, plain_path, require
+from tasks.datasets.reading import Gathering, Videos, converting, finite, load_list, plain_path, require, text
 
 _KIND = "TVGBench's format"
 _ANSWER = re.compile(r"\s*(\d+(?:\.\d+)?)\s*-\s*(\d+(?:\.\d+)?)\s*")
@@ -36,8 +36,8 @@ def read_tvgbench(annotations: Path, videos: Path, cut: bool = False) -> Benchma
         with converting(where):
             start_s, end_s = _span(record)
             video_id = gathering.video(_name(record, where), where)
-            clip, duration_s = Clip(video_id) if cut else _clip(record, video_id), float(record["duration"])
-            sentence = str(record["question"]).strip()
+            clip, duration_s = Clip(video_id) if cut else _clip(record, video_id), finite(record["duration"])
+            sentence = text(record["question"])
         gathering.counts["items"] += 1
         gathering.counts["sentences not in lower case"] += sentence != sentence.lower()
         gathering.counts["sentences without a full stop"] += not sentence.endswith((".", "?"))
@@ -56,7 +56,10 @@ def _clip(record: Mapping[str, Any], video_id: str) -> Clip:
     start, end = record.get("start"), record.get("end")
     if start is None or end is None:
         return Clip(video_id)
-    return Clip(f"{video_id}:{float(start):.3f}-{float(end):.3f}", float(start), float(end))
+    start_s, end_s = finite(start), finite(end)
+    if not 0 <= start_s < end_s:
+        raise ValueError(f"start and end run from {start_s} to {end_s} s")
+    return Clip(f"{video_id}:{start_s:.3f}-{end_s:.3f}", start_s, end_s)
 
 
 def _span(record: Mapping[str, Any]) -> tuple[float, float]:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from tasks.datasets.base import Benchmark, Clip, Sample, Task
-from tasks.datasets.reading import Gathering, Videos, converting, load_list, require
+from tasks.datasets.reading import Gathering, Videos, converting, load_list, require, text
 from tasks.metrics.questions import METHODS
 
 _FIELDS = ("video_index", "question", "answer", "eval_method", "task", "task_type")
@@ -33,7 +33,9 @@ def read_videoocr(annotations: Path, videos: Path) -> Benchmark:
         with converting(where):
             if record["eval_method"] not in METHODS:
                 raise ValueError(f"eval_method {record['eval_method']!r} is none of {', '.join(METHODS)}")
-            name = str(record["video_index"])
+            if not isinstance(record["video_index"], (str, int)):
+                raise TypeError("video_index is neither a text nor a number")
+            name, question = str(record["video_index"]), text(record["question"])
             video_id = gathering.video(name if name.endswith(".mp4") else f"{name}.mp4", where)
             options = _options(record.get("option"))
         gathering.counts["items"] += 1
@@ -41,7 +43,7 @@ def read_videoocr(annotations: Path, videos: Path) -> Benchmark:
         sample = Sample(
             str(number),
             video_id,
-            str(record["question"]).strip(),
+            question,
             Task.QUESTION,
             group=f"{record['task_type']}/{record['task']}",
             options=options,

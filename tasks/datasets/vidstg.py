@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from tasks.datasets.base import Benchmark, Clip, Sample, Stated, Target, Task
-from tasks.datasets.reading import Gathering, Videos, clipped_target, converting, load_list, require
+from tasks.datasets.reading import Gathering, Videos, clipped_target, converting, finite, load_list, require, text
 from tasks.datasets.vidor import Vidor
 
 _KIND = "VidSTG's format"
@@ -45,11 +45,11 @@ def read_vidstg(annotations: Path, videos: Path, vidor: Path | None = None) -> B
 
 def _add(gathering: Gathering, number: int, record: Mapping[str, Any], boxes: Vidor | None, where: str) -> None:
     counts = gathering.counts
-    fps, segment, span = float(record["fps"]), _segment(record), _span(record)
+    fps, segment, span = finite(record["fps"]), _segment(record), _span(record)
     stated = Stated(
         int(record["frame_count"]), int(record["width"]), int(record["height"]), fps, int(record["frame_count"]) / fps
     )
-    video_id = gathering.video(f"{record['vid']}.mp4", where, stated)
+    video_id = gathering.video(f"{text(record['vid'])}.mp4", where, stated)
     clip = Clip(f"{record['vid']}:{segment[0]}-{segment[1]}", frames=segment)
     counts["records"] += 1
     counts["spans beyond the stated frames"] += span[1] >= int(record["frame_count"])
@@ -87,8 +87,10 @@ def _span(record: Mapping[str, Any]) -> tuple[int, int]:
 
 def _sentences(record: Mapping[str, Any]) -> Iterator[tuple[str, str, str, int]]:
     for field, group in _SENTENCES:
+        if not isinstance(record[field], list):
+            raise TypeError(f"{field} is not a list")
         for number, said in enumerate(record[field]):
-            yield f"{field}:{number}", group, str(said["description"]).strip(), int(said["target_id"])
+            yield f"{field}:{number}", group, text(said["description"]), int(said["target_id"])
 
 
 def _targets(
@@ -98,7 +100,7 @@ def _targets(
     if tracks is None:
         return ()
     seen = tracks.get(target_id, {})
-    frames = [frame for frame in range(span[0], span[1] + 1) if frame in seen]
+    frames = sorted(frame for frame in seen if span[0] <= frame <= span[1])
     gathering.counts["true frames without a box"] += span[1] - span[0] + 1 - len(frames)
     assert stated.width is not None
     assert stated.height is not None
