@@ -17,7 +17,8 @@ from tasks.datasets.reading import Gathering, Videos, clipped_target, converting
 
 _KIND = "ST-Align's format"
 PUBLISHED_ITEMS = 2000
-_QUOTED = re.compile('["\u201c\'\u2018]([^"\u201d]{8,})["\u201d\'\u2019]')
+_QUOTED = re.compile(r"\"([^\"]{8,})\"|\u201c([^\u201d]{8,})\u201d|(?<!\w)['\u2018]([^\"]{8,}?)['\u2019](?!\w)")
+"""A stretch in quotation marks of one kind; the lookarounds keep apostrophes from opening or closing one."""
 _TOKENS = re.compile(r"<[^<>]*>")
 
 
@@ -78,5 +79,5 @@ def _add(gathering: Gathering, number: int, record: Mapping[str, Any], task: Tas
 def sentence_of(conversations: list[Mapping[str, Any]]) -> str:
     """What is asked for, out of the first turn: the longest quoted stretch, else the turn itself without its tokens."""
     said = text(conversations[0]["value"])
-    quoted = _QUOTED.findall(said)
+    quoted = ["".join(kinds) for kinds in _QUOTED.findall(said)]
     return max(quoted, key=len).strip() if quoted else " ".join(_TOKENS.sub(" ", said).split())

@@ -13,7 +13,7 @@ from tasks.datasets.base import AnnotationError, Benchmark, Task
 from tasks.datasets.charades import read_charades
 from tasks.datasets.mevis import read_mevis
 from tasks.datasets.own import read_own
-from tasks.datasets.st_align import read_st_align
+from tasks.datasets.st_align import read_st_align, sentence_of
 from tasks.datasets.tvgbench import read_tvgbench
 from tasks.datasets.videoocr import read_videoocr
 from tasks.datasets.vidstg import read_vidstg
@@ -104,3 +104,16 @@ def test_charades_forms_are_told_apart_by_content(tmp_path: Path) -> None:
         path.write_text(content)
         [job] = read_charades(path, tmp_path).jobs
         assert (job.samples[0].sentence, job.samples[0].end_s) == ("x", 1.0)
+
+
+@pytest.mark.parametrize(
+    ("prompt", "sentence"),
+    [
+        ("Given the video's frames, when is \"the man's dog jumps\" seen?", "the man's dog jumps"),
+        ("When does 'the man's dog jumps' happen?", "the man's dog jumps"),
+        ("Find \u201cthe dog that jumps\u201d.", "the dog that jumps"),
+        ("<video> Find the man's dog. <s>", "Find the man's dog."),
+    ],
+)
+def test_st_align_apostrophes_are_not_quotation_marks(prompt: str, sentence: str) -> None:
+    assert sentence_of([{"value": prompt}]) == sentence
