@@ -119,7 +119,9 @@ def serve(port: int, home: Path = Path(".stvg")) -> None:
     """Keep server, UI and deployments up until interrupted."""
     port = port or free_port()
     console = Console()
-    signal.signal(signal.SIGTERM, _interrupt)
+    # Set outright: a shell starts what it puts in the background with interrupts ignored.
+    for ending in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(ending, _interrupt)
     with running(port, home) as env:
         console.print(f"Prefect UI: http://{HOST}:{port}   (Ctrl-C stops it)", highlight=False)
         console.print(f"In another shell: export PREFECT_API_URL={env['PREFECT_API_URL']}", highlight=False, soft_wrap=True)
