@@ -66,7 +66,8 @@ def show_scores(told: Mapping[str, Any]) -> None:
     for name, report in reports.items():
         columns = {"all": report, **report.get("groups", {})}
         counted = f"{report['samples']} samples, {report['missing']} missing, {report['lost']} lost"
-        table = Table("per cent", *columns, title=f"{name} ({report['convention']}): {counted}".strip(), title_justify="left")
+        console.print(f"{name} ({report['convention']}): {counted}".strip(), highlight=False)
+        table = Table("per cent", *columns)
         for key in (key for key, value in report.items() if isinstance(value, float)):
             table.add_row(key, *(f"{100 * column[key]:.2f}" for column in columns.values()))
         console.print(table)
