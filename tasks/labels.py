@@ -42,7 +42,7 @@ def id_of(label: str, style: Style) -> int | None:
 
 def noun(style: Style) -> str:
     """What a prompt calls the labels."""
-    return {"numbers": "number", "upper": "letter", "lower": "letter", "mix": "number or letter"}[style]
+    return {"numbers": "number", "upper": "letter", "lower": "letter", "mix": "label"}[style]
 
 
 def _letters(number: int) -> str:
