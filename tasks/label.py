@@ -65,7 +65,8 @@ def answers(
         found = [a._replace(object_id=_released(target, drawn)) for a, target in zip(found, sample.targets, strict=True)]
     ids = {a.object_id for a in found if a.object_id is not None}
     share, iou = fmean(a.vote_share for a in found), fmean(a.mean_iou for a in found)
-    return Answers(tuple(sorted(ids)), share, iou, sum(a.votes for a in found), "" if ids else found[0].reason)
+    reason = "" if ids else found[0].reason or "target_not_drawn"
+    return Answers(tuple(sorted(ids)), share, iou, sum(a.votes for a in found), reason)
 
 
 def _released(target: Target, drawn: Mapping[int, Sequence[Candidate]]) -> int | None:

@@ -14,8 +14,9 @@ from storage.reader import Dataset
 from storage.rle import decode_counts
 from tasks.build import publish_build, run_frames, run_here, run_masks
 from tasks.datasets.base import Benchmark, Clip, Sample, Target, Task, VideoJob
-from tasks.markers import MarkerConfig
-from tasks.masks import Mask
+from tasks.label import answers
+from tasks.markers import Candidate, MarkerConfig, visible_enough
+from tasks.masks import Mask, tight_box
 from tasks.pipeline import BuildConfig
 from tasks.plan import Build
 from tasks.released import anchor_point, answer_id, font, inclusive_box, kept_ids, plus_one_iou
@@ -45,6 +46,35 @@ def test_filter_anchor_boxes_and_answer_are_those_of_the_released_scripts(shared
         boxes = {f: {i: extents[f][i] for i in ids} for f, ids in kept.items()}
         truth = [(x, y, x + w, y + h) for x, y, w, h in video["gt"]["boxes_xywh"]]
         assert answer_id(boxes, video["gt"]["st_frame"], truth) == expected["answer_id"], video["video_id"]  # type: ignore[arg-type]
+
+
+def test_the_options_of_a_build_reproduce_the_released_scripts(shared: Path) -> None:
+    """The same facts by way of what a build calls: candidates of half-open boxes, truth counted from 0."""
+    for video, masks in videos(shared):
+        expected, drawn = video["expected"], {}
+        for frame, seen in masks.items():
+            candidates = [
+                Candidate(i, "person", int(mask.sum()), anchor_point(mask), tight_box(mask) or (0, 0, 0, 0))
+                for i, mask in seen.items()
+            ]
+            drawn[frame] = visible_enough(candidates, 1 / 3, "frame")
+        kept = {str(frame): [str(c.object_id) for c in seen] for frame, seen in drawn.items()}
+        assert kept == expected["kept_ids"], video["video_id"]
+        truth = [(x, y, x + w, y + h) for x, y, w, h in video["gt"]["boxes_xywh"]]
+        start = video["gt"]["st_frame"] - 1
+        sample = Sample("1", "a", "It moves.", targets=(Target.dense(start, truth),))
+        found = answers(sample, (start, start + len(truth) - 1), drawn, "released")
+        told = [] if expected["answer_id"] is None else [expected["answer_id"]]
+        assert list(found.object_ids) == told, video["video_id"]
+
+
+def test_a_released_vote_for_nobody_has_a_reason() -> None:
+    """The object is gone a frame later, where the released code looks."""
+    sample = Sample("1", "a", "It moves.", targets=(Target.dense(4, [(0.0, 0.0, 9.0, 9.0)]),))
+    drawn = {4: [Candidate(1, "person", 100, (5, 5), (0, 0, 10, 10))], 5: []}
+    assert answers(sample, (4, 4), drawn).object_ids == (1,)
+    released = answers(sample, (4, 4), drawn, "released")
+    assert (released.object_ids, released.reason) == ((), "target_not_drawn")
 
 
 def test_the_anchor_falls_back_to_the_middle_and_the_font_grows_with_the_frame() -> None:
