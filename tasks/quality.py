@@ -18,7 +18,7 @@ from storage.reader import Dataset
 from storage.scan import Scan
 from tasks.datasets.base import Target
 from tasks.masks import box_ious
-from tasks.stored import StoredSample, StoredVideo, column_numbers, stored_videos
+from tasks.stored import StoredSample, StoredVideo, column_numbers, lost_samples, stored_videos
 
 THETAS = (0.0, 1 / 4, 1 / 3, 1 / 2)
 """Table 6's."""
@@ -84,7 +84,7 @@ def quality(dataset: Dataset, thetas: Sequence[float] = THETAS) -> Quality | Non
             looks += _looks(video, *rendered, thetas)
     if not looks:
         return None
-    lost = _lost(dataset)
+    lost = lost_samples(dataset)
     return _summary(looks, lost, thetas)
 
 
@@ -195,12 +195,6 @@ def _identity(match: _Match) -> tuple[float, float, float, float]:
     gap = np.diff(np.searchsorted(true, frames)) > 1
     fragments = 1 + int((changed | gap).sum())
     return float(len(np.unique(ids))), float(changed.sum()), float(fragments), len(ids) / max(1, match.true_frames)
-
-
-def _lost(dataset: Dataset) -> int:
-    """Sentences of videos that have no rows of them."""
-    there = set(dataset.video_ids("samples"))
-    return sum(row["samples"] for row in dataset.outcomes.to_pylist() if row["video_id"] not in there)
 
 
 def _summary(looks: Sequence[_Look], lost: int, thetas: Sequence[float]) -> Quality:

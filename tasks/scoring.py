@@ -25,7 +25,7 @@ from tasks.metrics.segmentation import j_and_f_of
 from tasks.metrics.temporal import TEMPORAL
 from tasks.metrics.tubes import Case, Tube
 from tasks.predictions import Prediction, PredictionsError, read_predictions
-from tasks.stored import StoredSample, StoredVideo, stored_videos
+from tasks.stored import StoredSample, StoredVideo, lost_samples, stored_videos
 
 CEILING = "ceiling"
 Span = tuple[int, int]
@@ -103,8 +103,7 @@ def _truth(sample: StoredSample) -> Prediction:
 
 def _count_lost(dataset: Dataset, scores: DatasetScores) -> None:
     """Samples of lost videos go to the denominator of the dataset's main task: their own is not known any more."""
-    there = set(dataset.video_ids("samples"))
-    lost = sum(row["samples"] for row in dataset.outcomes.to_pylist() if row["video_id"] not in there)
+    lost = lost_samples(dataset)
     for reports in (scores.results, scores.repaired):
         if reports:
             max(reports.values(), key=lambda report: report.samples).lost = lost

@@ -97,6 +97,12 @@ def stored_videos(dataset: Dataset, extra: tuple[str, ...] = ()) -> Iterator[Sto
             yield StoredVideo(video_id, *timelines[row], numbers[:, 0], numbers[:, 1], boxes, extras, said)
 
 
+def lost_samples(dataset: Dataset) -> int:
+    """Number of sentences of videos that have no rows of them."""
+    there = set(dataset.video_ids("samples"))
+    return sum(row["samples"] for row in dataset.outcomes.to_pylist() if row["video_id"] not in there)
+
+
 def _taken(rows: list[dict[str, Any]], at: range) -> list[dict[str, Any]]:
     return rows[at.start : at.stop]
 

@@ -125,8 +125,12 @@ def videos_below(folder: Path, suffixes: frozenset[str]) -> dict[str, Path]:
     Raises:
         AnnotationError: there is no such folder.
     """
-    root = _existing(folder).resolve()
-    return {name: path for name, path in _named(folder, suffixes) if path.is_file() and path.resolve().is_relative_to(root)}
+    return _inside(folder, _named(_existing(folder), suffixes))
+
+
+def _inside(folder: Path, named: Iterable[tuple[str, Path]]) -> dict[str, Path]:
+    root = folder.resolve()
+    return {name: path for name, path in named if path.is_file() and path.resolve().is_relative_to(root)}
 
 
 def _existing(folder: Path) -> Path:
@@ -163,8 +167,9 @@ class Videos:
             AnnotationError: there is no such folder.
         """
         self.folder = _existing(folder)
-        inside = videos_below(folder, suffixes)
-        self._outside = {Path(name).name for name, _ in _named(folder, suffixes)} - {Path(name).name for name in inside}
+        named = _named(folder, suffixes)
+        inside = _inside(folder, named)
+        self._outside = {Path(name).name for name, _ in named} - {Path(name).name for name in inside}
         self._by_name: dict[str, Path] = {}
         for name, path in inside.items():
             self._by_name.setdefault(Path(name).name, path)

@@ -8,32 +8,38 @@ whether two disjoint spans are joined by the gap between them (hull), and whethe
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import NamedTuple
+from typing import Any, Generic, NamedTuple, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from tasks.metrics.tubes import Case, Overlap, Scores, Tube, overlap
 
+ScoreT_co = TypeVar("ScoreT_co", bound=Callable[..., Any], covariant=True)
 
-class Convention(NamedTuple):
+
+class Rule(NamedTuple, Generic[ScoreT_co]):
     """A way to score.
 
     Attributes:
         name: what a result carries.
         about: one sentence.
-        strict: whether vIoU@R counts scores above R, or also those at R.
-        score: a case that has a prediction into its scores.
+        strict: whether a score counts above a threshold alone, or also at it.
+        score: computes it.
     """
 
     name: str
     about: str
     strict: bool
-    score: Callable[[Case], Scores]
+    score: ScoreT_co
 
     def reaches(self, score: float, threshold: float) -> bool:
         """Whether a score counts at a threshold."""
         return score > threshold if self.strict else score >= threshold
+
+
+Convention = Rule[Callable[[Case], Scores]]
+"""Scores a case that has a prediction."""
 
 
 def paper(case: Case) -> Scores:

@@ -3,24 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import NamedTuple
 
-from tasks.metrics.conventions import hull_iou
+from tasks.metrics.conventions import Rule, hull_iou
 
 Span = tuple[float, float]
 
-
-class TemporalConvention(NamedTuple):
-    """How two spans are compared: whether tIoU@R must exceed R, and the score."""
-
-    name: str
-    about: str
-    strict: bool
-    score: Callable[[Span, Span], float]
-
-    def reaches(self, score: float, threshold: float) -> bool:
-        """Whether a score counts at a threshold."""
-        return score > threshold if self.strict else score >= threshold
+TemporalConvention = Rule[Callable[[Span, Span], float]]
+"""Compares a true and a predicted span."""
 
 
 def interval_iou(truth: Span, found: Span) -> float:
