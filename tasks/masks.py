@@ -6,6 +6,7 @@ pixel. Masks of one frame may overlap: there is no label map.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -13,7 +14,7 @@ from numpy.typing import NDArray
 
 from storage.rle import Mask, encode_counts
 
-__all__ = ["Box", "Instance", "Mask", "anchor_in", "box_iou", "box_ious", "encode", "mask_iou", "mask_overlap", "tight_box"]
+__all__ = ["Box", "Instance", "Mask", "anchor_in", "box_iou", "box_ious", "encode", "intersections", "mask_iou", "mask_overlap", "tight_box"]
 
 Box = tuple[float, float, float, float]
 
@@ -79,6 +80,18 @@ def mask_overlap(a: Mask, b: Mask) -> float:
     """Intersection over the smaller of two masks; 0 if either is empty."""
     smaller = min(np.count_nonzero(a), np.count_nonzero(b))
     return float(np.count_nonzero(a & b) / smaller) if smaller else 0.0
+
+
+def intersections(a: Sequence[Instance], b: Sequence[Instance], shape: tuple[int, int]) -> NDArray[np.float64]:
+    """Pixels that instances of one frame of `shape` (height, width) share, float64 (len(a), len(b)); decodes none of them."""
+    from pycocotools import mask as coco
+
+    if not a or not b:
+        return np.zeros((len(a), len(b)))
+    codes = [[{"size": list(shape), "counts": instance.counts} for instance in some] for some in (a, b)]
+    # Called a crowd, the second of a pair does not count in the union: what comes is the share of the first that is covered.
+    shares: NDArray[np.float64] = np.asarray(coco.iou(codes[0], codes[1], [1] * len(b)))
+    return np.round(shares * np.array([[instance.area] for instance in a], np.float64))
 
 
 def box_iou(a: Box, b: Box) -> float:

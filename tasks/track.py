@@ -7,80 +7,138 @@ forward with the others and backward from their discovery to the first frame.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import Protocol, cast
 
+import numpy as np
+from numpy.typing import NDArray
+
 from tasks.detect import Detection
-from tasks.masks import Box, Instance, Mask, encode, mask_iou, mask_overlap
+from tasks.identity import lost_objects, returning
+from tasks.masks import Box, Instance, Mask, encode, intersections
 from tasks.plugins import load_plugin
+from tasks.tubes import Tubes
 from tasks.video import Video
 from tasks.weights import Weights
 
 
+class CrowdedError(Exception):
+    """A video with more objects than are allowed."""
+
+
+@dataclass(frozen=True)
+class Budget:
+    """Room for image features that are needed again on the way back; nothing here shapes a mask.
+
+    Attributes:
+        features_mb: MiB on the tracker's device. SAM2.1 takes 8.4 MB a frame at 1024 pixels in bfloat16, 16.8 in float32.
+        spill_mb: MiB in a temporary file beyond that; frames beyond both are encoded again.
+    """
+
+    features_mb: int = 2048
+    spill_mb: int = 4096
+
+
 @dataclass(frozen=True)
 class TrackConfig:
-    """How objects are told apart and followed; every field but `device` shapes the masks.
+    """How objects are told apart and followed; every field but `device`, `compiled` and `budget` shapes the masks.
 
     Attributes:
         tracker: a name in `TRACKERS`.
         max_iou: a detection is new only below this mask IoU with every tracked mask (section 4.1: 0.4).
         max_overlap: and below this intersection over the smaller mask (section 4.1: 0.6).
         backward: also track each new object backward from its discovery (section A.6).
+        identity: a new object that continues a lost one takes its ID back (section A.6).
+        overlapping: whether a pixel may belong to several objects.
         model: SAM2.1 size: tiny, small, base_plus or large.
         image_size_px: side of the square the SAM2.1 encoder sees; a multiple of 32 of at least 128.
+        precision: in which SAM2.1 runs: float32 or bfloat16.
         weights: SAM2.1 checkpoint; None builds random weights, which only tests want.
         device: torch device.
+        compiled: whether SAM2.1's parts are compiled first.
+        budget: room for features.
     """
 
     tracker: str = "flow"
     max_iou: float = 0.4
     max_overlap: float = 0.6
     backward: bool = True
+    identity: bool = True
+    overlapping: bool = True
     model: str = "large"
     image_size_px: int = 1024
+    precision: str = "float32"
     weights: Weights | None = None
     device: str = "cpu"
+    compiled: bool = False
+    budget: Budget = field(default_factory=Budget)
+
+
+@dataclass(frozen=True)
+class Work:
+    """What tracking a video took.
+
+    Attributes:
+        encoder_passes: frames that went through the image encoder, each counted as often as it did; 0 without one.
+        object_steps: steps of one object by one frame.
+        features: where features needed again went: `held`, `spilled`, `encoded_again`; empty without an encoder.
+    """
+
+    encoder_passes: int = 0
+    object_steps: int = 0
+    features: str = ""
+
+    def __add__(self, other: Work) -> Work:
+        """Both together; of two places the farther one counts."""
+        order = ("", "held", "spilled", "encoded_again")
+        farther = max(self.features, other.features, key=order.index)
+        return Work(self.encoder_passes + other.encoder_passes, self.object_steps + other.object_steps, farther)
 
 
 class Session(Protocol):
-    """One video being tracked. Masks are bool (height, width) of the video; absent means not visible there."""
+    """One video being tracked. Masks are bool (height, width) of the video; instances are absent where not visible."""
 
     def segment(self, index: int, boxes: Sequence[Box]) -> list[Mask]:
         """One mask for each box on frame `index`; it may be empty."""
         ...
 
     def add(self, index: int, masks: Mapping[int, Mask]) -> None:
-        """Start to track objects, ID -> mask on frame `index`."""
+        """Start to track objects, ID -> mask on frame `index`, which tracking has reached; a known ID starts anew."""
         ...
 
-    def forward(self, start: int, stop: int) -> Iterator[tuple[int, dict[int, Mask]]]:
-        """Masks of all added objects on frames start + 1 ... stop, both included, in order."""
+    def forward(self, start: int, stop: int) -> Iterator[tuple[int, dict[int, Instance]]]:
+        """Instances of all added objects on frames start + 1 ... stop, both included, in order."""
         ...
 
-    def backward(self, found: Mapping[int, Mapping[int, Mask]]) -> Iterator[tuple[int, dict[int, Mask]]]:
-        """Masks of late objects on the frames before their discovery.
+    def backward(self, found: Mapping[int, Mapping[int, Mask]]) -> Iterator[tuple[int, dict[int, Instance]]]:
+        """Instances of late objects on the frames before their discovery.
 
         Args:
             found: frame index of a discovery -> object ID -> mask there.
 
         Yields:
-            A frame index and masks there, frames in any order; each object once on each frame before its discovery, older
+            A frame index and instances there, frames in any order; each object once on each frame before its discovery, older
             objects no later than younger ones.
         """
+        ...
+
+    def work(self) -> Work:
+        """What tracking took so far."""
         ...
 
 
 class Tracker(Protocol):
     """Holds a model; opens a session for each video."""
 
-    def open(self, video: Video) -> Session:
-        """Start to track one video."""
+    def open(self, video: Video, frames: range, found_until: int) -> AbstractContextManager[Session]:
+        """Start to track `frames`, consecutive; objects are found on none after `found_until`."""
         ...
 
 
 TRACKERS: Mapping[str, str] = {
     "flow": "tasks.trackers.flow:FlowTracker",
-    "sam2": "tasks.trackers.sam2_official:Sam2Tracker",
+    "sam2": "tasks.trackers.sam2.tracker:Sam2Tracker",
 }
 """Name -> class taking a `TrackConfig`."""
 
@@ -94,102 +152,98 @@ def build_tracker(config: TrackConfig) -> Tracker:
     return cast(Tracker, load_plugin(TRACKERS, config.tracker, "tracker")(config))
 
 
-@dataclass
-class Tubes:
-    """Every object of a video: what it is and its instance on each frame where it is visible.
-
-    Attributes:
-        objects: object ID (from 1, in order of discovery, never reused) -> the detection it was found by.
-        found_at: object ID -> frame index of its discovery.
-        frames: frame index -> object ID -> instance.
-        hidden_behind_older: backward masks dropped because an older object has them (IoU >= max_iou).
-    """
-
-    objects: dict[int, Detection] = field(default_factory=dict)
-    found_at: dict[int, int] = field(default_factory=dict)
-    frames: dict[int, dict[int, Instance]] = field(default_factory=dict)
-    hidden_behind_older: int = 0
-
-    def put(self, index: int, object_id: int, instance: Instance | None) -> None:
-        """Keep an instance; None, an empty mask, is not kept."""
-        if instance is not None:
-            self.frames.setdefault(index, {})[object_id] = instance
-
-
-def track(video: Video, tracker: Tracker, detections: Mapping[int, Sequence[Detection]], config: TrackConfig) -> Tubes:
+def track(
+    video: Video,
+    tracker: Tracker,
+    detections: Mapping[int, Sequence[Detection]],
+    config: TrackConfig,
+    frames: range | None = None,
+    max_objects: int = 0,
+) -> tuple[Tubes, Work]:
     """Follow every detected object through the video.
 
     Args:
         video: the video.
         tracker: what propagates masks.
-        detections: key frame index -> detections there, ascending, frame 0 first.
+        detections: key frame index -> detections there, the first of `frames` among them.
         config: thresholds and direction.
+        frames: consecutive frames to track; None takes all.
+        max_objects: most objects allowed; 0 allows any number.
 
     Returns:
-        The tubes of all objects.
+        The tubes of all objects, and what they took.
+
+    Raises:
+        CrowdedError: there are more objects than allowed.
     """
-    session, tubes = tracker.open(video), Tubes()
-    keys = sorted(detections)
-    late: dict[int, dict[int, Mask]] = {}
-    here: dict[int, Mask] = {}
-    for key, stop in zip(keys, [*keys[1:], len(video) - 1], strict=True):
-        found = _discover(session, key, detections[key], here, tubes, config)
-        if found:
-            session.add(key, found)
-            if key > 0:
-                late[key] = found
-        if tubes.objects:
-            for index, here in session.forward(key, stop):
-                _keep(tubes, index, here)
-    if config.backward and late:
-        for index, masks in session.backward(late):
-            _keep_backward(tubes, index, masks, config)
-    return tubes
+    frames = frames or range(len(video))
+    tubes = Tubes((video.height, video.width), config.max_iou, config.overlapping)
+    last = max((key for key, found in detections.items() if found), default=frames.start)
+    with tracker.open(video, frames, last) as session:
+        _Tracking(video, session, tubes, config, max_objects).run(detections, frames)
+        return tubes, session.work()
 
 
-def _discover(
-    session: Session, key: int, detections: Sequence[Detection], tracked: Mapping[int, Mask], tubes: Tubes, config: TrackConfig
-) -> dict[int, Mask]:
-    known, found = [m for m in tracked.values() if m.any()], {}
-    masks = session.segment(key, [d.box for d in detections]) if detections else []
-    for detection, mask in zip(detections, masks, strict=True):
-        if mask.any() and is_new(mask, known, config):
-            object_id = len(tubes.objects) + 1
-            tubes.objects[object_id], tubes.found_at[object_id] = detection, key
-            tubes.put(key, object_id, encode(mask))
+@dataclass
+class _Tracking:
+    """One video on its way."""
+
+    video: Video
+    session: Session
+    tubes: Tubes
+    config: TrackConfig
+    max_objects: int
+    late: dict[int, dict[int, Mask]] = field(default_factory=dict)
+
+    def run(self, detections: Mapping[int, Sequence[Detection]], frames: range) -> None:
+        """Forward with discoveries, then backward."""
+        keys = sorted(detections)
+        for key, stop in zip(keys, [*keys[1:], frames.stop - 1], strict=True):
+            self.discover(key, detections[key], late=key > frames.start)
+            if self.tubes.objects:
+                for index, instances in self.session.forward(key, stop):
+                    self.tubes.put(index, instances)
+        if self.config.backward and self.late:
+            for index, instances in self.session.backward(self.late):
+                self.tubes.put_backward(index, instances)
+            self.tubes.merge()
+
+    def discover(self, key: int, detections: Sequence[Detection], late: bool) -> None:
+        """Add what is new on a key frame: lost objects that are back by their old ID, others by a new one."""
+        fresh = self.fresh(key, detections)
+        here = self.tubes.frames.get(key, {})
+        lost = lost_objects(self.tubes, here) if self.config.identity else {}
+        back = returning(self.video, self.tubes, key, [(d, i) for d, i, _ in fresh], lost) if lost else {}
+        found: dict[int, Mask] = {}
+        for number, (detection, instance, mask) in enumerate(fresh):
+            object_id = back[number] if number in back else self.tubes.new_object(detection, key)
+            self.tubes.put(key, {object_id: instance})
             found[object_id] = mask
-            known.append(mask)
-    return found
+        self.tubes.recovered += len(back)
+        if self.max_objects and len(self.tubes.objects) > self.max_objects:
+            raise CrowdedError(f"more than {self.max_objects} objects by frame {key}")
+        if found:
+            self.session.add(key, found)
+        new = {object_id: mask for object_id, mask in found.items() if object_id not in back.values()}
+        if late and new:
+            self.late[key] = new
+
+    def fresh(self, key: int, detections: Sequence[Detection]) -> list[tuple[Detection, Instance, Mask]]:
+        """Detections of a key frame that are no object tracked there, nor one another, each with its mask."""
+        known = list(self.tubes.frames.get(key, {}).values())
+        fresh = []
+        masks = self.session.segment(key, [d.box for d in detections]) if detections else []
+        for detection, mask in zip(detections, masks, strict=True):
+            instance = encode(mask)
+            if instance is not None and is_new(instance, known, self.tubes.shape, self.config):
+                fresh.append((detection, instance, mask))
+                known.append(instance)
+        return fresh
 
 
-def is_new(mask: Mask, known: Sequence[Mask], config: TrackConfig) -> bool:
-    """Whether a mask is below both thresholds with every known mask of its frame."""
-    return all(mask_iou(mask, other) < config.max_iou and mask_overlap(mask, other) < config.max_overlap for other in known)
-
-
-def _keep(tubes: Tubes, index: int, masks: Mapping[int, Mask]) -> None:
-    for object_id, mask in masks.items():
-        tubes.put(index, object_id, encode(mask))
-
-
-def _keep_backward(tubes: Tubes, index: int, masks: Mapping[int, Mask], config: TrackConfig) -> None:
-    for object_id in sorted(masks):
-        mask = masks[object_id]
-        instance = encode(mask)
-        if instance is None:
-            continue
-        rivals = [other for other_id, other in tubes.frames.get(index, {}).items() if other_id < object_id]
-        if any(rle_iou(instance, rival, mask.shape) >= config.max_iou for rival in rivals):
-            tubes.hidden_behind_older += 1
-        else:
-            tubes.put(index, object_id, instance)
-
-
-def rle_iou(a: Instance, b: Instance, shape: tuple[int, ...]) -> float:
-    """Mask IoU of two instances of one frame of `shape` (height, width), without decoding them."""
-    from pycocotools import mask as coco
-
-    if min(a.box[2], b.box[2]) <= max(a.box[0], b.box[0]) or min(a.box[3], b.box[3]) <= max(a.box[1], b.box[1]):
-        return 0.0
-    codes = [{"size": list(shape), "counts": i.counts} for i in (a, b)]
-    return float(coco.iou(codes[:1], codes[1:], [0])[0, 0])
+def is_new(instance: Instance, known: Sequence[Instance], shape: tuple[int, int], config: TrackConfig) -> bool:
+    """Whether an instance is below both thresholds with every known one of its frame of `shape` (height, width)."""
+    areas: NDArray[np.float64] = np.array([other.area for other in known], np.float64)
+    both = intersections([instance], known, shape)[0] if known else areas
+    iou, overlap = both / (areas + instance.area - both), both / np.minimum(areas, instance.area)
+    return bool(np.all((iou < config.max_iou) & (overlap < config.max_overlap)))

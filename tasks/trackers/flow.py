@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 
 import numpy as np
 
-from tasks.masks import Box, Mask
+from tasks.masks import Box, Instance, Mask, encode
 from tasks.motion import camera_motion, flow_between, length, own_motion, work_size
-from tasks.track import TrackConfig
+from tasks.track import TrackConfig, Work
 from tasks.trackers.fill import fill, fresh_part
 from tasks.trackers.follow import Follower
 from tasks.trackers.view import View, view
@@ -28,16 +29,16 @@ class FlowTracker:
     def __init__(self, config: TrackConfig) -> None:
         self._config = config
 
-    def open(self, video: Video) -> FlowSession:
-        """Start to track one video."""
-        return FlowSession(video)
+    def open(self, video: Video, frames: range, found_until: int) -> AbstractContextManager[FlowSession]:
+        """Start to track one video; nothing of a frame is kept for later."""
+        return nullcontext(FlowSession(video, frames))
 
 
 class FlowSession:
     """One video being tracked. Holds a window of frames at most, and each object's last mask and colours."""
 
-    def __init__(self, video: Video) -> None:
-        self._video = video
+    def __init__(self, video: Video, frames: range) -> None:
+        self._video, self._frames = video, frames
         self._size = work_size(video.height, video.width, WORK_SIZE_PX)
         self._small = open_video(video.source, self._size)
         self._window = max(1, WINDOW_BYTES // (3 * self._size[0] * self._size[1]))
@@ -77,8 +78,8 @@ class FlowSession:
             self._follower, self._at = Follower(self._view(index)), index
         self._follower.add(self._all_reduced(masks))
 
-    def forward(self, start: int, stop: int) -> Iterator[tuple[int, dict[int, Mask]]]:
-        """Masks of all added objects on frames start + 1 ... stop, both included, in order."""
+    def forward(self, start: int, stop: int) -> Iterator[tuple[int, dict[int, Instance]]]:
+        """Instances of all added objects on frames start + 1 ... stop, both included, in order."""
         assert self._follower is not None, "objects are added before they are followed"
         for first, frames in self._small.windows(start + 1, stop + 1):
             for index, frame in enumerate(frames, first):
@@ -87,16 +88,20 @@ class FlowSession:
                 self._at = index
                 yield index, self._shown(self._follower.step(self._views[index]))
 
-    def backward(self, found: Mapping[int, Mapping[int, Mask]]) -> Iterator[tuple[int, dict[int, Mask]]]:
-        """Masks of late objects before their discovery, in one sweep from the last discovery to frame 0."""
+    def backward(self, found: Mapping[int, Mapping[int, Mask]]) -> Iterator[tuple[int, dict[int, Instance]]]:
+        """Instances of late objects before their discovery, in one sweep from the last discovery to the first frame."""
         start = max(found)
         follower = Follower(self._view(start))
         follower.add(self._all_reduced(found[start]))
-        for first, frames in self._small.windows(start - 1, -1, self._window):
+        for first, frames in self._small.windows(start - 1, self._frames.start - 1, self._window):
             for index in reversed(range(first, first + len(frames))):
                 yield index, self._shown(follower.step(view(frames[index - first])))
                 if index in found:
                     follower.add(self._all_reduced(found[index]))
+
+    def work(self) -> Work:
+        """Nothing is encoded."""
+        return Work()
 
     def _view(self, index: int) -> View:
         if index not in self._views:
@@ -104,8 +109,9 @@ class FlowSession:
             self._views[index] = view(self._small.frames([index])[0])
         return self._views[index]
 
-    def _shown(self, masks: Mapping[int, Mask]) -> dict[int, Mask]:
-        return {object_id: self._enlarged(mask) for object_id, mask in masks.items() if mask.any()}
+    def _shown(self, masks: Mapping[int, Mask]) -> dict[int, Instance]:
+        instances = {object_id: encode(self._enlarged(mask)) for object_id, mask in masks.items() if mask.any()}
+        return {object_id: instance for object_id, instance in instances.items() if instance is not None}
 
     def _enlarged(self, mask: Mask) -> Mask:
         return _resized(mask, (self._video.width, self._video.height))
