@@ -10,7 +10,7 @@ from collections.abc import Mapping
 
 import pyarrow as pa
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 
 _NAME = pa.dictionary(pa.int32(), pa.string())
 
@@ -25,6 +25,9 @@ OBJECT = pa.struct(
 )
 """One tracked object: what it was detected as, on which frame, and on how many frames it is visible."""
 
+STRETCH = pa.struct([("start_frame", pa.int32()), ("end_frame", pa.int32())])
+"""A stretch of frames, closed."""
+
 VIDEOS = pa.schema(
     [
         ("video_id", pa.string()),
@@ -36,11 +39,18 @@ VIDEOS = pa.schema(
         ("fps", pa.float64()),
         ("duration_s", pa.float64()),
         ("times_s", pa.list_(pa.float64())),
+        ("tracked", pa.list_(STRETCH)),
         ("hidden_behind_older", pa.int32()),
+        ("merged", pa.int32()),
+        ("recovered", pa.int32()),
+        ("encoder_passes", pa.int32()),
+        ("object_steps", pa.int32()),
+        ("features", pa.string()),
         ("objects", pa.list_(OBJECT)),
     ]
 )
-"""One row a video: the source, presentation times from 0, and its objects by ID. Sorted by video_id."""
+"""One row a video: the source, presentation times from 0, the frames that were tracked, what that took (`tasks.track.Work`),
+and its objects by ID. Sorted by video_id."""
 
 MASKS = pa.schema(
     [

@@ -32,7 +32,7 @@ Colours = NDArray[np.float64]
 class Lost(NamedTuple):
     """A lost object: where it was last, and what it looked like there."""
 
-    index: int
+    frame: int
     instance: Instance
 
 
@@ -68,9 +68,10 @@ def returning(
     colours = _Look(video, tubes.shape)
     for number, (detection, instance) in enumerate(fresh):
         for object_id, last in lost.items():
-            gap_s = float(video.timeline.times_s[index] - video.timeline.times_s[last.index])
-            if _same_kind(detection.category, tubes.objects[object_id].category) and within_reach(instance, last.instance, gap_s):
-                like = np.minimum(colours.of(index, instance), colours.of(last.index, last.instance)).sum()
+            gap_s = float(video.timeline.times_s[index] - video.timeline.times_s[last.frame])
+            alike = _same_kind(detection.category, tubes.objects[object_id].category)
+            if alike and within_reach(instance, last.instance, gap_s):
+                like = np.minimum(colours.of(index, instance), colours.of(last.frame, last.instance)).sum()
                 likeness[number, object_id] = float(like)
     taken: dict[int, int] = {}
     for number, object_id in sorted(likeness, key=lambda pair: (-likeness[pair], pair)):

@@ -14,7 +14,18 @@ from numpy.typing import NDArray
 
 from storage.rle import Mask, encode_counts
 
-__all__ = ["Box", "Instance", "Mask", "anchor_in", "box_iou", "box_ious", "encode", "intersections", "mask_iou", "mask_overlap", "tight_box"]
+__all__ = [
+    "Box",
+    "Instance",
+    "Mask",
+    "anchor_in",
+    "box_iou",
+    "box_ious",
+    "encode",
+    "intersections",
+    "mask_iou",
+    "tight_box",
+]
 
 Box = tuple[float, float, float, float]
 
@@ -74,12 +85,6 @@ def mask_iou(a: Mask, b: Mask) -> float:
     """Intersection over union of two masks; 0 if both are empty."""
     union = np.count_nonzero(a | b)
     return float(np.count_nonzero(a & b) / union) if union else 0.0
-
-
-def mask_overlap(a: Mask, b: Mask) -> float:
-    """Intersection over the smaller of two masks; 0 if either is empty."""
-    smaller = min(np.count_nonzero(a), np.count_nonzero(b))
-    return float(np.count_nonzero(a & b) / smaller) if smaller else 0.0
 
 
 def intersections(a: Sequence[Instance], b: Sequence[Instance], shape: tuple[int, int]) -> NDArray[np.float64]:

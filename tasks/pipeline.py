@@ -2,41 +2,42 @@
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from functools import partial
-from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
 import pyarrow as pa
 
 from storage.bundles import Entry
 from storage.files import digest
 from storage.outcomes import Outcome
-from storage.schema import MASKS, VIDEOS
 from storage.stages import Spec, StageStore
 from tasks.datasets.base import VideoJob
-from tasks.detect import DetectConfig, build_detector, key_frames
+from tasks.detect import DetectConfig
 from tasks.diagnose import VideoError
+from tasks.find import ExhaustedError, Finder, noted
 from tasks.fingerprint import content_hash, quick_stat
+from tasks.limits import LimitConfig, LimitError
 from tasks.render import RenderConfig, render, tracked_from
-from tasks.track import TrackConfig, Tubes, build_tracker, track
+from tasks.rows import mask_rows, video_row
+from tasks.track import TrackConfig
 from tasks.video import Source, Video, open_video
 
-MASKS_VERSION = 2
+MASKS_VERSION = 3
 FRAMES_VERSION = 2
 """Versions of the code that shapes a stage's rows: raised when the same input gives other rows."""
 
 
 @dataclass(frozen=True)
 class BuildConfig:
-    """Everything that shapes a dataset."""
+    """Everything that shapes a dataset, and the limits within which it is made."""
 
     detect: DetectConfig = field(default_factory=DetectConfig)
     track: TrackConfig = field(default_factory=TrackConfig)
     render: RenderConfig = field(default_factory=RenderConfig)
+    limits: LimitConfig = field(default_factory=LimitConfig)
 
 
 class Worker(Protocol):
@@ -54,7 +55,8 @@ WorkerFactory = Callable[[], Worker]
 def masks_spec(config: BuildConfig) -> Spec:
     """What shapes the mask database: weights by their sha256, not by where they lie."""
     detect, tracked = asdict(config.detect), asdict(config.track)
-    del tracked["device"]
+    for not_shaping in ("device", "compiled", "budget"):
+        del tracked[not_shaping]
     for params, weights in ((detect, config.detect.weights), (tracked, config.track.weights)):
         params["weights"] = weights.sha256 if weights else None
     return Spec("masks", MASKS_VERSION, {"detect": detect, "track": tracked}, ("videos", "masks"))
@@ -77,7 +79,7 @@ class MasksWorker:
     def __init__(self, config: BuildConfig, store: StageStore) -> None:
         _take_one_thread()
         self._config, self._store = config, store
-        self._detector, self._tracker = build_detector(config.detect), build_tracker(config.track)
+        self._finder = Finder(config.detect, config.track, config.limits)
 
     def run(self, job: VideoJob) -> Outcome:
         """Find and track the objects of a video."""
@@ -90,13 +92,11 @@ class MasksWorker:
     def _tables(self, job: VideoJob, fingerprint: str) -> tuple[Outcome, Tables]:
         video = open_video(job.source)
         outcome = as_stated(job, video)
-        keys = key_frames(len(video), self._config.detect.every_frames)
-        detections = dict(zip(keys, self._detector.detect(video, keys), strict=True))
-        tubes = track(video, self._tracker, detections, self._config.track)
-        if not tubes.frames:
-            refuse_black(job.source, video, keys)
-        row = video_row(job.source, video, tubes, fingerprint, self._store.folder.parent)
-        return outcome, {"videos": row, "masks": mask_rows(job.source.video_id, tubes)}
+        found = self._finder.find(job, video)
+        if not found.tubes.frames:
+            refuse_black(job.source, video, [index for frames in found.segments for index in frames])
+        row = video_row(job.source, video, found, fingerprint, self._store.folder.parent)
+        return noted(outcome, found.note), {"videos": row, "masks": mask_rows(job.source.video_id, found.tubes)}
 
 
 class FramesWorker:
@@ -152,6 +152,10 @@ def attempt(work: Callable[[], tuple[Outcome, Tables]]) -> tuple[Outcome, Tables
         outcome, tables = work()
     except VideoError as error:
         outcome = Outcome("quarantined", error.reason, str(error))
+    except LimitError as error:
+        outcome = Outcome("filtered", error.reason, str(error))
+    except ExhaustedError as error:
+        outcome = Outcome("quarantined", "out_of_memory", str(error))
     except Exception as error:
         outcome = Outcome("failed", "error", f"{type(error).__name__}: {error}")
     return Outcome(outcome.status, outcome.reason, outcome.detail, 1, round(time.perf_counter() - started, 3)), tables
@@ -185,43 +189,3 @@ def refuse_black(source: Source, video: Video, indices: Sequence[int]) -> None:
     probes = sorted({indices[round(i * (len(indices) - 1) / 4)] for i in range(5)})
     if all(int(frame.max()) <= _BLACK for frame in video.frames(probes)):
         raise VideoError("black", source.video_id)
-
-
-def video_row(source: Source, video: Video, tubes: Tubes, sha256: str, dataset: Path) -> pa.Table:
-    """The row of a tracked video. `sha256` is that of its bytes; its path is kept relative to the dataset's folder."""
-    timeline = video.timeline
-    seen = [object_id for instances in tubes.frames.values() for object_id in instances]
-    row: dict[str, Any] = {
-        "video_id": source.video_id,
-        "path": os.path.relpath(source.path.resolve(), dataset.resolve()),
-        "sha256": sha256,
-        "width": video.width,
-        "height": video.height,
-        "frame_count": len(video),
-        "fps": timeline.fps,
-        "duration_s": timeline.duration_s,
-        "times_s": timeline.times_s.tolist(),
-        "hidden_behind_older": tubes.hidden_behind_older,
-        "objects": [
-            {"object_id": i, "category": d.category, "score": d.score, "found_at": tubes.found_at[i], "frames": seen.count(i)}
-            for i, d in tubes.objects.items()
-        ],
-    }
-    return pa.Table.from_pylist([row], schema=VIDEOS)
-
-
-def mask_rows(video_id: str, tubes: Tubes) -> pa.Table:
-    """Rows of the mask database for one video's tubes, sorted by frame and object."""
-    placed = [(f, i, tubes.frames[f][i]) for f in sorted(tubes.frames) for i in sorted(tubes.frames[f])]
-    columns: dict[str, list[Any]] = {
-        "video_id": [video_id] * len(placed),
-        "frame_index": [f for f, _, _ in placed],
-        "object_id": [i for _, i, _ in placed],
-        "category": [tubes.objects[i].category for _, i, _ in placed],
-        **{name: [n.box[k] for _, _, n in placed] for k, name in enumerate(("x1", "y1", "x2", "y2"))},
-        "area": [n.area for _, _, n in placed],
-        "anchor_x": [n.anchor[0] for _, _, n in placed],
-        "anchor_y": [n.anchor[1] for _, _, n in placed],
-        "rle_counts": [n.counts for _, _, n in placed],
-    }
-    return pa.Table.from_pydict(columns, schema=MASKS)

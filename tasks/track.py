@@ -34,10 +34,16 @@ class Budget:
     Attributes:
         features_mb: MiB on the tracker's device. SAM2.1 takes 8.4 MB a frame at 1024 pixels in bfloat16, 16.8 in float32.
         spill_mb: MiB in a temporary file beyond that; frames beyond both are encoded again.
+        objects_at_once: objects of one step; each takes some 20 MB at 1024 pixels while it lasts.
     """
 
     features_mb: int = 2048
     spill_mb: int = 4096
+    objects_at_once: int = 16
+
+    def lean(self) -> Budget:
+        """The same room without the device's memory, objects one by one."""
+        return Budget(0, self.features_mb + self.spill_mb, 1)
 
 
 @dataclass(frozen=True)
@@ -131,7 +137,7 @@ class Session(Protocol):
 class Tracker(Protocol):
     """Holds a model; opens a session for each video."""
 
-    def open(self, video: Video, frames: range, found_until: int) -> AbstractContextManager[Session]:
+    def open(self, video: Video, frames: range, found_until: int, budget: Budget) -> AbstractContextManager[Session]:
         """Start to track `frames`, consecutive; objects are found on none after `found_until`."""
         ...
 
@@ -157,7 +163,7 @@ def track(
     tracker: Tracker,
     detections: Mapping[int, Sequence[Detection]],
     config: TrackConfig,
-    frames: range | None = None,
+    segments: Sequence[range] = (),
     max_objects: int = 0,
 ) -> tuple[Tubes, Work]:
     """Follow every detected object through the video.
@@ -165,9 +171,9 @@ def track(
     Args:
         video: the video.
         tracker: what propagates masks.
-        detections: key frame index -> detections there, the first of `frames` among them.
+        detections: key frame index -> detections there, the first of each segment among them.
         config: thresholds and direction.
-        frames: consecutive frames to track; None takes all.
+        segments: stretches of consecutive frames to track, ascending, apart; none takes all frames.
         max_objects: most objects allowed; 0 allows any number.
 
     Returns:
@@ -176,31 +182,34 @@ def track(
     Raises:
         CrowdedError: there are more objects than allowed.
     """
-    frames = frames or range(len(video))
-    tubes = Tubes((video.height, video.width), config.max_iou, config.overlapping)
-    last = max((key for key, found in detections.items() if found), default=frames.start)
-    with tracker.open(video, frames, last) as session:
-        _Tracking(video, session, tubes, config, max_objects).run(detections, frames)
-        return tubes, session.work()
+    tubes, work = Tubes((video.height, video.width), config.max_iou, config.overlapping), Work()
+    for frames in segments or [range(len(video))]:
+        here = {key: found for key, found in sorted(detections.items()) if key in frames}
+        last = max((key for key, found in here.items() if found), default=frames.start)
+        with tracker.open(video, frames, last, config.budget) as session:
+            _Tracking(video, session, tubes, config, max_objects).run(here, frames)
+            work += session.work()
+    return tubes, work
 
 
 @dataclass
 class _Tracking:
-    """One video on its way."""
+    """One segment on its way."""
 
     video: Video
     session: Session
     tubes: Tubes
     config: TrackConfig
     max_objects: int
+    started: bool = False
     late: dict[int, dict[int, Mask]] = field(default_factory=dict)
 
     def run(self, detections: Mapping[int, Sequence[Detection]], frames: range) -> None:
         """Forward with discoveries, then backward."""
-        keys = sorted(detections)
+        keys = list(detections)
         for key, stop in zip(keys, [*keys[1:], frames.stop - 1], strict=True):
             self.discover(key, detections[key], late=key > frames.start)
-            if self.tubes.objects:
+            if self.started:
                 for index, instances in self.session.forward(key, stop):
                     self.tubes.put(index, instances)
         if self.config.backward and self.late:
@@ -224,6 +233,7 @@ class _Tracking:
             raise CrowdedError(f"more than {self.max_objects} objects by frame {key}")
         if found:
             self.session.add(key, found)
+            self.started = True
         new = {object_id: mask for object_id, mask in found.items() if object_id not in back.values()}
         if late and new:
             self.late[key] = new

@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from storage.rle import decode_counts
 from tasks.detect import Detection
 from tasks.masks import Instance, encode, intersections
-from storage.rle import decode_counts
 
 
 @dataclass

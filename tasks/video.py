@@ -115,7 +115,7 @@ class Video:
         """
         try:
             return self._reader.get(indices)
-        except VideoError:
+        except (VideoError, MemoryError):
             raise
         except Exception as error:
             raise diagnose(self.source.path, error) from error

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from fractions import Fraction
 from pathlib import Path
 
@@ -14,9 +15,10 @@ from hypothesis import settings
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 from tasks.detect import Detection
-from tasks.masks import Box, Mask, tight_box
+from tasks.masks import Box, Instance, Mask, encode, tight_box
 from tasks.pipeline import BuildConfig
 from tasks.render import RenderConfig
+from tasks.track import Budget, Work
 from tasks.video import Frames, Video
 
 settings.register_profile("shared-machine", deadline=None)
@@ -83,9 +85,9 @@ class ColourModels:
         self.detected += 1
         return [[d for d in map(_detection, _masks(video.frames([i])[0]).items()) if d] for i in indices]
 
-    def open(self, video: Video) -> ColourSession:
+    def open(self, video: Video, frames: range, found_until: int, budget: Budget) -> AbstractContextManager[ColourSession]:
         self.opened += 1
-        return ColourSession(video)
+        return nullcontext(ColourSession(video, frames))
 
 
 def _detection(item: tuple[int, Mask]) -> Detection | None:
@@ -98,8 +100,8 @@ def _masks(image: Frames) -> dict[int, Mask]:
 
 
 class ColourSession:
-    def __init__(self, video: Video) -> None:
-        self._video = video
+    def __init__(self, video: Video, frames: range) -> None:
+        self._video, self._frames = video, frames
         self._channels: dict[int, int] = {}
 
     def segment(self, index: int, boxes: Sequence[Box]) -> list[Mask]:
@@ -113,27 +115,30 @@ class ColourSession:
         image = self._video.frames([index])[0]
         return {object_id: int(image[mask].mean(axis=0)[:2].argmax()) for object_id, mask in masks.items()}
 
-    def forward(self, start: int, stop: int) -> Iterator[tuple[int, dict[int, Mask]]]:
+    def forward(self, start: int, stop: int) -> Iterator[tuple[int, dict[int, Instance]]]:
         for index in range(start + 1, stop + 1):
             yield index, self._now(index, self._channels)
 
-    def backward(self, found: Mapping[int, Mapping[int, Mask]]) -> Iterator[tuple[int, dict[int, Mask]]]:
+    def backward(self, found: Mapping[int, Mapping[int, Mask]]) -> Iterator[tuple[int, dict[int, Instance]]]:
         for start, masks in found.items():
             channels = self._identify(start, masks)
-            for index in range(start - 1, -1, -1):
+            for index in range(start - 1, self._frames.start - 1, -1):
                 yield index, self._now(index, channels)
 
-    def _now(self, index: int, channels: Mapping[int, int]) -> dict[int, Mask]:
-        masks = _masks(self._video.frames([index])[0])
-        return {object_id: masks[channel] for object_id, channel in channels.items()}
+    def work(self) -> Work:
+        return Work()
+
+    def _now(self, index: int, channels: Mapping[int, int]) -> dict[int, Instance]:
+        instances = {channel: encode(mask) for channel, mask in _masks(self._video.frames([index])[0]).items()}
+        return {i: instance for i, channel in channels.items() if (instance := instances[channel]) is not None}
 
 
 @pytest.fixture
 def models(monkeypatch: pytest.MonkeyPatch) -> ColourModels:
     """Replace detector and tracker of in-process builds by models that count their calls."""
     made = ColourModels()
-    monkeypatch.setattr("tasks.pipeline.build_detector", lambda _config: made)
-    monkeypatch.setattr("tasks.pipeline.build_tracker", lambda _config: made)
+    monkeypatch.setattr("tasks.find.build_detector", lambda _config: made)
+    monkeypatch.setattr("tasks.find.build_tracker", lambda _config: made)
     return made
 
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from tasks.masks import Box, Instance, Mask, encode
 from tasks.motion import camera_motion, flow_between, length, own_motion, work_size
-from tasks.track import TrackConfig, Work
+from tasks.track import Budget, TrackConfig, Work
 from tasks.trackers.fill import fill, fresh_part
 from tasks.trackers.follow import Follower
 from tasks.trackers.view import View, view
@@ -29,7 +29,7 @@ class FlowTracker:
     def __init__(self, config: TrackConfig) -> None:
         self._config = config
 
-    def open(self, video: Video, frames: range, found_until: int) -> AbstractContextManager[FlowSession]:
+    def open(self, video: Video, frames: range, found_until: int, budget: Budget) -> AbstractContextManager[FlowSession]:
         """Start to track one video; nothing of a frame is kept for later."""
         return nullcontext(FlowSession(video, frames))
 

@@ -9,12 +9,12 @@ from typing import Any
 
 import numpy as np
 import pytest
+from tasks.trackers.sam2_official import BOXES_AT_ONCE, LazyImages, Sam2Session, Sam2Tracker
 
 from tasks.detect import Detection
 from tasks.masks import Box, Mask, mask_iou
 from tasks.track import TrackConfig, build_tracker, track
 from tasks.trackers import sam2_model
-from tasks.trackers.sam2_official import BOXES_AT_ONCE, LazyImages, Sam2Session, Sam2Tracker
 from tasks.video import Frames, Source, Video, open_video
 from tasks.weights import WeightsError, find_weights
 

@@ -41,6 +41,8 @@ class _Gather(torch.nn.Module):
 class CohortSAM2(SAM2Base):  # type: ignore[misc]
     """SAM2.1 whose `track_step` takes a list of cohorts' memories as its `output_dict`, objects in the order of cohorts."""
 
+    memory_attention: torch.nn.Module
+
     def _prepare_memory_conditioned_features(
         self,
         frame_idx: int,
@@ -72,7 +74,8 @@ class CohortSAM2(SAM2Base):  # type: ignore[misc]
             self.memory_attention = attention
         fused = _attend(attention, gather.inputs)
         height, width = feat_sizes[-1]
-        return torch.cat(fused, dim=1).permute(1, 2, 0).unflatten(2, (height, width))
+        every = torch.cat(fused, dim=1).permute(1, 2, 0)
+        return every.reshape(*every.shape[:2], height, width)
 
 
 def cohort_size(memories: Memories) -> int:
@@ -88,9 +91,7 @@ def _attend(attention: torch.nn.Module, inputs: Sequence[_Gathered]) -> list[tor
     fused: dict[int, torch.Tensor] = {}
     for (_, pointers), numbers in alike.items():
         group = [inputs[number] for number in numbers]
-        curr, curr_pos, memory, memory_pos = (torch.cat([g[k] for g in group], dim=1) for k in range(4))
-        out = attention(
-            curr=curr, curr_pos=curr_pos, memory=memory, memory_pos=memory_pos, num_obj_ptr_tokens=pointers
-        )
+        together = {name: torch.cat([getattr(g, name) for g in group], dim=1) for name in _Gathered._fields[:4]}
+        out = attention(**together, num_obj_ptr_tokens=pointers)
         fused |= zip(numbers, out.split([g.curr.shape[1] for g in group], dim=1), strict=True)
     return [fused[number] for number in range(len(inputs))]

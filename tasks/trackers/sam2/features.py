@@ -103,7 +103,7 @@ class _SpillFile:
     """Features in a nameless temporary file: the system keeps it in free memory, and no longer than this process lives."""
 
     def __init__(self) -> None:
-        self._file = tempfile.TemporaryFile(prefix="stvg-features-")
+        self._file = tempfile.TemporaryFile(prefix="stvg-features-")  # noqa: SIM115  it lives as long as this
         self._places: dict[int, int] = {}
         self._like: Sequence[torch.Tensor] = ()
 

@@ -29,7 +29,8 @@ class FrameFeed:
         window = index // self._size
         ahead = window - 1 if index < self._last else window + 1
         self._last = index
-        self._windows = {number: self._windows.get(number) or self._ask(number) for number in (window, ahead) if self._has(number)}
+        wanted = [number for number in (window, ahead) if 0 <= number * self._size < len(self._video)]
+        self._windows = {number: self._windows.get(number) or self._ask(number) for number in wanted}
         frame: Frames = self._windows[window].result()[index - window * self._size]
         return frame
 
@@ -37,9 +38,6 @@ class FrameFeed:
         """End the thread."""
         self._windows = {}
         self._decoder.shutdown(cancel_futures=True)
-
-    def _has(self, window: int) -> bool:
-        return 0 <= window * self._size < len(self._video)
 
     def _ask(self, window: int) -> Future[Frames]:
         first = window * self._size

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
@@ -14,8 +14,7 @@ from tasks.trackers.sam2.features import Features
 if TYPE_CHECKING:
     import torch
 
-OBJECTS_AT_ONCE = 16
-"""Objects of one step of the model: each needs some 20 MB for its decoder's masks at 1024 pixels."""
+T = TypeVar("T")
 
 
 @dataclass
@@ -35,9 +34,9 @@ class Cohort:
 class Memory:
     """Objects tracked in one direction. Bounded: what a later frame cannot attend to is forgotten."""
 
-    def __init__(self, model: Any, frame_count: int, reverse: bool) -> None:
-        """Start with no objects; `model` is a `CohortSAM2`, `frame_count` that of the video."""
-        self._model, self._frame_count, self._reverse = model, frame_count, reverse
+    def __init__(self, model: Any, frame_count: int, at_once: int, reverse: bool) -> None:
+        """Start empty; `model` is a `CohortSAM2`, `frame_count` that of the video, `at_once` the objects of one step."""
+        self._model, self._frame_count, self._at_once, self._reverse = model, frame_count, at_once, reverse
         self._cohorts: list[Cohort] = []
         self._positions: list[torch.Tensor] = []
         self.steps = 0
@@ -50,11 +49,9 @@ class Memory:
     def add(self, index: int, features: Features, masks: Mapping[int, Mask]) -> None:
         """Start to track objects by their masks on frame `index`; one that is tracked already starts anew."""
         self.drop(masks.keys())
-        ids = list(masks)
-        for first in range(0, len(ids), OBJECTS_AT_ONCE):
-            some = ids[first : first + OBJECTS_AT_ONCE]
+        for some in in_batches(list(masks), self._at_once):
             out = self._prompted(index, features, [masks[object_id] for object_id in some])
-            self._cohorts.append(Cohort(some, {"cond_frame_outputs": {index: out}, "non_cond_frame_outputs": {}}))
+            self._cohorts.append(Cohort(list(some), {"cond_frame_outputs": {index: out}, "non_cond_frame_outputs": {}}))
 
     def drop(self, ids: Collection[int]) -> None:
         """Stop to track objects."""
@@ -67,22 +64,22 @@ class Memory:
                         out.update({name: value[kept] for name, value in out.items() if name != "maskmem_pos_enc"})
         self._cohorts = [cohort for cohort in self._cohorts if cohort.ids]
 
-    def step(self, index: int, features: Features) -> torch.Tensor | None:
+    def step(self, index: int, features: Features) -> torch.Tensor:
         """Track all objects on frame `index`, next in the direction of time.
 
         Returns:
-            Mask logits, float32 (objects, 1, side / 4, side / 4) in the order of `ids`; None without objects.
+            Mask logits, float32 (objects, 1, side / 4, side / 4) in the order of `ids`, of which there is one at least.
         """
         import torch
 
         logits = [self._stepped(index, features, list(cohorts)) for cohorts in self._batches()]
-        return torch.cat(logits) if logits else None
+        return torch.cat(logits)
 
     def _batches(self) -> Iterator[Sequence[Cohort]]:
-        """Cohorts in turn, as many together as are `OBJECTS_AT_ONCE` objects."""
+        """Cohorts in turn, as many together as are `at_once` objects."""
         batch: list[Cohort] = []
         for cohort in self._cohorts:
-            if batch and sum(len(c.ids) for c in batch) + len(cohort.ids) > OBJECTS_AT_ONCE:
+            if batch and sum(len(c.ids) for c in batch) + len(cohort.ids) > self._at_once:
                 yield batch
                 batch = []
             batch.append(cohort)
@@ -158,3 +155,9 @@ class Memory:
         reach = max(model.num_maskmem * model.memory_temporal_stride_for_eval, model.max_obj_ptrs_in_encoder)
         for old in [i for i in outputs if abs(index - i) >= reach]:
             del outputs[old]
+
+
+def in_batches(items: Sequence[T], size: int) -> Iterator[Sequence[T]]:
+    """Items in their order, `size` together."""
+    for first in range(0, len(items), size):
+        yield items[first : first + size]

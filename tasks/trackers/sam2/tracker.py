@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from tasks.masks import Box, Instance, Mask
-from tasks.track import TrackConfig, Work
+from tasks.track import Budget, TrackConfig, Work
 from tasks.trackers.sam2.features import Features, FeatureStore
 from tasks.trackers.sam2.frames import FrameFeed
-from tasks.trackers.sam2.memory import OBJECTS_AT_ONCE, Memory
+from tasks.trackers.sam2.memory import Memory, in_batches
 from tasks.trackers.sam2.model import build_model
 from tasks.trackers.sam2.shown import masks_of, shown
 from tasks.video import Video, open_video
@@ -33,10 +34,10 @@ class Sam2Tracker:
         self._config, self._model = config, build_model(config)
 
     @contextmanager
-    def open(self, video: Video, frames: range, found_until: int) -> Iterator[Sam2Session]:
+    def open(self, video: Video, frames: range, found_until: int, budget: Budget) -> Iterator[Sam2Session]:
         """Track `frames` of a video; it is opened once more, scaled to the square that the encoder sees."""
         with ExitStack() as stack:
-            yield Sam2Session(self._model, self._config, video, frames, found_until, stack)
+            yield Sam2Session(self._model, replace(self._config, budget=budget), video, frames, found_until, stack)
 
 
 class Sam2Session:
@@ -52,13 +53,14 @@ class Sam2Session:
         stack.callback(self._shower.shutdown)
         reused = range(frames.start, found_until + 1 if config.backward else frames.start)
         self._features = FeatureStore(self._encode, reused, config.budget)
-        self._memory = Memory(model, len(video), reverse=False)
+        self._memory = self._new_memory(reverse=False)
         self._steps_back = 0
 
     def segment(self, index: int, boxes: Sequence[Box]) -> list[Mask]:
         """One mask for each box on frame `index`; it may be empty."""
         with self._running():
-            return [mask for first in range(0, len(boxes), OBJECTS_AT_ONCE) for mask in self._masks(index, boxes[first:][:OBJECTS_AT_ONCE])]
+            batches = in_batches(boxes, self._config.budget.objects_at_once)
+            return [mask for some in batches for mask in self._masks(index, some)]
 
     def add(self, index: int, masks: Mapping[int, Mask]) -> None:
         """Start to track objects, ID -> mask on frame `index`, which forward propagation has reached."""
@@ -78,12 +80,15 @@ class Sam2Session:
         store = self._features
         return Work(store.passes, self._memory.steps + self._steps_back, store.kept)
 
+    def _new_memory(self, reverse: bool) -> Memory:
+        return Memory(self._model, len(self._video), self._config.budget.objects_at_once, reverse)
+
     def _forward(self, start: int, stop: int) -> Iterator[tuple[int, list[int], torch.Tensor]]:
         for index in range(start + 1, stop + 1):
             yield index, *self._step(self._memory, index)
 
     def _backward(self, found: Mapping[int, Mapping[int, Mask]]) -> Iterator[tuple[int, list[int], torch.Tensor]]:
-        memory = Memory(self._model, len(self._video), reverse=True)
+        memory = self._new_memory(reverse=True)
         for index in range(max(found), self._frames.start - 1, -1):
             if memory.ids:
                 yield index, *self._step(memory, index)
@@ -123,7 +128,8 @@ class Sam2Session:
 
         size = torch.tensor([self._video.width, self._video.height])
         corners = torch.tensor(boxes, dtype=torch.float32).reshape(-1, 2, 2)
-        return (corners / size * self._model.image_size).to(self._model.device)
+        scaled: torch.Tensor = corners / size * self._model.image_size
+        return scaled.to(self._model.device)
 
     def _encode(self, index: int) -> Features:
         import torch
@@ -161,8 +167,8 @@ def box_logits(model: Any, features: Features, boxes: torch.Tensor) -> torch.Ten
     sparse, dense = model.sam_prompt_encoder(points=(boxes, labels), boxes=None, masks=None)
     *fine, coarse = features.levels
     if model.directly_add_no_mem_embed:
-        coarse = coarse + model.no_mem_embed.reshape(1, -1, 1, 1)
-    logits: torch.Tensor = model.sam_mask_decoder(
+        coarse = coarse + model.no_mem_embed.view(1, -1, 1, 1)
+    decoded: tuple[torch.Tensor, ...] = model.sam_mask_decoder(
         image_embeddings=coarse,
         image_pe=model.sam_prompt_encoder.get_dense_pe(),
         sparse_prompt_embeddings=sparse,
@@ -170,5 +176,5 @@ def box_logits(model: Any, features: Features, boxes: torch.Tensor) -> torch.Ten
         multimask_output=False,
         repeat_image=len(boxes) > 1,
         high_res_features=fine,
-    )[0]
-    return logits
+    )
+    return decoded[0]
