@@ -73,6 +73,16 @@ def test_workers_are_built_once_and_share_the_videos(pool: RayPool) -> None:
     assert all(sorted(nths) == list(range(1, len(nths) + 1)) for nths in counted.values()), "built once, and kept"
 
 
+def test_workers_are_recycled_after_so_many_videos(pool: RayPool) -> None:
+    recycling = RayPool(replace(pool.config, workers=1, recycle_after=3), pool._session)
+    ended = run(recycling, *[f"good-{n}" for n in range(8)])
+    counted: dict[str, list[int]] = {}
+    for pid, nth in (e.outcome.detail.split() for e in ended.values()):
+        counted.setdefault(pid, []).append(int(nth))
+    assert sorted(map(len, counted.values())) == [2, 3, 3]
+    assert all(e.recorded and e.outcome.attempts == 1 for e in ended.values())
+
+
 def test_a_video_that_kills_or_hangs_its_worker_is_quarantined_alone(pool: RayPool) -> None:
     ended = run(pool, "good-1", "die-1", "hang-1", "good-2", "good-3")
     assert [ended[f"good-{n}"].outcome.status for n in (1, 2, 3)] == ["done"] * 3

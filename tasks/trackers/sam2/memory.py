@@ -60,8 +60,7 @@ class Memory:
             if len(kept) < len(cohort.ids):
                 cohort.ids = [cohort.ids[number] for number in kept]
                 for outputs in cohort.memories.values():
-                    for out in outputs.values():
-                        out.update({name: value[kept] for name, value in out.items() if name != "maskmem_pos_enc"})
+                    outputs.update({i: self._kept(o["maskmem_features"][kept], o["obj_ptr"][kept]) for i, o in outputs.items()})
         self._cohorts = [cohort for cohort in self._cohorts if cohort.ids]
 
     def step(self, index: int, features: Features) -> torch.Tensor:

@@ -10,9 +10,9 @@ from tasks.weights import Weights, WeightsError
 CONFIGS = {"tiny": "t", "small": "s", "base_plus": "b+", "large": "l"}
 """Size -> the letters of its file among the SAM2.1 configs of the package."""
 
-RANDOM_SEED = 62
+RANDOM_SEED = 61
 """Seed of random weights. Most seeds see no object, so that every mask is empty, or cover the whole frame; with this one
-the tiny model's masks cover 10 to 90 % of a frame (192 to 512 px, five clips)."""
+the tiny model's cover 5 to 95 % of most frames, forward and backward."""
 
 STRIDE = 32
 """The encoder halves the image five times and adds what it halved: other sides do not fit together."""

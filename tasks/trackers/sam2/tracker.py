@@ -134,11 +134,17 @@ class Sam2Session:
     def _encode(self, index: int) -> Features:
         import torch
 
-        image = torch.from_numpy(self._feed.frame(index)).to(self._model.device).permute(2, 0, 1).float() / 255.0
-        mean, std = (torch.tensor(values, device=image.device)[:, None, None] for values in (MEAN, STD))
-        out = self._model.forward_image(((image - mean) / std)[None])
+        out = self._model.forward_image(self._image(index)[None])
         dtype = getattr(torch, self._config.precision)
         return Features([level.to(dtype) for level in out["backbone_fpn"]], out["vision_pos_enc"])
+
+    def _image(self, index: int) -> torch.Tensor:
+        """Frame as the encoder takes it, float32 (3, side, side), RGB."""
+        import torch
+
+        image = torch.from_numpy(self._feed.frame(index)).to(self._model.device).permute(2, 0, 1).float() / 255.0
+        mean, std = (torch.tensor(values, device=image.device)[:, None, None] for values in (MEAN, STD))
+        return (image - mean) / std
 
     @contextmanager
     def _running(self) -> Iterator[None]:
