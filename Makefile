@@ -9,7 +9,7 @@ export VIRTUAL_ENV := $(CURDIR)/$(VENV)
 export UV_LINK_MODE ?= copy
 export DO_NOT_TRACK := 1
 
-.PHONY: help install demo serve test check format bench lock clean
+.PHONY: help install demo serve test check format bench bench-track lock clean
 
 help:  ## show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "%-10s %s\n", $$1, $$2}'
@@ -45,8 +45,11 @@ format: $(VENV)/.installed-dev  ## format and mend what the linter can
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-bench: $(VENV)/.installed-dev  ## measure the figures of bench/; results in bench/results/
+bench: $(VENV)/.installed-dev  ## measure the quick figures of bench/; results in bench/results/
 	$(BIN)/python -m bench
+
+bench-track: $(VENV)/.installed-dev  ## measure the tracker beside the official predictor: under 25 minutes on a CPU
+	$(BIN)/python -m bench track track_gpu
 
 lock: $(BIN)/uv  ## resolve anew and export the pins; uv.lock itself stays uncommitted
 	$(BIN)/uv lock

@@ -1,4 +1,4 @@
-"""Run benchmarks: all, or those named on the command line. Exits with 1 if a figure does not hold."""
+"""Run benchmarks: the quick ones, or those named on the command line. Exits with 1 if a figure does not hold."""
 
 from __future__ import annotations
 
@@ -12,6 +12,8 @@ for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
 from bench.figures import NotRunError, keep, keep_not_run
 
 NAMES = ("render", "masks", "orchestration", "annotations", "scoring", "legibility", "quality")
+SLOW = ("track", "track_gpu")
+"""Only by name: some twenty minutes, and a GPU."""
 
 
 def main(names: list[str]) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections import Counter
 from dataclasses import dataclass
 from typing import Any
 
@@ -44,14 +45,16 @@ class _Actor:
 class Actors:
     """The actors of a pool: those starting, those at work, those free, and how to replace one."""
 
-    def __init__(self, factory: WorkerFactory, count: int, cpus: float, gpus: float) -> None:
+    def __init__(self, factory: WorkerFactory, count: int, cpus: float, gpus: float, recycle_after: int = 0) -> None:
         import ray
 
         self._remote = ray.remote(num_cpus=cpus, num_gpus=gpus, max_restarts=0, max_task_retries=0)(_Actor)
         self._factory = factory
+        self._recycle_after = recycle_after
         self.starting: dict[Any, Any] = {}
         self.busy: dict[Any, tuple[Any, Task]] = {}
         self.free: list[Any] = []
+        self._done: Counter[Any] = Counter()
         for _ in range(count):
             self._add()
 
@@ -81,11 +84,22 @@ class Actors:
         task.tries, task.started = task.tries + 1, time.monotonic()
         self.busy[actor.run.remote(task.job)] = actor, task
 
+    def finished(self, reference: Any) -> Task:
+        """Take back the actor whose job on `reference` has ended; a fresh one after `recycle_after` jobs."""
+        actor, task = self.busy[reference]
+        self._done[actor] += 1
+        if self._done[actor] == self._recycle_after:
+            return self.replace(reference)
+        del self.busy[reference]
+        self.free.append(actor)
+        return task
+
     def replace(self, reference: Any) -> Task:
         """Kill the actor at work on `reference` and put a fresh one in its place."""
         import ray
 
         actor, task = self.busy.pop(reference)
+        self._done.pop(actor, None)
         ray.kill(actor)
         self._add()
         return task

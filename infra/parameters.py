@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -11,13 +11,14 @@ from infra.ray_pool import PoolConfig
 from tasks.datasets.base import Benchmark
 from tasks.detect import DetectConfig
 from tasks.labels import Style
+from tasks.limits import LimitConfig
 from tasks.markers import MarkerConfig
 from tasks.pipeline import BuildConfig
 from tasks.plan import Build
 from tasks.released import Anchor, AnswerRule, Filter
 from tasks.render import RenderConfig
 from tasks.sampling import SamplingConfig
-from tasks.track import TrackConfig
+from tasks.track import Budget, TrackConfig
 from tasks.weights import Weights, find_weights
 
 DetectorName = Literal["motion", "people", "people+motion", "yolo12n", "yolo12x", "scripted"]
@@ -62,10 +63,36 @@ class BuildParameters(BaseModel):
     sam2_image_size: int = Field(
         1024, title="SAM2.1 image size", ge=128, le=2048, multiple_of=32, description="Side in pixels of the image SAM2.1 sees."
     )
+    sam2_precision: Literal["auto", "float32", "bfloat16"] = Field(
+        "auto", title="SAM2.1 precision", description="Numbers it computes with; auto takes bfloat16 on a GPU, else float32."
+    )
+    sam2_compiled: bool = Field(
+        False, title="Compile SAM2.1", description="Slow to start, faster on each frame: worth it for many videos on a GPU."
+    )
+    features_mb: int = Field(
+        2048, title="Feature memory", ge=0, le=1_000_000, description="MiB a worker for image features needed on the way back."
+    )
+    spill_mb: int = Field(
+        4096, title="Feature file", ge=0, le=1_000_000, description="MiB of a file for more; beyond, frames are encoded again."
+    )
     backward: bool = Field(True, title="Track backward", description="Follow each new object back to the first frame too.")
     max_iou: float = Field(0.4, title="New below IoU", ge=0, le=1, description="With every tracked mask, for a new object.")
     max_overlap: float = Field(
         0.6, title="New below overlap", ge=0, le=1, description="Intersection over the smaller mask, for a new object."
+    )
+    identity: bool = Field(True, title="Take IDs back", description="A new object that continues a lost one takes its ID back.")
+    overlapping: bool = Field(True, title="Masks may overlap", description="Else each pixel belongs to one object at most.")
+    max_duration_s: float = Field(
+        1200,
+        title="Longest video",
+        ge=0,
+        description="Seconds; of longer ones only annotated segments are tracked, if they are shorter. 0 has no cap.",
+    )
+    max_objects: int = Field(
+        100,
+        title="Most objects",
+        ge=0,
+        description="Of a video; with more only its annotated segments are tracked, if that helps. 0 has no cap.",
     )
     theta: float = Field(
         1 / 3,
@@ -100,6 +127,9 @@ class BuildParameters(BaseModel):
     jpeg_quality: int = Field(95, title="JPEG quality", ge=1, le=100, description="Of stored frames.")
     workers: int = Field(0, title="Workers", ge=0, le=4096, description="Videos worked on at once; 0 takes one a CPU.")
     gpus_per_worker: float = Field(0, title="GPUs a worker", ge=0, le=8, description="0 uses the CPU; fractions share a GPU.")
+    recycle_after: int = Field(
+        0, title="Recycle workers", ge=0, description="Videos after which a worker starts afresh; 0 never does."
+    )
     deadline_s: float = Field(3600, title="Deadline", gt=0, le=86_400, description="Seconds after which a video is stopped.")
     error_budget: float = Field(
         0.05, title="Error budget", ge=0, le=1, description="Share of videos that may fail before the build does."
@@ -132,18 +162,30 @@ class BuildParameters(BaseModel):
             max_iou=self.max_iou,
             max_overlap=self.max_overlap,
             backward=self.backward,
-            model=self.sam2_model if self.tracker == "sam2" else "",
-            image_size_px=self.sam2_image_size if self.tracker == "sam2" else 0,
+            identity=self.identity,
+            overlapping=self.overlapping,
             weights=tracker,
             device="cuda" if self.gpus_per_worker else "cpu",
+            budget=Budget(self.features_mb, self.spill_mb),
+            **self._sam2(),
         )
         sampling = SamplingConfig(self.fps, self.total_pixels)
         markers = MarkerConfig(self.theta, self.marker_size, self.marker_style, self.size_filter_among, self.marker_anchor)
-        return BuildConfig(detect, track, RenderConfig(sampling, markers, self.jpeg_quality, self.answer_rule))
+        render = RenderConfig(sampling, markers, self.jpeg_quality, self.answer_rule)
+        return BuildConfig(detect, track, render, LimitConfig(self.max_duration_s, self.max_objects))
+
+    def _sam2(self) -> dict[str, Any]:
+        """What only SAM2.1 reads: set to nothing for another tracker, so that it makes no difference to its masks."""
+        if self.tracker != "sam2":
+            return {"model": "", "image_size_px": 0, "precision": ""}
+        usual = "bfloat16" if self.gpus_per_worker else "float32"
+        precision = usual if self.sam2_precision == "auto" else self.sam2_precision
+        chosen = {"model": self.sam2_model, "image_size_px": self.sam2_image_size, "precision": precision}
+        return {**chosen, "compiled": self.sam2_compiled}
 
     def pool(self) -> PoolConfig:
         """How it is spread over workers."""
-        return PoolConfig(self.workers, gpus=self.gpus_per_worker, deadline_s=self.deadline_s)
+        return PoolConfig(self.workers, gpus=self.gpus_per_worker, deadline_s=self.deadline_s, recycle_after=self.recycle_after)
 
 
 def _weights(given: str, default: str) -> Weights | None:

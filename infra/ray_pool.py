@@ -34,6 +34,7 @@ class PoolConfig:
         deadline_s: a video still running after so long is stopped with its worker.
         deaths: workers a video may kill before it is quarantined.
         tries: how often a video that failed is tried in one run.
+        recycle_after: videos after which a worker is replaced by a fresh one, which returns whatever memory it lost; 0 never.
         address: of a running Ray cluster; None starts a Ray of its own on this machine.
     """
 
@@ -43,6 +44,7 @@ class PoolConfig:
     deadline_s: float = 3600.0
     deaths: int = 3
     tries: int = 2
+    recycle_after: int = 0
     address: str | None = None
 
 
@@ -71,7 +73,7 @@ class RayPool:
             self._session = ExitStack()
             self._session.enter_context(ray_session(self.config.address, self.config.workers))
         count = min(self.config.workers or _cpus(), len(jobs))
-        actors = Actors(factory, count, self.config.cpus, self.config.gpus)
+        actors = Actors(factory, count, self.config.cpus, self.config.gpus, self.config.recycle_after)
         try:
             yield from _drive(actors, jobs, self.config)
         finally:
@@ -137,8 +139,7 @@ def _collect(actors: Actors, reference: Any) -> tuple[Ended, Task]:
     except ray.exceptions.RayError as error:
         task = actors.replace(reference)
         return Ended(task.job, Outcome("failed", "worker_error", str(error).splitlines()[-1]), recorded=False), task
-    actor, task = actors.busy.pop(reference)
-    actors.free.append(actor)
+    task = actors.finished(reference)
     return Ended(task.job, outcome), task
 
 
