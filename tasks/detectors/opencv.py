@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import Counter, deque
+from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
+from contextlib import closing
 from functools import cached_property
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from tasks.ahead import ahead
 from tasks.detect import DetectConfig, Detection, wanted
 from tasks.masks import Box, box_iou
 from tasks.motion import camera_motion, flow_between, length, own_motion, work_size
@@ -23,6 +26,11 @@ LEAST_AREA = 0.004
 MOTION_SIZE_PX = 480
 SAME_IOU = 0.45
 
+Looks = Mapping[int, Sequence[int]]
+"""Key frame -> the frames needed to search it, ascending."""
+Numbered = tuple[int, Frames]
+"""A frame's index, and the frame, uint8 (height, width, 3), RGB."""
+
 
 class MotionDetector:
     """Finds regions that move unlike the camera. Categories are `object`: motion does not say what moves."""
@@ -32,20 +40,32 @@ class MotionDetector:
 
     def detect(self, video: Video, indices: Sequence[int]) -> list[list[Detection]]:
         """Detections on each frame of `indices`, best score first."""
-        return [wanted(_scaled(self.moving(video, index), video), self._config) for index in indices]
+        looks = looks_at(video, indices)
+        with closing(in_one_pass(video, looks)) as frames:
+            found = dict(self.moving(frames, looks))
+        return [wanted(_scaled(found[index], video), self._config) for index in indices]
 
-    def moving(self, video: Video, index: int) -> list[Detection]:
-        """Moving regions of one frame, their boxes in shares of the picture."""
-        reach = max(1, round(LOOK_S * video.timeline.fps))
-        near = [i for i in (index - reach, index + reach) if 0 <= i < len(video)]
-        if not near:
-            return []
-        gray = _gray(video.frames(sorted([index, *near])), min(MOTION_SIZE_PX, self._config.image_size_px))
-        here = gray[sorted([index, *near]).index(index)]
-        others = [g for g in gray if g is not here]
-        # What is uncovered by a moving thing seems to move too, but only as seen from one side: the lesser motion tells.
-        flows = [flow_between(here, other, fast=False) for other in others]
-        return regions(np.minimum.reduce([length(own_motion(flow, camera_motion(flow))) for flow in flows]))
+    def moving(self, frames: Iterable[Numbered], looks: Looks) -> Iterator[tuple[int, list[Detection]]]:
+        """Moving regions of each key frame of `looks` as soon as the frames it is measured against have gone by.
+
+        Args:
+            frames: every frame of `looks` with its index, ascending. Only small grey pictures are kept of them, those of
+                `2 * LOOK_S` seconds at most.
+            looks: the key frames.
+
+        Yields:
+            (key frame, its moving regions, their boxes in shares of the picture), ascending.
+        """
+        waiting = deque(sorted(looks.items()))
+        uses = Counter(i for near in looks.values() for i in near)
+        seen: dict[int, NDArray[np.uint8]] = {}
+        for index, frame in frames:
+            seen[index] = _gray(frame, min(MOTION_SIZE_PX, self._config.image_size_px))
+            while waiting and waiting[0][1][-1] <= index:
+                key, near = waiting.popleft()
+                yield key, _moving(seen[key], [seen[i] for i in near if i != key])
+                uses.subtract(near)
+                seen = {i: gray for i, gray in seen.items() if uses[i]}
 
 
 class PeopleDetector:
@@ -64,14 +84,15 @@ class PeopleDetector:
 
     def detect(self, video: Video, indices: Sequence[int]) -> list[list[Detection]]:
         """Detections on each frame of `indices`, best score first."""
-        return [wanted(_scaled(self.people(video, index), video), self._config) for index in indices]
+        with closing(in_one_pass(video, {index: [index] for index in indices})) as frames:
+            found = {index: self.people(frame) for index, frame in frames}
+        return [wanted(_scaled(found[index], video), self._config) for index in indices]
 
-    def people(self, video: Video, index: int) -> list[Detection]:
-        """People on one frame, their boxes in shares of the picture."""
+    def people(self, frame: Frames) -> list[Detection]:
+        """People on one frame, uint8 (height, width, 3), RGB; their boxes in shares of the picture."""
         import cv2
 
         # The detector knows people of about 96 pixels in a window of 128 and finds smaller ones only on a larger picture.
-        frame = video.frames([index])[0]
         size = self._config.image_size_px / max(frame.shape[:2])
         frame = cv2.resize(frame, None, fx=size, fy=size, interpolation=cv2.INTER_AREA if size < 1 else cv2.INTER_LINEAR)
         boxes, weights = self._hog.detectMultiScale(frame[..., ::-1].copy(), winStride=(8, 8), padding=(16, 16), scale=1.06)
@@ -93,9 +114,44 @@ class PeopleAndMotionDetector:
         self._people, self._motion = PeopleDetector(config), MotionDetector(config)
 
     def detect(self, video: Video, indices: Sequence[int]) -> list[list[Detection]]:
-        """Detections on each frame of `indices`, best score first."""
-        both = [self._people.people(video, index) + self._motion.moving(video, index) for index in indices]
-        return [wanted(_scaled(distinct(found), video), self._config) for found in both]
+        """Detections on each frame of `indices`, best score first. Each frame is decoded once for both."""
+        looks = looks_at(video, indices)
+        people: dict[int, list[Detection]] = {}
+
+        def searched(frames: Iterable[Numbered]) -> Iterator[Numbered]:
+            for index, frame in frames:
+                if index in looks:
+                    people[index] = self._people.people(frame)
+                yield index, frame
+
+        with closing(in_one_pass(video, looks)) as frames:
+            moving = dict(self._motion.moving(searched(frames), looks))
+        return [wanted(_scaled(distinct(people[i] + moving[i]), video), self._config) for i in indices]
+
+
+def looks_at(video: Video, indices: Sequence[int]) -> Looks:
+    """For each key frame the frames that its motion is seen on, ascending: `LOOK_S` before, itself, `LOOK_S` after."""
+    reach = max(1, round(LOOK_S * video.timeline.fps))
+    return {index: [i for i in (index - reach, index, index + reach) if 0 <= i < len(video)] for index in indices}
+
+
+def in_one_pass(video: Video, looks: Looks) -> Generator[Numbered, None, None]:
+    """Each frame of `looks` once, with its index, ascending; the next one is decoded while the present one is searched.
+
+    Raises:
+        VideoError: the file breaks off or cannot be decoded at one of the frames.
+    """
+    numbers = sorted({index for near in looks.values() for index in near})
+    return ahead((index, video.frames([index])[0]) for index in numbers)
+
+
+def _moving(here: NDArray[np.uint8], others: Sequence[NDArray[np.uint8]]) -> list[Detection]:
+    """Regions of a grey picture that move against the camera, seen against one or two others."""
+    if not others:
+        return []
+    # What is uncovered by a moving thing seems to move too, but only as seen from one side: the lesser motion tells.
+    flows = [flow_between(here, other, fast=False) for other in others]
+    return regions(np.minimum.reduce([length(own_motion(flow, camera_motion(flow))) for flow in flows]))
 
 
 def regions(motion: NDArray[np.float32]) -> list[Detection]:
@@ -128,12 +184,12 @@ def distinct(found: Sequence[Detection]) -> list[Detection]:
     return kept
 
 
-def _gray(frames: Frames, longest: int) -> list[NDArray[np.uint8]]:
+def _gray(frame: Frames, longest: int) -> NDArray[np.uint8]:
     import cv2
 
-    size = work_size(frames.shape[1], frames.shape[2], longest)
-    small = (frame if frame.shape[1::-1] == size else cv2.resize(frame, size, interpolation=cv2.INTER_AREA) for frame in frames)
-    return [np.asarray(cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY), np.uint8) for frame in small]
+    size = work_size(frame.shape[0], frame.shape[1], longest)
+    small = frame if frame.shape[1::-1] == size else cv2.resize(frame, size, interpolation=cv2.INTER_AREA)
+    return np.asarray(cv2.cvtColor(small, cv2.COLOR_RGB2GRAY), np.uint8)
 
 
 def _scaled(found: Sequence[Detection], video: Video) -> list[Detection]:

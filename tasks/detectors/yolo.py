@@ -13,12 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tasks.detect import DetectConfig, Detection, wanted
-from tasks.masks import Box
+from tasks.detectors.batched import in_batches, inside
 from tasks.video import Frames, Video
 from tasks.weights import Weights, WeightsError
-
-BATCH = 8
-"""Frames decoded and detected together."""
 
 RANDOM_SEED = 0
 """Seed of random weights, so that two processes build the same detector."""
@@ -39,11 +36,8 @@ class YoloDetector:
         self._model = _random_model(config.detector) if weights is None else _load_model(weights, config.detector)
 
     def detect(self, video: Video, indices: Sequence[int]) -> list[list[Detection]]:
-        """Detections on each frame of `indices`, best score first, decoding `BATCH` frames at a time."""
-        found: list[list[Detection]] = []
-        for first in range(0, len(indices), BATCH):
-            found += self.detect_frames(video.frames(indices[first : first + BATCH]))
-        return found
+        """Detections on each frame of `indices`, best score first; the next frames are decoded meanwhile."""
+        return in_batches(self.detect_frames, video, indices)
 
     def detect_frames(self, frames: Frames) -> list[list[Detection]]:
         """Detections on each frame of uint8 (n, height, width, 3), RGB."""
@@ -68,13 +62,7 @@ def _detections(result: Any) -> list[Detection]:
     height, width = result.orig_shape
     boxes = result.boxes
     rows = zip(boxes.xyxy.tolist(), boxes.conf.tolist(), boxes.cls.tolist(), strict=True)
-    clipped = [(_clip(corners, height, width), result.names[int(label)], score) for corners, score, label in rows]
-    return [Detection(box, name, score) for box, name, score in clipped if box[2] > box[0] and box[3] > box[1]]
-
-
-def _clip(corners: Sequence[float], height: int, width: int) -> Box:
-    x1, y1, x2, y2 = corners
-    return max(x1, 0.0), max(y1, 0.0), min(x2, float(width)), min(y2, float(height))
+    return inside(((corners, result.names[int(label)], score) for corners, score, label in rows), height, width)
 
 
 @lru_cache(maxsize=1)

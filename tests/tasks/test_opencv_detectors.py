@@ -1,7 +1,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+import weakref
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -9,10 +10,11 @@ import numpy as np
 import pytest
 
 from tasks.detect import DETECTORS, DetectConfig, Detection, build_detector
+from tasks.detectors import opencv
 from tasks.detectors.opencv import distinct, regions
 from tasks.detectors.scripted import read_script
 from tasks.masks import Box, box_iou
-from tasks.video import Frames, Source, Video, open_video
+from tasks.video import Frames, Source, Timeline, Video, open_video
 from tasks.weights import Weights
 
 EMBEDDED = ("motion", "people", "people+motion")
@@ -87,6 +89,71 @@ def test_target_and_confidence_are_kept_to(video: Video) -> None:
 def test_a_video_of_one_frame_has_no_motion(panned: list[Frames], tmp_path: Path, clip_factory: Callable[..., Path]) -> None:
     video = open_video(Source("one", clip_factory(tmp_path / "one.mp4", panned[:1])))
     assert build_detector(DetectConfig(detector="motion")).detect(video, [0]) == [[]]
+
+
+class Listening:
+    """A reader that notes which frames are decoded."""
+
+    def __init__(self, frames: list[Frames]) -> None:
+        self._frames = frames
+        self.asked: list[int] = []
+
+    def __len__(self) -> int:
+        return len(self._frames)
+
+    def get(self, indices: Sequence[int]) -> Frames:
+        self.asked += indices
+        return np.stack([self._frames[i] for i in indices])
+
+    def timeline(self) -> Timeline:
+        return Timeline(np.arange(len(self)) / 15, len(self) / 15)
+
+
+@pytest.mark.parametrize("name", EMBEDDED)
+@pytest.mark.parametrize("indices", [[], [0], [0, 15], range(0, COUNT, 4), range(COUNT), [9, 0, 9, 19]])
+def test_one_ascending_pass_decodes_no_frame_twice_and_finds_the_same(
+    panned: list[Frames], name: str, indices: Sequence[int]
+) -> None:
+    reader = Listening(panned)
+    video = Video(Source("panned", Path("panned")), reader)
+    reader.asked.clear()
+    detector = build_detector(DetectConfig(detector=name, confidence=0.0, image_size_px=160))
+    found = detector.detect(video, indices)
+    assert reader.asked == sorted(set(reader.asked)), "ascending, none twice"
+    reach = 0 if name == "people" else 3
+    assert set(reader.asked) == {j for i in indices for j in {i, i - reach, i + reach} if 0 <= j < COUNT}
+    assert found == [detector.detect(video, [index])[0] for index in indices]
+
+
+@pytest.mark.parametrize("index", [0, 2, 9, COUNT - 1])
+def test_a_pass_over_files_gives_what_frames_sought_one_by_one_give(video: Video, index: int) -> None:
+    from tasks.motion import camera_motion, flow_between, length, own_motion
+
+    gray = {i: opencv._gray(video.frames([i])[0], 480) for i in (index - 2, index, index + 2) if 0 <= i < COUNT}
+    flows = [flow_between(gray[index], other, fast=False) for i, other in gray.items() if i != index]
+    expected = regions(np.minimum.reduce([length(own_motion(flow, camera_motion(flow))) for flow in flows]))
+    looks = opencv.looks_at(video, range(COUNT))
+    detector = opencv.MotionDetector(DetectConfig())
+    assert dict(detector.moving(opencv.in_one_pass(video, looks), looks))[index] == expected
+
+
+@pytest.mark.parametrize("every", [1, 3, 15])
+def test_a_pass_holds_no_more_pictures_than_it_still_needs(monkeypatch: pytest.MonkeyPatch, every: int) -> None:
+    alive: list[weakref.ref[Frames]] = []
+    most = 0
+
+    def gray(frame: Frames, _longest: int) -> Frames:
+        nonlocal most
+        alive.append(weakref.ref(picture := frame[..., 0].copy()))
+        most = max(most, sum(ref() is not None for ref in alive))
+        return picture
+
+    monkeypatch.setattr(opencv, "_gray", gray)
+    monkeypatch.setattr(opencv, "_moving", lambda _here, _others: [])
+    frames = [np.full((2, 2, 3), i, np.uint8) for i in range(60)]
+    video = Video(Source("plain", Path("plain")), Listening(frames))
+    opencv.MotionDetector(DetectConfig()).detect(video, range(0, 60, every))
+    assert most <= 8, "3 before, 3 after, the frame itself, and the one that has just come"
 
 
 def test_small_and_thin_regions_are_not_objects() -> None:
