@@ -135,35 +135,6 @@ def test_frames_are_decoded_a_batch_at_a_time(detector: YoloDetector) -> None:
     assert detector.detect(video, []) == []
 
 
-def test_the_next_frames_are_decoded_while_these_are_detected_and_no_third_batch_is_held(
-    detector: YoloDetector, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    decoded = [threading.Event() for _ in range(5)]
-    batches: list[weakref.ref[Frames]] = []
-    most = 0
-
-    class Watched(Drawn):
-        def get(self, indices: Sequence[int]) -> Frames:
-            nonlocal most
-            frames = super().get(indices)
-            if len(self) == 40 and len(indices) == 8:
-                batches.append(weakref.ref(frames))
-                most = max(most, sum(ref() is not None for ref in batches))
-                decoded[indices[0] // 8].set()
-            return frames
-
-    def detect_frames(frames: Frames) -> list[list[Detection]]:
-        following = sum(event.is_set() for event in decoded[:4])
-        assert decoded[following].wait(20), "decoded while this batch is here"
-        return [[] for _ in frames]
-
-    video = Video(Source("drawn", Path("drawn")), Watched(40))
-    monkeypatch.setattr(detector, "detect_frames", detect_frames)
-    assert detector.detect(video, range(40)) == [[]] * 40
-    assert len(batches) == 5
-    assert most <= 2
-
-
 def test_the_confidence_is_respected(weights: Weights, detector: YoloDetector, video: Video) -> None:
     low = detector.detect(video, [3])[0]
     between = (low[1].score + low[2].score) / 2
