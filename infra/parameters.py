@@ -5,11 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
 
 from infra.ray_pool import PoolConfig
 from tasks.datasets.base import Benchmark
-from tasks.detect import DetectConfig
+from tasks.detect import OPEN_VOCABULARY, DetectConfig
+from tasks.detectors.vocabulary import prompts_of
 from tasks.labels import Style
 from tasks.limits import LimitConfig
 from tasks.markers import MarkerConfig
@@ -19,14 +20,19 @@ from tasks.released import Anchor, AnswerRule, Filter
 from tasks.render import RenderConfig
 from tasks.sampling import SamplingConfig
 from tasks.track import Budget, TrackConfig
-from tasks.weights import Weights, find_weights
+from tasks.weights import Weights, WeightsError, find_weights
 
-DetectorName = Literal["motion", "people", "people+motion", "yolo12n", "yolo12x", "scripted"]
+DetectorName = Literal["motion", "people", "people+motion", "yolo12n", "yolo12x", "grounding-dino", "florence-2", "scripted"]
 TrackerName = Literal["flow", "sam2"]
 RANDOM = "random"
 """In place of a weight file: random weights, to try a model's machinery without it."""
 
-_DETECTOR_WEIGHTS = {"yolo12n": "yolo12n.pt", "yolo12x": "yolo12x.pt"}
+_DETECTOR_WEIGHTS = {
+    "yolo12n": "yolo12n.pt",
+    "yolo12x": "yolo12x.pt",
+    "grounding-dino": "grounding-dino-base",
+    "florence-2": "florence-2-large",
+}
 _SAM2_WEIGHTS = "sam2.1_hiera_{model}.pt"
 
 
@@ -43,7 +49,14 @@ class BuildParameters(BaseModel):
         "people+motion", title="Detector", description="What finds objects; the OpenCV ones need no weights."
     )
     detector_weights: str = Field(
-        "", title="Detector weights", description="File name or path; empty takes the detector's own; 'random' for a trial."
+        "",
+        title="Detector weights",
+        description="Name or path of a file or folder; empty takes the detector's own; 'random' for a trial of YOLO.",
+    )
+    prompts: str = Field(
+        "",
+        title="Text prompts",
+        description="What Grounding DINO or Florence-2 looks for, comma-separated; empty takes COCO's names, or any object.",
     )
     detector_image_size: int = Field(
         640, title="Detector image size", ge=32, le=4096, description="Longest side in pixels at which the detector works."
@@ -137,6 +150,14 @@ class BuildParameters(BaseModel):
 
     dataset: ClassVar[str] = ""
 
+    @field_validator("prompts")
+    @classmethod
+    def _prompts_are_read(cls, prompts: str, info: ValidationInfo) -> str:
+        """Refuse prompts where nothing reads them, before any video is looked at."""
+        if "detector" in info.data:
+            DetectConfig(info.data["detector"], prompts=prompts_of(prompts))
+        return prompts
+
     def benchmark(self) -> Benchmark:
         """Read what is to be built."""
         raise NotImplementedError
@@ -146,16 +167,24 @@ class BuildParameters(BaseModel):
 
         Raises:
             AnnotationError: the annotations or the videos folder cannot be used.
-            WeightsError: a weight file is missing.
+            WeightsError: a weight file or folder is missing, or random weights are asked for of a detector without any.
         """
         return Build(Path(self.root) / (self.name or self.dataset), self.benchmark(), self.config())
 
     def config(self) -> BuildConfig:
         """Everything that shapes the dataset."""
+        if self.detector in OPEN_VOCABULARY and self.detector_weights == RANDOM:
+            raise WeightsError(f"'{self.detector}' has no random weights: name the folder of its own")
         detector = _weights(self.detector_weights, _DETECTOR_WEIGHTS.get(self.detector, ""))
         tracker = _weights(self.tracker_weights, _SAM2_WEIGHTS.format(model=self.sam2_model) if self.tracker == "sam2" else "")
         detect = DetectConfig(
-            self.detector, self.confidence, self.target, self.every_frames, self.detector_image_size, detector
+            self.detector,
+            self.confidence,
+            self.target,
+            self.every_frames,
+            self.detector_image_size,
+            detector,
+            prompts_of(self.prompts),
         )
         track = TrackConfig(
             tracker=self.tracker,

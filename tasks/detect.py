@@ -17,7 +17,7 @@ class Detection(NamedTuple):
 
     Attributes:
         box: (x1, y1, x2, y2) in pixels of the video, half-open, inside the image.
-        category: class name, COCO's where the detector knows one.
+        category: class name, COCO's where the detector knows one, or the text prompt that was matched.
         score: confidence in [0, 1].
     """
 
@@ -32,11 +32,16 @@ class DetectConfig:
 
     Attributes:
         detector: a name in `DETECTORS`.
-        confidence: least score kept (section 4.1: 0.25).
-        target: `person`, `non-person` or `all`.
+        confidence: least score kept (section 4.1: 0.25); the box threshold of Grounding DINO.
+        target: `person`, `non-person` or `all`: whether the category is the word `person`, also among text prompts.
         every_frames: detect on frame 0 and every so many frames (section 4.1: 15).
         image_size_px: longest side the detector works at.
-        weights: weight file of the detector, or None for its default or none.
+        weights: weight file or folder of the detector, or None for its default or none.
+        prompts: what a detector of an open vocabulary looks for, in words. Without any, Grounding DINO looks for COCO's 80
+            names, and Florence-2 names what it sees.
+
+    Raises:
+        ValueError: prompts are given to a detector that takes none.
     """
 
     detector: str = "motion"
@@ -45,6 +50,12 @@ class DetectConfig:
     every_frames: int = 15
     image_size_px: int = 640
     weights: Weights | None = None
+    prompts: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        if self.prompts and self.detector not in OPEN_VOCABULARY:
+            others = " or ".join(OPEN_VOCABULARY)
+            raise ValueError(f"the detector '{self.detector}' takes no text prompts: leave them empty, or take {others}")
 
 
 class Detector(Protocol):
@@ -61,9 +72,14 @@ DETECTORS: Mapping[str, str] = {
     "people+motion": "tasks.detectors.opencv:PeopleAndMotionDetector",
     "yolo12x": "tasks.detectors.yolo:YoloDetector",
     "yolo12n": "tasks.detectors.yolo:YoloDetector",
+    "grounding-dino": "tasks.detectors.grounding_dino:GroundingDinoDetector",
+    "florence-2": "tasks.detectors.florence:Florence2Detector",
     "scripted": "tasks.detectors.scripted:ScriptedDetector",
 }
 """Name -> class taking a `DetectConfig`; imported when built, so that a name costs no import."""
+
+OPEN_VOCABULARY = ("grounding-dino", "florence-2")
+"""Detectors that take text prompts; both are folders of weights, and have no random ones."""
 
 
 def build_detector(config: DetectConfig) -> Detector:

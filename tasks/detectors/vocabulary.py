@@ -1,0 +1,19 @@
+"""Names that detectors are asked for: COCO's classes, and how text prompts are read."""
+
+from __future__ import annotations
+
+
+def prompts_of(text: str) -> tuple[str, ...]:
+    """Text prompts from one comma-separated line: without blanks around them, none empty, none twice, in their order."""
+    return tuple(dict.fromkeys(prompt.strip() for prompt in text.split(",") if prompt.strip()))
+
+
+COCO = prompts_of(
+    "person,bicycle,car,motorcycle,airplane,bus,train,truck,boat,traffic light,fire hydrant,stop sign,parking meter,bench,bird,"
+    "cat,dog,horse,sheep,cow,elephant,bear,zebra,giraffe,backpack,umbrella,handbag,tie,suitcase,frisbee,skis,snowboard,"
+    "sports ball,kite,baseball bat,baseball glove,skateboard,surfboard,tennis racket,bottle,wine glass,cup,fork,knife,spoon,"
+    "bowl,banana,apple,sandwich,orange,broccoli,carrot,hot dog,pizza,donut,cake,chair,couch,potted plant,bed,dining table,"
+    "toilet,tv,laptop,mouse,remote,keyboard,cell phone,microwave,oven,toaster,sink,refrigerator,book,clock,vase,scissors,"
+    "teddy bear,hair drier,toothbrush"
+)
+"""The 80 classes of COCO's detection task (Lin et al. 2014, release of 2017), in the order of their IDs."""
