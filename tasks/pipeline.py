@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass, field
 from functools import partial
 from typing import Protocol
 
+import numpy as np
 import pyarrow as pa
 
 from storage.bundles import Entry
@@ -23,7 +24,7 @@ from tasks.limits import LimitConfig, LimitError
 from tasks.render import RenderConfig, render, tracked_from
 from tasks.rows import mask_rows, video_row
 from tasks.track import TrackConfig
-from tasks.video import Source, Video, open_video
+from tasks.video import Source, Timeline, Video, open_video
 
 MASKS_VERSION = 3
 FRAMES_VERSION = 2
@@ -121,6 +122,8 @@ class FramesWorker:
         if shard is None:
             return Outcome("failed", "changed", "the video has changed since it was tracked: run the build again"), {}
         video, masks = (self._masks.read(shard, table, video_id) for table in ("videos", "masks"))
+        if not _covers(video, job):
+            return Outcome("failed", "not_tracked", "annotated beyond the segments that were tracked: build by a new name"), {}
         tracked = tracked_from(job.source, video, masks, self._config.render.markers.anchor)
         rendered = render(job, tracked, self._config.render)
         if rendered.frames:
@@ -128,6 +131,15 @@ class FramesWorker:
         reason = rendered.clips[0]["reason"] if rendered.clips else "no_clips"
         # Its clips and sentences stay in the dataset, each with the reason why it cannot be shown.
         return Outcome("filtered", reason, "none of its clips can be shown"), rendered.tables()
+
+
+def _covers(video: pa.Table, job: VideoJob) -> bool:
+    """Whether all clips lie in what was tracked of a video, by its row: a long one is cut to what was annotated then."""
+    [row] = video.select(["tracked", "times_s", "duration_s"]).to_pylist()
+    timeline = Timeline(np.asarray(row["times_s"], np.float64), row["duration_s"])
+    spans = [range(s["start_frame"], s["end_frame"] + 1) for s in row["tracked"]]
+    clips = [clip.range_in(timeline) for clip in job.clips]
+    return all(any(clip.start >= span.start and clip.stop <= span.stop for span in spans) for clip in clips if clip)
 
 
 _BLACK = 24

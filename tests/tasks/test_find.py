@@ -15,7 +15,8 @@ from tasks.datasets.base import Clip, VideoJob
 from tasks.detect import DetectConfig
 from tasks.find import Finder, is_exhaustion, noted, unless_exhausted
 from tasks.limits import LimitConfig, LimitError, annotated_segments
-from tasks.pipeline import BuildConfig, MasksWorker, masks_spec
+from tasks.pipeline import BuildConfig, MasksWorker, _covers, masks_spec
+from tasks.rows import video_row
 from tasks.track import Budget, TrackConfig, Work
 from tasks.video import Source, Video, open_video
 
@@ -167,3 +168,11 @@ def test_what_became_of_features_is_in_the_note(video: Video, models: Any, monke
         note = finder().find(job(video), video).note
         assert note.reason == f"features_{work.features}"
         assert re.search(f"{work.encoder_passes / 40:.2f} encoder passes a frame", note.detail)
+
+
+def test_a_clip_beyond_what_was_tracked_is_not_shown_as_empty(video: Video, models: Any, tmp_path: Path) -> None:
+    found = finder(max_duration_s=2.0).find(job(video, (3, 9)), video)
+    row = video_row(video.source, video, found, "0" * 64, tmp_path)
+    assert row.column("tracked").to_pylist() == [[{"start_frame": 3, "end_frame": 9}]]
+    assert _covers(row, job(video, (4, 9)))
+    assert not _covers(row, job(video, (4, 9), (20, 25)))

@@ -37,18 +37,21 @@ def drawn(index: int) -> Frames:
     return picture
 
 
-@pytest.fixture(scope="module")
-def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def encoded(path: Path, frames: Sequence[Frames]) -> Path:
     import av
 
-    path = tmp_path_factory.mktemp("clip") / "figures.mp4"
     with av.open(str(path), "w") as file:
         stream = file.add_stream("libx264", rate=15)
         stream.width, stream.height, stream.pix_fmt = WIDTH, HEIGHT, "yuv420p"
-        for index in range(FRAMES):
-            file.mux(stream.encode(av.VideoFrame.from_ndarray(drawn(index), format="rgb24")))
+        for frame in frames:
+            file.mux(stream.encode(av.VideoFrame.from_ndarray(frame, format="rgb24")))
         file.mux(stream.encode())
     return path
+
+
+@pytest.fixture(scope="module")
+def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return encoded(tmp_path_factory.mktemp("clip") / "figures.mp4", [drawn(index) for index in range(FRAMES)])
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -332,3 +335,21 @@ def test_what_cannot_be_built_is_said_in_a_sentence(tmp_path: Path) -> None:
         Sam2Tracker(TrackConfig(model="huge"))
     with pytest.raises(ValueError, match="multiple of 32, not 144"):
         Sam2Tracker(TrackConfig(model="tiny", image_size_px=144))
+
+
+def test_memory_does_not_grow_with_the_length_of_the_video(tracker: Sam2Tracker, tmp_path: Path) -> None:
+    """A clip of ten times the length, both ways, without room for features: what the process holds stays as it was."""
+    import psutil
+
+    path = encoded(tmp_path / "long.mp4", [drawn(index % FRAMES) for index in range(10 * FRAMES)])
+    video, process = open_video(Source("long.mp4", path)), psutil.Process()
+    held: list[int] = []
+    with tracker.open(video, range(len(video)), len(video), Budget(1, 0)) as session:
+        session.add(0, {1: ONE})
+        for steps in (session.forward(0, len(video) - 1), session.backward({len(video) - 1: {2: TWO}})):
+            held += [process.memory_info().rss for _ in steps]
+        work = session.work()
+    # Four frames fit the budget, and the last is at hand when the way back begins.
+    assert work == Work(2 * len(video) - 5, 2 * (len(video) - 1), "encoded_again")
+    settled = max(held[FRAMES : 2 * FRAMES])
+    assert max(held[2 * FRAMES :]) - settled < 24 * 2**20
