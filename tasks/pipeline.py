@@ -56,6 +56,7 @@ WorkerFactory = Callable[[], Worker]
 def masks_spec(config: BuildConfig) -> Spec:
     """What shapes the mask database: weights by their sha256, not by where they lie."""
     detect, tracked = asdict(config.detect), asdict(config.track)
+    detect["prompts"] = list(config.detect.prompts)  # as it comes back from the manifest
     for not_shaping in ("device", "compiled", "budget"):
         del tracked[not_shaping]
     for params, weights in ((detect, config.detect.weights), (tracked, config.track.weights)):
