@@ -114,8 +114,13 @@ def boxes_of(answer: str, task: str, prompt: str, processor: Any, size: tuple[in
         for outlines, label in zip(told.get("polygons", []), told.get("polygons_labels", []), strict=True)
     ]
     # The model at times repeats itself to the end of its answer.
-    distinct = dict.fromkeys((tuple(corners), prompt or label) for corners, label in named + outlined)
+    distinct = dict.fromkeys((tuple(corners), prompt or _words(label)) for corners, label in named + outlined)
     return [(corners, category, 1.0) for corners, category in distinct if category]
+
+
+def _words(label: str) -> str:
+    """A label without the rest of a broken box before it, which the processor leaves there: `loc_746>dog`."""
+    return label.rpartition(">")[2].strip()
 
 
 def _around(outlines: Sequence[Sequence[float]]) -> list[float]:
