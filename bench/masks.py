@@ -22,7 +22,7 @@ from storage.stages import Spec, StageStore
 from tasks.detect import Detection
 from tasks.masks import encode, tight_box
 from tasks.pipeline import mask_rows
-from tasks.track import Tubes
+from tasks.tubes import Tubes
 
 VIDEOS_COUNT, FRAMES, OBJECTS, SHARDS = 300, 150, 3, 2
 LOOKUPS = 2000

@@ -20,7 +20,7 @@ from tasks.masks import Mask, encode
 from tasks.pipeline import BuildConfig, FramesWorker, mask_rows, video_row
 from tasks.plan import Build
 from tasks.render import render, tracked_from
-from tasks.track import Tubes
+from tasks.tubes import Tubes
 from tasks.video import Source, Video, open_video
 
 OBJECTS = 5

@@ -19,7 +19,8 @@ from bench.figures import Figure, at_least, at_most, shared, told
 from bench.official import counted, official_predictor, opened, released_procedure
 from tasks.detect import Detection
 from tasks.masks import Box
-from tasks.track import Budget, TrackConfig, Work, track
+from tasks.track import track
+from tasks.trackers.base import Budget, TrackConfig, Work
 from tasks.trackers.sam2.tracker import Sam2Tracker
 from tasks.video import Source, Video, open_video
 

@@ -16,7 +16,7 @@ import numpy as np
 
 from bench.figures import Figure, NotRunError, at_least, at_most, told
 from bench.official import official_predictor
-from tasks.track import Budget, TrackConfig
+from tasks.trackers.base import Budget, TrackConfig
 from tasks.video import Frames
 
 CONFIG = TrackConfig(tracker="sam2", model="large", precision="bfloat16", device="cuda", budget=Budget(16_384, 0))

@@ -19,7 +19,7 @@ from tasks.plan import Build
 from tasks.released import Anchor, AnswerRule, Filter
 from tasks.render import RenderConfig
 from tasks.sampling import SamplingConfig
-from tasks.track import Budget, TrackConfig
+from tasks.trackers.base import Budget, TrackConfig
 from tasks.weights import Weights, WeightsError, find_weights
 
 DetectorName = Literal["motion", "people", "people+motion", "yolo12n", "yolo12x", "grounding-dino", "florence-2", "scripted"]

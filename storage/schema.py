@@ -49,8 +49,8 @@ VIDEOS = pa.schema(
         ("objects", pa.list_(OBJECT)),
     ]
 )
-"""One row a video: the source, presentation times from 0, the frames that were tracked, what that took (`tasks.track.Work`),
-and its objects by ID. Sorted by video_id."""
+"""One row a video: the source, presentation times from 0, the frames that were tracked, what that took
+(`tasks.trackers.base.Work`), and its objects by ID. Sorted by video_id."""
 
 MASKS = pa.schema(
     [

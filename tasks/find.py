@@ -10,7 +10,8 @@ from storage.outcomes import Outcome
 from tasks.datasets.base import VideoJob
 from tasks.detect import DetectConfig, build_detector, key_frames
 from tasks.limits import LimitConfig, LimitError, annotated_segments, within_duration
-from tasks.track import Budget, CrowdedError, TrackConfig, Work, build_tracker, track
+from tasks.track import CrowdedError, track
+from tasks.trackers.base import Budget, TrackConfig, Work, build_tracker
 from tasks.tubes import Tubes
 from tasks.video import Video
 

@@ -23,7 +23,7 @@ from tasks.fingerprint import content_hash, quick_stat
 from tasks.limits import LimitConfig, LimitError
 from tasks.render import RenderConfig, render, tracked_from
 from tasks.rows import mask_rows, video_row
-from tasks.track import TrackConfig
+from tasks.trackers.base import TrackConfig
 from tasks.video import Source, Timeline, Video, open_video
 
 MASKS_VERSION = 3

@@ -18,7 +18,7 @@ from tasks.detect import Detection
 from tasks.masks import Box, Instance, Mask, encode, tight_box
 from tasks.pipeline import BuildConfig
 from tasks.render import RenderConfig
-from tasks.track import Budget, Work
+from tasks.trackers.base import Budget, Work
 from tasks.video import Frames, Video
 
 settings.register_profile("shared-machine", deadline=None)

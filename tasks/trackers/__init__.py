@@ -1,1 +1,1 @@
-"""Trackers, one a file; `tasks.track.TRACKERS` names them."""
+"""Trackers, one a file; `tasks.trackers.base.TRACKERS` names them."""

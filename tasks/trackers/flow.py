@@ -9,7 +9,7 @@ import numpy as np
 
 from tasks.masks import Box, Instance, Mask, encode
 from tasks.motion import camera_motion, flow_between, length, own_motion, work_size
-from tasks.track import Budget, TrackConfig, Work
+from tasks.trackers.base import Budget, TrackConfig, Work
 from tasks.trackers.fill import fill, fresh_part
 from tasks.trackers.follow import Follower
 from tasks.trackers.view import View, view

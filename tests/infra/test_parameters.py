@@ -13,7 +13,7 @@ from infra.flat import flat
 from infra.parameters import DetectorName, TrackerName
 from tasks.detect import DETECTORS
 from tasks.pipeline import frames_spec, masks_spec
-from tasks.track import TRACKERS
+from tasks.trackers.base import TRACKERS
 from tasks.weights import WeightsError
 
 

@@ -17,7 +17,7 @@ from tasks.find import Finder, is_exhaustion, noted, unless_exhausted
 from tasks.limits import LimitConfig, LimitError, annotated_segments
 from tasks.pipeline import BuildConfig, MasksWorker, _covers, masks_spec
 from tasks.rows import video_row
-from tasks.track import Budget, TrackConfig, Work
+from tasks.trackers.base import Budget, TrackConfig, Work
 from tasks.video import Source, Video, open_video
 
 

@@ -12,7 +12,8 @@ from tasks.detect import DetectConfig, build_detector, key_frames
 from tasks.masks import Box, Instance, Mask, mask_iou, tight_box
 from tasks.sample.scene import SampleConfig
 from tasks.sample.story import Story, make_story
-from tasks.track import Budget, Session, TrackConfig, build_tracker, track
+from tasks.track import track
+from tasks.trackers.base import Budget, Session, TrackConfig, build_tracker
 from tasks.trackers.fill import fresh_part
 from tasks.trackers.regions import box_about, tidy
 from tasks.tubes import Tubes

@@ -12,7 +12,8 @@ import pytest
 from storage.rle import decode_counts
 from tasks.detect import Detection
 from tasks.masks import Box, Mask, mask_iou
-from tasks.track import Budget, TrackConfig, Work, build_tracker, track
+from tasks.track import track
+from tasks.trackers.base import Budget, TrackConfig, Work, build_tracker
 from tasks.trackers.sam2 import model as sam2_model
 from tasks.trackers.sam2.shown import masks_of
 from tasks.trackers.sam2.tracker import Sam2Session, Sam2Tracker

@@ -11,7 +11,8 @@ import pytest
 from tasks.detect import DETECTORS, DetectConfig, Detection, key_frames, wanted
 from tasks.masks import Box, Instance, Mask, encode
 from tasks.plugins import load_plugin
-from tasks.track import TRACKERS, Budget, CrowdedError, TrackConfig, Work, is_new, track
+from tasks.track import CrowdedError, is_new, track
+from tasks.trackers.base import TRACKERS, Budget, TrackConfig, Work
 from tasks.tubes import Tubes
 from tasks.video import Source, Video, open_video
 

@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
-from tasks.track import Budget
+from tasks.trackers.base import Budget
 
 if TYPE_CHECKING:
     import torch

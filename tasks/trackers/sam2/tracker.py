@@ -9,7 +9,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from tasks.masks import Box, Instance, Mask
-from tasks.track import Budget, TrackConfig, Work
+from tasks.trackers.base import Budget, TrackConfig, Work
 from tasks.trackers.sam2.features import Features, FeatureStore
 from tasks.trackers.sam2.frames import FrameFeed
 from tasks.trackers.sam2.memory import Memory, in_batches
@@ -41,7 +41,7 @@ class Sam2Tracker:
 
 
 class Sam2Session:
-    """One video being tracked; `tasks.track.Session` says what its methods do."""
+    """One video being tracked; `tasks.trackers.base.Session` says what its methods do."""
 
     def __init__(
         self, model: Any, config: TrackConfig, video: Video, frames: range, found_until: int, stack: ExitStack
