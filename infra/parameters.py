@@ -99,12 +99,14 @@ class BuildParameters(BaseModel):
         1200,
         title="Longest video",
         ge=0,
+        le=864_000,
         description="Seconds; of longer ones only annotated segments are tracked, if they are shorter. 0 has no cap.",
     )
     max_objects: int = Field(
         100,
         title="Most objects",
         ge=0,
+        le=10_000,
         description="Of a video; with more only its annotated segments are tracked, if that helps. 0 has no cap.",
     )
     theta: float = Field(
@@ -141,7 +143,7 @@ class BuildParameters(BaseModel):
     workers: int = Field(0, title="Workers", ge=0, le=4096, description="Videos worked on at once; 0 takes one a CPU.")
     gpus_per_worker: float = Field(0, title="GPUs a worker", ge=0, le=8, description="0 uses the CPU; fractions share a GPU.")
     recycle_after: int = Field(
-        0, title="Recycle workers", ge=0, description="Videos after which a worker starts afresh; 0 never does."
+        0, title="Recycle workers", ge=0, le=1_000_000, description="Videos after which a worker starts afresh; 0 never does."
     )
     deadline_s: float = Field(3600, title="Deadline", gt=0, le=86_400, description="Seconds after which a video is stopped.")
     error_budget: float = Field(

@@ -123,8 +123,13 @@ class _SpillFile:
             self._file.write(level.contiguous().view(torch.uint8).cpu().numpy().data)
 
     def get(self, index: int) -> list[torch.Tensor]:
+        self._file.seek(self._places[index])
+        return [self._read(like) for like in self._like]
+
+    def _read(self, like: torch.Tensor) -> torch.Tensor:
+        """The next level of the file, laid out in memory as it was: otherwise kernels may round otherwise."""
         import torch
 
-        self._file.seek(self._places[index])
-        read = [torch.frombuffer(bytearray(self._file.read(like.nbytes)), dtype=like.dtype) for like in self._like]
-        return [flat.view(like.shape).to(self._device) for flat, like in zip(read, self._like, strict=True)]
+        level = torch.empty(like.shape, dtype=like.dtype)
+        self._file.readinto(level.view(torch.uint8).numpy().data)
+        return torch.empty_like(like, device=self._device).copy_(level)
