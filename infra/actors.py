@@ -4,27 +4,15 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from dataclasses import dataclass
 from typing import Any
 
+from infra.poison import Task, WorkerError
 from storage.outcomes import Outcome
 from tasks.datasets.base import VideoJob
 from tasks.pipeline import Worker, WorkerFactory
 
-
-class WorkerError(Exception):
-    """A worker that cannot start: nothing is wrong with any video, so the run stops."""
-
-
-@dataclass
-class Task:
-    """A job on its way: how often it was tried, how many workers it killed, when it may run and when it started."""
-
-    job: VideoJob
-    tries: int = 0
-    deaths: int = 0
-    not_before: float = 0.0
-    started: float = 0.0
+MOST_LOST = 3
+"""Actors in a row that may be lost while they start, with their machines say; or as many as there are actors."""
 
 
 class _Actor:
@@ -51,10 +39,12 @@ class Actors:
         self._remote = ray.remote(num_cpus=cpus, num_gpus=gpus, max_restarts=0, max_task_retries=0)(_Actor)
         self._factory = factory
         self._recycle_after = recycle_after
+        self.count = count
         self.starting: dict[Any, Any] = {}
         self.busy: dict[Any, tuple[Any, Task]] = {}
         self.free: list[Any] = []
         self._done: Counter[Any] = Counter()
+        self._lost = 0
         for _ in range(count):
             self._add()
 
@@ -63,19 +53,25 @@ class Actors:
         self.starting[actor.start.remote()] = actor
 
     def started(self, reference: Any) -> None:
-        """Take an actor that has started into service.
+        """Take an actor that has started into service; one that was lost while it started is replaced.
 
         Raises:
-            WorkerError: it could not start.
+            WorkerError: it could not start, or too many in a row were lost.
         """
         import ray
 
         actor = self.starting.pop(reference)
         try:
             ray.get(reference)
+        except ray.exceptions.RayTaskError as error:
+            raise WorkerError(f"the workers cannot start: {error.cause}") from error
         except ray.exceptions.RayError as error:
-            cause = getattr(error, "cause", None) or error
-            raise WorkerError(f"the workers cannot start: {cause}") from error
+            self._lost += 1
+            if self._lost > max(MOST_LOST, self.count):
+                raise WorkerError(f"the workers die while they start: {error}") from error
+            self._add()
+            return
+        self._lost = 0
         self.free.append(actor)
 
     def give(self, task: Task) -> None:

@@ -17,11 +17,11 @@ from pydantic import ValidationError
 from pydantic.fields import FieldInfo
 from rich.console import Console
 
-from infra.actors import WorkerError
 from infra.benchmarks import BENCHMARKS
 from infra.console import Bars, show_findings, show_plan
 from infra.flat import flat
 from infra.parameters import BuildParameters
+from infra.poison import WorkerError
 from infra.ray_pool import RayPool
 from infra.results import AsJson, quality, score
 from storage.files import BusyError, exclusive

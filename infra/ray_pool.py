@@ -6,7 +6,6 @@ culprit. Only jobs go in and outcomes come out: no frame and no mask crosses the
 
 from __future__ import annotations
 
-import random
 import time
 from collections import deque
 from collections.abc import Iterator, Sequence
@@ -15,7 +14,8 @@ from dataclasses import dataclass, field, replace
 from types import TracebackType
 from typing import Any
 
-from infra.actors import Actors, Task
+from infra.actors import Actors
+from infra.poison import NODE_LOST, Breaker, Patience, Task
 from infra.ray_session import ray_session
 from storage.outcomes import Outcome
 from tasks.build import Ended
@@ -32,8 +32,7 @@ class PoolConfig:
         cpus: CPUs of each.
         gpus: GPUs of each, fractions allowed.
         deadline_s: a video still running after so long is stopped with its worker.
-        deaths: workers a video may kill before it is quarantined.
-        tries: how often a video that failed is tried in one run.
+        patience: how often a video is tried, and what stops the run.
         recycle_after: videos after which a worker is replaced by a fresh one, which returns whatever memory it lost; 0 never.
         address: of a running Ray cluster; None starts a Ray of its own on this machine.
     """
@@ -42,8 +41,7 @@ class PoolConfig:
     cpus: float = 1.0
     gpus: float = 0.0
     deadline_s: float = 3600.0
-    deaths: int = 3
-    tries: int = 2
+    patience: Patience = field(default_factory=Patience)
     recycle_after: int = 0
     address: str | None = None
 
@@ -88,26 +86,28 @@ def _cpus() -> int:
 
 def _drive(actors: Actors, jobs: Sequence[VideoJob], config: PoolConfig) -> Iterator[Ended]:
     waiting = deque(Task(job) for job in jobs)
+    breaker = Breaker(config.patience, actors.count)
     while waiting or actors.busy:
         while actors.free and waiting and waiting[0].not_before <= time.monotonic():
             actors.give(waiting.popleft())
-        for ended, task in _next_endings(actors, _patience(actors, waiting, config), config):
-            again = _again(task, ended.outcome, config)
-            if again is None:
-                yield replace(ended, outcome=_final(task, ended.outcome, config))
+        for ended, task in _next_endings(actors, _wait_s(actors, waiting, config), config):
+            task.note(ended.outcome.reason)
+            breaker.note(task, ended.outcome)
+            if task.again(ended.outcome, config.patience):
+                waiting.append(task)
             else:
-                waiting.append(again)
+                yield replace(ended, outcome=task.final(ended.outcome, config.patience))
 
 
-def _next_endings(actors: Actors, patience_s: float, config: PoolConfig) -> Iterator[tuple[Ended, Task]]:
-    """Wait for something to happen, at most `patience_s`; yield what ended or was overdue."""
+def _next_endings(actors: Actors, wait_s: float, config: PoolConfig) -> Iterator[tuple[Ended, Task]]:
+    """Wait for something to happen, at most `wait_s`; yield what ended or was overdue."""
     import ray
 
     references = [*actors.busy, *actors.starting]
     if not references:
-        time.sleep(patience_s)
+        time.sleep(wait_s)
         return
-    ready, _ = ray.wait(references, timeout=patience_s)
+    ready, _ = ray.wait(references, timeout=wait_s)
     for reference in ready:
         if reference in actors.starting:
             actors.started(reference)
@@ -118,7 +118,7 @@ def _next_endings(actors: Actors, patience_s: float, config: PoolConfig) -> Iter
         yield _stop_late(actors, reference, config)
 
 
-def _patience(actors: Actors, waiting: deque[Task], config: PoolConfig) -> float:
+def _wait_s(actors: Actors, waiting: deque[Task], config: PoolConfig) -> float:
     """Seconds until a deadline passes or a waiting job comes due."""
     now = time.monotonic()
     due = [task.started + config.deadline_s for _, task in actors.busy.values()]
@@ -132,36 +132,28 @@ def _collect(actors: Actors, reference: Any) -> tuple[Ended, Task]:
 
     try:
         outcome = ray.get(reference)
-    except ray.exceptions.RayActorError:
-        task = actors.replace(reference)
-        task.deaths += 1
-        return Ended(task.job, Outcome("failed", "worker_died", "its worker process died"), recorded=False), task
     except ray.exceptions.RayError as error:
         task = actors.replace(reference)
-        return Ended(task.job, Outcome("failed", "worker_error", str(error).splitlines()[-1]), recorded=False), task
+        return Ended(task.job, _failure(error), recorded=False), task
     task = actors.finished(reference)
     return Ended(task.job, outcome), task
 
 
+def _failure(error: Exception) -> Outcome:
+    """What a try came to whose worker sent back no outcome."""
+    from ray import exceptions
+
+    said = str(error)
+    if isinstance(error, (exceptions.NodeDiedError, exceptions.ActorUnavailableError)) or "node has died" in said:
+        return Outcome("failed", NODE_LOST, "the machine it ran on was lost")
+    if isinstance(error, exceptions.OutOfMemoryError):
+        return Outcome("failed", "worker_out_of_memory", "its worker was stopped since the machine's memory ran out")
+    if isinstance(error, (exceptions.RayActorError, exceptions.WorkerCrashedError)):
+        return Outcome("failed", "worker_died", "its worker process died")
+    return Outcome("failed", "worker_error", said.splitlines()[-1] if said else type(error).__name__)
+
+
 def _stop_late(actors: Actors, reference: Any, config: PoolConfig) -> tuple[Ended, Task]:
     task = actors.replace(reference)
-    task.deaths += 1
     detail = f"it was stopped after {config.deadline_s:g} s"
     return Ended(task.job, Outcome("failed", "deadline", detail, seconds=config.deadline_s), recorded=False), task
-
-
-def _again(task: Task, outcome: Outcome, config: PoolConfig) -> Task | None:
-    """The task, if it is worth another try: a killer of workers `deaths` times in all, another failure `tries` times."""
-    if outcome.status != "failed":
-        return None
-    allowed = task.deaths < config.deaths if task.deaths else task.tries < config.tries
-    task.not_before = time.monotonic() + random.uniform(0.05, 0.2) * 2**task.tries  # noqa: S311
-    return task if allowed else None
-
-
-def _final(task: Task, outcome: Outcome, config: PoolConfig) -> Outcome:
-    """The outcome with its attempts; a video that killed `deaths` workers is quarantined."""
-    if outcome.status == "failed" and task.deaths >= config.deaths:
-        detail = f"{outcome.detail}, {task.deaths} times"
-        return Outcome("quarantined", outcome.reason, detail, task.tries, outcome.seconds)
-    return replace(outcome, attempts=task.tries)

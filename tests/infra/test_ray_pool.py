@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import ctypes
 import os
+import signal
 import sys
 import time
 from collections.abc import Iterator
@@ -9,12 +11,12 @@ from pathlib import Path
 
 import pytest
 
-from infra.actors import WorkerError
+from infra.poison import Patience, WorkerError
 from infra.ray_pool import PoolConfig, RayPool
 from storage.outcomes import Outcome
 from tasks.build import Ended
 from tasks.datasets.base import VideoJob
-from tasks.video import Source
+from tasks.video import Source, open_video
 
 pytestmark = pytest.mark.heavy
 
@@ -30,6 +32,12 @@ class Scripted:
         self.done += 1
         if name == "die":
             os._exit(1)
+        if name == "segfault":
+            ctypes.string_at(0)
+        if name == "oom":
+            os.kill(os.getpid(), signal.SIGKILL)  # as the kernel does when memory runs out
+        if name == "decode":
+            open_video(job.source)
         if name == "hang":
             time.sleep(600)
         if name == "flaky" and not job.source.path.exists():
@@ -90,6 +98,25 @@ def test_a_video_that_kills_or_hangs_its_worker_is_quarantined_alone(pool: RayPo
         outcome = ended[name].outcome
         assert (outcome.status, outcome.reason, outcome.attempts) == ("quarantined", reason, 3)
         assert not ended[name].recorded
+
+
+def test_native_crashes_and_hanging_decodes_are_contained_alike(pool: RayPool, tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "decode-1")  # whoever opens it waits for ever
+    ended = run(pool, "segfault-1", "oom-1", "decode-1", "good-1", folder=tmp_path)
+    assert ended["good-1"].outcome.status == "done"
+    found = {name: (e.outcome.status, e.outcome.reason, e.outcome.attempts) for name, e in ended.items() if name != "good-1"}
+    assert found == {
+        "segfault-1": ("quarantined", "worker_died", 3),
+        "oom-1": ("quarantined", "worker_died", 3),
+        "decode-1": ("quarantined", "deadline", 3),
+    }
+
+
+def test_a_breaker_stops_a_run_whose_workers_all_die(pool: RayPool) -> None:
+    brittle = RayPool(replace(pool.config, patience=Patience(breaker=4)), pool._session)
+    jobs = [VideoJob(Source(f"die-{n}", Path("/nowhere")), ()) for n in range(40)]
+    with pytest.raises(WorkerError, match=r"4 videos in a row each ended their worker .*worker_died"):
+        list(brittle(Scripted, jobs))
 
 
 def test_a_failure_is_tried_again_within_the_run(pool: RayPool, tmp_path: Path) -> None:

@@ -1,0 +1,96 @@
+"""What the death of a worker says of the video that it worked on, and when it says that no worker can live."""
+
+from __future__ import annotations
+
+import random
+import time
+from dataclasses import dataclass, replace
+
+from storage.outcomes import Outcome
+from tasks.datasets.base import VideoJob
+
+KILLED = frozenset({"worker_died", "worker_out_of_memory", "deadline"})
+"""Reasons for which a video is held to have killed its worker, or would not let go of it."""
+NODE_LOST = "node_lost"
+"""Reason of a video whose worker went down with its whole machine: nobody's fault but the machine's."""
+
+
+class WorkerError(Exception):
+    """Workers that cannot start, or cannot live: nothing is wrong with any one video, so the run stops."""
+
+
+@dataclass(frozen=True)
+class Patience:
+    """How often a video is tried.
+
+    Attributes:
+        deaths: workers a video may kill before it is quarantined; machines it may lose before it waits for the next run.
+        tries: how often a video that failed otherwise is tried in one run.
+        breaker: videos in a row, each of which kills the first worker that takes it up, after which the run stops; never fewer
+            than twice the workers, so that each has been replaced and the new one died too.
+    """
+
+    deaths: int = 3
+    tries: int = 2
+    breaker: int = 10
+
+
+@dataclass
+class Task:
+    """A job on its way: how often it was tried, what that cost, when it may run and when it started."""
+
+    job: VideoJob
+    tries: int = 0
+    deaths: int = 0
+    losses: int = 0
+    not_before: float = 0.0
+    started: float = 0.0
+
+    def note(self, reason: str) -> None:
+        """Count what a failed try cost."""
+        self.deaths += reason in KILLED
+        self.losses += reason == NODE_LOST
+
+    def again(self, outcome: Outcome, patience: Patience) -> bool:
+        """Whether to try it once more after `outcome`; if so it is put off a little, longer with each try."""
+        if outcome.status != "failed":
+            return False
+        self.not_before = time.monotonic() + random.uniform(0.05, 0.2) * 2**self.tries  # noqa: S311
+        if outcome.reason in KILLED:
+            return self.deaths < patience.deaths
+        if outcome.reason == NODE_LOST:
+            return self.losses < patience.deaths
+        return self.tries - self.deaths - self.losses < patience.tries
+
+    def final(self, outcome: Outcome, patience: Patience) -> Outcome:
+        """The outcome with its attempts; a video that killed its last worker is quarantined."""
+        if outcome.status == "failed" and outcome.reason in KILLED and self.deaths >= patience.deaths:
+            detail = f"{outcome.detail}, {self.deaths} times"
+            return Outcome("quarantined", outcome.reason, detail, self.tries, outcome.seconds)
+        return replace(outcome, attempts=self.tries)
+
+
+class Breaker:
+    """Stops a run whose workers die whatever they are given, before every video has been quarantined for it.
+
+    Only a video's first death counts: later ones are expected of a poisonous video, and come together at the end of a run.
+    """
+
+    def __init__(self, patience: Patience, workers: int) -> None:
+        self._most, self._row = max(patience.breaker, 2 * workers), 0
+
+    def note(self, task: Task, outcome: Outcome) -> None:
+        """Take note of how a try ended.
+
+        Raises:
+            WorkerError: too many videos in a row killed the first worker that took them up.
+        """
+        if outcome.reason not in KILLED:
+            self._row = 0
+        elif task.deaths == 1:
+            self._row += 1
+        if self._row >= self._most:
+            raise WorkerError(
+                f"{self._row} videos in a row each ended their worker (the last: {outcome.reason}, {outcome.detail}), so it is "
+                "the workers and no video: look at their memory, drivers and deadline, then run again; what is done is kept"
+            )

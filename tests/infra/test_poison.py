@@ -1,0 +1,82 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from infra.poison import KILLED, NODE_LOST, Breaker, Patience, Task, WorkerError
+from storage.outcomes import Outcome
+from tasks.datasets.base import VideoJob
+from tasks.video import Source
+
+PATIENCE = Patience()
+
+
+def task(name: str = "a") -> Task:
+    return Task(VideoJob(Source(name, Path(name)), ()))
+
+
+def tried(one: Task, reason: str, status: str = "failed") -> bool:
+    """One more try that ended so; whether there will be another."""
+    one.tries += 1
+    one.note(reason)
+    return one.again(Outcome(status, reason, "a detail"), PATIENCE)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("reason", sorted(KILLED))
+def test_the_third_worker_a_video_kills_quarantines_it(reason: str) -> None:
+    one = task()
+    assert [tried(one, reason) for _ in range(3)] == [True, True, False]
+    final = one.final(Outcome("failed", reason, "it died"), PATIENCE)
+    assert (final.status, final.reason, final.detail, final.attempts) == ("quarantined", reason, "it died, 3 times", 3)
+
+
+def test_a_lost_machine_is_not_held_against_the_video() -> None:
+    one = task()
+    assert tried(one, NODE_LOST)
+    assert [tried(one, "worker_died") for _ in range(2)] == [True, True]
+    assert one.final(Outcome("done"), PATIENCE) == Outcome("done", attempts=3)
+    lost = task()
+    assert [tried(lost, NODE_LOST) for _ in range(3)] == [True, True, False]
+    assert lost.final(Outcome("failed", NODE_LOST), PATIENCE).status == "failed", "the next run tries it again"
+
+
+def test_other_failures_have_tries_of_their_own() -> None:
+    one = task()
+    assert [tried(one, reason) for reason in ("worker_died", "error", "error")] == [True, True, False]
+    assert one.final(Outcome("failed", "error"), PATIENCE) == Outcome("failed", "error", attempts=3)
+    assert not tried(task(), "truncated", "quarantined")
+
+
+def first_death() -> Task:
+    one = task()
+    tried(one, "worker_died")
+    return one
+
+
+DIED = Outcome("failed", "worker_died", "it died")
+
+
+def test_the_breaker_counts_first_deaths_in_a_row() -> None:
+    breaker = Breaker(Patience(breaker=3), workers=1)
+
+    for _ in range(2):
+        breaker.note(first_death(), DIED)
+        breaker.note(first_death(), DIED)
+        breaker.note(task(), Outcome("done"))
+    poisonous = first_death()
+    breaker.note(poisonous, DIED)
+    for _ in range(20):
+        tried(poisonous, "worker_died")
+        breaker.note(poisonous, DIED)
+    breaker.note(first_death(), DIED)
+    with pytest.raises(WorkerError, match="3 videos in a row"):
+        breaker.note(first_death(), DIED)
+
+
+def test_the_breaker_lets_every_worker_be_replaced_first() -> None:
+    breaker = Breaker(Patience(breaker=3), workers=8)
+    for _ in range(15):
+        breaker.note(first_death(), DIED)
+    with pytest.raises(WorkerError, match="16 videos in a row"):
+        breaker.note(first_death(), DIED)
