@@ -109,12 +109,16 @@ class StageStore:
                 yield from read_rows(self._parts, part, table)
 
     def sweep(self) -> None:
-        """Remove parts whose entry stands in a shard already, and leftovers of writers that were killed."""
+        """Remove parts whose entry stands in a shard already, and leftovers of writers and removers that were killed."""
         committed = self.committed()
         parts = (part.entries[0] for part in self.parts().values())
         self._remove_parts(e.video_id for e in parts if (e.video_id, e.fingerprint) in committed)
         for leftover in (*self.folder.glob(".*.tmp"), *self._parts.glob(".*.tmp")):
             leftover.unlink(missing_ok=True)
+        recorded = {record.stem for record in self._parts.glob("part-*.json")}
+        for table in self._parts.glob("part-*.parquet"):
+            if table.name.partition(".")[0] not in recorded:
+                table.unlink(missing_ok=True)
 
     def _remove_parts(self, videos: Iterable[str]) -> None:
         for video_id in videos:

@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import signal
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -16,7 +15,6 @@ from storage.outcomes import BudgetError, Outcome
 from storage.reader import Dataset
 from tasks.build import Ended, publish_build, run_frames, run_here, run_masks
 from tasks.datasets.base import Benchmark, Clip, Sample, Stated, Target, Task, VideoJob
-from tasks.datasets.folder import read_folder
 from tasks.markers import MarkerConfig
 from tasks.masks import Box
 from tasks.pipeline import BuildConfig, WorkerFactory
@@ -250,57 +248,3 @@ def test_a_video_of_another_length_is_kept_and_noted_and_one_of_another_size_is_
     rows = {row["video_id"]: row["detail"] for row in Dataset(build.folder).outcomes.to_pylist()}
     assert rows["a.mp4"] == "it has 40 frames; its annotations state 50"
     assert "stated 640x360" in rows["b.mp4"]
-
-
-@pytest.mark.usefixtures("models")
-def test_a_build_killed_at_any_rename_ends_with_the_same_dataset(tmp_path: Path, square_clip: Path) -> None:
-    """Kill the builder before its n-th rename, for every n, resume, and compare with an undisturbed build."""
-    videos = tmp_path / "videos"
-    videos.mkdir()
-    shutil.copy(square_clip, videos / "a.mp4")
-    shutil.copy(square_clip, videos / "b.mp4")
-    (videos / "bad.mp4").write_text("not a video, as it happens")
-    whole = builder(videos, tmp_path / "whole", 0)
-    expected = load_manifest(whole).content_hash
-    killed = 0
-    for at in range(1, 200):
-        folder = builder(videos, tmp_path / f"killed-{at}", at)
-        if (folder / "manifest.json").exists():
-            break
-        killed += 1
-        builder(videos, tmp_path / f"killed-{at}", 0)
-        assert load_manifest(folder).content_hash == expected, f"killed before rename {at}"
-        assert not list(folder.rglob(".*.tmp"))
-    assert killed >= 15
-
-
-def builder(videos: Path, root: Path, kill_at: int) -> Path:
-    """Build in a child process, killed before its n-th rename; 0 kills nothing."""
-    pid = os.fork()
-    if pid == 0:
-        try:
-            _build_in_child(videos, root, kill_at)
-            os._exit(0)
-        except BaseException:
-            import traceback
-
-            traceback.print_exc()
-            os._exit(1)
-    _, status = os.waitpid(pid, 0)
-    code = os.waitstatus_to_exitcode(status)
-    assert code in (0, -signal.SIGKILL), code
-    return root / "set"
-
-
-def _build_in_child(videos: Path, root: Path, kill_at: int) -> None:
-    count, real = 0, Path.replace
-
-    def counted(self: Path, target: Any) -> Path:
-        nonlocal count
-        count += 1
-        if count == kill_at:
-            os.kill(os.getpid(), signal.SIGKILL)
-        return real(self, target)
-
-    Path.replace = counted  # type: ignore[method-assign, assignment]
-    run(Build(root / "set", read_folder(videos), BuildConfig()))
