@@ -9,10 +9,10 @@ export VIRTUAL_ENV := $(CURDIR)/$(VENV)
 export UV_LINK_MODE ?= copy
 export DO_NOT_TRACK := 1
 
-.PHONY: help install demo serve test check format bench bench-track lock clean
+.PHONY: help install demo serve test check format bench bench-track bench-scale lock clean
 
 help:  ## show this list
-	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "%-10s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "%-12s %s\n", $$1, $$2}'
 
 install: $(VENV)/.installed-$(EXTRA)  ## install into .venv; EXTRA=dev adds the tests' tools, EXTRA=cluster vLLM
 
@@ -50,6 +50,9 @@ bench: $(VENV)/.installed-dev  ## measure the quick figures of bench/; results i
 
 bench-track: $(VENV)/.installed-dev  ## measure the tracker beside the official predictor: under 25 minutes on a CPU
 	$(BIN)/python -m bench track track_gpu
+
+bench-scale: $(VENV)/.installed-dev  ## measure ten thousand videos and fifty killed drivers: under 25 minutes
+	$(BIN)/python -m bench scale scale_kills
 
 lock: $(BIN)/uv  ## resolve anew and export the pins; uv.lock itself stays uncommitted
 	$(BIN)/uv lock

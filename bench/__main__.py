@@ -12,8 +12,8 @@ for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
 from bench.figures import NotRunError, keep, keep_not_run
 
 NAMES = ("render", "masks", "orchestration", "annotations", "scoring", "legibility", "quality")
-SLOW = ("track", "track_gpu")
-"""Only by name: some twenty minutes, and a GPU."""
+SLOW = ("track", "track_gpu", "scale", "scale_kills")
+"""Only by name: some twenty minutes each, or a GPU."""
 
 
 def main(names: list[str]) -> int:

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import heapq
 import random
 import time
+from collections import deque
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
+from itertools import count
 
 from storage.outcomes import Outcome
 from tasks.datasets.base import VideoJob
@@ -68,6 +72,32 @@ class Task:
             detail = f"{outcome.detail}, {self.deaths} times"
             return Outcome("quarantined", outcome.reason, detail, self.tries, outcome.seconds)
         return replace(outcome, attempts=self.tries)
+
+
+class Waiting:
+    """Tasks that wait for a worker: those put off first, once they are due, so that the videos beside them can be committed."""
+
+    def __init__(self, tasks: Iterable[Task]) -> None:
+        self._fresh, self._later = deque(tasks), list[tuple[float, int, Task]]()
+        self._count = count()
+
+    def __len__(self) -> int:
+        return len(self._fresh) + len(self._later)
+
+    @property
+    def due(self) -> float | None:
+        """When the next of those put off comes due; None if there is none."""
+        return self._later[0][0] if self._later else None
+
+    def later(self, task: Task) -> None:
+        """Put a task off until its `not_before`."""
+        heapq.heappush(self._later, (task.not_before, next(self._count), task))
+
+    def next(self) -> Task | None:
+        """The next task, taken out; None if none is due."""
+        if self._later and self._later[0][0] <= time.monotonic():
+            return heapq.heappop(self._later)[2]
+        return self._fresh.popleft() if self._fresh else None
 
 
 class Breaker:

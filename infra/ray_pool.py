@@ -7,7 +7,6 @@ culprit. Only jobs go in and outcomes come out: no frame and no mask crosses the
 from __future__ import annotations
 
 import time
-from collections import deque
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
@@ -15,7 +14,7 @@ from types import TracebackType
 from typing import Any
 
 from infra.actors import Actors
-from infra.poison import NODE_LOST, Breaker, Patience, Task
+from infra.poison import NODE_LOST, Breaker, Patience, Task, Waiting
 from infra.ray_session import ray_session
 from storage.outcomes import Outcome
 from tasks.build import Ended
@@ -85,16 +84,16 @@ def _cpus() -> int:
 
 
 def _drive(actors: Actors, jobs: Sequence[VideoJob], config: PoolConfig) -> Iterator[Ended]:
-    waiting = deque(Task(job) for job in jobs)
+    waiting = Waiting(Task(job) for job in jobs)
     breaker = Breaker(config.patience, actors.count)
     while waiting or actors.busy:
-        while actors.free and waiting and waiting[0].not_before <= time.monotonic():
-            actors.give(waiting.popleft())
+        while actors.free and (task := waiting.next()) is not None:
+            actors.give(task)
         for ended, task in _next_endings(actors, _wait_s(actors, waiting, config), config):
             task.note(ended.outcome.reason)
             breaker.note(task, ended.outcome)
             if task.again(ended.outcome, config.patience):
-                waiting.append(task)
+                waiting.later(task)
             else:
                 yield replace(ended, outcome=task.final(ended.outcome, config.patience))
 
@@ -118,12 +117,12 @@ def _next_endings(actors: Actors, wait_s: float, config: PoolConfig) -> Iterator
         yield _stop_late(actors, reference, config)
 
 
-def _wait_s(actors: Actors, waiting: deque[Task], config: PoolConfig) -> float:
-    """Seconds until a deadline passes or a waiting job comes due."""
+def _wait_s(actors: Actors, waiting: Waiting, config: PoolConfig) -> float:
+    """Seconds until a deadline passes or a job that was put off comes due."""
     now = time.monotonic()
     due = [task.started + config.deadline_s for _, task in actors.busy.values()]
-    if waiting and actors.free:
-        due.append(waiting[0].not_before)
+    if actors.free and waiting.due is not None:
+        due.append(waiting.due)
     return max(0.01, min(due, default=now + 60) - now + 0.01)
 
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from infra.poison import KILLED, NODE_LOST, Breaker, Patience, Task, WorkerError
+from infra.poison import KILLED, NODE_LOST, Breaker, Patience, Task, Waiting, WorkerError
 from storage.outcomes import Outcome
 from tasks.datasets.base import VideoJob
 from tasks.video import Source
@@ -80,3 +80,16 @@ def test_the_breaker_lets_every_worker_be_replaced_first() -> None:
         breaker.note(first_death(), DIED)
     with pytest.raises(WorkerError, match="16 videos in a row"):
         breaker.note(first_death(), DIED)
+
+
+def test_what_was_put_off_comes_first_once_it_is_due() -> None:
+    first, second, third = task("1"), task("2"), task("3")
+    waiting = Waiting([first, second])
+    assert (len(waiting), waiting.due, waiting.next()) == (2, None, first)
+    third.not_before = 0.0
+    waiting.later(third)
+    first.not_before = float("inf")
+    waiting.later(first)
+    assert waiting.next() is third
+    assert waiting.next() is second
+    assert (waiting.next(), len(waiting), waiting.due) == (None, 1, float("inf"))
