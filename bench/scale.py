@@ -49,7 +49,7 @@ def run() -> list[Figure]:
     return [
         at_least("videos accounted for by kind", many.accounted, MANY, counted),
         at_most(f"cost of a good video at {MANY} over that at {FEW}", many.ms_a_video / few.ms_a_video, 1.15, pace),
-        at_most("driver memory above its start, MiB", many.grown_mb, 200, "resident, greatest, the flow's process"),
+        at_most("driver memory above its start, MiB", many.grown_mb, 200, "resident, greatest, from the first video on"),
         at_most("Prefect task runs", many.task_runs, 200, "counted by the server"),
         at_most("slowest answer of the UI's API, s", many.slowest_answer_s, 1.0, "flow runs, asked once a second"),
         told("the whole flow, s", many.seconds, f"{few.seconds:.0f} s at {FEW}"),

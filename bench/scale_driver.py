@@ -32,11 +32,14 @@ class PoisonedPool(RayPool):
         ends: list[float] = []
         for ended in super().__call__(partial(Poisoned, factory), jobs):
             ends.append(time.perf_counter())
+            STARTED.set()
             yield ended
         PACE.append({"videos": len(ends), "seconds": ends[-1] - ends[0]})
 
 
 PACE: list[dict[str, float]] = []
+STARTED = threading.Event()
+"""The first video has ended: Ray is there, and what the driver needs is loaded."""
 
 
 def main(folder: Path, root: Path) -> None:
@@ -48,11 +51,11 @@ def main(folder: Path, root: Path) -> None:
     builds.RayPool = PoisonedPool  # type: ignore[misc]
     written = Written(folder / "lines.jsonl", folder / "videos", folder / "boxes.json", {})
     given = parameters(written, root, deadline_s=DEADLINE_S, workers=2)
-    process, memory = psutil.Process(), [psutil.Process().memory_info().rss]
-    over = threading.Event()
+    process, memory, over = psutil.Process(), list[int](), threading.Event()
 
     def watch() -> None:
-        while not over.wait(0.5):
+        STARTED.wait()
+        while not over.wait(0.2):
             memory.append(process.memory_info().rss)
 
     threading.Thread(target=watch, daemon=True).start()
