@@ -45,6 +45,7 @@ class Actors:
         self.free: list[Any] = []
         self._done: Counter[Any] = Counter()
         self._lost = 0
+        self._up = time.monotonic()
         for _ in range(count):
             self._add()
 
@@ -73,6 +74,17 @@ class Actors:
             return
         self._lost = 0
         self.free.append(actor)
+
+    def check_placed(self, within_s: float) -> None:
+        """Notice a cluster that has no room for any worker.
+
+        Raises:
+            WorkerError: none has been up for `within_s`.
+        """
+        if self.busy or self.free:
+            self._up = time.monotonic()
+        elif time.monotonic() - self._up > within_s:
+            raise WorkerError(f"no worker came up within {within_s:g} s: the Ray cluster lacks the CPUs or GPUs they ask for")
 
     def give(self, task: Task) -> None:
         """Put a free actor to work on a job."""

@@ -33,6 +33,7 @@ class PoolConfig:
         deadline_s: a video still running after so long is stopped with its worker.
         patience: how often a video is tried, and what stops the run.
         recycle_after: videos after which a worker is replaced by a fresh one, which returns whatever memory it lost; 0 never.
+        placed_within_s: a run none of whose workers is up for so long stops: the cluster has no room for them.
         address: of a running Ray cluster; None starts a Ray of its own on this machine.
     """
 
@@ -42,6 +43,7 @@ class PoolConfig:
     deadline_s: float = 3600.0
     patience: Patience = field(default_factory=Patience)
     recycle_after: int = 0
+    placed_within_s: float = 1800.0
     address: str | None = None
 
 
@@ -89,6 +91,7 @@ def _drive(actors: Actors, jobs: Sequence[VideoJob], config: PoolConfig) -> Iter
     while waiting or actors.busy:
         while actors.free and (task := waiting.next()) is not None:
             actors.give(task)
+        actors.check_placed(config.placed_within_s)
         for ended, task in _next_endings(actors, _wait_s(actors, waiting, config), config):
             task.note(ended.outcome.reason)
             breaker.note(task, ended.outcome)
@@ -120,10 +123,11 @@ def _next_endings(actors: Actors, wait_s: float, config: PoolConfig) -> Iterator
 def _wait_s(actors: Actors, waiting: Waiting, config: PoolConfig) -> float:
     """Seconds until a deadline passes or a job that was put off comes due."""
     now = time.monotonic()
-    due = [task.started + config.deadline_s for _, task in actors.busy.values()]
+    due = [now + min(60.0, config.placed_within_s)]
+    due += [task.started + config.deadline_s for _, task in actors.busy.values()]
     if actors.free and waiting.due is not None:
         due.append(waiting.due)
-    return max(0.01, min(due, default=now + 60) - now + 0.01)
+    return max(0.01, min(due) - now + 0.01)
 
 
 def _collect(actors: Actors, reference: Any) -> tuple[Ended, Task]:

@@ -119,6 +119,12 @@ def test_a_breaker_stops_a_run_whose_workers_all_die(pool: RayPool) -> None:
         list(brittle(Scripted, jobs))
 
 
+def test_a_cluster_without_room_for_any_worker_is_said_to_be_so(pool: RayPool) -> None:
+    greedy = RayPool(replace(pool.config, cpus=1000.0, placed_within_s=0.5), pool._session)
+    with pytest.raises(WorkerError, match=r"no worker came up within 0.5 s: the Ray cluster lacks the CPUs or GPUs"):
+        list(greedy(Scripted, [VideoJob(Source("good-1", Path("/nowhere")), ())]))
+
+
 def test_a_failure_is_tried_again_within_the_run(pool: RayPool, tmp_path: Path) -> None:
     ended = run(pool, "flaky-1", "fail-1", "raise-1", folder=tmp_path)
     assert (ended["flaky-1"].outcome.status, ended["flaky-1"].outcome.attempts) == ("done", 2)
