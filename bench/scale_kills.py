@@ -32,7 +32,7 @@ from tasks.build import publish_build, run_frames, run_masks
 from tasks.pipeline import BuildConfig
 from tasks.plan import Build
 
-DRIVERS, VIDEOS, SHARD = 50, 48, 6
+DRIVERS, VIDEOS, SHARD = 50, 30, 5
 PHASES = ("plan masks", "masks", "commit masks", "plan frames", "frames", "commit frames", "publish", "published")
 SEED = 7
 

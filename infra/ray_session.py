@@ -27,7 +27,7 @@ def ray_session(address: str | None, workers: int) -> Iterator[None]:
         if temporary is not None:
             _start_here(temporary, workers)
         else:
-            ray.init(address=address, log_to_driver=False)
+            ray.init(address=address, log_to_driver=False, logging_level="WARNING")
         yield
     finally:
         ray.shutdown()
