@@ -11,6 +11,7 @@ from pathlib import Path
 from bench.figures import Figure, at_most, told
 from infra.ray_pool import PoolConfig, RayPool
 from storage.bundles import Entry
+from storage.folders import folder_at
 from storage.outcomes import Outcome
 from storage.stages import StageStore
 from tasks.build import run_masks
@@ -45,7 +46,7 @@ def run() -> list[Figure]:
         started = time.perf_counter()
         assert sum(1 for _ in pool(NoWork, jobs)) == VIDEOS
         door = time.perf_counter() - started
-        build = Build(Path(root) / "bench", Benchmark(jobs), BuildConfig())
+        build = Build(folder_at(Path(root) / "bench"), Benchmark(jobs), BuildConfig())
         started = time.perf_counter()
         run_masks(build, lambda _factory, todo: pool(partial(NoWork, build.masks), todo), lambda _progress: None)
         stage = time.perf_counter() - started

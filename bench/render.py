@@ -12,6 +12,7 @@ import numpy as np
 
 from bench.figures import Figure, at_most, shared, told
 from storage.bundles import Entry
+from storage.folders import folder_at
 from storage.outcomes import Outcome
 from tasks.datasets.base import Benchmark, Clip, Sample, VideoJob
 from tasks.detect import Detection
@@ -49,10 +50,10 @@ def stored(folder: Path, path: Path) -> tuple[Build, VideoJob]:
             tubes.put(index, object_id, encode(wobbly(video, index, object_id)))
     boxes = tuple(tubes.frames[index][3].box for index in range(50, 150))
     job = VideoJob(source, (Clip("clip"),), (Sample("s", "clip", "The third.", 2.0, 6.0, 50, boxes),))
-    build = Build(folder, Benchmark([job]), BuildConfig())
+    build = Build(folder_at(folder), Benchmark([job]), BuildConfig())
     sha256 = content_hash(path)
     build.masks.prepare()
-    tables = {"videos": video_row(source, video, tubes, sha256, folder), "masks": mask_rows(source.video_id, tubes)}
+    tables = {"videos": video_row(source, video, tubes, sha256, folder_at(folder)), "masks": mask_rows(source.video_id, tubes)}
     build.masks.write_part(Entry(source.video_id, sha256, Outcome("done"), quick_stat(path)), tables)
     build.masks.commit([source.video_id])
     build.frames.prepare()

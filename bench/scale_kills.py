@@ -27,6 +27,7 @@ from bench import scale_scribe
 from bench.figures import Figure, at_least, told
 from bench.scale_scribe import Scribe, benchmark
 from infra.ray_pool import PoolConfig, RayPool
+from storage.folders import folder_at
 from storage.manifest import load_manifest
 from tasks.build import publish_build, run_frames, run_masks
 from tasks.pipeline import BuildConfig
@@ -148,7 +149,7 @@ def _drive(videos: Any, root: Path, board: Board) -> None:
     from ray import cloudpickle
 
     cloudpickle.register_pickle_by_value(scale_scribe)
-    build = Build(root / "set", videos, BuildConfig())
+    build = Build(folder_at(root / "set"), videos, BuildConfig())
 
     with _committing(board.write), RayPool(PoolConfig(workers=2, cpus=0.5, address="auto")) as pool:
 

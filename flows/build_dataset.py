@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any, TypeVar, cast
 
 from prefect import Flow, flow, get_run_logger, task
@@ -26,13 +25,13 @@ from infra.benchmarks import BENCHMARKS
 from infra.flat import flat
 from infra.parameters import BuildParameters
 from infra.ray_pool import RayPool
-from storage.files import exclusive
+from storage.folders import Folder
 from storage.manifest import Manifest
 from storage.reader import Dataset
 from tasks.build import Progress, publish_build, run_frames, run_masks
 from tasks.estimate import Estimate, estimate
 from tasks.plan import Build, StagePlan, plan_frames, plan_masks
-from tasks.preview import summary_tables, write_preview
+from tasks.preview import PREVIEW, summary_tables, write_preview
 from tasks.quality import quality, quality_rows
 
 T = TypeVar("T")
@@ -79,19 +78,20 @@ def publish(build: Build, tracked: StagePlan, rendered: StagePlan, error_budget:
 
 
 @task(name="preview", **_RETRIES)
-def preview(folder: Path) -> Path:
+def preview(folder: Folder) -> str:
     """Write the preview page; link it and the outcome tables as artifacts."""
     dataset = Dataset(folder)
-    page = write_preview(dataset).resolve()
+    write_preview(dataset)
+    page = folder.link(PREVIEW)
     outcomes, videos = summary_tables(dataset)
     create_table_artifact(outcomes, key="outcomes", description=f"How the videos of {folder.name} ended")
     create_table_artifact(videos, key="videos", description=f"Videos of {folder.name}")
     measured = quality(dataset)
     if measured is not None:
         create_table_artifact(quality_rows(measured), key="quality", description=f"Data quality. {measured.identity}")
-    create_link_artifact(page.as_uri(), link_text="Preview", key="preview", description=f"Preview of {folder.name}")
+    create_link_artifact(page, link_text="Preview", key="preview", description=f"Preview of {folder.name}")
     create_markdown_artifact(
-        f"# {folder.name}\n\nPublished in `{folder.resolve()}`, content hash `{dataset.manifest.content_hash[:12]}`.",
+        f"# {folder.name}\n\nPublished in `{folder.link('')}`, content hash `{dataset.manifest.content_hash[:12]}`.",
         key="dataset",
     )
     return page
@@ -125,7 +125,7 @@ def run(parameters: BuildParameters) -> str:
     """
     log = get_run_logger()
     build = parameters.build()
-    with exclusive(build.folder), RayPool(parameters.pool()) as pool:
+    with build.folder.exclusive(), RayPool(parameters.pool()) as pool:
         log.info("%s: %s", build.folder, plan(_whole(build)))
         tracked = masks(_whole(build), _whole(pool))
         rendered = frames(_whole(build), _whole(tracked), _whole(pool))

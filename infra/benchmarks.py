@@ -8,12 +8,15 @@ from typing import ClassVar
 from pydantic import Field
 
 from infra.parameters import BuildParameters, DetectorName
+from storage.cache import cache_folder
+from storage.folders import is_url
 from tasks.datasets.base import Benchmark, Task
 from tasks.datasets.charades import read_charades
 from tasks.datasets.folder import read_folder
 from tasks.datasets.hcstvg import Version, read_hcstvg
 from tasks.datasets.mevis import read_mevis
 from tasks.datasets.own import read_own
+from tasks.datasets.reading import annotation_file, on_disk
 from tasks.datasets.st_align import read_st_align
 from tasks.datasets.training import HcstvgTraining, VidstgTraining, read_stvg_r1_train
 from tasks.datasets.tvgbench import read_tvgbench
@@ -40,7 +43,7 @@ class SampleParameters(BuildParameters):
         """Generate the sample, if it is not there yet, and read it."""
         from tasks.sample import SampleConfig, generate
 
-        folder = Path(self.root) / "sources" / f"sample-{self.videos}"
+        folder = (cache_folder() if is_url(self.root) else Path(self.root)) / "sources" / f"sample-{self.videos}"
         generate(folder, SampleConfig(videos=self.videos))
         return read_hcstvg(folder / "annotations.json", folder / "videos")
 
@@ -57,7 +60,7 @@ class FolderParameters(BuildParameters):
 
     def benchmark(self) -> Benchmark:
         """List the videos."""
-        return read_folder(Path(self.videos), self.image_fps or None)
+        return read_folder(self.videos, self.image_fps or None)
 
 
 class AnnotatedParameters(BuildParameters):
@@ -78,7 +81,7 @@ class HcstvgParameters(AnnotatedParameters):
 
     def benchmark(self) -> Benchmark:
         """Read the annotations."""
-        return read_hcstvg(Path(self.annotations), Path(self.videos), self.version)
+        return read_hcstvg(annotation_file(self.annotations), self.videos, self.version)
 
 
 class HcstvgV1Parameters(HcstvgParameters):
@@ -106,7 +109,7 @@ class VidstgParameters(AnnotatedParameters):
 
     def benchmark(self) -> Benchmark:
         """Read the annotations."""
-        return read_vidstg(Path(self.annotations), Path(self.videos), _optional(self.vidor))
+        return read_vidstg(annotation_file(self.annotations), self.videos, on_disk(self.vidor) if self.vidor else None)
 
 
 class StAlignStvgParameters(AnnotatedParameters):
@@ -116,7 +119,7 @@ class StAlignStvgParameters(AnnotatedParameters):
 
     def benchmark(self) -> Benchmark:
         """Read the annotations."""
-        return read_st_align(Path(self.annotations), Path(self.videos), Task.SPATIO_TEMPORAL)
+        return read_st_align(annotation_file(self.annotations), self.videos, Task.SPATIO_TEMPORAL)
 
 
 class StAlignSvgParameters(AnnotatedParameters):
@@ -126,7 +129,7 @@ class StAlignSvgParameters(AnnotatedParameters):
 
     def benchmark(self) -> Benchmark:
         """Read the annotations."""
-        return read_st_align(Path(self.annotations), Path(self.videos), Task.SPATIAL)
+        return read_st_align(annotation_file(self.annotations), self.videos, Task.SPATIAL)
 
 
 class MevisParameters(AnnotatedParameters):
@@ -143,7 +146,8 @@ class MevisParameters(AnnotatedParameters):
 
     def benchmark(self) -> Benchmark:
         """Read the annotations."""
-        return read_mevis(Path(self.annotations), _optional(self.masks), Path(self.videos), self.image_fps)
+        masks = annotation_file(self.masks) if self.masks else None
+        return read_mevis(annotation_file(self.annotations), masks, self.videos, self.image_fps)
 
 
 class CharadesParameters(AnnotatedParameters):
@@ -156,7 +160,8 @@ class CharadesParameters(AnnotatedParameters):
 
     def benchmark(self) -> Benchmark:
         """Read the annotations."""
-        return read_charades(Path(self.annotations), Path(self.videos), _optional(self.durations))
+        durations = annotation_file(self.durations) if self.durations else None
+        return read_charades(annotation_file(self.annotations), self.videos, durations)
 
 
 class TvgbenchParameters(AnnotatedParameters):
@@ -168,7 +173,7 @@ class TvgbenchParameters(AnnotatedParameters):
 
     def benchmark(self) -> Benchmark:
         """Read the annotations."""
-        return read_tvgbench(Path(self.annotations), Path(self.videos), self.cut)
+        return read_tvgbench(annotation_file(self.annotations), self.videos, self.cut)
 
 
 class VideoocrParameters(AnnotatedParameters):
@@ -178,7 +183,7 @@ class VideoocrParameters(AnnotatedParameters):
 
     def benchmark(self) -> Benchmark:
         """Read the annotations."""
-        return read_videoocr(Path(self.annotations), Path(self.videos))
+        return read_videoocr(annotation_file(self.annotations), self.videos)
 
 
 class OwnParameters(AnnotatedParameters):
@@ -190,7 +195,7 @@ class OwnParameters(AnnotatedParameters):
 
     def benchmark(self) -> Benchmark:
         """Read the annotations."""
-        return read_own(Path(self.annotations), Path(self.videos))
+        return read_own(annotation_file(self.annotations), self.videos)
 
 
 class StvgR1TrainParameters(BuildParameters):
@@ -213,18 +218,14 @@ class StvgR1TrainParameters(BuildParameters):
     def benchmark(self) -> Benchmark:
         """Merge the parts, and make sure that nothing held out is among them."""
         hcstvg = HcstvgTraining(
-            v1=Path(self.hcstvg_v1_train),
-            v2=Path(self.hcstvg_v2_train),
-            held_out=(Path(self.hcstvg_v1_test), Path(self.hcstvg_v2_val), Path(self.hcstvg_v2_test)),
-            videos=Path(self.hcstvg_videos),
+            v1=annotation_file(self.hcstvg_v1_train),
+            v2=annotation_file(self.hcstvg_v2_train),
+            held_out=tuple(map(annotation_file, (self.hcstvg_v1_test, self.hcstvg_v2_val, self.hcstvg_v2_test))),
+            videos=self.hcstvg_videos,
         )
-        held_out = tuple(Path(path) for path in (self.vidstg_val, self.vidstg_test) if path)
-        vidstg = VidstgTraining(Path(self.vidstg_train), held_out, Path(self.vidstg_videos), Path(self.vidor))
+        held_out = tuple(map(annotation_file, filter(None, (self.vidstg_val, self.vidstg_test))))
+        vidstg = VidstgTraining(annotation_file(self.vidstg_train), held_out, self.vidstg_videos, on_disk(self.vidor))
         return read_stvg_r1_train(hcstvg, vidstg)
-
-
-def _optional(path: str) -> Path | None:
-    return Path(path) if path else None
 
 
 BENCHMARKS: dict[str, type[BuildParameters]] = {

@@ -24,7 +24,8 @@ from infra.parameters import BuildParameters
 from infra.poison import WorkerError
 from infra.ray_pool import RayPool
 from infra.results import AsJson, quality, score
-from storage.files import BusyError, exclusive
+from storage.files import BusyError
+from storage.folders import ConflictError, StoreError
 from storage.manifest import DatasetError, Manifest
 from storage.outcomes import BudgetError
 from storage.reader import Dataset
@@ -80,14 +81,14 @@ def _build(parameters: BuildParameters, as_json: AsJson = False) -> None:
     page = write_preview(Dataset(build.folder))
     if as_json:
         told = {"dataset": str(build.folder), "content_hash": manifest.content_hash, "counts": manifest.counts}
-        print(json.dumps({**told, "preview": str(page)}))
+        print(json.dumps({**told, "preview": page}))
         return
     counts = ", ".join(f"{count} {name}" for name, count in manifest.counts.items())
     Console().print(f"[bold]{build.folder}[/bold]: {counts}\npreview: {page}", highlight=False)
 
 
 def _run(build: Build, parameters: BuildParameters, quiet: bool) -> Manifest:
-    with exclusive(build.folder), RayPool(parameters.pool()) as pool, Bars(quiet) as bars:
+    with build.folder.exclusive(), RayPool(parameters.pool()) as pool, Bars(quiet) as bars:
         tracked = run_masks(build, pool, bars.update)
         rendered = run_frames(build, tracked, pool, bars.update)
         return publish_build(build, tracked, rendered, parameters.error_budget)
@@ -133,7 +134,7 @@ def _register() -> None:
 
 @app.command()
 def inspect(
-    dataset: Annotated[Path, typer.Argument(help="Folder of a published dataset.")],
+    dataset: Annotated[str, typer.Argument(help="Folder or s3:// URL of a published dataset.")],
     video: Annotated[str | None, typer.Option(help="Show this video's objects.")] = None,
     frame: Annotated[int | None, typer.Option(help="Show the instances on this native frame of the video.")] = None,
     as_json: AsJson = False,
@@ -151,7 +152,7 @@ def inspect(
 
 @app.command()
 def preview(
-    dataset: Annotated[Path, typer.Argument(help="Folder of a published dataset.")],
+    dataset: Annotated[str, typer.Argument(help="Folder or s3:// URL of a published dataset.")],
     video: Annotated[str | None, typer.Option(help="Write a full-rate clip of this video instead.")] = None,
     out: Annotated[Path, typer.Option(help="Where that clip goes.")] = Path("preview.mp4"),
 ) -> None:
@@ -195,7 +196,7 @@ def _guarded(command: Callable[[], None]) -> None:
         _fail(str(error), 3)
     except BAD_INPUT as error:
         _fail(_sentence(error), 2)
-    except WorkerError as error:
+    except (WorkerError, StoreError, ConflictError) as error:
         _fail(str(error), 1)
     except StoppedError as error:
         _fail(str(error), 130)

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any, ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
 
 from infra.ray_pool import PoolConfig
+from storage.folders import folder_at
 from tasks.datasets.base import Benchmark
 from tasks.detect import OPEN_VOCABULARY, DetectConfig
 from tasks.detectors.vocabulary import prompts_of
@@ -41,7 +41,7 @@ class BuildParameters(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    root: str = Field("datasets", title="Datasets folder", description="Datasets are published in folders below this one.")
+    root: str = Field("datasets", title="Datasets folder", description="A path or s3:// URL; datasets are published below it.")
     name: str = Field(
         "", title="Dataset name", pattern=r"^([a-z0-9][a-z0-9._-]*)?$", description="Lower case; empty takes the benchmark's."
     )
@@ -171,7 +171,7 @@ class BuildParameters(BaseModel):
             AnnotationError: the annotations or the videos folder cannot be used.
             WeightsError: a weight file or folder is missing, or random weights are asked for of a detector without any.
         """
-        return Build(Path(self.root) / (self.name or self.dataset), self.benchmark(), self.config())
+        return Build(folder_at(self.root).child(self.name or self.dataset), self.benchmark(), self.config())
 
     def config(self) -> BuildConfig:
         """Everything that shapes the dataset."""

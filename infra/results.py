@@ -9,6 +9,7 @@ from typing import Annotated
 
 import typer
 
+from storage.folders import is_url
 from storage.manifest import DatasetError
 from storage.reader import Dataset
 from tasks.metrics.cases import convention_named
@@ -17,7 +18,7 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object for 
 
 
 def score(
-    what: Annotated[Path, typer.Argument(help="A case file (JSON), or the folder of a published dataset.")],
+    what: Annotated[str, typer.Argument(help="A case file (JSON), or the folder or s3:// URL of a published dataset.")],
     predictions: Annotated[
         Path | None, typer.Argument(help="For a dataset: JSON Lines or Parquet; without it, the ceiling: true times and IDs.")
     ] = None,
@@ -28,7 +29,7 @@ def score(
     from infra.console import show_scores
     from tasks.metrics.cases import read_cases, score_cases
 
-    if what.is_dir():
+    if is_url(what) or Path(what).is_dir():
         from tasks.scoring import score_dataset
 
         told = score_dataset(Dataset(what), predictions, convention).as_dict()
@@ -36,14 +37,16 @@ def score(
         raise DatasetError(f"'{what}' is no dataset's folder: a case file holds its own predictions")
     else:
         convention_named(convention)
-        told = score_cases(read_cases(what), convention).as_dict()
+        told = score_cases(read_cases(Path(what)), convention).as_dict()
     if as_json:
         print(json.dumps(told))
     else:
         show_scores(told)
 
 
-def quality(dataset: Annotated[Path, typer.Argument(help="Folder of a published dataset.")], as_json: AsJson = False) -> None:
+def quality(
+    dataset: Annotated[str, typer.Argument(help="Folder or s3:// URL of a published dataset.")], as_json: AsJson = False
+) -> None:
     """Show what the best possible answers on a dataset would score, per size filter, and how identities hold."""
     from infra.console import show_report
     from tasks.quality import quality as measure

@@ -9,13 +9,13 @@ import json
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from functools import cached_property
-from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from storage.files import replacing, sha256_of, write_json
+from storage.files import sha256_of
+from storage.folders import Folder, write_json
 from storage.outcomes import Outcome
 from storage.schema import TABLES, versioned
 
@@ -67,7 +67,7 @@ Rows = tuple[str, pa.Table]
 
 
 def write_bundle(
-    folder: Path, name: str, entries: Iterable[Entry], tables: Mapping[str, Iterable[Rows]], durable: bool = True
+    folder: Folder, name: str, entries: Iterable[Entry], tables: Mapping[str, Iterable[Rows]], durable: bool = True
 ) -> Bundle:
     """Write the files of a bundle, then its record.
 
@@ -80,16 +80,16 @@ def write_bundle(
     """
     files = {table: _write_table(folder, name, table, rows, durable) for table, rows in tables.items()}
     bundle = Bundle(name, list(entries), files)
-    write_json(folder / f"{name}.json", asdict(bundle), durable)
+    write_json(folder, f"{name}.json", asdict(bundle), durable)
     return bundle
 
 
-def _write_table(folder: Path, name: str, table: str, rows: Iterable[Rows], durable: bool) -> TableFile:
-    path = folder / f"{name}.{table}.parquet"
+def _write_table(folder: Folder, name: str, table: str, rows: Iterable[Rows], durable: bool) -> TableFile:
+    file_name = f"{name}.{table}.parquet"
     schema = versioned(TABLES[table])
     videos, count = [], 0
     with (
-        replacing(path, durable) as temporary,
+        folder.writing(file_name, durable) as temporary,
         pq.ParquetWriter(temporary, schema, compression="zstd", compression_level=9, **_encodings(schema)) as writer,
     ):
         for video_id, group in rows:
@@ -99,7 +99,7 @@ def _write_table(folder: Path, name: str, table: str, rows: Iterable[Rows], dura
                 count += group.num_rows
         writer.close()
         size, sha256 = temporary.stat().st_size, sha256_of(temporary)
-    return TableFile(path.name, count, size, sha256, videos)
+    return TableFile(file_name, count, size, sha256, videos)
 
 
 def _encodings(schema: pa.Schema) -> dict[str, Any]:
@@ -110,16 +110,16 @@ def _encodings(schema: pa.Schema) -> dict[str, Any]:
     }
 
 
-def read_bundle(record: Path) -> Bundle:
-    """Read a bundle's record.
+def read_bundle(folder: Folder, record: str) -> Bundle:
+    """Read a bundle's record, a file of `folder`.
 
     Raises:
         ValueError: the record is damaged.
     """
     try:
-        return bundle_from(json.loads(record.read_text(encoding="utf-8")))
+        return bundle_from(json.loads(folder.read(record)))
     except (KeyError, TypeError, json.JSONDecodeError) as error:
-        raise ValueError(f"{record} is not a bundle record: {error!r}") from error
+        raise ValueError(f"{folder}/{record} is not a bundle record: {error!r}") from error
 
 
 def bundle_from(value: dict[str, Any]) -> Bundle:
@@ -128,11 +128,11 @@ def bundle_from(value: dict[str, Any]) -> Bundle:
     return Bundle(value["name"], entries, {table: TableFile(**file) for table, file in value["tables"].items()})
 
 
-def read_rows(folder: Path, bundle: Bundle, table: str, videos: Iterable[str] | None = None) -> Iterator[Rows]:
+def read_rows(folder: Folder, bundle: Bundle, table: str, videos: Iterable[str] | None = None) -> Iterator[Rows]:
     """Yield the rows of one table of a bundle, a video at a time; of `videos` only, where given."""
     file = bundle.tables[table]
     wanted = None if videos is None else set(videos)
-    with pq.ParquetFile(folder / file.path) as parquet:
+    with folder.parquet(file.path) as parquet:
         for group, video_id in enumerate(file.videos):
             if wanted is None or video_id in wanted:
                 yield video_id, parquet.read_row_group(group)

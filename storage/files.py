@@ -39,18 +39,18 @@ class BusyError(Exception):
 
 
 @contextmanager
-def exclusive(folder: Path) -> Iterator[None]:
-    """Hold a folder for the length of the block; the lock dies with its process.
+def exclusive(lock_file: Path, what: str) -> Iterator[None]:
+    """Hold `what` by a lock file for the length of the block; the lock dies with its process.
 
     Raises:
         BusyError: another process on this machine holds it.
     """
-    folder.mkdir(parents=True, exist_ok=True)
-    with (folder / ".lock").open("w") as lock:
+    lock_file.parent.mkdir(parents=True, exist_ok=True)
+    with lock_file.open("w") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            raise BusyError(f"another build is at work on '{folder}': wait for it or cancel it") from None
+            raise BusyError(f"another build is at work on '{what}': wait for it or cancel it") from None
         yield
 
 
@@ -60,17 +60,6 @@ def _sync(path: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
-
-
-def write_text(path: Path, text: str, durable: bool = True) -> None:
-    """Write a text file, whole or not at all."""
-    with replacing(path, durable) as temporary:
-        temporary.write_text(text, encoding="utf-8")
-
-
-def write_json(path: Path, value: Any, durable: bool = True) -> None:
-    """Write JSON with sorted keys, whole or not at all."""
-    write_text(path, json.dumps(value, indent=1, sort_keys=True, ensure_ascii=False) + "\n", durable)
 
 
 def sha256_of(path: Path) -> str:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import pyarrow as pa
@@ -17,7 +16,8 @@ import pyarrow.parquet as pq
 
 from storage.bundles import Bundle, TableFile
 from storage.card import card
-from storage.files import digest, replacing, write_json, write_text
+from storage.files import digest
+from storage.folders import ConflictError, Folder, Where, folder_at, json_bytes
 from storage.outcomes import Outcome, tally
 from storage.schema import OUTCOMES, SCHEMA_VERSION, versioned
 from storage.stages import StageStore
@@ -82,26 +82,58 @@ class Ending(NamedTuple):
     samples: int = 0
 
 
+def seen_manifest(where: Where) -> str | None:
+    """The version of the manifest that is published now, to be replaced by `publish`; None without one."""
+    return folder_at(where).version(MANIFEST)
+
+
 def publish(
-    folder: Path,
+    where: Where,
     stages: Mapping[str, PublishedStage],
     endings: Sequence[Ending],
     records: Mapping[str, int],
     tools: Mapping[str, str],
+    seen: str | None = None,
 ) -> Manifest:
-    """Write the outcomes table, then the manifest of the dataset in `folder`. The same rows give the same hash."""
-    for leftover in folder.glob(".*.tmp"):
-        leftover.unlink(missing_ok=True)
+    """Write the outcomes table, then the manifest of a dataset, last. The same rows give the same hash.
+
+    Args:
+        where: the dataset's folder.
+        stages: stage name -> its committed rows.
+        endings: how each planned video ended.
+        records: what the annotations held, counted by reason.
+        tools: versions of the libraries that made it.
+        seen: version of the manifest to replace, from before `stages` were listed; None if there was none.
+
+    Raises:
+        ConflictError: another build has published something else since then.
+    """
+    folder = folder_at(where)
+    folder.sweep()
     ordered = sorted(endings, key=lambda ending: ending[:2])
     told = [[e.video_id, e.stage, e.outcome.status, e.outcome.reason, e.samples] for e in ordered]
     content_hash = digest([{name: asdict(stage) for name, stage in stages.items()}, told, dict(records), SCHEMA_VERSION])
     outcomes = f"outcomes-{content_hash[:8]}.parquet"
-    with replacing(folder / outcomes) as temporary:
+    with folder.writing(outcomes) as temporary:
         pq.write_table(_outcome_rows(ordered), temporary, compression="zstd")
     counts = tally(ending.outcome for ending in ordered)
     manifest = Manifest(folder.name, content_hash, counts, dict(records), dict(stages), outcomes, dict(tools))
-    write_text(folder / CARD, _card(manifest))
-    write_json(folder / MANIFEST, asdict(manifest))
+    folder.write(CARD, _card(manifest).encode())
+    return _swap(folder, manifest, seen)
+
+
+def _swap(folder: Folder, manifest: Manifest, seen: str | None) -> Manifest:
+    """Publish, or find that an equal manifest stands there already: another build's, or this one's after a lost answer."""
+    try:
+        folder.swap(MANIFEST, json_bytes(asdict(manifest)), seen)
+    except ConflictError:
+        published = load_manifest(folder)
+        folder.write(CARD, _card(published).encode())
+        if published.content_hash != manifest.content_hash:
+            raise ConflictError(
+                f"another build has published '{folder}' meanwhile: run this one again to go on from there"
+            ) from None
+        return published
     return manifest
 
 
@@ -138,15 +170,16 @@ def _with_rows(bundle: Bundle) -> list[str]:
     return sorted({video_id for file in bundle.tables.values() for video_id in file.videos})
 
 
-def load_manifest(folder: Path) -> Manifest:
-    """Read the manifest of the dataset in `folder`.
+def load_manifest(where: Where) -> Manifest:
+    """Read the manifest of a dataset.
 
     Raises:
         DatasetError: there is none, it is damaged, or its schema version is not read here.
     """
-    path = folder / MANIFEST
+    folder = folder_at(where)
+    path = f"{folder}/{MANIFEST}"
     try:
-        value = json.loads(path.read_text(encoding="utf-8"))
+        value = json.loads(folder.read(MANIFEST))
         version = value["schema_version"]
         if version != SCHEMA_VERSION:
             raise DatasetError(f"{path} has schema version {version}; this code reads version {SCHEMA_VERSION}: build it again")

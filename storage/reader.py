@@ -12,7 +12,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from storage.bundles import TableFile
-from storage.manifest import DatasetError, Manifest, load_manifest
+from storage.cache import RemoteFile, find_remote
+from storage.folders import Folder, Where, folder_at, is_url
+from storage.manifest import DatasetError, Manifest, PublishedStage, load_manifest
 from storage.rle import Mask, decode_counts
 from storage.schema import TABLES
 
@@ -39,15 +41,15 @@ class StoredInstance(NamedTuple):
 class Dataset:
     """A published dataset, opened by its folder. Opens files when first asked for and keeps their footers."""
 
-    def __init__(self, folder: Path) -> None:
-        """Open the dataset in `folder`.
+    def __init__(self, where: Where) -> None:
+        """Open a dataset by the path or `s3://` URL of its folder.
 
         Raises:
             DatasetError: nothing is published there, or not in a version this code reads.
         """
-        self.folder = folder
-        self.manifest: Manifest = load_manifest(folder)
-        self._files: dict[Path, pq.ParquetFile] = {}
+        self.folder: Folder = folder_at(where)
+        self.manifest: Manifest = load_manifest(self.folder)
+        self._files: dict[tuple[str, str], pq.ParquetFile] = {}
         self._groups: dict[tuple[str, int], dict[str, int]] = {}
 
     def video_ids(self, table: str = "videos") -> list[str]:
@@ -79,13 +81,13 @@ class Dataset:
     def outcomes(self) -> pa.Table:
         """How each planned video ended."""
         # Not pq.read_table, which imports pandas: that alone takes a second.
-        with pq.ParquetFile(self.folder / self.manifest.outcomes) as file:
+        with self.folder.parquet(self.manifest.outcomes) as file:
             return file.read()
 
-    def source(self, video_id: str) -> Path:
+    def source(self, video_id: str) -> Path | RemoteFile:
         """Where the video's file or folder was when it was tracked."""
         path: str = self.rows("videos", video_id, ["path"]).column(0)[0].as_py()
-        return self.folder / path
+        return find_remote(path) if is_url(path) else Path(str(self.folder)) / path
 
     def instances(self, video_id: str, frame_index: int) -> list[StoredInstance]:
         """Objects visible on a native frame, by ID. At most 1 ms for a video of some hundred rows."""
@@ -142,9 +144,11 @@ class Dataset:
         group = groups.get(video_id)
         return None if group is None else (self._open(stage.key, file), group)
 
+    def footer(self, stage: PublishedStage, file: TableFile) -> pq.FileMetaData:
+        """What a table's file says of its row groups."""
+        return self._open(stage.key, file).metadata
+
     def _open(self, key: str, file: TableFile) -> pq.ParquetFile:
-        path = self.folder / key / file.path
-        if path not in self._files:
-            # A look-up reads little: handing it to threads, or reading ahead, costs more than it saves.
-            self._files[path] = pq.ParquetFile(path, memory_map=True, pre_buffer=False)
-        return self._files[path]
+        if (key, file.path) not in self._files:
+            self._files[key, file.path] = self.folder.child(key).parquet(file.path)
+        return self._files[key, file.path]

@@ -11,7 +11,6 @@ from types import TracebackType
 from typing import Generic, NamedTuple, TypeVar
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from storage.reader import Dataset, stage_of
 from storage.schema import TABLES
@@ -74,7 +73,7 @@ class Scan(Generic[T]):
 
     def _read(self, number: int) -> tuple[T, dict[str, range]]:
         file = self._stage.shards[number][self._table]
-        with pq.ParquetFile(self._dataset.folder / self._stage.key / file.path, memory_map=True) as parquet:
+        with self._dataset.folder.child(self._stage.key).parquet(file.path) as parquet:
             counts = [parquet.metadata.row_group(group).num_rows for group in range(parquet.metadata.num_row_groups)]
             rows = parquet.read(self._columns, use_threads=False).combine_chunks()
         ends = list(accumulate(counts))

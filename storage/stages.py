@@ -9,17 +9,22 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from functools import partial
+from itertools import chain
 from typing import Any
 
 import pyarrow as pa
 
 from storage.bundles import Bundle, Entry, Rows, read_bundle, read_rows, write_bundle
-from storage.files import hash8, write_json
+from storage.files import hash8
+from storage.folders import ConflictError, Where, folder_at, in_turn, write_json
 from storage.schema import TABLES
 
 SHARD_VIDEOS = 256
 """Videos a shard: a Parquet footer takes about 1.7 kB a row group, read whole at first look-up."""
+
+_READ_AHEAD = 4
+"""Parts read at once while a shard is gathered: each is held in memory whole."""
 
 
 @dataclass(frozen=True)
@@ -40,16 +45,16 @@ class Spec:
 class StageStore:
     """Reads and writes one stage's folder of one dataset."""
 
-    def __init__(self, dataset: Path, spec: Spec) -> None:
+    def __init__(self, dataset: Where, spec: Spec) -> None:
         self.spec = spec
-        self.folder = dataset / spec.key
-        self._parts = self.folder / "parts"
+        self.dataset = folder_at(dataset)
+        self.folder = self.dataset.child(spec.key)
+        self._parts = self.folder.child("parts")
 
     def prepare(self) -> None:
-        """Make the folder and say in it what its hash stands for."""
-        self._parts.mkdir(parents=True, exist_ok=True)
+        """Say in the folder what its hash stands for."""
         spec = {"name": self.spec.name, "version": self.spec.version, "params": dict(self.spec.params)}
-        write_json(self.folder / "stage.json", spec)
+        write_json(self.folder, "stage.json", spec)
 
     def write_part(self, entry: Entry, tables: Mapping[str, pa.Table]) -> None:
         """Keep the rows and outcome of one video. A second call for the video replaces the first."""
@@ -58,18 +63,18 @@ class StageStore:
 
     def parts(self) -> dict[str, Bundle]:
         """Parts not yet in a shard, by video; damaged ones are passed over, so that their videos are done again."""
-        found = {}
-        for record in sorted(self._parts.glob("*.json")):
-            try:
-                bundle = read_bundle(record)
-            except ValueError:
-                continue
-            found[bundle.entries[0].video_id] = bundle
-        return found
+        bundles = in_turn(self._part, self._parts.names("*.json"), self._parts.at_once)
+        return {bundle.entries[0].video_id: bundle for bundle in bundles if bundle}
+
+    def _part(self, record: str) -> Bundle | None:
+        try:
+            return read_bundle(self._parts, record)
+        except (ValueError, FileNotFoundError):  # damaged, or gathered by another build since it was listed
+            return None
 
     def shards(self) -> list[Bundle]:
         """Committed shards, by name."""
-        return [read_bundle(path) for path in sorted(self.folder.glob("shard-*.json"))]
+        return list(in_turn(partial(read_bundle, self.folder), self.folder.names("shard-*.json"), self.folder.at_once))
 
     def known(self) -> dict[str, list[Entry]]:
         """Every entry of each video, a shard's before its part's; a changed source has several."""
@@ -94,8 +99,14 @@ class StageStore:
 
         A kill before the shard's record leaves the parts, which are gathered again; a kill after it leaves parts that
         repeat the shard, which the next `sweep` removes.
+
+        Raises:
+            ConflictError: a part is gone, which only another build can have gathered.
         """
         parts = self.parts()
+        missing = [video_id for video_id in videos if video_id not in parts]
+        if missing:
+            raise ConflictError(f"another build is at work on '{self.dataset}': '{missing[0]}' was gathered by it; run again")
         chosen = [parts[video_id] for video_id in sorted(videos)]
         entries = [part.entries[0] for part in chosen]
         name = "shard-" + hash8([[e.video_id, e.fingerprint, e.outcome.status, e.outcome.reason] for e in entries])
@@ -104,28 +115,26 @@ class StageStore:
         return shard
 
     def _gather(self, parts: Iterable[Bundle], table: str) -> Iterator[Rows]:
-        for part in parts:
-            if table in part.tables:
-                yield from read_rows(self._parts, part, table)
+        def rows(part: Bundle) -> list[Rows]:
+            return list(read_rows(self._parts, part, table))
+
+        holders = (part for part in parts if table in part.tables)
+        return chain.from_iterable(in_turn(rows, holders, min(_READ_AHEAD, self._parts.at_once)))
 
     def sweep(self) -> None:
         """Remove parts whose entry stands in a shard already, and leftovers of writers and removers that were killed."""
         committed = self.committed()
         parts = (part.entries[0] for part in self.parts().values())
         self._remove_parts(e.video_id for e in parts if (e.video_id, e.fingerprint) in committed)
-        for leftover in (*self.folder.glob(".*.tmp"), *self._parts.glob(".*.tmp")):
-            leftover.unlink(missing_ok=True)
-        recorded = {record.stem for record in self._parts.glob("part-*.json")}
-        for table in self._parts.glob("part-*.parquet"):
-            if table.name.partition(".")[0] not in recorded:
-                table.unlink(missing_ok=True)
+        self.folder.sweep()
+        self._parts.sweep()
+        recorded = {record.partition(".")[0] for record in self._parts.names("part-*.json")}
+        tables = self._parts.names("part-*.parquet")
+        self._parts.remove([table for table in tables if table.partition(".")[0] not in recorded])
 
     def _remove_parts(self, videos: Iterable[str]) -> None:
-        for video_id in videos:
-            name = _part_name(video_id)
-            (self._parts / f"{name}.json").unlink(missing_ok=True)
-            for table in self.spec.tables:
-                (self._parts / f"{name}.{table}.parquet").unlink(missing_ok=True)
+        suffixes = ("json", *(f"{table}.parquet" for table in self.spec.tables))
+        self._parts.remove([f"{_part_name(video_id)}.{suffix}" for video_id in videos for suffix in suffixes])
 
 
 def _part_name(video_id: str) -> str:

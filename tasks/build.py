@@ -11,7 +11,7 @@ from functools import partial
 from importlib.metadata import version
 
 from storage.bundles import Entry
-from storage.manifest import Ending, Manifest, publish, published_stage
+from storage.manifest import Ending, Manifest, publish, published_stage, seen_manifest
 from storage.outcomes import Outcome, check_budget
 from storage.stages import SHARD_VIDEOS, StageStore
 from tasks.datasets.base import VideoJob
@@ -119,11 +119,13 @@ def publish_build(build: Build, masks: StagePlan, frames: StagePlan, error_budge
 
     Raises:
         BudgetError: more were lost; the dataset that was visible before stays visible.
+        ConflictError: another build has published something else meanwhile.
     """
+    seen = seen_manifest(build.folder)
     endings = list(_endings(build, masks, frames))
     check_budget((ending.outcome for ending in endings), error_budget)
     stages = {stage.store.spec.name: published_stage(stage.store, _fingerprints(stage)) for stage in (masks, frames)}
-    return publish(build.folder, stages, endings, build.benchmark.records, tool_versions())
+    return publish(build.folder, stages, endings, build.benchmark.records, tool_versions(), seen)
 
 
 def _fingerprints(plan: StagePlan) -> dict[str, str]:

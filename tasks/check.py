@@ -9,10 +9,11 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
+from storage.cache import RemoteFile
 from tasks.datasets.base import VideoJob
 from tasks.diagnose import VideoError
 from tasks.pipeline import as_stated, refuse_black
-from tasks.video import open_video
+from tasks.video import at_hand, open_video
 
 
 @dataclass(frozen=True)
@@ -29,7 +30,7 @@ class Finding:
     """
 
     video_id: str
-    path: Path
+    path: Path | RemoteFile
     state: str
     detail: str
     samples: int
@@ -63,10 +64,11 @@ def check_videos(jobs: Sequence[VideoJob], decode: bool, on_progress: Callable[[
 
 def _state(job: VideoJob, decode: bool) -> tuple[str, str]:
     try:
-        video = open_video(job.source)
-        outcome = as_stated(job, video)
-        if decode:
-            refuse_black(job.source, video, range(len(video)))
+        with at_hand(job.source) as source:
+            video = open_video(source)
+            outcome = as_stated(job, video)
+            if decode:
+                refuse_black(source, video, range(len(video)))
     except VideoError as error:
         return error.reason, str(error)
     return outcome.reason or "there", outcome.detail

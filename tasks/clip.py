@@ -12,7 +12,7 @@ from storage.files import replacing
 from storage.reader import Dataset, StoredInstance
 from storage.rle import decode_counts
 from tasks.markers import Candidate, digit_height_px, draw, place
-from tasks.video import Frames, Source, Video, open_video
+from tasks.video import Frames, Source, Video, at_hand, open_video
 
 PALETTE = ((230, 80, 60), (60, 160, 240), (90, 200, 90), (240, 190, 40), (170, 90, 220), (40, 200, 200), (240, 120, 180))
 """RGB tints, by object ID."""
@@ -33,8 +33,9 @@ def write_clip(dataset: Dataset, video_id: str, path: Path, marker_size: float =
         VideoError: the source cannot be read any more.
     """
     path_then, fps = dataset.source(video_id), dataset.rows("videos", video_id, ["fps"]).column(0)[0].as_py()
-    video = open_video(Source(video_id, path_then, fps if path_then.is_dir() else None))
-    with replacing(path.with_suffix(".mp4"), durable=False) as temporary:
+    then = Source(video_id, path_then, fps if isinstance(path_then, Path) and path_then.is_dir() else None)
+    with at_hand(then) as source, replacing(path.with_suffix(".mp4"), durable=False) as temporary:
+        video = open_video(source)
         _encode(dataset, video, temporary, digit_height_px(marker_size, max(video.width, video.height)))
     return path.with_suffix(".mp4")
 

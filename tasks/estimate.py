@@ -6,10 +6,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import fmean
 
+from storage.folders import StoreError
 from tasks.datasets.base import VideoJob
 from tasks.diagnose import VideoError
 from tasks.plan import Build, StagePlan
-from tasks.video import open_video
+from tasks.video import at_hand, open_video
 
 _SECONDS_A_FRAME = {"flow": 0.05, "sam2": 0.5}
 """Rough time of detection and tracking on one CPU, where nothing has been measured yet."""
@@ -61,7 +62,8 @@ def _lengths(jobs: Sequence[VideoJob]) -> float:
     lengths = []
     for job in jobs[::step][:_PROBES]:
         try:
-            lengths.append(len(open_video(job.source)))
-        except VideoError:
+            with at_hand(job.source) as source:
+                lengths.append(len(open_video(source)))
+        except (VideoError, StoreError):
             continue
     return fmean(lengths) if lengths else 0.0

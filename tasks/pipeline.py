@@ -13,6 +13,7 @@ import pyarrow as pa
 
 from storage.bundles import Entry
 from storage.files import digest
+from storage.folders import StoreError
 from storage.outcomes import Outcome
 from storage.stages import Spec, StageStore
 from tasks.datasets.base import VideoJob
@@ -24,7 +25,7 @@ from tasks.limits import LimitConfig, LimitError
 from tasks.render import RenderConfig, render, tracked_from
 from tasks.rows import mask_rows, video_row
 from tasks.trackers.base import TrackConfig
-from tasks.video import Source, Timeline, Video, open_video
+from tasks.video import Source, Timeline, Video, at_hand, open_video
 
 MASKS_VERSION = 3
 FRAMES_VERSION = 2
@@ -92,13 +93,14 @@ class MasksWorker:
         return outcome
 
     def _tables(self, job: VideoJob, fingerprint: str) -> tuple[Outcome, Tables]:
-        video = open_video(job.source)
-        outcome = as_stated(job, video)
-        found = self._finder.find(job, video)
-        if not found.tubes.frames:
-            refuse_black(job.source, video, [index for frames in found.segments for index in frames])
-        row = video_row(job.source, video, found, fingerprint, self._store.folder.parent)
-        return noted(outcome, found.note), {"videos": row, "masks": mask_rows(job.source.video_id, found.tubes)}
+        with at_hand(job.source) as source:
+            video = open_video(source)
+            outcome = as_stated(job, video)
+            found = self._finder.find(job, video)
+            if not found.tubes.frames:
+                refuse_black(source, video, [index for frames in found.segments for index in frames])
+            row = video_row(job.source, video, found, fingerprint, self._store.dataset)
+        return noted(outcome, found.note), {"videos": row, "masks": mask_rows(source.video_id, found.tubes)}
 
 
 class FramesWorker:
@@ -125,8 +127,9 @@ class FramesWorker:
         video, masks = (self._masks.read(shard, table, video_id) for table in ("videos", "masks"))
         if not _covers(video, job):
             return Outcome("failed", "not_tracked", "annotated beyond the segments that were tracked: build by a new name"), {}
-        tracked = tracked_from(job.source, video, masks, self._config.render.markers.anchor)
-        rendered = render(job, tracked, self._config.render)
+        with at_hand(job.source) as source:
+            tracked = tracked_from(source, video, masks, self._config.render.markers.anchor)
+            rendered = render(job, tracked, self._config.render)
         if rendered.frames:
             return Outcome("done"), rendered.tables()
         reason = rendered.clips[0]["reason"] if rendered.clips else "no_clips"
@@ -169,6 +172,8 @@ def attempt(work: Callable[[], tuple[Outcome, Tables]]) -> tuple[Outcome, Tables
         outcome = Outcome("filtered", error.reason, str(error))
     except ExhaustedError as error:
         outcome = Outcome("quarantined", "out_of_memory", str(error))
+    except StoreError as error:
+        outcome = Outcome("failed", "store", str(error))
     except Exception as error:
         outcome = Outcome("failed", "error", f"{type(error).__name__}: {error}")
     return Outcome(outcome.status, outcome.reason, outcome.detail, 1, round(time.perf_counter() - started, 3)), tables

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Literal
 
 from storage.bundles import Entry
+from storage.folders import Folder
 from storage.stages import StageStore
 from tasks.datasets.base import Benchmark, VideoJob
 from tasks.fingerprint import content_hash, quick_stat
@@ -47,7 +47,7 @@ class StagePlan:
 class Build:
     """A dataset to be built: what is wanted, how, and where it goes."""
 
-    folder: Path
+    folder: Folder
     benchmark: Benchmark
     config: BuildConfig
 

@@ -8,19 +8,22 @@ from typing import Any
 
 import pyarrow as pa
 
+from storage.cache import RemoteFile
+from storage.folders import Folder
+from storage.local import LocalFolder
 from storage.schema import MASKS, VIDEOS
 from tasks.find import Found
 from tasks.tubes import Tubes
 from tasks.video import Source, Video
 
 
-def video_row(source: Source, video: Video, found: Found, sha256: str, dataset: Path) -> pa.Table:
-    """The row of a tracked video. `sha256` is that of its bytes; its path is kept relative to the dataset's folder."""
+def video_row(source: Source, video: Video, found: Found, sha256: str, dataset: Folder) -> pa.Table:
+    """The row of a tracked video. `sha256` is that of its bytes."""
     timeline, tubes = video.timeline, found.tubes
     seen = [object_id for instances in tubes.frames.values() for object_id in instances]
     row: dict[str, Any] = {
         "video_id": source.video_id,
-        "path": os.path.relpath(source.path.resolve(), dataset.resolve()),
+        "path": _path_from(dataset, source.path),
         "sha256": sha256,
         "width": video.width,
         "height": video.height,
@@ -41,6 +44,13 @@ def video_row(source: Source, video: Video, found: Found, sha256: str, dataset: 
         ],
     }
     return pa.Table.from_pylist([row], schema=VIDEOS)
+
+
+def _path_from(dataset: Folder, path: Path | RemoteFile) -> str:
+    """A path relative to a dataset that is on the same disk, so that both can be moved; else whole, or the URL."""
+    if isinstance(path, RemoteFile):
+        return str(path)
+    return os.path.relpath(path.resolve(), dataset.path.resolve()) if isinstance(dataset, LocalFolder) else str(path.resolve())
 
 
 def mask_rows(video_id: str, tubes: Tubes) -> pa.Table:

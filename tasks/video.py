@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Protocol
@@ -15,6 +16,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from storage.cache import RemoteFile, held
 from tasks.diagnose import VideoError, diagnose, is_truncated_mp4
 
 Frames = NDArray[np.uint8]
@@ -29,13 +31,30 @@ class Source:
 
     Attributes:
         video_id: unique within a dataset; the path below the videos folder, with its suffix.
-        path: the file or folder.
+        path: the file or folder; or a file in an object store, which `at_hand` brings here.
         fps: frames per second of a JPEG folder; None for files, which carry their own times.
     """
 
     video_id: str
-    path: Path
+    path: Path | RemoteFile
     fps: float | None = None
+
+
+@contextmanager
+def at_hand(source: Source) -> Iterator[Source]:
+    """The source on this machine's disk for the length of the block: itself, or its cached copy.
+
+    Raises:
+        VideoError: it is not there.
+        StoreError: it cannot be read from where it is.
+    """
+    with ExitStack() as stack:
+        if isinstance(source.path, RemoteFile):
+            try:
+                source = replace(source, path=stack.enter_context(held(source.path)))
+            except FileNotFoundError:
+                raise VideoError("missing", str(source.path)) from None
+        yield source
 
 
 @dataclass(frozen=True)
@@ -87,8 +106,9 @@ class Reader(Protocol):
 class Video:
     """An opened video. Holds no frames: `frames` and `windows` decode what is asked for, when it is asked for."""
 
-    def __init__(self, source: Source, reader: Reader) -> None:
+    def __init__(self, source: Source, path: Path, reader: Reader) -> None:
         self.source = source
+        self._path = path
         self._reader = reader
         self.height, self.width = reader.get([0]).shape[1:3]
 
@@ -118,7 +138,7 @@ class Video:
         except (VideoError, MemoryError):
             raise
         except Exception as error:
-            raise diagnose(self.source.path, error) from error
+            raise diagnose(self._path, error) from error
 
     def windows(self, start: int, stop: int, size: int = 16) -> Iterator[tuple[int, Frames]]:
         """Yield (first index, frames) over [start, stop) in windows of `size`; backward when stop < start.
@@ -185,7 +205,7 @@ def open_video(source: Source, size: tuple[int, int] | None = None, threads: int
     """Open a source.
 
     Args:
-        source: a video file or a folder of JPEGs.
+        source: a video file or a folder of JPEGs, on this machine.
         size: (width, height) in pixels that frames are scaled to while decoding; None keeps their own.
         threads: decoder threads.
 
@@ -193,13 +213,14 @@ def open_video(source: Source, size: tuple[int, int] | None = None, threads: int
         VideoError: its `reason` is one of `tasks.diagnose.REASONS`.
     """
     path = source.path
+    assert isinstance(path, Path), "an object is opened by its copy at hand"
     if path.is_dir():
         if source.fps is None:
             raise VideoError("no_fps", f"{path} is a folder of images: state its frames per second")
-        return Video(source, _FolderReader(path, source.fps, size))
+        return Video(source, path, _FolderReader(path, source.fps, size))
     if is_truncated_mp4(path):
         raise VideoError("truncated", f"{path.name} breaks off before its last box ends")
     try:
-        return Video(source, _DecordReader(path, size, threads))
+        return Video(source, path, _DecordReader(path, size, threads))
     except Exception as error:
         raise diagnose(path, error) from error

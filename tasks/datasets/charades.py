@@ -11,13 +11,15 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from storage.folders import Where
 from tasks.datasets.base import AnnotationError, Benchmark, Clip, Sample, Stated, Task
-from tasks.datasets.reading import Gathering, Videos, converting, finite, load_lines, load_object, require, text
+from tasks.datasets.reading import Gathering, converting, finite, load_lines, load_object, require, text
+from tasks.datasets.videos import Videos
 
 _KIND = "Charades-STA's JSON format"
 
 
-def read_charades(annotations: Path, videos: Path, durations: Path | None = None) -> Benchmark:
+def read_charades(annotations: Path, videos: Where, durations: Path | None = None) -> Benchmark:
     """Read Charades-STA.
 
     Args:

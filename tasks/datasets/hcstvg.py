@@ -12,8 +12,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 
+from storage.folders import Where
 from tasks.datasets.base import AnnotationError, Benchmark, Clip, Sample, Stated, Task
-from tasks.datasets.reading import Gathering, Videos, clipped_target, converting, corners, load_object, require
+from tasks.datasets.reading import Gathering, clipped_target, converting, corners, load_object, require
+from tasks.datasets.videos import Videos
 
 Version = Literal["v1", "v2"]
 SENTENCE: Mapping[Version, str] = {"v1": "caption", "v2": "English"}
@@ -23,7 +25,7 @@ _CLIP_S = 20.0
 """Every clip is cut to 20 s (README of the release); damaged ones are shorter."""
 
 
-def read_hcstvg(annotations: Path, videos: Path, version: Version | None = None) -> Benchmark:
+def read_hcstvg(annotations: Path, videos: Where, version: Version | None = None) -> Benchmark:
     """Read HC-STVG annotations, or the test queries of v2, which come without truth.
 
     Args:

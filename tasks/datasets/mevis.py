@@ -13,26 +13,29 @@ from typing import Any
 
 import numpy as np
 
+from storage.folders import Where
 from tasks.datasets.base import AnnotationError, Benchmark, Clip, Sample, Stated, Target, Task
-from tasks.datasets.reading import Gathering, Videos, converting, load_object, plain_path, require, text
+from tasks.datasets.reading import Gathering, converting, load_object, on_disk, plain_path, require, text
+from tasks.datasets.videos import Videos
 from tasks.video import IMAGE_SUFFIXES, Source
 
 _KIND = "MeViS' format"
 
 
-def read_mevis(expressions: Path, masks: Path | None, frames: Path, image_fps: float) -> Benchmark:
+def read_mevis(expressions: Path, masks: Path | None, frames: Where, image_fps: float) -> Benchmark:
     """Read MeViS.
 
     Args:
         expressions: `meta_expressions.json` of a split.
         masks: its `mask_dict.json`; None where the truth is not public.
-        frames: the folder that holds `JPEGImages`, or is it: one folder of JPEGs a video.
+        frames: the folder on disk that holds `JPEGImages`, or is it: one folder of JPEGs a video.
         image_fps: frames per second, which the benchmark does not state.
 
     Raises:
         AnnotationError: a file is not of its format, or a name leads out of the frames folder.
     """
-    root = frames / "JPEGImages" if (frames / "JPEGImages").is_dir() else frames
+    folder = on_disk(frames)
+    root = folder / "JPEGImages" if (folder / "JPEGImages").is_dir() else folder
     gathering = Gathering(Videos(root, frozenset()))
     codes = {} if masks is None else load_object(masks, "MeViS' mask_dict.json")
     videos = load_object(expressions, _KIND).get("videos")

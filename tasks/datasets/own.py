@@ -7,8 +7,11 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from storage.folders import Where
 from tasks.datasets.base import AnnotationError, Benchmark, Clip, Sample, Target, Task
-from tasks.datasets.reading import Gathering, Videos, clipped_target, converting, finite, load_lines, plain_path, require, text
+from tasks.datasets.reading import Gathering, clipped_target, converting, finite, load_lines, plain_path, require, text
+from tasks.datasets.videos import Videos
+from tasks.fingerprint import quick_stat
 from tasks.video import Source
 
 FIELDS = (
@@ -17,7 +20,7 @@ FIELDS = (
 _KIND = "the JSON Lines of docs/benchmarks.md"
 
 
-def read_own(annotations: Path, videos: Path) -> Benchmark:
+def read_own(annotations: Path, videos: Where) -> Benchmark:
     """Read JSON Lines; a video is named by its path below the videos folder.
 
     Args:
@@ -30,7 +33,7 @@ def read_own(annotations: Path, videos: Path) -> Benchmark:
     gathering = Gathering(Videos(videos))
     for number, line in load_lines(annotations, _KIND):
         where = f"{annotations}, line {number}"
-        _add(gathering, videos, number, _record(line, where), where)
+        _add(gathering, number, _record(line, where), where)
     return gathering.benchmark()
 
 
@@ -46,9 +49,9 @@ def _record(line: str, where: str) -> Mapping[str, Any]:
     return dict(record)
 
 
-def _add(gathering: Gathering, videos: Path, number: int, record: Mapping[str, Any], where: str) -> None:
+def _add(gathering: Gathering, number: int, record: Mapping[str, Any], where: str) -> None:
     gathering.counts["lines"] += 1
-    source = _source(gathering, videos, record["video"], where)
+    source = _source(gathering, record["video"], where)
     with converting(where):
         clip = _clip(source.video_id, record.get("clip"))
         targets = _targets(record.get("boxes"))
@@ -75,12 +78,10 @@ def _add(gathering: Gathering, videos: Path, number: int, record: Mapping[str, A
     gathering.add(source.video_id, clip, sample, None if clip.end_s is None else clip.end_s - clip.start_s)
 
 
-def _source(gathering: Gathering, videos: Path, name: Any, where: str) -> Source:
+def _source(gathering: Gathering, name: Any, where: str) -> Source:
     path = plain_path(name, where)
-    file = videos / path
-    if file.exists() and not file.resolve().is_relative_to(videos.resolve()):
-        raise AnnotationError(f"{where}: the video '{name}' is a link that leads out of '{videos}'")
-    gathering.counts["samples of missing videos"] += not file.exists()
+    file = gathering.videos.below(path, where)
+    gathering.counts["samples of missing videos"] += not quick_stat(file)
     source = Source(path.as_posix(), file)
     gathering.take(source)
     return source

@@ -1,4 +1,4 @@
-"""What all adapters share: reading JSON, finding videos without leaving their folder, gathering samples by video."""
+"""What all adapters share: reading JSON, names that stay in their folder, gathering samples by video."""
 
 from __future__ import annotations
 
@@ -12,9 +12,41 @@ from typing import Any
 
 import numpy as np
 
+from storage.cache import find_remote, held
+from storage.folders import Where, folder_at, is_url
+from storage.local import LocalFolder
 from tasks.datasets.base import AnnotationError, Benchmark, Clip, Sample, Stated, Target, VideoJob
+from tasks.datasets.videos import Videos
 from tasks.masks import Box
-from tasks.video import VIDEO_SUFFIXES, Source
+from tasks.video import Source
+
+
+def annotation_file(where: str) -> Path:
+    """An annotation file on this machine's disk: itself, or the copy of an object.
+
+    Raises:
+        AnnotationError: there is no such object.
+        StoreError: the object cannot be read.
+    """
+    if not is_url(where):
+        return Path(where)
+    try:
+        with held(find_remote(where)) as path:
+            return path
+    except FileNotFoundError:
+        raise AnnotationError(f"there is no annotation file '{where}'") from None
+
+
+def on_disk(where: Where) -> Path:
+    """A folder that is read file by file.
+
+    Raises:
+        AnnotationError: it is not on this machine.
+    """
+    folder = folder_at(where)
+    if isinstance(folder, LocalFolder):
+        return folder.path
+    raise AnnotationError(f"'{where}' must be a folder on disk: of object stores, only video files are read")
 
 
 def load_json(path: Path) -> Any:
@@ -119,30 +151,6 @@ def clipped_target(frames: Iterable[int], boxes: Iterable[Box], size: tuple[int,
     return Target(at, boxes_inside), int((boxes_inside != raw).any(axis=1).sum())
 
 
-def videos_below(folder: Path, suffixes: frozenset[str]) -> dict[str, Path]:
-    """Files below `folder` with one of `suffixes`: path relative to it -> file. Links that lead out are left out.
-
-    Raises:
-        AnnotationError: there is no such folder.
-    """
-    return _inside(folder, _named(_existing(folder), suffixes))
-
-
-def _inside(folder: Path, named: Iterable[tuple[str, Path]]) -> dict[str, Path]:
-    root = folder.resolve()
-    return {name: path for name, path in named if path.is_file() and path.resolve().is_relative_to(root)}
-
-
-def _existing(folder: Path) -> Path:
-    if not folder.is_dir():
-        raise AnnotationError(f"there is no folder of videos '{folder}'")
-    return folder
-
-
-def _named(folder: Path, suffixes: frozenset[str]) -> list[tuple[str, Path]]:
-    return [(p.relative_to(folder).as_posix(), p) for p in sorted(folder.rglob("*")) if p.suffix.lower() in suffixes]
-
-
 def plain_path(name: Any, where: str) -> PurePosixPath:
     """A relative path that cannot lead out of the folder it is looked up in.
 
@@ -155,39 +163,6 @@ def plain_path(name: Any, where: str) -> PurePosixPath:
     if any(len(part.encode(errors="replace")) > 255 for part in path.parts):
         raise AnnotationError(f"{where} names a video by more than 255 bytes, which is not a path below the videos folder")
     return path
-
-
-class Videos:
-    """The files of a videos folder by their name, whatever subfolder of it they lie in."""
-
-    def __init__(self, folder: Path, suffixes: frozenset[str] = VIDEO_SUFFIXES) -> None:
-        """List the folder.
-
-        Raises:
-            AnnotationError: there is no such folder.
-        """
-        self.folder = _existing(folder)
-        named = _named(folder, suffixes)
-        inside = _inside(folder, named)
-        self._outside = {Path(name).name for name, _ in named} - {Path(name).name for name in inside}
-        self._by_name: dict[str, Path] = {}
-        for name, path in inside.items():
-            self._by_name.setdefault(Path(name).name, path)
-        self._by_stem: dict[str, Path] = {}
-        for name, path in self._by_name.items():
-            self._by_stem.setdefault(Path(name).stem, path)
-
-    def find(self, name: PurePosixPath, where: str) -> Path | None:
-        """The file of this name or, if it has no suffix of a video, of this stem; None if it is not there.
-
-        Raises:
-            AnnotationError: it is a link that leads out of the folder.
-        """
-        if name.name in self._outside:
-            raise AnnotationError(f"{where}: the video '{name.name}' is a link that leads out of '{self.folder}'")
-        if name.suffix.lower() in VIDEO_SUFFIXES:
-            return self._by_name.get(name.name)
-        return self._by_stem.get(name.name)
 
 
 @dataclass
@@ -206,7 +181,7 @@ class Gathering:
         if path.name not in self._jobs:
             found = self.videos.find(path, where)
             self.counts["videos missing"] += found is None
-            self.take(Source(path.name, found or self.videos.folder / path.name), stated)
+            self.take(Source(path.name, found or self.videos.below(PurePosixPath(path.name), where)), stated)
         return path.name
 
     def take(self, source: Source, stated: Stated | None = None) -> str:

@@ -12,8 +12,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from storage.folders import Where
 from tasks.datasets.base import Benchmark, Clip, Sample, Stated, Task
-from tasks.datasets.reading import Gathering, Videos, clipped_target, converting, corners, load_list, require, text
+from tasks.datasets.reading import Gathering, clipped_target, converting, corners, load_list, require, text
+from tasks.datasets.videos import Videos
 
 _KIND = "ST-Align's format"
 PUBLISHED_ITEMS = 2000
@@ -22,7 +24,7 @@ _QUOTED = re.compile(r"\"([^\"]{8,})\"|\u201c([^\u201d]{8,})\u201d|(?<!\w)['\u20
 _TOKENS = re.compile(r"<[^<>]*>")
 
 
-def read_st_align(annotations: Path, videos: Path, task: Task, limit: int | None = PUBLISHED_ITEMS) -> Benchmark:
+def read_st_align(annotations: Path, videos: Where, task: Task, limit: int | None = PUBLISHED_ITEMS) -> Benchmark:
     """Read ST-Align.
 
     Args:

@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+from storage.folders import Where
 from tasks.datasets.base import AnnotationError, Benchmark, Sample, VideoJob
 from tasks.datasets.hcstvg import Version, read_hcstvg
 from tasks.datasets.reading import load_json
@@ -30,7 +31,7 @@ class HcstvgTraining:
     v1: Path
     v2: Path
     held_out: tuple[Path, ...]
-    videos: Path
+    videos: Where
 
 
 @dataclass(frozen=True)
@@ -39,7 +40,7 @@ class VidstgTraining:
 
     train: Path
     held_out: tuple[Path, ...]
-    videos: Path
+    videos: Where
     vidor: Path | None
 
 

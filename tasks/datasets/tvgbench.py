@@ -11,14 +11,16 @@ from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+from storage.folders import Where
 from tasks.datasets.base import Benchmark, Clip, Sample, Task
-from tasks.datasets.reading import Gathering, Videos, converting, finite, load_list, plain_path, require, text
+from tasks.datasets.reading import Gathering, converting, finite, load_list, plain_path, require, text
+from tasks.datasets.videos import Videos
 
 _KIND = "TVGBench's format"
 _ANSWER = re.compile(r"\s*(\d+(?:\.\d+)?)\s*-\s*(\d+(?:\.\d+)?)\s*")
 
 
-def read_tvgbench(annotations: Path, videos: Path, cut: bool = False) -> Benchmark:
+def read_tvgbench(annotations: Path, videos: Where, cut: bool = False) -> Benchmark:
     """Read TVGBench; samples are grouped by `qsemtype`.
 
     Args:

@@ -9,14 +9,16 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from storage.folders import Where
 from tasks.datasets.base import Benchmark, Clip, Sample, Task
-from tasks.datasets.reading import Gathering, Videos, converting, load_list, require, text
+from tasks.datasets.reading import Gathering, converting, load_list, require, text
+from tasks.datasets.videos import Videos
 from tasks.metrics.questions import METHODS
 
 _FIELDS = ("video_index", "question", "answer", "eval_method", "task", "task_type")
 
 
-def read_videoocr(annotations: Path, videos: Path) -> Benchmark:
+def read_videoocr(annotations: Path, videos: Where) -> Benchmark:
     """Read MME-VideoOCR.
 
     Args:

@@ -10,8 +10,10 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from storage.folders import Where
 from tasks.datasets.base import Benchmark, Clip, Sample, Stated, Target, Task
-from tasks.datasets.reading import Gathering, Videos, clipped_target, converting, finite, load_list, require, text
+from tasks.datasets.reading import Gathering, clipped_target, converting, finite, load_list, require, text
+from tasks.datasets.videos import Videos
 from tasks.datasets.vidor import Vidor
 
 _KIND = "VidSTG's format"
@@ -19,7 +21,7 @@ _FIELDS = ("vid", "frame_count", "fps", "width", "height", "used_segment", "temp
 _SENTENCES = (("captions", "declarative"), ("questions", "interrogative"))
 
 
-def read_vidstg(annotations: Path, videos: Path, vidor: Path | None = None) -> Benchmark:
+def read_vidstg(annotations: Path, videos: Where, vidor: Path | None = None) -> Benchmark:
     """Read VidSTG annotations.
 
     Args:

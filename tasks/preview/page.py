@@ -11,7 +11,7 @@ from typing import Any
 
 import jinja2
 
-from storage.files import write_text
+from storage.local import LocalFolder
 from storage.reader import Dataset
 from tasks.preview.collect import Card, collect_card
 from tasks.preview.summary import answer_rows, gaps, outcome_rows, parameters, totals
@@ -25,7 +25,7 @@ _MAX_GAPS = 500
 _HERE = Path(__file__).parent
 
 
-def write_preview(dataset: Dataset, path: Path | None = None, limit: int = 60) -> Path:
+def write_preview(dataset: Dataset, path: Path | None = None, limit: int = 60) -> str:
     """Write the page of a dataset.
 
     Args:
@@ -34,11 +34,11 @@ def write_preview(dataset: Dataset, path: Path | None = None, limit: int = 60) -
         limit: most videos that get a card; of more, evenly spread ones are taken, and the page says so.
 
     Returns:
-        The file: one HTML page that needs no other file and no network.
+        Where it is: one HTML page that needs no other file and no network.
     """
-    path = path or dataset.folder / PREVIEW
-    write_text(path, _render(dataset, _cards(dataset, limit)))
-    return path
+    folder, name = (LocalFolder(path.parent), path.name) if path else (dataset.folder, PREVIEW)
+    folder.write(name, _render(dataset, _cards(dataset, limit)).encode())
+    return f"{folder}/{name}"
 
 
 def _cards(dataset: Dataset, limit: int) -> list[Card]:

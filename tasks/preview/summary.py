@@ -6,8 +6,6 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
-import pyarrow.parquet as pq
-
 from storage.outcomes import STATUSES
 from storage.reader import Dataset
 
@@ -77,7 +75,7 @@ def row_counts(dataset: Dataset, table: str) -> dict[str, int]:
     for stage in dataset.manifest.stages.values():
         for number, shard in enumerate(stage.shards):
             if table in shard:
-                metadata = pq.read_metadata(dataset.folder / stage.key / shard[table].path)
+                metadata = dataset.footer(stage, shard[table])
                 rows = (metadata.row_group(group).num_rows for group in range(metadata.num_row_groups))
                 found = zip(shard[table].videos, rows, strict=True)
                 counts.update((video, count) for video, count in found if stage.videos.get(video) == number)

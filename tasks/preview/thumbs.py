@@ -9,16 +9,18 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
+from storage.cache import RemoteFile
+from storage.folders import StoreError
 from tasks.diagnose import VideoError
 from tasks.fingerprint import content_hash
 from tasks.preview.pictures import Picture, decode_jpeg, resized, thumb_size, thumbnail
-from tasks.video import Frames, Source, Timeline, open_video
+from tasks.video import Frames, Source, Timeline, at_hand, open_video
 
 THUMBS = 4
 
 
 def thumbnails(
-    source: Path, row: dict[str, Any], masks: pa.Table, frames: pa.Table | None, timeline: Timeline
+    source: Path | RemoteFile, row: dict[str, Any], masks: pa.Table, frames: pa.Table | None, timeline: Timeline
 ) -> tuple[list[Picture], bool]:
     """Thumbnails of a video.
 
@@ -45,15 +47,17 @@ def thumbnails(
     return pictures, native is None
 
 
-def _native(path: Path, row: dict[str, Any], indices: Sequence[int], size: tuple[int, int]) -> dict[int, Frames] | None:
+def _native(
+    path: Path | RemoteFile, row: dict[str, Any], indices: Sequence[int], size: tuple[int, int]
+) -> dict[int, Frames] | None:
     """Frames of the source by index; None if it is gone, or is not the one whose masks are stored."""
     # Decoders read the whole file for its index, so that hashing it adds little; other pixels under the masks would lie.
     if content_hash(path) != row["sha256"]:
         return None
     try:
-        video = open_video(Source(row["video_id"], path, row["fps"]), size, threads=2)
-        return dict(zip(indices, video.frames(indices), strict=True))
-    except VideoError:
+        with at_hand(Source(row["video_id"], path, row["fps"])) as source:
+            return dict(zip(indices, open_video(source, size, threads=2).frames(indices), strict=True))
+    except (VideoError, StoreError):
         return None
 
 

@@ -12,7 +12,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from storage.bundles import Entry, read_bundle, read_rows, write_bundle
-from storage.files import BusyError, exclusive, hash8, replacing, write_json
+from storage.files import BusyError, hash8, replacing
+from storage.folders import folder_at, write_json
 from storage.outcomes import Outcome
 from storage.schema import CLIPS, SCHEMA_VERSION
 from storage.stages import Spec, StageStore
@@ -36,26 +37,26 @@ def store(tmp_path: Path) -> StageStore:
 
 def test_a_bundle_has_one_row_group_a_video_and_says_its_schema_version(tmp_path: Path) -> None:
     rows = [("a", clip_rows("a")), ("b", clip_rows("b", 3)), ("none", clip_rows("none", 0))]
-    bundle = write_bundle(tmp_path, "shard-1", [entry("a"), entry("b")], {"clips": rows})
+    bundle = write_bundle(folder_at(tmp_path), "shard-1", [entry("a"), entry("b")], {"clips": rows})
     file = bundle.tables["clips"]
     assert (file.rows, file.videos) == (5, ["a", "b"])
     parquet = pq.ParquetFile(tmp_path / file.path)
     assert parquet.num_row_groups == 2
     assert parquet.schema_arrow.metadata[b"schema_version"] == str(SCHEMA_VERSION).encode()
-    assert read_bundle(tmp_path / "shard-1.json") == bundle
-    assert [v for v, t in read_rows(tmp_path, bundle, "clips", ["b"]) if t.num_rows == 3] == ["b"]
+    assert read_bundle(folder_at(tmp_path), "shard-1.json") == bundle
+    assert [v for v, t in read_rows(folder_at(tmp_path), bundle, "clips", ["b"]) if t.num_rows == 3] == ["b"]
 
 
 def test_equal_rows_make_equal_bytes(tmp_path: Path) -> None:
-    first = write_bundle(tmp_path / "1", "x", [entry("a")], {"clips": [("a", clip_rows("a"))]})
-    second = write_bundle(tmp_path / "2", "x", [entry("a")], {"clips": [("a", clip_rows("a"))]})
+    first = write_bundle(folder_at(tmp_path / "1"), "x", [entry("a")], {"clips": [("a", clip_rows("a"))]})
+    second = write_bundle(folder_at(tmp_path / "2"), "x", [entry("a")], {"clips": [("a", clip_rows("a"))]})
     assert first == second
 
 
 def test_a_damaged_record_is_an_error_that_names_it(tmp_path: Path) -> None:
     (tmp_path / "shard-1.json").write_text('{"name": "x"}')
     with pytest.raises(ValueError, match=r"shard-1\.json is not a bundle record"):
-        read_bundle(tmp_path / "shard-1.json")
+        read_bundle(folder_at(tmp_path), "shard-1.json")
 
 
 def test_parts_are_gathered_into_a_shard_and_removed(store: StageStore) -> None:
@@ -66,7 +67,7 @@ def test_parts_are_gathered_into_a_shard_and_removed(store: StageStore) -> None:
     assert shard.tables["clips"].videos == ["a", "b"]
     assert [e.video_id for e in shard.entries] == ["a", "b", "bad"]
     assert store.parts() == {}
-    assert [p.name for p in (store.folder / "parts").iterdir()] == []
+    assert store.folder.child("parts").names("*") == []
     assert store.read(shard, "clips", "b").num_rows == 2
     assert store.read(shard, "clips", "bad").num_rows == 0
 
@@ -79,8 +80,9 @@ def test_a_second_attempt_replaces_the_first(store: StageStore) -> None:
 
 def test_a_damaged_part_counts_as_not_done(store: StageStore) -> None:
     store.write_part(entry("a"), {"clips": clip_rows("a")})
-    [record] = (store.folder / "parts").glob("*.json")
-    record.write_text(record.read_text()[:40])
+    parts = store.folder.child("parts")
+    [record] = parts.names("*.json")
+    parts.write(record, parts.read(record)[:40])
     assert store.known() == {}
 
 
@@ -89,10 +91,10 @@ def test_sweep_removes_parts_that_a_shard_repeats_and_leftovers(store: StageStor
     store.commit(["a"])
     store.write_part(entry("a"), {"clips": clip_rows("a")})
     store.write_part(entry("new"), {"clips": clip_rows("new")})
-    (store.folder / ".shard-x.clips.parquet.1-2.tmp").write_bytes(b"torn")
+    store.folder.write(".shard-x.clips.parquet.1-2.tmp", b"torn")
     store.sweep()
     assert list(store.parts()) == ["new"]
-    assert list(store.folder.glob(".*.tmp")) == []
+    assert store.folder.names(".*.tmp") == []
 
 
 def test_the_folder_name_follows_what_shapes_the_rows(tmp_path: Path) -> None:
@@ -106,7 +108,7 @@ def test_the_folder_name_follows_what_shapes_the_rows(tmp_path: Path) -> None:
 
 
 def test_a_failed_write_leaves_neither_file_nor_temporary(tmp_path: Path) -> None:
-    write_json(tmp_path / "x.json", {"old": 1})
+    write_json(folder_at(tmp_path), "x.json", {"old": 1})
     with pytest.raises(FileNotFoundError), replacing(tmp_path / "x.json") as temporary:
         shutil.copy(tmp_path / "missing", temporary)
     assert json.loads((tmp_path / "x.json").read_text()) == {"old": 1}
@@ -128,10 +130,10 @@ with replacing(Path({str(tmp_path)!r}) / "shard.parquet") as temporary:
 
 
 def test_a_folder_has_one_builder_and_its_lock_dies_with_it(tmp_path: Path) -> None:
-    with exclusive(tmp_path / "d"), pytest.raises(BusyError, match="another build"), exclusive(tmp_path / "d"):
+    folder = folder_at(tmp_path / "d")
+    with folder.exclusive(), pytest.raises(BusyError, match="another build"), folder.exclusive():
         pass
-    take = f"exclusive(Path({str(tmp_path / 'd')!r})).__enter__()"
-    script = f"from pathlib import Path; from storage.files import exclusive; {take}"
+    script = f"from storage.folders import folder_at; folder_at({str(folder)!r}).exclusive().__enter__()"
     subprocess.run([sys.executable, "-c", f"{script}; import os; os._exit(9)"], check=False)
-    with exclusive(tmp_path / "d"):
+    with folder.exclusive():
         pass

@@ -7,7 +7,7 @@ import pyarrow as pa
 import pytest
 
 from storage.bundles import Entry
-from storage.manifest import DatasetError, Ending, load_manifest, publish, published_stage
+from storage.manifest import DatasetError, Ending, load_manifest, publish, published_stage, seen_manifest
 from storage.outcomes import Outcome
 from storage.reader import Dataset
 from storage.schema import MASKS, SCHEMA_VERSION, TABLES, VIDEOS
@@ -65,7 +65,9 @@ def test_the_hash_covers_endings_but_not_tools_times_or_attempts(folder: Path, t
     manifest = load_manifest(folder)
 
     def again(tools: dict[str, str], outcome: Outcome) -> str:
-        return publish(tmp_path / "set", manifest.stages, [Ending("a", "masks", outcome)], {}, tools).content_hash
+        return publish(
+            tmp_path / "set", manifest.stages, [Ending("a", "masks", outcome)], {}, tools, seen_manifest(folder)
+        ).content_hash
 
     first = again({}, Outcome("done"))
     assert again({"y": "2"}, Outcome("done", attempts=3, seconds=9.0)) == first

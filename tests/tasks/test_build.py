@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from storage.folders import folder_at
 from storage.manifest import DatasetError, Manifest, load_manifest
 from storage.outcomes import BudgetError, Outcome
 from storage.reader import Dataset
@@ -60,7 +61,7 @@ def build(tmp_path: Path, square_clip: Path, models: Any) -> Build:
     )
     jobs = [VideoJob(Source("a.mp4", videos / "a.mp4"), clips, samples)]
     jobs += [VideoJob(Source(n, videos / n), (Clip(n),)) for n in ("b.mp4", "bad.mp4", "none.mp4")]
-    return Build(tmp_path / "out" / "squares", Benchmark(jobs, {"records": 4}), BuildConfig())
+    return Build(folder_at(tmp_path / "out" / "squares"), Benchmark(jobs, {"records": 4}), BuildConfig())
 
 
 def test_a_build_publishes_masks_frames_and_answers(build: Build) -> None:

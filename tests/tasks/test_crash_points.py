@@ -17,6 +17,7 @@ from typing import Any, NamedTuple
 
 import pytest
 
+from storage.folders import folder_at
 from storage.manifest import load_manifest
 from storage.reader import Dataset
 from tasks.build import publish_build, run_frames, run_here, run_masks
@@ -130,7 +131,7 @@ def _build(videos: Path, root: Path, hook: Killing) -> None:
     pq.ParquetWriter.write_table = write_table
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("tasks.build.SHARD_VIDEOS", 2)
-        build = Build(root / "set", read_folder(videos), BuildConfig())
+        build = Build(folder_at(root / "set"), read_folder(videos), BuildConfig())
         sys.addaudithook(hook)
         masks = run_masks(build, run_here, lambda _progress: None)
         sys.audit("tests.point", "between stages")
@@ -204,5 +205,5 @@ def tracked(folder: Path) -> set[str]:
     from storage.bundles import read_bundle
 
     records = [*folder.glob("masks-*/shard-*.json"), *folder.glob("masks-*/parts/part-*.json")]
-    entries = [entry for record in records for entry in read_bundle(record).entries]
+    entries = [entry for record in records for entry in read_bundle(folder_at(record.parent), record.name).entries]
     return {Path(entry.video_id).stem for entry in entries if entry.outcome.status == "done"}

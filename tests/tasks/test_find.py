@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from storage.folders import folder_at
 from storage.outcomes import Outcome
 from storage.stages import StageStore
 from tasks.datasets.base import Clip, VideoJob
@@ -172,7 +173,7 @@ def test_what_became_of_features_is_in_the_note(video: Video, models: Any, monke
 
 def test_a_clip_beyond_what_was_tracked_is_not_shown_as_empty(video: Video, models: Any, tmp_path: Path) -> None:
     found = finder(max_duration_s=2.0).find(job(video, (3, 9)), video)
-    row = video_row(video.source, video, found, "0" * 64, tmp_path)
+    row = video_row(video.source, video, found, "0" * 64, folder_at(tmp_path))
     assert row.column("tracked").to_pylist() == [[{"start_frame": 3, "end_frame": 9}]]
     assert _covers(row, job(video, (4, 9)))
     assert not _covers(row, job(video, (4, 9), (20, 25)))

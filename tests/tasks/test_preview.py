@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from storage.folders import folder_at
 from storage.reader import Dataset
 from tasks.build import publish_build, run_frames, run_here, run_masks
 from tasks.datasets.base import Benchmark, Clip, Sample, Target, Task, VideoJob
@@ -43,7 +44,7 @@ def build_dataset(folder: Path, clip: Path, config: BuildConfig, videos: int = 2
         jobs.append(VideoJob(Source(video_id, sources / video_id), clips, samples if number == 0 else ()))
     (sources / "torn.mp4").write_bytes(clip.read_bytes()[:900])
     jobs.append(VideoJob(Source("torn.mp4", sources / "torn.mp4"), (Clip("torn.mp4"),)))
-    build = Build(folder, Benchmark(sorted(jobs, key=lambda j: j.source.video_id), {"read": videos + 1}), config)
+    build = Build(folder_at(folder), Benchmark(sorted(jobs, key=lambda j: j.source.video_id), {"read": videos + 1}), config)
     masks = run_masks(build, run_here, lambda _: None)
     publish_build(build, masks, run_frames(build, masks, run_here, lambda _: None), error_budget=1.0)
     return Dataset(folder)
@@ -74,8 +75,8 @@ class _Tags(HTMLParser):
 
 
 def test_page_says_what_the_dataset_holds(dataset: Dataset) -> None:
-    path = write_preview(dataset)
-    assert path == dataset.folder / "preview.html"
+    path = Path(write_preview(dataset))
+    assert str(path) == f"{dataset.folder}/preview.html"
     page = _Tags(path.read_text(encoding="utf-8"))
     for words in (
         "squares",
@@ -100,7 +101,7 @@ def _tags(attributes: dict[str, str | None]) -> list[str]:
 
 
 def test_sentences_are_text_and_the_page_fetches_nothing(dataset: Dataset) -> None:
-    text = write_preview(dataset).read_text(encoding="utf-8")
+    text = Path(write_preview(dataset)).read_text(encoding="utf-8")
     page = _Tags(text)
     assert HOSTILE in page.text
     assert len(page.all("script")) == 1
@@ -113,7 +114,7 @@ def test_sentences_are_text_and_the_page_fetches_nothing(dataset: Dataset) -> No
 def test_stored_frames_are_shown_byte_for_byte(dataset: Dataset) -> None:
     import base64
 
-    text = write_preview(dataset).read_text(encoding="utf-8")
+    text = Path(write_preview(dataset)).read_text(encoding="utf-8")
     first = dataset.frames("v0.mp4", "v0.mp4").column("jpeg")[0].as_py()
     assert base64.b64encode(first).decode() in text
     assert "as stored" in text
@@ -121,11 +122,11 @@ def test_stored_frames_are_shown_byte_for_byte(dataset: Dataset) -> None:
 
 def test_thumbnails_come_from_stored_frames_when_the_source_is_another(dataset: Dataset) -> None:
     note = "these are stored frames"
-    assert note not in write_preview(dataset).read_text(encoding="utf-8")
+    assert note not in Path(write_preview(dataset)).read_text(encoding="utf-8")
     source = dataset.source("v0.mp4")
     source.write_bytes(source.read_bytes() + b"\0\0\0\x08free")
     source.with_name("v1.mp4").unlink()
-    page = write_preview(dataset).read_text(encoding="utf-8")
+    page = Path(write_preview(dataset)).read_text(encoding="utf-8")
     assert page.count(note) == 2
     assert len(_Tags(page).all("svg", "masks")) == 8
 
@@ -134,31 +135,31 @@ def test_of_many_videos_evenly_spread_ones_are_shown(
     tmp_path: Path, square_clip: Path, config: BuildConfig, models: object
 ) -> None:
     dataset = build_dataset(tmp_path / "many", square_clip, config, videos=5)
-    path = write_preview(dataset, tmp_path / "elsewhere" / "page.html", limit=3)
+    path = Path(write_preview(dataset, tmp_path / "elsewhere" / "page.html", limit=3))
     text = path.read_text(encoding="utf-8")
     assert [f"v{n}.mp4</h3>" in text for n in range(5)] == [True, False, True, False, True]
     assert "3 of 5, evenly spread" in text
-    assert not _Tags(write_preview(dataset, limit=0).read_text(encoding="utf-8")).all("article")
+    assert not _Tags(Path(write_preview(dataset, limit=0)).read_text(encoding="utf-8")).all("article")
 
 
 def test_a_video_without_frames_still_has_its_masks_shown(
     tmp_path: Path, square_clip: Path, config: BuildConfig, models: object
 ) -> None:
     job = VideoJob(Source("only.mp4", square_clip), (Clip("late", 90.0, 95.0),))
-    build = Build(tmp_path / "filtered", Benchmark([job]), config)
+    build = Build(folder_at(tmp_path / "filtered"), Benchmark([job]), config)
     masks = run_masks(build, run_here, lambda _: None)
     publish_build(build, masks, run_frames(build, masks, run_here, lambda _: None), error_budget=0.0)
-    page = _Tags(write_preview(Dataset(build.folder)).read_text(encoding="utf-8"))
+    page = _Tags(Path(write_preview(Dataset(build.folder))).read_text(encoding="utf-8"))
     assert len(page.all("svg", "masks")) == 4
     assert _tags(page.all("article")[0]) == ["filtered", "outside_video"]
 
 
 def test_a_dataset_of_broken_videos_has_a_page(tmp_path: Path, config: BuildConfig, models: object) -> None:
     (tmp_path / "a.mp4").write_bytes(b"")
-    build = Build(tmp_path / "lost", Benchmark([VideoJob(Source("a.mp4", tmp_path / "a.mp4"), ())]), config)
+    build = Build(folder_at(tmp_path / "lost"), Benchmark([VideoJob(Source("a.mp4", tmp_path / "a.mp4"), ())]), config)
     masks = run_masks(build, run_here, lambda _: None)
     publish_build(build, masks, run_frames(build, masks, run_here, lambda _: None), error_budget=1.0)
-    assert "the file has no bytes" in write_preview(Dataset(build.folder)).read_text(encoding="utf-8")
+    assert "the file has no bytes" in Path(write_preview(Dataset(build.folder))).read_text(encoding="utf-8")
 
 
 def test_summary_tables(dataset: Dataset) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from storage.folders import folder_at
 from storage.reader import Dataset
 from tasks.build import publish_build, run_frames, run_here, run_masks
 from tasks.datasets.base import Benchmark, Clip, Sample, Target, Task, VideoJob
@@ -68,10 +69,10 @@ def page_file(tmp_path: Path, square_clip: Path, config: BuildConfig, models: ob
         VideoJob(Source("b.mp4", square_clip), (Clip("b.mp4"),), (unsaid,)),
         VideoJob(Source("broken.mp4", tmp_path / "broken.mp4"), (Clip("broken.mp4"),)),
     ]
-    build = Build(tmp_path / "squares", Benchmark(jobs), config)
+    build = Build(folder_at(tmp_path / "squares"), Benchmark(jobs), config)
     masks = run_masks(build, run_here, lambda _: None)
     publish_build(build, masks, run_frames(build, masks, run_here, lambda _: None), error_budget=1.0)
-    return write_preview(Dataset(build.folder))
+    return Path(write_preview(Dataset(build.folder)))
 
 
 def _open(browser: Any, page_file: Path, width: int = 1400, scheme: str = "light") -> tuple[Any, list[str]]:

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from storage.folders import folder_at
 from storage.reader import Dataset
 from tasks.build import publish_build, run_frames, run_here, run_masks
 from tasks.datasets.base import Benchmark, Clip, Sample, Target, Task, VideoJob
@@ -30,7 +31,7 @@ def publish(tmp_path: Path, square_clip: Path, models: Any) -> Publish:
             VideoJob(Source("a.mp4", square_clip), (Clip("a.mp4"),), tuple(samples)),
             VideoJob(Source("gone.mp4", tmp_path / "gone.mp4"), (Clip("gone.mp4"),), (replace(samples[0], sample_id="lost"),)),
         ]
-        build = Build(tmp_path / "out" / "squares", Benchmark(jobs), BuildConfig())
+        build = Build(folder_at(tmp_path / "out" / "squares"), Benchmark(jobs), BuildConfig())
         masks = run_masks(build, run_here, lambda _: None)
         frames = run_frames(build, masks, run_here, lambda _: None)
         publish_build(build, masks, frames, 1.0)

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from storage.folders import folder_at
 from storage.reader import Dataset
 from storage.rle import decode_counts
 from tasks.build import publish_build, run_frames, run_here, run_masks
@@ -94,7 +95,7 @@ def test_a_build_with_the_released_options_draws_and_answers_otherwise(tmp_path:
     seen = {}
     for name, markers, rule in (("paper", {}, "paper"), ("released", {"filter": "frame", "anchor": "released"}, "released")):
         config = BuildConfig(render=RenderConfig(markers=MarkerConfig(theta=0.9, **markers), answer_rule=rule))  # type: ignore[arg-type]
-        build = Build(tmp_path / name, Benchmark([job]), config)
+        build = Build(folder_at(tmp_path / name), Benchmark([job]), config)
         masks = run_masks(build, run_here, lambda _: None)
         frames = run_frames(build, masks, run_here, lambda _: None)
         publish_build(build, masks, frames, 0.0)

@@ -11,6 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from storage.folders import folder_at
 from storage.reader import Dataset
 from storage.rle import encode_counts
 from tasks.build import publish_build, run_frames, run_here, run_masks
@@ -56,7 +57,7 @@ def dataset(tmp_path: Path, square_clip: Path, models: Any) -> Dataset:
         VideoJob(Source("a.mp4", square_clip), (Clip("late", 1.0, 4.0),), samples),
         VideoJob(Source("gone.mp4", tmp_path / "gone.mp4"), (Clip("gone.mp4"),), (replace(STVG, sample_id="lost"),) * 2),
     ]
-    build = Build(tmp_path / "out" / "squares", Benchmark(jobs), BuildConfig())
+    build = Build(folder_at(tmp_path / "out" / "squares"), Benchmark(jobs), BuildConfig())
     tracked = run_masks(build, run_here, lambda _: None)
     frames = run_frames(build, tracked, run_here, lambda _: None)
     publish_build(build, tracked, frames, 1.0)
