@@ -7,7 +7,7 @@ and another one starts beside it.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from itertools import chain
@@ -63,8 +63,15 @@ class StageStore:
 
     def parts(self) -> dict[str, Bundle]:
         """Parts not yet in a shard, by video; damaged ones are passed over, so that their videos are done again."""
-        bundles = in_turn(self._part, self._parts.names("*.json"), self._parts.at_once)
-        return {bundle.entries[0].video_id: bundle for bundle in bundles if bundle}
+        there = self._parts.names("part-*")
+        found = self._whole_parts((name for name in there if name.endswith(".json")), set(there))
+        return {part.entries[0].video_id: part for part in found}
+
+    def _whole_parts(self, records: Iterable[str], there: Container[str]) -> Iterator[Bundle]:
+        """Parts of which everything is there; a record without its tables is what a sweep beside a dying writer may leave."""
+        for part in in_turn(self._part, records, self._parts.at_once):
+            if part is not None and all(file.path in there for file in part.tables.values()):
+                yield part
 
     def _part(self, record: str) -> Bundle | None:
         try:
@@ -103,14 +110,13 @@ class StageStore:
         Raises:
             ConflictError: a part is gone, which only another build can have gathered.
         """
-        parts = self.parts()
-        missing = [video_id for video_id in videos if video_id not in parts]
-        if missing:
-            raise ConflictError(f"another build is at work on '{self.dataset}': '{missing[0]}' was gathered by it; run again")
-        chosen = [parts[video_id] for video_id in sorted(videos)]
-        entries = [part.entries[0] for part in chosen]
+        records = [f"{_part_name(video_id)}.json" for video_id in sorted(videos)]
+        parts = [part for part in in_turn(self._part, records, self._parts.at_once) if part is not None]
+        if len(parts) < len(records):
+            raise ConflictError(f"another build is at work on '{self.dataset}' and has gathered parts of this one: run again")
+        entries = [part.entries[0] for part in parts]
         name = "shard-" + hash8([[e.video_id, e.fingerprint, e.outcome.status, e.outcome.reason] for e in entries])
-        shard = write_bundle(self.folder, name, entries, {table: self._gather(chosen, table) for table in self.spec.tables})
+        shard = write_bundle(self.folder, name, entries, {table: self._gather(parts, table) for table in self.spec.tables})
         self._remove_parts(entry.video_id for entry in entries)
         return shard
 
@@ -128,8 +134,8 @@ class StageStore:
         self._remove_parts(e.video_id for e in parts if (e.video_id, e.fingerprint) in committed)
         self.folder.sweep()
         self._parts.sweep()
-        recorded = {record.partition(".")[0] for record in self._parts.names("part-*.json")}
         tables = self._parts.names("part-*.parquet")
+        recorded = {record.partition(".")[0] for record in self._parts.names("part-*.json")}
         self._parts.remove([table for table in tables if table.partition(".")[0] not in recorded])
 
     def _remove_parts(self, videos: Iterable[str]) -> None:
