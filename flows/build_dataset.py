@@ -31,13 +31,16 @@ from storage.reader import Dataset
 from tasks.build import Progress, publish_build, run_frames, run_masks
 from tasks.estimate import Estimate, estimate
 from tasks.plan import Build, StagePlan, plan_frames, plan_masks
-from tasks.preview import PREVIEW, summary_tables, write_preview
+from tasks.preview import PREVIEW, current_preview, summary_tables
 from tasks.quality import quality, quality_rows
 
 T = TypeVar("T")
 
 PROGRESS_EVERY_S = 2.0
 """Least time between two updates of a progress artifact."""
+
+MOST_ROWS = 500
+"""Rows of a table artifact: the UI draws them all at once."""
 
 _RETRIES: dict[str, Any] = {
     "retries": 2,
@@ -81,11 +84,14 @@ def publish(build: Build, tracked: StagePlan, rendered: StagePlan, error_budget:
 def preview(folder: Folder) -> str:
     """Write the preview page; link it and the outcome tables as artifacts."""
     dataset = Dataset(folder)
-    write_preview(dataset)
+    current_preview(dataset)
     page = folder.link(PREVIEW)
     outcomes, videos = summary_tables(dataset)
     create_table_artifact(outcomes, key="outcomes", description=f"How the videos of {folder.name} ended")
-    create_table_artifact(videos, key="videos", description=f"Videos of {folder.name}")
+    shown = sorted(videos, key=lambda row: row["status"] == "done")[:MOST_ROWS]
+    create_table_artifact(
+        shown, key="videos", description=f"{len(shown)} of {len(videos)} videos of {folder.name}, lost ones first"
+    )
     measured = quality(dataset)
     if measured is not None:
         create_table_artifact(quality_rows(measured), key="quality", description=f"Data quality. {measured.identity}")

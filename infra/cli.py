@@ -76,9 +76,9 @@ def _build(parameters: BuildParameters, as_json: AsJson = False) -> None:
         manifest = _run(build, parameters, quiet=as_json)
     except KeyboardInterrupt:
         raise StoppedError("interrupted; run the same command again to go on where it stopped") from None
-    from tasks.preview import write_preview
+    from tasks.preview import current_preview
 
-    page = write_preview(Dataset(build.folder))
+    page = current_preview(Dataset(build.folder))
     if as_json:
         told = {"dataset": str(build.folder), "content_hash": manifest.content_hash, "counts": manifest.counts}
         print(json.dumps({**told, "preview": page}))

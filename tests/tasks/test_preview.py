@@ -15,7 +15,7 @@ from tasks.build import publish_build, run_frames, run_here, run_masks
 from tasks.datasets.base import Benchmark, Clip, Sample, Target, Task, VideoJob
 from tasks.pipeline import BuildConfig
 from tasks.plan import Build
-from tasks.preview import summary_tables, write_preview
+from tasks.preview import PREVIEW, current_preview, summary_tables, write_preview
 from tasks.preview.page import grouped, human_bytes
 from tasks.preview.pictures import outline
 from tasks.preview.summary import gaps, row_counts, totals
@@ -216,3 +216,12 @@ def test_outline_encloses_the_mask_and_its_hole() -> None:
     assert extents[0] == pytest.approx((15, 44.5, 10, 34.5), abs=0.6)
     assert extents[1] == pytest.approx((25, 30, 20, 25), abs=1)
     assert outline(np.zeros((9, 9), bool), (9, 9)) == ""
+
+
+def test_a_page_that_shows_what_is_published_is_not_written_again(dataset: Dataset) -> None:
+    page = Path(current_preview(dataset))
+    assert page == Path(str(dataset.folder)) / PREVIEW
+    first = page.stat().st_mtime_ns
+    assert Path(current_preview(dataset)).stat().st_mtime_ns == first
+    page.write_text(page.read_text().replace(dataset.manifest.content_hash, "0" * 64))
+    assert dataset.manifest.content_hash in Path(current_preview(dataset)).read_text()
