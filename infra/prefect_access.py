@@ -18,8 +18,8 @@ from storage.files import replacing
 HOST = "127.0.0.1"
 AUTH_FILE = "auth"
 _EVERY_ADDRESS = {"0.0.0.0", "::"}  # noqa: S104
-_DATABASE = "PREFECT_API_DATABASE_CONNECTION_URL"
-_DATABASE_TOO = "PREFECT_SERVER_DATABASE_CONNECTION_URL"
+_DATABASE = ("PREFECT_API_DATABASE_CONNECTION_URL", "PREFECT_SERVER_DATABASE_CONNECTION_URL")
+"""Prefect's two names of one setting."""
 _PASSWORD = "PREFECT_SERVER_API_AUTH_STRING"  # noqa: S105
 
 
@@ -65,7 +65,7 @@ def free_port() -> int:
 def environment(port: int, home: Path, host: str = HOST, auth: bool = True) -> dict[str, str]:
     """Environment of the clients of a server: where it is, its password, quiet, and telling nobody."""
     address = HOST if host in _EVERY_ADDRESS else host
-    env = {name: value for name, value in os.environ.items() if name not in {_DATABASE, _DATABASE_TOO, _PASSWORD}}
+    env = {name: value for name, value in os.environ.items() if name not in {*_DATABASE, _PASSWORD}}
     env |= {
         "PREFECT_HOME": str(home.resolve()),
         "PREFECT_API_URL": f"http://{address}:{port}/api",
@@ -81,8 +81,8 @@ def environment(port: int, home: Path, host: str = HOST, auth: bool = True) -> d
 def server_environment(client: Mapping[str, str]) -> dict[str, str]:
     """Environment of the server that `client` reaches: its database and its password too, which no flow run sees."""
     home = client["PREFECT_HOME"]
-    named = {name: os.environ[name] for name in (_DATABASE, _DATABASE_TOO) if name in os.environ}
-    database = named or {_DATABASE: f"sqlite+aiosqlite:///{home}/prefect.db"}
+    named = {name: os.environ[name] for name in _DATABASE if name in os.environ}
+    database = named or {_DATABASE[0]: f"sqlite+aiosqlite:///{home}/prefect.db"}
     auth = {_PASSWORD: client["PREFECT_API_AUTH_STRING"]} if "PREFECT_API_AUTH_STRING" in client else {}
     own = {
         "PREFECT_SERVER_UI_API_URL": "/api",

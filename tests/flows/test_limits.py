@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from logging import getLogger
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -41,8 +42,11 @@ def test_both_stages_run_on_the_gpus_and_what_follows_does_not(
         yield
         happened.append("give back")
 
+    def step(name: str) -> Callable[..., SimpleNamespace]:
+        return lambda *_given: happened.append(name) or SimpleNamespace(content_hash="0")
+
     for name in ("plan", "masks", "frames", "publish", "preview"):
-        monkeypatch.setattr(building, name, lambda *_given, step=name: happened.append(step) or getLogger())
+        monkeypatch.setattr(building, name, step(name))
     monkeypatch.setattr(building, "get_run_logger", getLogger)
     monkeypatch.setattr(building, "gpu_slot", slot)
     building.run(FolderParameters(videos=str(square_clip.parent), root=str(tmp_path), gpus_per_worker=0.5))
