@@ -15,7 +15,7 @@ class SetupParameters(BaseModel):
 
     gpu_runs: int = Field(default=1, title="GPU runs", ge=1, le=1000, description="Runs that may hold the GPUs at once.")
     crashed_after_s: int = Field(
-        default=90,
+        default=120,
         title="Crashed after",
         ge=45,
         le=86_400,

@@ -6,7 +6,9 @@ import json
 import shutil
 import subprocess
 import sys
+import urllib.error
 from collections.abc import Callable, Iterator
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 
@@ -62,7 +64,13 @@ class Server:
         return {artifact["key"]: artifact for artifact in found}
 
     def ask(self, path: str, body: object = None) -> Any:
-        return ask(self.env, path, body)
+        """Ask again while SQLite is locked, as Prefect's own clients do."""
+        while True:
+            try:
+                return ask(self.env, path, body)
+            except urllib.error.HTTPError as error:
+                if error.code != HTTPStatus.SERVICE_UNAVAILABLE:
+                    raise
 
 
 @pytest.fixture(scope="session")

@@ -94,7 +94,6 @@ def site(tmp_path_factory: pytest.TempPathFactory, server_factory: Any) -> Itera
         patch.setenv("PREFECT_SERVER_DEPLOYMENTS_CONCURRENCY_SLOT_WAIT_SECONDS", "2")
         made = Site(tmp_path_factory.mktemp("prefect"), server_factory)
     made.start("server")
-    assert made.ask.setup("--crashed-after-s", SILENT_S).returncode == 0
     made.start("deployments")
     yield made
     for name in ("deployments", "server"):
@@ -133,6 +132,7 @@ def test_a_killed_flow_run_is_crashed_at_once_and_the_next_goes_on(site: Site, t
 
 
 def test_a_run_whose_machine_dies_is_crashed_and_the_next_goes_on(site: Site, tmp_path: Path, clips: Path) -> None:
+    assert site.ask.setup("--crashed-after-s", SILENT_S).returncode == 0
     run_id = begin(site, tmp_path, clips)
     kill(*family(site.pids["deployments"]))
     assert site.ask.flow_run(run_id)["state_type"] == "RUNNING", "nobody is left to tell"
@@ -155,6 +155,7 @@ def test_a_run_whose_serving_process_dies_is_crashed_and_the_next_goes_on(site: 
 
 
 def test_a_run_outlives_a_server_that_is_killed_and_started_again(site: Site, tmp_path: Path, clips: Path) -> None:
+    assert site.ask.setup().returncode == 0
     dead = {"names": ["gpu-cluster"], "slots": 1, "mode": "concurrency", "lease_duration": 60}
     site.ask.ask("v2/concurrency_limits/increment-with-lease", dead)
     run_id = begin(site, tmp_path, clips)
