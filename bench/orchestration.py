@@ -67,9 +67,9 @@ def _prefect() -> list[Figure]:
     """Build 2,000 files that are no videos through `build-dataset/folder` and count the task runs."""
     import json
     import subprocess
-    import urllib.request
 
-    from infra.prefect_local import free_port, running
+    from infra.prefect_access import ask, free_port
+    from infra.prefect_local import running
 
     with tempfile.TemporaryDirectory() as root, running(free_port(), Path(root) / "prefect") as env:
         videos = Path(root) / "videos"
@@ -82,10 +82,7 @@ def _prefect() -> list[Figure]:
         started = time.perf_counter()
         subprocess.run(command, env=env, check=True, capture_output=True)
         wall = time.perf_counter() - started
-        headers = {"Content-Type": "application/json"}
-        request = urllib.request.Request(f"{env['PREFECT_API_URL']}/task_runs/count", b"{}", headers)
-        with urllib.request.urlopen(request) as answer:
-            task_runs = json.load(answer)
+        task_runs = ask(env, "task_runs/count", {})
     return [
         at_most("Prefect task runs of a build", task_runs, 60, f"build-dataset/folder over {VIDEOS} empty files"),
         told("that flow from command to end, s", wall, "flow process, ray.init, and a diagnosis a file included"),

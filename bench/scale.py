@@ -8,7 +8,6 @@ import sys
 import tempfile
 import threading
 import time
-import urllib.request
 from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
@@ -16,7 +15,8 @@ from typing import Any, NamedTuple
 
 from bench.figures import Figure, at_least, at_most, told
 from bench.scale_videos import KILLERS, Written, clean, parameters, write_videos
-from infra.prefect_local import free_port, running
+from infra.prefect_access import ask, free_port
+from infra.prefect_local import running
 from storage.manifest import load_manifest
 from storage.reader import Dataset
 
@@ -104,14 +104,6 @@ class _Answers:
         self._over.set()
         self._thread.join()
         return self._slowest
-
-
-def ask(env: Mapping[str, str], path: str, body: Mapping[str, Any]) -> Any:
-    """Post to the server's API."""
-    url = f"{env['PREFECT_API_URL']}/{path}"
-    request = urllib.request.Request(url, json.dumps(body).encode(), {"Content-Type": "application/json"})
-    with urllib.request.urlopen(request, timeout=60) as answer:
-        return json.load(answer)
 
 
 _AGAIN = """

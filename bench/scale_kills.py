@@ -191,7 +191,8 @@ def _long_lived_ray(folder: Path) -> Iterator[None]:
     import secrets
     import subprocess
 
-    from infra.prefect_local import HOST, free_port, stop
+    from infra.prefect_access import HOST, free_port
+    from infra.prefect_local import stop
 
     folder.mkdir()
     token = {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": secrets.token_hex(32), "RAY_USAGE_STATS_ENABLED": "0"}

@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any, TypeVar, cast
 
-from prefect import Flow, flow, get_run_logger, task
+import httpx
+from prefect import Flow, State, flow, get_run_logger, task
 from prefect.artifacts import (
     create_link_artifact,
     create_markdown_artifact,
@@ -18,15 +20,21 @@ from prefect.artifacts import (
     create_table_artifact,
     update_progress_artifact,
 )
+from prefect.cache_policies import NO_CACHE
+from prefect.states import Failed
 from prefect.tasks import exponential_backoff
 from prefect.utilities.annotations import quote
 
+from flows.automations import BUDGET_EXCEEDED
+from flows.limits import gpu_slot
 from infra.benchmarks import BENCHMARKS
 from infra.flat import flat
+from infra.metrics import measured
 from infra.parameters import BuildParameters
 from infra.ray_pool import RayPool
 from storage.folders import Folder
 from storage.manifest import Manifest
+from storage.outcomes import BudgetError
 from storage.reader import Dataset
 from tasks.build import Progress, publish_build, run_frames, run_masks
 from tasks.estimate import Estimate, estimate
@@ -36,20 +44,26 @@ from tasks.quality import quality, quality_rows
 
 T = TypeVar("T")
 
+BuildFlow = Flow[..., str | State[str]]
+
 PROGRESS_EVERY_S = 2.0
 """Least time between two updates of a progress artifact."""
 
 MOST_ROWS = 500
 """Rows of a table artifact: the UI draws them all at once."""
 
+_ONCE: dict[str, Any] = {"cache_policy": NO_CACHE}
+"""Prefect would pickle thousands of videos to name a result that nobody keeps."""
+
 _RETRIES: dict[str, Any] = {
+    **_ONCE,
     "retries": 2,
     "retry_delay_seconds": exponential_backoff(backoff_factor=5),
     "retry_jitter_factor": 0.5,
 }
 
 
-@task(name="plan")
+@task(name="plan", **_ONCE)
 def plan(build: Build) -> Estimate:
     """Show what will be done before anything is."""
     masks = plan_masks(build)
@@ -65,16 +79,16 @@ def plan(build: Build) -> Estimate:
 @task(name="masks", **_RETRIES)
 def masks(build: Build, pool: RayPool) -> StagePlan:
     """Detect, track and encode every object."""
-    return run_masks(build, pool, _progress("masks"))
+    return run_masks(build, pool, measured(_progress("masks")))
 
 
 @task(name="frames", **_RETRIES)
 def frames(build: Build, tracked: StagePlan, pool: RayPool) -> StagePlan:
     """Render and answer every clip."""
-    return run_frames(build, tracked, pool, _progress("frames"))
+    return run_frames(build, tracked, pool, measured(_progress("frames")))
 
 
-@task(name="publish")
+@task(name="publish", **_ONCE)
 def publish(build: Build, tracked: StagePlan, rendered: StagePlan, error_budget: float) -> Manifest:
     """Check the error budget and make the dataset visible."""
     return publish_build(build, tracked, rendered, error_budget)
@@ -113,7 +127,8 @@ def _progress(stage: str) -> Callable[[Progress], None]:
         if progress.ended == progress.total or time.monotonic() - last > PROGRESS_EVERY_S:
             last = time.monotonic()
             share = 100 * progress.ended / progress.total
-            update_progress_artifact(artifact, share, description=f"{progress.ended} of {progress.total} videos")  # type: ignore[arg-type]
+            with suppress(httpx.HTTPError):  # a server that is being restarted costs no video
+                update_progress_artifact(artifact, share, description=f"{progress.ended} of {progress.total} videos")  # type: ignore[arg-type]
 
     return report
 
@@ -123,29 +138,33 @@ def _whole(value: T) -> T:
     return cast(T, quote(value))
 
 
-def run(parameters: BuildParameters) -> str:
-    """The steps of every build, in order.
+def run(parameters: BuildParameters) -> str | State[str]:
+    """The steps of every build, in order; returns the dataset's folder.
 
-    Raises:
-        BudgetError: more videos were lost than allowed; the work done stays, and what was published before stays visible.
+    If more videos were lost than allowed, the run ends in a failed state of its own name: the work done stays, and what was
+    published before stays visible.
     """
     log = get_run_logger()
     build = parameters.build()
     with build.folder.exclusive(), RayPool(parameters.pool()) as pool:
         log.info("%s: %s", build.folder, plan(_whole(build)))
-        tracked = masks(_whole(build), _whole(pool))
-        rendered = frames(_whole(build), _whole(tracked), _whole(pool))
-        manifest = publish(_whole(build), _whole(tracked), _whole(rendered), parameters.error_budget)
+        with gpu_slot(parameters.gpus_per_worker):
+            tracked = masks(_whole(build), _whole(pool))
+            rendered = frames(_whole(build), _whole(tracked), _whole(pool))
+        try:
+            manifest = publish(_whole(build), _whole(tracked), _whole(rendered), parameters.error_budget)
+        except BudgetError as error:
+            return Failed(name=BUDGET_EXCEEDED, message=str(error), data=error)
     page = preview(build.folder)
     log.info("published %s (%s); preview %s", build.folder, manifest.content_hash[:12], page)
     return str(build.folder)
 
 
-def _flow(name: str, model: type[BuildParameters]) -> Flow[..., str]:
+def _flow(name: str, model: type[BuildParameters]) -> BuildFlow:
     """The flow that builds one benchmark. Prefect finds it again by the name under which this module holds it."""
 
     @flat(model)
-    def build(parameters: BuildParameters) -> str:
+    def build(parameters: BuildParameters) -> str | State[str]:
         return run(parameters)
 
     build.__name__ = build.__qualname__ = _attribute(name)
@@ -156,7 +175,7 @@ def _attribute(name: str) -> str:
     return f"build_{name.replace('-', '_')}"
 
 
-BUILDS: dict[str, Flow[..., str]] = {name: _flow(name, model) for name, model in BENCHMARKS.items()}
+BUILDS: dict[str, BuildFlow] = {name: _flow(name, model) for name, model in BENCHMARKS.items()}
 """Benchmark -> its flow; all are named `build-dataset`, a deployment each."""
 
 globals().update({_attribute(name): made for name, made in BUILDS.items()})

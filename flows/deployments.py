@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from prefect import Flow, serve
+import os
+
+from prefect import serve
 from prefect.client.schemas.objects import ConcurrencyLimitConfig, ConcurrencyLimitStrategy
 from prefect.deployments.runner import RunnerDeployment
 from prefect.utilities.callables import ParameterSchema
 from pydantic import BaseModel
 
-from flows.build_dataset import BUILDS
+from flows.automations import HEARTBEAT_S, set_up
+from flows.build_dataset import BUILDS, BuildFlow
 from infra.benchmarks import BENCHMARKS
+from infra.prefect_setup import SetupParameters
 
 ONE_AT_A_TIME = ConcurrencyLimitConfig(limit=1, collision_strategy=ConcurrencyLimitStrategy.ENQUEUE)
 """Runs of a deployment that write to the same place wait for each other."""
@@ -20,7 +24,7 @@ def deployments() -> list[RunnerDeployment]:
     return [_deployment(name, flow) for name, flow in BUILDS.items()]
 
 
-def _deployment(name: str, flow: Flow[..., str]) -> RunnerDeployment:
+def _deployment(name: str, flow: BuildFlow) -> RunnerDeployment:
     made = flow.to_deployment(name, description=flow.description, tags=["build", name], concurrency_limit=ONE_AT_A_TIME)
     assert isinstance(made, RunnerDeployment)  # a coroutine only where an event loop runs
     # Prefect derives a form from the signature and drops titles and descriptions on the way: give it the model's own.
@@ -39,7 +43,12 @@ def form(model: type[BaseModel]) -> ParameterSchema:
 
 
 def main() -> None:
-    """Register the deployments with the server of $PREFECT_API_URL and run what is asked for, until stopped."""
+    """Register the deployments with the server of $PREFECT_API_URL and run what is asked for, until stopped.
+
+    Makes the limits and automations that the server lacks, as `stvg setup` would.
+    """
+    print(*set_up(SetupParameters(), change=False), sep="\n", flush=True)
+    os.environ["PREFECT_FLOWS_HEARTBEAT_FREQUENCY"] = str(HEARTBEAT_S)  # Prefect's own is longer than a run may be silent
     serve(*deployments(), print_starting_message=False)
 
 

@@ -20,8 +20,12 @@ from rich.console import Console
 from infra.benchmarks import BENCHMARKS
 from infra.console import Bars, show_findings, show_plan
 from infra.flat import flat
+from infra.metrics import measured
 from infra.parameters import BuildParameters
 from infra.poison import WorkerError
+from infra.prefect_access import HOST, AccessError
+from infra.prefect_local import ServerError
+from infra.prefect_setup import SetupParameters, set_up
 from infra.ray_pool import RayPool
 from infra.results import AsJson, quality, score
 from storage.files import BusyError
@@ -50,7 +54,8 @@ app.command()(score)
 app.command()(quality)
 
 BAD_INPUT = (
-    AnnotationError, DatasetError, WeightsError, ValidationError, BusyError, VideoError, ScoreError, PredictionsError
+    AnnotationError, DatasetError, WeightsError, ValidationError, BusyError, VideoError, ScoreError, PredictionsError,
+    AccessError,
 )  # fmt: skip
 
 
@@ -89,8 +94,8 @@ def _build(parameters: BuildParameters, as_json: AsJson = False) -> None:
 
 def _run(build: Build, parameters: BuildParameters, quiet: bool) -> Manifest:
     with build.folder.exclusive(), RayPool(parameters.pool()) as pool, Bars(quiet) as bars:
-        tracked = run_masks(build, pool, bars.update)
-        rendered = run_frames(build, tracked, pool, bars.update)
+        tracked = run_masks(build, pool, measured(bars.update))
+        rendered = run_frames(build, tracked, pool, measured(bars.update))
         return publish_build(build, tracked, rendered, parameters.error_budget)
 
 
@@ -127,6 +132,7 @@ def _check(
 
 
 def _register() -> None:
+    app.command("setup", help=_SETUP)(flat(SetupParameters, _option)(_setup))
     for name, model in BENCHMARKS.items():
         for group, function in ((build_app, _build), (plan_app, _plan), (check_app, _check)):
             group.command(name, help=model.__doc__)(flat(model, _option)(function))
@@ -168,11 +174,22 @@ def preview(
 
 
 @app.command()
-def serve(port: Annotated[int, typer.Option(help="Port of the UI; 0 takes a free one.")] = 4200) -> None:
+def serve(
+    port: Annotated[int, typer.Option(help="Port of the UI; 0 takes a free one.")] = 4200,
+    host: Annotated[str, typer.Option(help="Address to listen on.")] = HOST,
+    auth: Annotated[bool, typer.Option("--auth/--no-auth", help="Ask for the password in .stvg/auth.")] = True,
+) -> None:
     """Keep a Prefect server, its UI and the deployments up until interrupted."""
     from infra.prefect_local import serve as keep_up
 
-    keep_up(port)
+    keep_up(port, host=host, auth=auth)
+
+
+_SETUP = "Give the server of $PREFECT_API_URL its limits and automations; done again, it changes only what differs."
+
+
+def _setup(parameters: SetupParameters) -> None:
+    sys.exit(set_up(parameters))
 
 
 @app.command()
@@ -196,7 +213,7 @@ def _guarded(command: Callable[[], None]) -> None:
         _fail(str(error), 3)
     except BAD_INPUT as error:
         _fail(_sentence(error), 2)
-    except (WorkerError, StoreError, ConflictError) as error:
+    except (WorkerError, StoreError, ConflictError, ServerError) as error:
         _fail(str(error), 1)
     except StoppedError as error:
         _fail(str(error), 130)

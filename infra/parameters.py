@@ -39,7 +39,7 @@ _SAM2_WEIGHTS = "sam2.1_hiera_{model}.pt"
 class BuildParameters(BaseModel):
     """Parameters of every build."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True)
 
     root: str = Field("datasets", title="Datasets folder", description="A path or s3:// URL; datasets are published below it.")
     name: str = Field(

@@ -1,0 +1,32 @@
+"""What Prometheus is told of a build. Ray's exporter serves it on every node, beside Ray's own figures."""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import Any
+
+from tasks.build import OnProgress, Progress
+
+SECONDS = [0.1, 0.3, 1.0, 3.0, 10.0, 30.0, 100.0, 300.0, 1000.0, 3000.0]
+"""Upper bounds of the histogram's buckets."""
+
+
+def measured(on_progress: OnProgress) -> OnProgress:
+    """`on_progress`, and beside it `stvg_videos_total` by stage and status and `stvg_video_seconds` by stage."""
+    meters = cache(_meters)
+
+    def report(progress: Progress) -> None:
+        videos, seconds = meters()
+        videos.inc(1, {"stage": progress.stage, "status": progress.outcome.status})
+        seconds.observe(progress.outcome.seconds, {"stage": progress.stage})
+        on_progress(progress)
+
+    return report
+
+
+def _meters() -> tuple[Any, Any]:
+    """Made with the first video: a build with nothing to do starts no Ray."""
+    from ray.util.metrics import Counter, Histogram
+
+    videos = Counter("stvg_videos", "Videos that ended.", ("stage", "status"))
+    return videos, Histogram("stvg_video_seconds", "Seconds a video took, its last try.", SECONDS, ("stage",))

@@ -1,0 +1,107 @@
+"""Who may reach a Prefect server: its address, its password, the environments that carry them, and a request."""
+
+from __future__ import annotations
+
+import ipaddress
+import json
+import os
+import secrets
+import socket
+import urllib.request
+from base64 import b64encode
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from storage.files import replacing
+
+HOST = "127.0.0.1"
+AUTH_FILE = "auth"
+_EVERY_ADDRESS = {"0.0.0.0", "::"}  # noqa: S104
+_DATABASE = ("PREFECT_API_DATABASE_CONNECTION_URL", "PREFECT_SERVER_DATABASE_CONNECTION_URL")
+"""Prefect's two names of one setting."""
+_PASSWORD = "PREFECT_SERVER_API_AUTH_STRING"  # noqa: S105
+
+
+class AccessError(Exception):
+    """A server that strangers could use."""
+
+
+def check_access(host: str, auth: bool) -> None:
+    """Refuse an address beyond this machine for a server without a password.
+
+    Raises:
+        AccessError: names the address and the two remedies.
+    """
+    if not auth and not _loopback(host):
+        raise AccessError(f"'{host}' can be reached from other machines: leave out --no-auth, or --host")
+
+
+def _loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def auth_string(home: Path) -> str:
+    """`user:password` of the server whose state lies in `home`; made once, in a file that only its owner can read."""
+    path = home / AUTH_FILE
+    if not path.exists():
+        with replacing(path) as temporary:
+            temporary.touch(mode=0o600)
+            temporary.write_text(f"stvg:{secrets.token_urlsafe(24)}\n", encoding="utf-8")
+    return path.read_text(encoding="utf-8").strip()
+
+
+def free_port() -> int:
+    """A TCP port of the loopback interface that nothing listens on."""
+    with socket.socket() as listener:
+        listener.bind((HOST, 0))
+        port: int = listener.getsockname()[1]
+        return port
+
+
+def environment(port: int, home: Path, host: str = HOST, auth: bool = True) -> dict[str, str]:
+    """Environment of the clients of a server: where it is, its password, quiet, and telling nobody."""
+    address = HOST if host in _EVERY_ADDRESS else host
+    env = {name: value for name, value in os.environ.items() if name not in {*_DATABASE, _PASSWORD}}
+    env |= {
+        "PREFECT_HOME": str(home.resolve()),
+        "PREFECT_API_URL": f"http://{address}:{port}/api",
+        "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+        "PREFECT_CLI_COLORS": "false",
+        "DO_NOT_TRACK": "1",
+        "RAY_USAGE_STATS_ENABLED": "0",
+    }
+    env.pop("PREFECT_API_AUTH_STRING", None)
+    return {**env, "PREFECT_API_AUTH_STRING": auth_string(home)} if auth else env
+
+
+def server_environment(client: Mapping[str, str]) -> dict[str, str]:
+    """Environment of the server that `client` reaches: its database and its password too, which no flow run sees."""
+    home = client["PREFECT_HOME"]
+    named = {name: os.environ[name] for name in _DATABASE if name in os.environ}
+    database = named or {_DATABASE[0]: f"sqlite+aiosqlite:///{home}/prefect.db"}
+    auth = {_PASSWORD: client["PREFECT_API_AUTH_STRING"]} if "PREFECT_API_AUTH_STRING" in client else {}
+    own = {
+        "PREFECT_SERVER_UI_API_URL": "/api",
+        # Held in memory, as by default, the slots of a limit would stay taken for ever by a server that was killed.
+        "PREFECT_SERVER_CONCURRENCY_LEASE_STORAGE": "prefect.server.concurrency.lease_storage.filesystem",
+    }
+    return {**client, **database, **auth, **own}
+
+
+def ask(env: Mapping[str, str], path: str, body: object = None) -> Any:
+    """One request to the API that `env` reaches, GET or, with a JSON body, POST; returns the JSON of the answer.
+
+    Raises:
+        urllib.error.URLError: no answer, or a refusal.
+    """
+    headers = {"Content-Type": "application/json"}
+    if auth := env.get("PREFECT_API_AUTH_STRING"):
+        headers["Authorization"] = f"Basic {b64encode(auth.encode()).decode()}"
+    data = None if body is None else json.dumps(body).encode()
+    request = urllib.request.Request(f"{env['PREFECT_API_URL']}/{path}", data, headers)  # noqa: S310
+    with urllib.request.urlopen(request, timeout=30) as answer:  # noqa: S310
+        return json.load(answer)

@@ -1,0 +1,35 @@
+"""`stvg setup`: what a Prefect server needs beside deployments. The making is `flows.automations`, run as a process."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+from pydantic import BaseModel, ConfigDict, Field
+
+
+class SetupParameters(BaseModel):
+    """Limits and automations of a server."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    gpu_runs: int = Field(default=1, title="GPU runs", ge=1, le=1000, description="Runs that may hold the GPUs at once.")
+    crashed_after_s: int = Field(
+        default=120,
+        title="Crashed after",
+        ge=45,
+        le=86_400,
+        description="Seconds without a sign of life, due every 30, after which a run is marked as crashed.",
+    )
+    notify: str = Field(
+        default="",
+        title="Notification block",
+        pattern=r"^([a-z0-9-]+/[a-z0-9-]+)?$",
+        description="<block-type>/<name> of a block that is told of failures; empty leaves notifications as they are.",
+    )
+
+
+def set_up(parameters: SetupParameters) -> int:
+    """Make or change limits and automations of the server at $PREFECT_API_URL; returns the exit code."""
+    command = [sys.executable, "-m", "flows.automations", parameters.model_dump_json()]
+    return subprocess.run(command, check=False).returncode
