@@ -50,7 +50,7 @@ class Drawn:
 
 @pytest.fixture
 def video() -> Video:
-    return Video(Source("drawn", Path("drawn")), Drawn(20))
+    return Video(Source("drawn", Path("drawn")), Path("drawn"), Drawn(20))
 
 
 @pytest.fixture(scope="module")
@@ -125,7 +125,7 @@ def test_boxes_are_inside_the_image_and_best_comes_first(detector: YoloDetector,
 
 def test_frames_are_decoded_a_batch_at_a_time(detector: YoloDetector) -> None:
     reader = Drawn(20)
-    video = Video(Source("drawn", Path("drawn")), reader)
+    video = Video(Source("drawn", Path("drawn")), Path("drawn"), reader)
     reader.asked.clear()
     found = detector.detect(video, range(0, 20, 2))
     assert reader.asked == [[0, 2, 4, 6, 8, 10, 12, 14], [16, 18]]
