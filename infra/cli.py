@@ -15,11 +15,12 @@ from typing import Annotated, Any, NoReturn
 import typer
 from pydantic import ValidationError
 from pydantic.fields import FieldInfo
-from rich.console import Console
+from rich.text import Text
 
 from infra.benchmarks import BENCHMARKS
-from infra.console import Bars, show_findings, show_plan
+from infra.console import Bars, plain, printable, show_findings, show_plan
 from infra.flat import flat
+from infra.maintenance import gc, replay, requeue, trust
 from infra.metrics import measured
 from infra.parameters import BuildParameters
 from infra.poison import WorkerError
@@ -28,11 +29,13 @@ from infra.prefect_local import ServerError
 from infra.prefect_setup import SetupParameters, set_up
 from infra.ray_pool import RayPool
 from infra.results import AsJson, quality, score
+from storage.bundles import RecordError, TableError
 from storage.files import BusyError
 from storage.folders import ConflictError, StoreError
 from storage.manifest import DatasetError, Manifest
 from storage.outcomes import BudgetError
 from storage.reader import Dataset
+from storage.rle import CountsError
 from tasks.build import publish_build, run_frames, run_masks
 from tasks.datasets.base import AnnotationError
 from tasks.diagnose import VideoError
@@ -40,6 +43,7 @@ from tasks.estimate import estimate
 from tasks.metrics.cases import ScoreError
 from tasks.plan import Build, plan_frames, plan_masks
 from tasks.predictions import PredictionsError
+from tasks.requeue import RequeueError
 from tasks.weights import WeightsError
 
 app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False, help="Object-centric datasets for video grounding.")
@@ -52,10 +56,14 @@ app.add_typer(check_app, name="check")
 
 app.command()(score)
 app.command()(quality)
+app.command()(requeue)
+app.command()(replay)
+app.command()(gc)
+app.command()(trust)
 
 BAD_INPUT = (
-    AnnotationError, DatasetError, WeightsError, ValidationError, BusyError, VideoError, ScoreError, PredictionsError,
-    AccessError,
+    AnnotationError, DatasetError, RecordError, TableError, WeightsError, ValidationError, BusyError, VideoError, ScoreError,
+    PredictionsError, RequeueError, CountsError, AccessError,
 )  # fmt: skip
 
 
@@ -89,7 +97,7 @@ def _build(parameters: BuildParameters, as_json: AsJson = False) -> None:
         print(json.dumps({**told, "preview": page}))
         return
     counts = ", ".join(f"{count} {name}" for name, count in manifest.counts.items())
-    Console().print(f"[bold]{build.folder}[/bold]: {counts}\npreview: {page}", highlight=False)
+    plain().print(Text.assemble((str(build.folder), "bold"), f": {counts}\npreview: {page}"))
 
 
 def _run(build: Build, parameters: BuildParameters, quiet: bool) -> Manifest:
@@ -143,17 +151,21 @@ def inspect(
     dataset: Annotated[str, typer.Argument(help="Folder or s3:// URL of a published dataset.")],
     video: Annotated[str | None, typer.Option(help="Show this video's objects.")] = None,
     frame: Annotated[int | None, typer.Option(help="Show the instances on this native frame of the video.")] = None,
+    verify: Annotated[bool, typer.Option("--verify", help="Read every table's file and name those that are damaged.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Show what a dataset holds: its counts, a video, or a frame."""
+    """Show what a dataset holds: its counts, a video, or a frame; or whether all of it is as it was written."""
     from infra.console import show_report
     from tasks.inspect import describe
 
-    report = describe(Dataset(dataset), video, frame)
+    data = Dataset(dataset)
+    report = {"damaged": data.damaged()} if verify else describe(data, video, frame)
     if as_json:
         print(json.dumps(report))
     else:
         show_report(report)
+    if report.get("damaged"):
+        raise typer.Exit(1)
 
 
 @app.command()
@@ -227,5 +239,5 @@ def _sentence(error: Exception) -> str:
 
 
 def _fail(message: str, code: int) -> NoReturn:
-    Console(stderr=True).print(f"[red]error:[/red] {message}", highlight=False, markup=True, soft_wrap=True)
+    plain(stderr=True).print(Text.assemble(("error:", "red"), f" {printable(message)}"), soft_wrap=True)
     sys.exit(code)

@@ -1,4 +1,7 @@
-"""What a person sees in the terminal: bars on standard error, tables on standard output."""
+"""What a person sees in the terminal: bars on standard error, tables on standard output.
+
+Names and sentences come from files: they are printed as they are, without the colours or commands that may stand in them.
+"""
 
 from __future__ import annotations
 
@@ -9,11 +12,23 @@ from typing import Any
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.table import Table
+from rich.text import Text
 
 from tasks.build import Progress as StageProgress
 from tasks.check import Finding
 from tasks.estimate import Estimate
 from tasks.plan import Build, StagePlan
+
+
+def plain(stderr: bool = False) -> Console:
+    """A console that takes nothing in a text for markup."""
+    return Console(stderr=stderr, markup=False, emoji=False, highlight=False)
+
+
+def printable(value: object) -> str:
+    """A value on one line, control characters spelled out: a name in a file cannot steer the terminal."""
+    line = " ".join(str(value).split())
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in line)
 
 
 class Bars:
@@ -53,27 +68,27 @@ def show_plan(build: Build, masks: StagePlan, frames: StagePlan, expected: Estim
     table = Table("stage", *states, title=str(build.folder))
     for stage in (masks, frames):
         table.add_row(stage.store.spec.key, *(str(stage.counts().get(state, 0)) for state in states))
-    console = Console()
+    console = plain()
     console.print(table)
     _show_records(console, build.benchmark.records)
-    console.print(str(expected), highlight=False)
+    console.print(str(expected))
 
 
 def show_scores(told: Mapping[str, Any]) -> None:
     """Print scores: one table a report, means in per cent, with convention, denominator and what was missing."""
-    console = Console()
+    console = plain()
     reports = {"": told} if "per_sample" in told else {**told["results"], **_repaired(told["repaired"])}
     for name, report in reports.items():
         columns = {"all": report, **report.get("groups", {})}
         counted = f"{report['samples']} samples, {report['missing']} missing, {report['lost']} lost"
-        console.print(f"{name} ({report['convention']}): {counted}".strip(), highlight=False)
-        table = Table("per cent", *columns)
+        console.print(f"{name} ({report['convention']}): {counted}".strip())
+        table = Table("per cent", *map(printable, columns))
         for key in (key for key, value in report.items() if isinstance(value, float)):
             table.add_row(key, *(f"{100 * column[key]:.2f}" for column in columns.values()))
         console.print(table)
     for count in ("unmatched", "without_truth", "unjudged", "repaired_frames"):
         if told.get(count):
-            console.print(f"{count.replace('_', ' ')}: {told[count]}", highlight=False)
+            console.print(f"{count.replace('_', ' ')}: {told[count]}")
 
 
 def _repaired(reports: Mapping[str, Any]) -> dict[str, Any]:
@@ -85,17 +100,17 @@ _MOST_FINDINGS = 40
 
 def show_findings(records: Mapping[str, int], states: Mapping[str, int], findings: Sequence[Finding]) -> None:
     """Print what a check found: counts, and the videos that are not as they should be."""
-    console = Console()
+    console = plain()
     _show_records(console, records)
     odd = [finding for finding in findings if finding.state != "there"]
     if odd:
         table = Table("video", "sentences", "state", "detail")
         for f in odd[:_MOST_FINDINGS]:
-            table.add_row(f.video_id, str(f.samples), f.state, f.detail)
+            table.add_row(printable(f.video_id), str(f.samples), f.state, printable(f.detail))
         console.print(table)
     if len(odd) > _MOST_FINDINGS:
         console.print(f"and {len(odd) - _MOST_FINDINGS} more: --json lists all")
-    console.print("[bold]videos[/bold]: " + ", ".join(f"{count} {state}" for state, count in states.items()), highlight=False)
+    console.print(Text.assemble(("videos", "bold"), ": " + ", ".join(f"{count} {state}" for state, count in states.items())))
     if not all(finding.usable for finding in findings):
         console.print("docs/benchmarks.md says where each benchmark is obtained and what is known to be broken in it.")
 
@@ -103,18 +118,18 @@ def show_findings(records: Mapping[str, int], states: Mapping[str, int], finding
 def _show_records(console: Console, records: Mapping[str, int]) -> None:
     table = Table("annotations", "count", title_justify="left")
     for reason, count in records.items():
-        table.add_row(reason, f"{count:,}")
+        table.add_row(printable(reason), f"{count:,}")
     console.print(table)
 
 
 def show_report(report: dict[str, Any]) -> None:
     """Print a report of `tasks.inspect`: scalars as lines, lists of rows as tables."""
-    console = Console()
+    console = plain()
     for name, value in report.items():
         if isinstance(value, list) and value and isinstance(value[0], dict):
             table = Table(*value[0], title=name, title_justify="left")
             for row in value:
-                table.add_row(*(str(cell) for cell in row.values()))
+                table.add_row(*map(printable, row.values()))
             console.print(table)
         else:
-            console.print(f"[bold]{name}[/bold]: {value}", highlight=False)
+            console.print(Text.assemble((name, "bold"), f": {printable(value)}"))

@@ -8,6 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validat
 
 from infra.ray_pool import PoolConfig
 from storage.folders import folder_at
+from storage.request import Request
 from tasks.datasets.base import Benchmark
 from tasks.detect import OPEN_VOCABULARY, DetectConfig
 from tasks.detectors.vocabulary import prompts_of
@@ -171,7 +172,8 @@ class BuildParameters(BaseModel):
             AnnotationError: the annotations or the videos folder cannot be used.
             WeightsError: a weight file or folder is missing, or random weights are asked for of a detector without any.
         """
-        return Build(folder_at(self.root).child(self.name or self.dataset), self.benchmark(), self.config())
+        folder = folder_at(self.root).child(self.name or self.dataset)
+        return Build(folder, self.benchmark(), self.config(), Request(self.dataset, self.model_dump(mode="json")))
 
     def config(self) -> BuildConfig:
         """Everything that shapes the dataset."""

@@ -5,8 +5,8 @@ A *part* is the bundle of one video, a *shard* that of many: both are read and w
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from typing import Any
@@ -17,6 +17,7 @@ import pyarrow.parquet as pq
 from storage.files import sha256_of
 from storage.folders import Folder, write_json
 from storage.outcomes import Outcome
+from storage.parsing import parsed, sealed
 from storage.schema import TABLES, versioned
 
 
@@ -62,6 +63,14 @@ class Bundle:
         return {entry.video_id: entry.fingerprint for entry in self.entries}
 
 
+class RecordError(Exception):
+    """A record that is damaged; the message names the file and the remedy."""
+
+
+class TableError(Exception):
+    """A table's file that is missing, or is not as it was committed; the message names it and the remedy."""
+
+
 Rows = tuple[str, pa.Table]
 """A video ID and its rows of one table, which become one row group."""
 
@@ -80,7 +89,7 @@ def write_bundle(
     """
     files = {table: _write_table(folder, name, table, rows, durable) for table, rows in tables.items()}
     bundle = Bundle(name, list(entries), files)
-    write_json(folder, f"{name}.json", asdict(bundle), durable)
+    write_json(folder, f"{name}.json", sealed(asdict(bundle)), durable)
     return bundle
 
 
@@ -90,7 +99,7 @@ def _write_table(folder: Folder, name: str, table: str, rows: Iterable[Rows], du
     videos, count = [], 0
     with (
         folder.writing(file_name, durable) as temporary,
-        pq.ParquetWriter(temporary, schema, compression="zstd", compression_level=9, **_encodings(schema)) as writer,
+        pq.ParquetWriter(temporary, schema, compression="zstd", compression_level=9, **_written(schema)) as writer,
     ):
         for video_id, group in rows:
             if group.num_rows:
@@ -102,9 +111,10 @@ def _write_table(folder: Folder, name: str, table: str, rows: Iterable[Rows], du
     return TableFile(file_name, count, size, sha256, videos)
 
 
-def _encodings(schema: pa.Schema) -> dict[str, Any]:
+def _written(schema: pa.Schema) -> dict[str, Any]:
     """Dictionaries for names alone, differences for whole numbers: they take half the bytes beside the codes."""
     return {
+        "write_page_checksum": True,
         "use_dictionary": [field.name for field in schema if pa.types.is_dictionary(field.type)],
         "column_encoding": {field.name: "DELTA_BINARY_PACKED" for field in schema if pa.types.is_integer(field.type)},
     }
@@ -114,25 +124,65 @@ def read_bundle(folder: Folder, record: str) -> Bundle:
     """Read a bundle's record, a file of `folder`.
 
     Raises:
-        ValueError: the record is damaged.
+        RecordError: the record is damaged.
     """
     try:
-        return bundle_from(json.loads(folder.read(record)))
-    except (KeyError, TypeError, json.JSONDecodeError) as error:
-        raise ValueError(f"{folder}/{record} is not a bundle record: {error!r}") from error
+        return parsed(Bundle, folder.read(record))
+    except ValueError as error:
+        raise RecordError(
+            f"{folder}/{record} is not a bundle record ({error}): remove it, and its videos are done again"
+        ) from error
 
 
-def bundle_from(value: dict[str, Any]) -> Bundle:
-    """Build a `Bundle` from its JSON form."""
-    entries = [Entry(**{**entry, "outcome": Outcome(**entry["outcome"])}) for entry in value["entries"]]
-    return Bundle(value["name"], entries, {table: TableFile(**file) for table, file in value["tables"].items()})
+@contextmanager
+def intact(path: str) -> Iterator[None]:
+    """Turn what goes wrong while a table's file is read into a sentence.
+
+    Raises:
+        TableError: the file is missing, or is damaged.
+    """
+    try:
+        yield
+    except FileNotFoundError:
+        raise TableError(f"the table {path} is missing: {_REMEDY}") from None
+    except (pa.ArrowException, OSError, ValueError, IndexError) as error:
+        raise TableError(f"the table {path} is damaged ({error}): {_REMEDY}") from error
+
+
+_REMEDY = "remove the record of its shard, the JSON file of that name, and build again"
+
+
+def whole(rows: pa.Table) -> pa.Table:
+    """Rows as they were read, if their values are all there: what a damaged page header leaves out shows here first."""
+    rows.validate(full=True)
+    return rows
+
+
+def open_table(folder: Folder, file: TableFile, table: str) -> pq.ParquetFile:
+    """Open a table's file; its pages are held against their checksums as they are read.
+
+    Raises:
+        TableError: it is missing, or is not as it was committed.
+    """
+    with intact(f"{folder}/{file.path}"):
+        parquet = folder.parquet(file.path)
+        counted = parquet.metadata.num_rows, parquet.metadata.num_row_groups
+        if counted != (file.rows, len(file.videos)) or not parquet.schema_arrow.equals(TABLES[table]):
+            raise ValueError("its footer is another")
+    return parquet
 
 
 def read_rows(folder: Folder, bundle: Bundle, table: str, videos: Iterable[str] | None = None) -> Iterator[Rows]:
-    """Yield the rows of one table of a bundle, a video at a time; of `videos` only, where given."""
+    """Yield the rows of one table of a bundle, a video at a time; of `videos` only, where given.
+
+    Raises:
+        TableError: its file is missing or damaged.
+    """
     file = bundle.tables[table]
     wanted = None if videos is None else set(videos)
-    with folder.parquet(file.path) as parquet:
+    with open_table(folder, file, table) as parquet:
         for group, video_id in enumerate(file.videos):
             if wanted is None or video_id in wanted:
-                yield video_id, parquet.read_row_group(group)
+                with intact(f"{folder}/{file.path}"):
+                    rows = whole(parquet.read_row_group(group))
+                yield video_id, rows

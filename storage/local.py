@@ -51,7 +51,7 @@ class LocalFolder:
 
     def parquet(self, name: str) -> pq.ParquetFile:
         """A Parquet file, mapped: a look-up reads little, and reading ahead costs more than it saves."""
-        return pq.ParquetFile(self.path / name, memory_map=True, pre_buffer=False)
+        return pq.ParquetFile(self.path / name, memory_map=True, pre_buffer=False, page_checksum_verification=True)
 
     def write(self, name: str, data: bytes, durable: bool = True) -> None:
         """Write a file, whole or not at all."""

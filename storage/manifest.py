@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
+from pathlib import PurePosixPath
 from typing import Any, NamedTuple
 
 import pyarrow as pa
@@ -19,6 +20,7 @@ from storage.card import card
 from storage.files import digest
 from storage.folders import ConflictError, Folder, Where, folder_at, json_bytes
 from storage.outcomes import Outcome, tally
+from storage.parsing import parsed, sealed
 from storage.schema import OUTCOMES, SCHEMA_VERSION, versioned
 from storage.stages import StageStore
 
@@ -115,7 +117,7 @@ def publish(
     content_hash = digest([{name: asdict(stage) for name, stage in stages.items()}, told, dict(records), SCHEMA_VERSION])
     outcomes = f"outcomes-{content_hash[:8]}.parquet"
     with folder.writing(outcomes) as temporary:
-        pq.write_table(_outcome_rows(ordered), temporary, compression="zstd")
+        pq.write_table(_outcome_rows(ordered), temporary, compression="zstd", write_page_checksum=True)
     counts = tally(ending.outcome for ending in ordered)
     manifest = Manifest(folder.name, content_hash, counts, dict(records), dict(stages), outcomes, dict(tools))
     folder.write(CARD, _card(manifest).encode())
@@ -125,7 +127,7 @@ def publish(
 def _swap(folder: Folder, manifest: Manifest, seen: str | None) -> Manifest:
     """Publish, or find that an equal manifest stands there already: another build's, or this one's after a lost answer."""
     try:
-        folder.swap(MANIFEST, json_bytes(asdict(manifest)), seen)
+        folder.swap(MANIFEST, json_bytes(sealed(asdict(manifest))), seen)
     except ConflictError:
         published = load_manifest(folder)
         folder.write(CARD, _card(published).encode())
@@ -158,7 +160,8 @@ def published_stage(store: StageStore, chosen: Mapping[str, str]) -> PublishedSt
     shards: list[dict[str, TableFile]] = []
     videos: dict[str, int] = {}
     for bundle in store.shards():
-        mine = [v for v in _with_rows(bundle) if v not in videos and chosen.get(v) == bundle.fingerprints[v]]
+        known = bundle.fingerprints
+        mine = [v for v in _with_rows(bundle) if v not in videos and v in chosen and chosen[v] == known.get(v)]
         if mine:
             videos.update(dict.fromkeys(mine, len(shards)))
             shards.append(bundle.tables)
@@ -179,18 +182,28 @@ def load_manifest(where: Where) -> Manifest:
     folder = folder_at(where)
     path = f"{folder}/{MANIFEST}"
     try:
-        value = json.loads(folder.read(MANIFEST))
-        version = value["schema_version"]
+        data = folder.read(MANIFEST)
+        version = json.loads(data)["schema_version"]
         if version != SCHEMA_VERSION:
             raise DatasetError(f"{path} has schema version {version}; this code reads version {SCHEMA_VERSION}: build it again")
-        value["stages"] = {name: _stage_from(stage) for name, stage in value["stages"].items()}
-        return Manifest(**value)
-    except FileNotFoundError:
+        return _checked(parsed(Manifest, data))
+    except (FileNotFoundError, NotADirectoryError):
         raise DatasetError(f"{folder} holds no published dataset (no {MANIFEST}): build it first") from None
-    except (json.JSONDecodeError, KeyError, TypeError, AttributeError, UnicodeDecodeError) as error:
+    except (ValueError, LookupError, TypeError, RecursionError) as error:
         raise DatasetError(f"{path} is damaged ({error!r}): build the dataset again to publish it anew") from error
 
 
-def _stage_from(value: dict[str, Any]) -> PublishedStage:
-    shards = [{table: TableFile(**file) for table, file in shard.items()} for shard in value["shards"]]
-    return PublishedStage(**{**value, "shards": shards})
+def _checked(manifest: Manifest) -> Manifest:
+    """Make sure that what a manifest names can be there: plain file names, a shard of each video.
+
+    Raises:
+        ValueError: it cannot.
+    """
+    files = [f.path for s in manifest.stages.values() for shard in s.shards for f in shard.values()]
+    names = [manifest.outcomes, *files, *(stage.key for stage in manifest.stages.values())]
+    if odd := [name for name in names if PurePosixPath(name).name != name]:
+        raise ValueError(f"'{odd[0]}' is no plain file name")
+    for name, stage in manifest.stages.items():
+        if not all(0 <= shard < len(stage.shards) for shard in stage.videos.values()):
+            raise ValueError(f"a video of stage '{name}' is in a shard that is not named")
+    return manifest

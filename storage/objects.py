@@ -72,7 +72,7 @@ class ObjectFolder:
 
     def parquet(self, name: str) -> pq.ParquetFile:
         """A Parquet file read by ranges; the columns of a row group are asked for together."""
-        return pq.ParquetFile(Ranged(f"{self}/{name}"), pre_buffer=True)
+        return pq.ParquetFile(Ranged(f"{self}/{name}"), pre_buffer=True, page_checksum_verification=True)
 
     def write(self, name: str, data: bytes, durable: bool = True) -> None:
         """Put an object."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator
 from functools import cached_property
 from pathlib import Path
@@ -11,12 +12,12 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from storage.bundles import TableFile
+from storage.bundles import TableFile, intact, open_table, whole
 from storage.cache import RemoteFile, find_remote
 from storage.folders import Folder, Where, folder_at, is_url
 from storage.manifest import DatasetError, Manifest, PublishedStage, load_manifest
 from storage.rle import Mask, decode_counts
-from storage.schema import TABLES
+from storage.schema import OUTCOMES, TABLES
 
 _MASK_COLUMNS = ["frame_index", "object_id", "category", "x1", "y1", "x2", "y2", "area", "anchor_x", "anchor_y", "rle_counts"]
 _STAGE_OF = {"videos": "masks", "masks": "masks", "clips": "frames", "frames": "frames", "samples": "frames"}
@@ -52,9 +53,20 @@ class Dataset:
         self._files: dict[tuple[str, str], pq.ParquetFile] = {}
         self._groups: dict[tuple[str, int], dict[str, int]] = {}
 
+    def stage(self, table: str) -> PublishedStage:
+        """Where the rows of a table are.
+
+        Raises:
+            DatasetError: the stage that writes them was not published.
+        """
+        name = stage_of(table)
+        if name not in self.manifest.stages:
+            raise DatasetError(f"dataset '{self.manifest.dataset}' holds no {name}: build it again")
+        return self.manifest.stages[name]
+
     def video_ids(self, table: str = "videos") -> list[str]:
         """Videos that have rows in a table, sorted."""
-        stage = self.manifest.stages[stage_of(table)]
+        stage = self.stage(table)
         held = [set(shard[table].videos) if table in shard else set() for shard in stage.shards]
         return sorted(video_id for video_id, shard in stage.videos.items() if video_id in held[shard])
 
@@ -63,13 +75,15 @@ class Dataset:
 
         Raises:
             DatasetError: the dataset holds no such video.
+            TableError: its file is missing or damaged.
         """
         place = self._place(table, video_id)
         if place is None:
             empty = TABLES[table].empty_table()
             return empty if columns is None else empty.select(columns)
-        file, group = place
-        return file.read_row_group(group, columns=columns, use_threads=False)
+        file, group, path = place
+        with intact(path):
+            return whole(file.read_row_group(group, columns=columns, use_threads=False))
 
     def table(self, table: str, columns: list[str] | None = None) -> pa.Table:
         """All rows of a table in video order. For `masks` and `frames` prefer `rows`: these tables are large."""
@@ -81,8 +95,11 @@ class Dataset:
     def outcomes(self) -> pa.Table:
         """How each planned video ended."""
         # Not pq.read_table, which imports pandas: that alone takes a second.
-        with self.folder.parquet(self.manifest.outcomes) as file:
-            return file.read()
+        name = self.manifest.outcomes
+        with intact(f"{self.folder}/{name}"), self.folder.parquet(name) as file:
+            if not file.schema_arrow.equals(OUTCOMES):
+                raise ValueError("its footer is another")
+            return whole(file.read())
 
     def source(self, video_id: str) -> Path | RemoteFile:
         """Where the video's file or folder was when it was tracked."""
@@ -130,8 +147,8 @@ class Dataset:
         rows = self.rows("frames", video_id)
         return rows.filter(pa.compute.equal(rows.column("clip_id").cast(pa.string()), clip_id))
 
-    def _place(self, table: str, video_id: str) -> tuple[pq.ParquetFile, int] | None:
-        stage = self.manifest.stages[stage_of(table)]
+    def _place(self, table: str, video_id: str) -> tuple[pq.ParquetFile, int, str] | None:
+        stage = self.stage(table)
         shard = stage.videos.get(video_id)
         if shard is None:
             raise DatasetError(f"dataset '{self.manifest.dataset}' holds no finished video '{video_id}'")
@@ -142,13 +159,26 @@ class Dataset:
         if not groups:
             groups.update({name: group for group, name in enumerate(file.videos)})
         group = groups.get(video_id)
-        return None if group is None else (self._open(stage.key, file), group)
+        return None if group is None else (self._open(stage.key, file, table), group, f"{self.folder}/{stage.key}/{file.path}")
 
-    def footer(self, stage: PublishedStage, file: TableFile) -> pq.FileMetaData:
-        """What a table's file says of its row groups."""
-        return self._open(stage.key, file).metadata
+    def footer(self, table: str, shard: int) -> pq.FileMetaData:
+        """What a table's file in a shard says of its row groups."""
+        stage = self.stage(table)
+        return self._open(stage.key, stage.shards[shard][table], table).metadata
 
-    def _open(self, key: str, file: TableFile) -> pq.ParquetFile:
+    def _open(self, key: str, file: TableFile, table: str) -> pq.ParquetFile:
         if (key, file.path) not in self._files:
-            self._files[key, file.path] = self.folder.child(key).parquet(file.path)
+            self._files[key, file.path] = open_table(self.folder.child(key), file, table)
         return self._files[key, file.path]
+
+    def damaged(self) -> list[str]:
+        """Table files whose bytes are not those that were committed, or that are missing; reads all of them."""
+        files = [(stage.key, f) for stage in self.manifest.stages.values() for shard in stage.shards for f in shard.values()]
+        return [f"{key}/{file.path}" for key, file in files if not _is_as_committed(self.folder.child(key), file)]
+
+
+def _is_as_committed(folder: Folder, file: TableFile) -> bool:
+    try:
+        return hashlib.sha256(folder.read(file.path)).hexdigest() == file.sha256
+    except OSError:
+        return False

@@ -8,6 +8,10 @@ from numpy.typing import NDArray
 Mask = NDArray[np.bool_]
 
 
+class CountsError(ValueError):
+    """A run-length code that is not that of a mask of the stated size."""
+
+
 def encode_counts(mask: Mask) -> bytes:
     """Compressed counts of a mask."""
     import cv2
@@ -19,7 +23,40 @@ def encode_counts(mask: Mask) -> bytes:
 
 
 def decode_counts(counts: bytes, height: int, width: int) -> Mask:
-    """Mask of compressed counts."""
+    """Mask of compressed counts.
+
+    Raises:
+        CountsError: they are damaged, or those of a mask of another size.
+    """
     from pycocotools import mask as coco
 
+    check_counts(counts, height, width)
     return np.asarray(coco.decode({"size": [height, width], "counts": counts}), dtype=np.uint8).view(np.bool_)
+
+
+def check_counts(counts: bytes, height: int, width: int) -> None:
+    """Make sure that the runs of compressed counts fill a mask. The decoder, in C, fills the rest with whatever is there.
+
+    Raises:
+        CountsError: they do not.
+    """
+    runs = _runs(counts)
+    if height < 1 or width < 1 or not len(runs) or runs.min() < 0 or int(runs.sum()) != height * width:
+        raise CountsError(f"a run-length code of {len(counts)} bytes does not fill a mask of {width}x{height}")
+
+
+def _runs(counts: bytes) -> NDArray[np.int64]:
+    """Lengths of the runs of compressed counts: 5 bits a character from the low end, from the third run on as differences."""
+    codes = np.frombuffer(counts, np.uint8).astype(np.int64) - 48
+    last = np.flatnonzero((codes & 0x20) == 0)
+    if not len(last) or last[-1] != len(codes) - 1 or codes.min() < 0 or codes.max() >= 64:
+        return np.empty(0, np.int64)
+    first = np.concatenate([[0], last[:-1] + 1])
+    place = 5 * (np.arange(len(codes)) - np.repeat(first, last - first + 1))
+    if place.max() > 30:
+        return np.empty(0, np.int64)
+    values = np.add.reduceat((codes & 0x1F) << place, first)
+    values -= np.where(codes[last] & 0x10, np.int64(1) << (place[last] + 5), 0)
+    values[1::2] = np.cumsum(values[1::2])
+    values[2::2] = np.cumsum(values[2::2])
+    return values

@@ -12,7 +12,8 @@ from typing import Generic, NamedTuple, TypeVar
 
 import pyarrow as pa
 
-from storage.reader import Dataset, stage_of
+from storage.bundles import intact, open_table, whole
+from storage.reader import Dataset
 from storage.schema import TABLES
 
 T = TypeVar("T")
@@ -38,7 +39,7 @@ class Scan(Generic[T]):
     def __init__(self, dataset: Dataset, table: str, columns: list[str], convert: Callable[[pa.Table], T]) -> None:
         """Prepare to read; `convert` makes of a shard's rows what the caller wants to index."""
         self._dataset, self._table, self._columns, self._convert = dataset, table, columns, convert
-        self._stage = dataset.manifest.stages[stage_of(table)]
+        self._stage = dataset.stage(table)
         self._held: OrderedDict[int, Future[tuple[T, dict[str, range]]]] = OrderedDict()
         self._reader = ThreadPoolExecutor(1, thread_name_prefix=f"scan-{table}")
 
@@ -73,8 +74,9 @@ class Scan(Generic[T]):
 
     def _read(self, number: int) -> tuple[T, dict[str, range]]:
         file = self._stage.shards[number][self._table]
-        with self._dataset.folder.child(self._stage.key).parquet(file.path) as parquet:
+        folder = self._dataset.folder.child(self._stage.key)
+        with open_table(folder, file, self._table) as parquet, intact(f"{folder}/{file.path}"):
             counts = [parquet.metadata.row_group(group).num_rows for group in range(parquet.metadata.num_row_groups)]
-            rows = parquet.read(self._columns, use_threads=False).combine_chunks()
+            rows = whole(parquet.read(self._columns, use_threads=False)).combine_chunks()
         ends = list(accumulate(counts))
         return self._convert(rows), {v: range(e - n, e) for v, e, n in zip(file.videos, ends, counts, strict=True)}

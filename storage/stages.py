@@ -8,16 +8,17 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 from itertools import chain
 from typing import Any
 
 import pyarrow as pa
 
-from storage.bundles import Bundle, Entry, Rows, read_bundle, read_rows, write_bundle
+from storage.bundles import Bundle, Entry, RecordError, Rows, read_bundle, read_rows, write_bundle
 from storage.files import hash8
-from storage.folders import ConflictError, Where, folder_at, in_turn, write_json
+from storage.folders import ConflictError, Folder, Where, folder_at, in_turn, write_json
+from storage.parsing import parsed
 from storage.schema import TABLES
 
 SHARD_VIDEOS = 256
@@ -40,6 +41,32 @@ class Spec:
     def key(self) -> str:
         """Folder name: the stage and 8 hex digits of what shapes its rows."""
         return f"{self.name}-{hash8({'version': self.version, 'params': dict(self.params)})}"
+
+
+@dataclass(frozen=True, order=True)
+class Void:
+    """An entry of a shard that counts no more: its video was asked for again."""
+
+    shard: str
+    video_id: str
+    fingerprint: str
+
+
+def void_records(folder: Folder) -> dict[str, set[Void]]:
+    """Records of entries that count no more, by their name in a stage's folder.
+
+    Raises:
+        RecordError: one is damaged.
+    """
+    found = {}
+    for name in folder.names("void-*.json"):
+        try:
+            found[name] = set(parsed(list[Void], folder.read(name)))
+        except ValueError as error:
+            raise RecordError(
+                f"{folder}/{name} is not a record of void entries ({error}): remove it and requeue again"
+            ) from error
+    return found
 
 
 class StageStore:
@@ -70,18 +97,41 @@ class StageStore:
     def _whole_parts(self, records: Iterable[str], there: Container[str]) -> Iterator[Bundle]:
         """Parts of which everything is there; a record without its tables is what a sweep beside a dying writer may leave."""
         for part in in_turn(self._part, records, self._parts.at_once):
-            if part is not None and all(file.path in there for file in part.tables.values()):
+            if part is not None and part.entries and all(file.path in there for file in part.tables.values()):
                 yield part
 
     def _part(self, record: str) -> Bundle | None:
         try:
             return read_bundle(self._parts, record)
-        except (ValueError, FileNotFoundError):  # damaged, or gathered by another build since it was listed
+        except (RecordError, FileNotFoundError):  # damaged, or gathered by another build since it was listed
             return None
 
     def shards(self) -> list[Bundle]:
-        """Committed shards, by name."""
-        return list(in_turn(partial(read_bundle, self.folder), self.folder.names("shard-*.json"), self.folder.at_once))
+        """Committed shards, by name, without the entries that are void.
+
+        Raises:
+            RecordError: a record is damaged.
+        """
+        names = self.folder.names("shard-*.json")
+        shards = list(in_turn(partial(read_bundle, self.folder), names, self.folder.at_once))
+        void = self._void()
+        return [_without(shard, void) for shard in shards] if void else shards
+
+    def _void(self) -> set[Void]:
+        return set[Void]().union(*void_records(self.folder).values())
+
+    def make_void(self, fingerprints: Mapping[str, str]) -> None:
+        """Let what is known of these videos (video -> fingerprint) count no more, so that they are new to the next run.
+
+        Their rows stay where they are: a published manifest that names them can be read until another is published.
+        """
+        shards = ((shard.name, shard.fingerprints) for shard in self.shards())
+        void = sorted(Void(name, v, f) for name, known in shards for v, f in fingerprints.items() if known.get(v) == f)
+        if void:
+            told = [asdict(entry) for entry in void]
+            write_json(self.folder, f"void-{hash8(told)}.json", told)
+        parts = self.parts()
+        self._remove_parts(v for v, f in fingerprints.items() if v in parts and parts[v].fingerprints.get(v) == f)
 
     def known(self) -> dict[str, list[Entry]]:
         """Every entry of each video, a shard's before its part's; a changed source has several."""
@@ -115,8 +165,12 @@ class StageStore:
         if len(parts) < len(records):
             raise ConflictError(f"another build is at work on '{self.dataset}' and has gathered parts of this one: run again")
         entries = [part.entries[0] for part in parts]
-        name = "shard-" + hash8([[e.video_id, e.fingerprint, e.outcome.status, e.outcome.reason] for e in entries])
-        shard = write_bundle(self.folder, name, entries, {table: self._gather(parts, table) for table in self.spec.tables})
+        # What was asked for again may end as before: its shard must not take the name of the one in which it is void.
+        void = sorted(self._void())
+        told = [[e.video_id, e.fingerprint, e.outcome.status, e.outcome.reason, *_shards_of(e, void)] for e in entries]
+        name = "shard-" + hash8(told)
+        tables = {table: self._gather(parts, table) for table in self.spec.tables}
+        shard = write_bundle(self.folder, name, entries, tables)
         self._remove_parts(entry.video_id for entry in entries)
         return shard
 
@@ -141,6 +195,15 @@ class StageStore:
     def _remove_parts(self, videos: Iterable[str]) -> None:
         suffixes = ("json", *(f"{table}.parquet" for table in self.spec.tables))
         self._parts.remove([f"{_part_name(video_id)}.{suffix}" for video_id in videos for suffix in suffixes])
+
+
+def _without(shard: Bundle, void: set[Void]) -> Bundle:
+    entries = [e for e in shard.entries if Void(shard.name, e.video_id, e.fingerprint) not in void]
+    return shard if len(entries) == len(shard.entries) else replace(shard, entries=entries)
+
+
+def _shards_of(entry: Entry, void: Iterable[Void]) -> list[str]:
+    return [v.shard for v in void if (v.video_id, v.fingerprint) == (entry.video_id, entry.fingerprint)]
 
 
 def _part_name(video_id: str) -> str:

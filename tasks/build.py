@@ -5,7 +5,7 @@ Knows neither Prefect nor Ray: a `FanOut` runs the videos, here or on a cluster.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from importlib.metadata import version
@@ -13,6 +13,7 @@ from importlib.metadata import version
 from storage.bundles import Entry
 from storage.manifest import Ending, Manifest, publish, published_stage, seen_manifest
 from storage.outcomes import Outcome, check_budget
+from storage.request import write_request
 from storage.stages import SHARD_VIDEOS, StageStore
 from tasks.datasets.base import VideoJob
 from tasks.fingerprint import content_hash, quick_stat
@@ -47,17 +48,24 @@ class Progress:
 OnProgress = Callable[[Progress], None]
 
 
-def run_masks(build: Build, fan_out: FanOut, on_progress: OnProgress) -> StagePlan:
-    """Detect and track what the plan leaves to do; returns the plan as it stands afterwards."""
+def run_masks(build: Build, fan_out: FanOut, on_progress: OnProgress, only: Collection[str] | None = None) -> StagePlan:
+    """Detect and track what the plan leaves to do, of `only` these videos if given; returns the plan as it stands then."""
+    if build.request is not None:
+        stages = build.masks.spec.key, build.frames.spec.key
+        write_request(build.folder, replace(build.request, stages=stages))
     plan = plan_masks(build)
-    _run(plan, partial(MasksWorker, build.config, plan.store), fan_out, on_progress)
+    chosen = plan if only is None else plan.of(only)
+    _run(chosen, partial(MasksWorker, build.config, plan.store), fan_out, on_progress)
     return plan_masks(build)
 
 
-def run_frames(build: Build, masks: StagePlan, fan_out: FanOut, on_progress: OnProgress) -> StagePlan:
-    """Render what the plan leaves to do; returns the plan as it stands afterwards."""
+def run_frames(
+    build: Build, masks: StagePlan, fan_out: FanOut, on_progress: OnProgress, only: Collection[str] | None = None
+) -> StagePlan:
+    """Render what the plan leaves to do, of `only` these videos if given; returns the plan as it stands then."""
     plan = plan_frames(build, masks)
-    _run(plan, partial(FramesWorker, build.config, masks.store, plan.store), fan_out, on_progress)
+    chosen = plan if only is None else plan.of(only)
+    _run(chosen, partial(FramesWorker, build.config, masks.store, plan.store), fan_out, on_progress)
     return plan_frames(build, masks)
 
 
@@ -122,17 +130,13 @@ def publish_build(build: Build, masks: StagePlan, frames: StagePlan, error_budge
         ConflictError: another build has published something else meanwhile.
     """
     seen = seen_manifest(build.folder)
-    endings = list(_endings(build, masks, frames))
+    endings = list(endings_of(build, masks, frames))
     check_budget((ending.outcome for ending in endings), error_budget)
-    stages = {stage.store.spec.name: published_stage(stage.store, _fingerprints(stage)) for stage in (masks, frames)}
+    stages = {stage.store.spec.name: published_stage(stage.store, stage.fingerprints) for stage in (masks, frames)}
     return publish(build.folder, stages, endings, build.benchmark.records, tool_versions(), seen)
 
 
-def _fingerprints(plan: StagePlan) -> dict[str, str]:
-    return {video_id: entry.fingerprint for video_id, entry in plan.settled.items()}
-
-
-def _endings(build: Build, masks: StagePlan, frames: StagePlan) -> Iterator[Ending]:
+def endings_of(build: Build, masks: StagePlan, frames: StagePlan) -> Iterator[Ending]:
     """How each planned video ended, and in which stage; one that did not end is a failure, not a gap."""
     failed = {**_failures(masks.store), **_failures(frames.store)}
     for job in build.benchmark.jobs:

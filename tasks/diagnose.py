@@ -16,6 +16,7 @@ REASONS = {
     "black": "every frame looked at is black, as some codecs decode",
     "size_differs": "its frames are not of the size the annotations state, so their boxes cannot be placed",
     "no_fps": "a folder of images needs a stated frame rate",
+    "leads_out": "a link leads out of the folder of images",
 }
 """Reason code -> what it means."""
 

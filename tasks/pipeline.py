@@ -88,11 +88,12 @@ class MasksWorker:
         """Find and track the objects of a video."""
         source = job.source
         stat, fingerprint = quick_stat(source.path), content_hash(source.path)
-        outcome, tables = attempt(partial(self._tables, job, fingerprint))
+        outcome, tables = attempt(partial(self.tables, job, fingerprint))
         self._store.write_part(Entry(source.video_id, fingerprint, outcome, stat), tables)
         return outcome
 
-    def _tables(self, job: VideoJob, fingerprint: str) -> tuple[Outcome, Tables]:
+    def tables(self, job: VideoJob, fingerprint: str) -> tuple[Outcome, Tables]:
+        """The outcome and the rows of a video whose bytes have this hash; writes nothing, and raises what goes wrong."""
         with at_hand(job.source) as source:
             video = open_video(source)
             outcome = as_stated(job, video)
@@ -114,12 +115,13 @@ class FramesWorker:
     def run(self, job: VideoJob) -> Outcome:
         """Render the clips of a video whose masks are committed."""
         masks_fingerprint = content_hash(job.source.path)
-        outcome, tables = attempt(partial(self._tables, job, masks_fingerprint))
+        outcome, tables = attempt(partial(self.tables, job, masks_fingerprint))
         fingerprint = frames_fingerprint(masks_fingerprint, job)
         self._store.write_part(Entry(job.source.video_id, fingerprint, outcome), tables)
         return outcome
 
-    def _tables(self, job: VideoJob, masks_fingerprint: str) -> tuple[Outcome, Tables]:
+    def tables(self, job: VideoJob, masks_fingerprint: str) -> tuple[Outcome, Tables]:
+        """The outcome and the rows of a video whose bytes have this hash; writes nothing, and raises what goes wrong."""
         video_id = job.source.video_id
         shard = self._committed.get((video_id, masks_fingerprint))
         if shard is None:

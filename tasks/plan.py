@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from storage.bundles import Entry
 from storage.folders import Folder
+from storage.request import Request
 from storage.stages import StageStore
 from tasks.datasets.base import Benchmark, VideoJob
 from tasks.fingerprint import content_hash, quick_stat
@@ -42,14 +43,25 @@ class StagePlan:
         """Videos counted by state."""
         return dict(Counter(self.states.values()))
 
+    @property
+    def fingerprints(self) -> dict[str, str]:
+        """Video -> fingerprint of the rows that count, where nothing needs to run."""
+        return {video_id: entry.fingerprint for video_id, entry in self.settled.items()}
+
+    def of(self, videos: Collection[str]) -> StagePlan:
+        """The plan with nothing to run or gather but these videos."""
+        todo, loose = ([job for job in jobs if job.source.video_id in videos] for jobs in (self.todo, self.loose))
+        return replace(self, todo=todo, loose=loose)
+
 
 @dataclass(frozen=True)
 class Build:
-    """A dataset to be built: what is wanted, how, and where it goes."""
+    """A dataset to be built: what is wanted, how, and where it goes; and the request, where it came as one."""
 
     folder: Folder
     benchmark: Benchmark
     config: BuildConfig
+    request: Request | None = None
 
     @property
     def masks(self) -> StageStore:

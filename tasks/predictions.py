@@ -7,7 +7,7 @@ the clip, half-open), `answer`. A field that is absent or null was not answered.
 from __future__ import annotations
 
 import json
-import math
+import sys
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -60,7 +60,7 @@ def _lines(path: Path) -> Iterator[tuple[str, Mapping[str, Any]]]:
             for number, line in enumerate(file, start=1):
                 if line.strip():
                     yield f"{path}, line {number}", _object(json.loads(line), f"{path}, line {number}")
-    except (UnicodeDecodeError, json.JSONDecodeError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:
         raise PredictionsError(f"'{path}' is not JSON Lines ({error}): write one JSON object a line, or Parquet") from error
 
 
@@ -83,7 +83,7 @@ def _parquet(path: Path) -> Iterator[tuple[str, Mapping[str, Any]]]:
             rows: Iterable[Any] = (row for batch in file.iter_batches(columns=names) for row in batch.to_pylist())
             for number, row in enumerate(rows, start=1):
                 yield f"{path}, row {number}", row
-    except pa.ArrowInvalid as error:
+    except (pa.ArrowException, OSError, ValueError) as error:
         raise PredictionsError(f"'{path}' is not a Parquet file ({error})") from error
 
 
@@ -104,4 +104,4 @@ def _prediction(row: Mapping[str, Any], where: str) -> Prediction:
 
 
 def _is_number(value: Any) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and abs(value) <= sys.float_info.max

@@ -24,6 +24,9 @@ Frames = NDArray[np.uint8]
 VIDEO_SUFFIXES = frozenset({".mp4", ".mkv", ".avi", ".mov", ".webm", ".m4v", ".mpg", ".mpeg", ".wmv", ".flv"})
 IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg"})
 
+MOST_FRAMES = 10_000_000
+"""No video has more: 46 hours at 60 frames a second. A larger number is damage, and what it would make is not built."""
+
 
 @dataclass(frozen=True)
 class Source:
@@ -180,6 +183,9 @@ class _FolderReader:
         self._fps, self._size = fps, size
         if not self._files:
             raise VideoError("no_frames", f"{path} holds no JPEG")
+        for file in self._files:
+            if file.is_symlink() and not file.resolve().is_relative_to(path.resolve()):
+                raise VideoError("leads_out", f"{file.name} in {path}")
 
     def __len__(self) -> int:
         return len(self._files)

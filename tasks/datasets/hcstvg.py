@@ -14,7 +14,7 @@ from typing import Any, Literal
 
 from storage.folders import Where
 from tasks.datasets.base import AnnotationError, Benchmark, Clip, Sample, Stated, Task
-from tasks.datasets.reading import Gathering, clipped_target, converting, corners, load_object, require
+from tasks.datasets.reading import Gathering, clipped_target, converting, corners, finite, load_object, require, text, whole
 from tasks.datasets.videos import Videos
 
 Version = Literal["v1", "v2"]
@@ -61,16 +61,16 @@ def _add(gathering: Gathering, name: str, record: Any, version: Version, where: 
     require(record, (*_FIELDS, SENTENCE[version], *size_fields), where, f"HC-STVG {version}'s format")
     with converting(where):
         width, height = _size(record, version)
-        start = int(record["st_frame"]) - 1
+        start = whole(record["st_frame"]) - 1
         boxes = [corners(box) for box in record["bbox"]]
         if not boxes or start < 0:
             raise ValueError("it has no boxes, or an st_frame below 1")
         target, outside = clipped_target(range(start, start + len(boxes)), boxes, (width, height))
-        count = int(record["img_num"]) if "img_num" in record else None
+        count = whole(record["img_num"]) if "img_num" in record else None
         stated = Stated(count, width, height, duration_s=_CLIP_S)
         video_id = gathering.video(name, where, stated)
-        span = float(record["st_time"]), float(record["ed_time"]), start, start + len(boxes) - 1
-        sentence = str(record[SENTENCE[version]]).strip()
+        span = finite(record["st_time"]), finite(record["ed_time"]), start, start + len(boxes) - 1
+        sentence = text(record[SENTENCE[version]])
     gathering.counts["boxes clipped to the image"] += outside
     gathering.counts["spans beyond the stated frames"] += count is not None and span[3] >= count
     sample = Sample(video_id, video_id, sentence, Task.SPATIO_TEMPORAL, *span, targets=(target,), record=name)
@@ -79,4 +79,4 @@ def _add(gathering: Gathering, name: str, record: Any, version: Version, where: 
 
 def _size(record: Mapping[str, Any], version: Version) -> tuple[int, int]:
     height, width = record["img_size"] if version == "v2" else (record["height"], record["width"])
-    return int(width), int(height)
+    return whole(width), whole(height)

@@ -14,8 +14,9 @@ from typing import Any
 import numpy as np
 
 from storage.folders import Where
+from storage.rle import check_counts
 from tasks.datasets.base import AnnotationError, Benchmark, Clip, Sample, Stated, Target, Task
-from tasks.datasets.reading import Gathering, converting, load_object, on_disk, plain_path, require, text
+from tasks.datasets.reading import Gathering, converting, load_object, on_disk, plain_path, require, text, whole
 from tasks.datasets.videos import Videos
 from tasks.video import IMAGE_SUFFIXES, Source
 
@@ -112,9 +113,13 @@ def _compressed(rle: Mapping[str, Any]) -> dict[str, Any]:
     """COCO's compressed form of a run-length code in any of its forms."""
     from pycocotools import mask as coco
 
-    height, width = (int(side) for side in rle["size"])
+    height, width = (whole(side) for side in rle["size"])
     counts = rle["counts"]
     if isinstance(counts, list):
+        if sum(whole(run) for run in counts) != height * width:
+            raise ValueError(f"a run-length code does not fill a mask of {width}x{height}")
         code: dict[str, Any] = coco.frPyObjects({"size": [height, width], "counts": counts}, height, width)
         return code
-    return {"size": [height, width], "counts": counts.encode() if isinstance(counts, str) else counts}
+    data = counts.encode()
+    check_counts(data, height, width)
+    return {"size": [height, width], "counts": data}

@@ -2,14 +2,24 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 from storage.folders import Where
 from tasks.datasets.base import AnnotationError, Benchmark, Clip, Sample, Target, Task
-from tasks.datasets.reading import Gathering, clipped_target, converting, finite, load_lines, plain_path, require, text
+from tasks.datasets.reading import (
+    Gathering,
+    clipped_target,
+    converting,
+    finite,
+    load_lines,
+    parse_json,
+    plain_path,
+    require,
+    text,
+    whole,
+)  # fmt: skip
 from tasks.datasets.videos import Videos
 from tasks.fingerprint import quick_stat
 from tasks.video import Source
@@ -39,7 +49,7 @@ def read_own(annotations: Path, videos: Where) -> Benchmark:
 
 def _record(line: str, where: str) -> Mapping[str, Any]:
     try:
-        record = json.loads(line)
+        record = parse_json(line)
     except (ValueError, RecursionError) as error:
         raise AnnotationError(f"{where} is not JSON ({error})") from error
     require(record, ("video", "sentence"), where, _KIND)
@@ -55,7 +65,7 @@ def _add(gathering: Gathering, number: int, record: Mapping[str, Any], where: st
     with converting(where):
         clip = _clip(source.video_id, record.get("clip"))
         targets = _targets(record.get("boxes"))
-        span_s, frames = _pair(record.get("span_s"), finite), _pair(record.get("span_frames"), int)
+        span_s, frames = _pair(record.get("span_s"), finite), _pair(record.get("span_frames"), whole)
         if frames is not None and not 0 <= frames[0] <= frames[1]:
             raise ValueError(f"span_frames runs from {frames[0]} to {frames[1]}")
         if frames is None and targets:
@@ -99,7 +109,7 @@ def _clip(video_id: str, value: Any) -> Clip:
 def _targets(boxes: Any) -> tuple[Target, ...]:
     if not boxes:
         return ()
-    placed = {int(frame): tuple(float(side) for side in box) for frame, box in boxes.items()}
+    placed = {whole(frame): tuple(float(side) for side in box) for frame, box in boxes.items()}
     frames = sorted(placed)
     target, _ = clipped_target(frames, [placed[frame] for frame in frames], None)  # type: ignore[misc]
     return (target,)

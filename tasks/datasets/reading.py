@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
@@ -18,7 +19,7 @@ from storage.local import LocalFolder
 from tasks.datasets.base import AnnotationError, Benchmark, Clip, Sample, Stated, Target, VideoJob
 from tasks.datasets.videos import Videos
 from tasks.masks import Box
-from tasks.video import Source
+from tasks.video import MOST_FRAMES, Source
 
 
 def annotation_file(where: str) -> Path:
@@ -49,6 +50,21 @@ def on_disk(where: Where) -> Path:
     raise AnnotationError(f"'{where}' must be a folder on disk: of object stores, only video files are read")
 
 
+def parse_json(text: str) -> Any:
+    """Read JSON.
+
+    Raises:
+        ValueError: it is none, or holds half of a surrogate pair, which no file, table or terminal takes.
+    """
+    value = json.loads(text)
+    if _SURROGATE.search(text):
+        json.dumps(value, ensure_ascii=False).encode()
+    return value
+
+
+_SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
+
+
 def load_json(path: Path) -> Any:
     """Read an annotation file.
 
@@ -56,7 +72,7 @@ def load_json(path: Path) -> Any:
         AnnotationError: it is missing, or no JSON.
     """
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
+        return parse_json(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise AnnotationError(f"there is no annotation file '{path}'") from None
     except (OSError, ValueError, RecursionError) as error:  # among the latter: integers of too many digits
@@ -124,6 +140,14 @@ def finite(value: Any) -> float:
     return number
 
 
+def whole(value: Any) -> int:
+    """A whole number from 0 to `MOST_FRAMES`, such as of a frame or pixels; anything else raises `ValueError`."""
+    number = int(value)
+    if isinstance(value, bool) or number != float(value) or not 0 <= number <= MOST_FRAMES:
+        raise ValueError(f"{value!r:.40} is not a whole number from 0 to {MOST_FRAMES:,}")
+    return number
+
+
 def text(value: Any) -> str:
     """A text without white space around it; anything but a text raises `TypeError`."""
     if not isinstance(value, str):
@@ -143,6 +167,8 @@ def clipped_target(frames: Iterable[int], boxes: Iterable[Box], size: tuple[int,
     raw = np.asarray([*boxes], np.float64).reshape(-1, 4)
     if len(at) != len(raw) or not np.isfinite(raw).all() or (np.diff(at) <= 0).any() or (at < 0).any():
         raise ValueError("frames and boxes must be as many, finite, and in ascending order from frame 0")
+    if len(at) and at[-1] > MOST_FRAMES:
+        raise ValueError(f"frame {at[-1]} is beyond any video's")
     if (raw[:, 2:] < raw[:, :2]).any():
         raise ValueError("a box has a negative width or height")
     if size is None:

@@ -14,7 +14,7 @@ from typing import Any
 
 from storage.folders import Where
 from tasks.datasets.base import Benchmark, Clip, Sample, Stated, Task
-from tasks.datasets.reading import Gathering, clipped_target, converting, corners, load_list, require, text
+from tasks.datasets.reading import Gathering, clipped_target, converting, corners, load_list, require, text, whole
 from tasks.datasets.videos import Videos
 
 _KIND = "ST-Align's format"
@@ -51,16 +51,16 @@ def read_st_align(annotations: Path, videos: Where, task: Task, limit: int | Non
 
 def _add(gathering: Gathering, number: int, record: Mapping[str, Any], task: Task, where: str) -> None:
     meta = record["meta"]
-    first, last = (int(frame) for frame in meta["split"])
-    start, end = sorted(int(frame) for frame in meta["time_token"].values())
+    first, last = (whole(frame) for frame in meta["split"])
+    start, end = sorted(whole(frame) for frame in meta["time_token"].values())
     if not 0 <= first <= last or start < 0:
         raise ValueError(f"its split runs from {first} to {last}, its span from {start} to {end}")
-    stated = Stated(None, int(meta["width"]), int(meta["height"]))
+    stated = Stated(None, whole(meta["width"]), whole(meta["height"]))
     video_id = gathering.video(record["video_path"], where, stated)
     [placed] = meta["spatial_token"].values()
-    boxes = {int(frame): corners(box) for frame, box in placed.items()}
+    boxes = {whole(frame): corners(box) for frame, box in placed.items()}
     frames = sorted(boxes)
-    size = (int(meta["width"]), int(meta["height"]))
+    size = (whole(meta["width"]), whole(meta["height"]))
     target, outside = clipped_target(frames, [boxes[frame] for frame in frames], size)
     gathering.counts["boxes clipped to the image"] += outside
     gathering.counts["spans beyond their clip"] += start < first or end > last

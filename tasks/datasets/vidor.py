@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from tasks.datasets.base import AnnotationError
-from tasks.datasets.reading import converting, load_object
+from tasks.datasets.reading import converting, load_object, whole
 from tasks.masks import Box
 
 Tracks = Mapping[int, Mapping[int, Box]]
@@ -53,5 +53,5 @@ def _read(path: Path) -> Tracks:
             for thing in seen:
                 box = thing["bbox"]
                 corners = float(box["xmin"]), float(box["ymin"]), float(box["xmax"]), float(box["ymax"])
-                tracks.setdefault(int(thing["tid"]), {})[frame] = corners
+                tracks.setdefault(whole(thing["tid"]), {})[frame] = corners
     return tracks

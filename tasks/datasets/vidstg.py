@@ -12,7 +12,7 @@ from typing import Any
 
 from storage.folders import Where
 from tasks.datasets.base import Benchmark, Clip, Sample, Stated, Target, Task
-from tasks.datasets.reading import Gathering, clipped_target, converting, finite, load_list, require, text
+from tasks.datasets.reading import Gathering, clipped_target, converting, finite, load_list, require, text, whole
 from tasks.datasets.videos import Videos
 from tasks.datasets.vidor import Vidor
 
@@ -49,12 +49,12 @@ def _add(gathering: Gathering, number: int, record: Mapping[str, Any], boxes: Vi
     counts = gathering.counts
     fps, segment, span = finite(record["fps"]), _segment(record), _span(record)
     stated = Stated(
-        int(record["frame_count"]), int(record["width"]), int(record["height"]), fps, int(record["frame_count"]) / fps
+        whole(record["frame_count"]), whole(record["width"]), whole(record["height"]), fps, whole(record["frame_count"]) / fps
     )
     video_id = gathering.video(f"{text(record['vid'])}.mp4", where, stated)
     clip = Clip(f"{record['vid']}:{segment[0]}-{segment[1]}", frames=segment)
     counts["records"] += 1
-    counts["spans beyond the stated frames"] += span[1] >= int(record["frame_count"])
+    counts["spans beyond the stated frames"] += span[1] >= whole(record["frame_count"])
     counts["spans beyond their segment"] += not segment[0] <= span[0] <= span[1] <= segment[1]
     start_s, end_s = (span[0] - segment[0]) / fps, (span[1] + 1 - segment[0]) / fps
     targets: dict[int, tuple[Target, ...]] = {}
@@ -74,14 +74,14 @@ def _add(gathering: Gathering, number: int, record: Mapping[str, Any], boxes: Vi
 
 
 def _segment(record: Mapping[str, Any]) -> tuple[int, int]:
-    first, last = int(record["used_segment"]["begin_fid"]), int(record["used_segment"]["end_fid"])
+    first, last = whole(record["used_segment"]["begin_fid"]), whole(record["used_segment"]["end_fid"])
     if not 0 <= first <= last:
         raise ValueError(f"used_segment runs from {first} to {last}")
     return first, last
 
 
 def _span(record: Mapping[str, Any]) -> tuple[int, int]:
-    first, stop = int(record["temporal_gt"]["begin_fid"]), int(record["temporal_gt"]["end_fid"])
+    first, stop = whole(record["temporal_gt"]["begin_fid"]), whole(record["temporal_gt"]["end_fid"])
     if not 0 <= first < stop:
         raise ValueError(f"temporal_gt runs from {first} to {stop}, its end exclusive")
     return first, stop - 1
@@ -92,7 +92,7 @@ def _sentences(record: Mapping[str, Any]) -> Iterator[tuple[str, str, str, int]]
         if not isinstance(record[field], list):
             raise TypeError(f"{field} is not a list")
         for number, said in enumerate(record[field]):
-            yield f"{field}:{number}", group, text(said["description"]), int(said["target_id"])
+            yield f"{field}:{number}", group, text(said["description"]), whole(said["target_id"])
 
 
 def _targets(

@@ -66,7 +66,7 @@ def load_pretrained(weights: Weights | None, family: Family) -> Pretrained:
         try:
             processor = getattr(library, family.processor_class).from_pretrained(str(folder), local_files_only=True)
             model, told = getattr(library, family.model_class).from_pretrained(
-                str(folder), local_files_only=True, output_loading_info=True, dtype=torch.float32
+                str(folder), local_files_only=True, weights_only=True, output_loading_info=True, dtype=torch.float32
             )
         except Exception as error:
             if isinstance(error, MemoryError):

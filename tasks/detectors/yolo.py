@@ -73,6 +73,7 @@ def _ultralytics() -> Any:
     # A folder for this process alone: the settings file is written in place, and workers start at the same time.
     settings = tempfile.TemporaryDirectory(prefix="stvg-ultralytics-")
     os.environ |= {"YOLO_OFFLINE": "1", "YOLO_AUTOINSTALL": "0", "YOLO_VERBOSE": "false", "YOLO_CONFIG_DIR": settings.name}
+    os.environ["ULTRALYTICS_SAFE_LOAD"] = "1"
     import ultralytics
 
     ultralytics.stvg_settings = settings  # keeps the folder until the interpreter ends
@@ -95,18 +96,21 @@ def _random_model(name: str) -> Any:
 
 
 def _load_model(weights: Weights, name: str) -> Any:
-    """Load YOLO12 weights.
+    """Load YOLO12 weights. The file is a pickle: the library rebuilds its own classes from it and runs nothing else.
 
     Raises:
-        WeightsError: the file is gone, is no checkpoint, or holds something other than Ultralytics' YOLO12.
+        WeightsError: the file is gone, is no checkpoint, would run code without being trusted, or holds something other
+            than Ultralytics' YOLO12.
     """
     if not weights.path.is_file():
         raise WeightsError(f"no weight file {weights.path} for the detector '{name}': it was there when it was looked up")
     try:
-        model = _ultralytics().YOLO(str(weights.path))
+        model = _read(weights)
         attention = [m for m in model.model.modules() if type(m).__name__ == "AAttn"]
+    except WeightsError:
+        raise
     except Exception as error:
-        raise WeightsError(f"{weights.path.name} cannot be read as weights of Ultralytics' {name}: {error}") from error
+        raise WeightsError(_refusal(weights, name, error)) from error
     if not attention:
         raise WeightsError(f"{weights.path.name} is not a YOLO12 (it has no area attention): '{name}' was asked for")
     if not all(hasattr(m, "qkv") for m in attention):
@@ -114,3 +118,28 @@ def _load_model(weights: Weights, name: str) -> Any:
             f"{weights.path.name} is of the yolov12 fork (its AAttn has no qkv), which Ultralytics cannot run: get {name}.pt"
         )
     return model
+
+
+def _read(weights: Weights) -> Any:
+    """The file as the library reads it: without running code that it holds, unless the user trusts it."""
+    library = _ultralytics()
+    from ultralytics.nn import tasks
+
+    if weights.trusted:
+        weights.check_unchanged()
+    # Read at each load, and no argument of `YOLO`.
+    tasks.SAFE_LOAD = not weights.trusted
+    try:
+        return library.YOLO(str(weights.path))
+    finally:
+        tasks.SAFE_LOAD = True
+
+
+def _refusal(weights: Weights, name: str, error: Exception) -> str:
+    said = f"{weights.path.name} cannot be read as weights of Ultralytics' {name}"
+    if weights.trusted:
+        return f"{said}: {' '.join(str(error).split())[:200]}"
+    return (
+        f"{said}: it is damaged, or holds code (sha256 {weights.sha256}); if you know where it comes from, let it run that by "
+        f"`stvg trust {weights.path}`"
+    )

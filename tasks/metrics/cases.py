@@ -8,7 +8,7 @@ where there is no prediction. Optional: `clip` [first, last] frame; `start_s`, `
 from __future__ import annotations
 
 import json
-import math
+import sys
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,7 @@ import numpy as np
 from tasks.metrics.conventions import CONVENTIONS, DEFAULT, Convention
 from tasks.metrics.report import Report, named
 from tasks.metrics.tubes import Case, Tube
+from tasks.video import MOST_FRAMES
 
 
 class ScoreError(Exception):
@@ -58,7 +59,7 @@ def read_cases(path: Path) -> list[Case]:
         value = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise ScoreError(f"there is no case file '{path}'") from None
-    except (OSError, UnicodeDecodeError, json.JSONDecodeError, RecursionError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise ScoreError(f"'{path}' is not a JSON file ({error})") from error
     records = value.get("cases") if isinstance(value, dict) else value
     if not isinstance(records, list) or not records:
@@ -77,10 +78,12 @@ def _case(record: Any, number: int) -> Case:
         raise ScoreError(f"case {number} has no 'sample_id': every case must name its sample")
     where = f"sample '{record['sample_id']}'"
     fps, frame_count = _number(record, "fps", where), _whole(record, "frame_count", where)
-    if fps <= 0 or frame_count < 1:
-        raise ScoreError(f"{where}: 'fps' and 'frame_count' must be above 0")
+    if fps <= 0 or not 1 <= frame_count <= MOST_FRAMES:
+        raise ScoreError(f"{where}: 'fps' and 'frame_count' must be above 0, and 'frame_count' at most {MOST_FRAMES:,}")
     clip = record.get("clip")
-    if clip is not None and not (isinstance(clip, list) and len(clip) == 2 and all(type(f) is int for f in clip)):
+    if clip is not None and not (
+        isinstance(clip, list) and len(clip) == 2 and all(type(f) is int and abs(f) <= MOST_FRAMES for f in clip)
+    ):
         raise ScoreError(f"{where}: 'clip' must be [first frame, last frame]")
     truth = _tube(record.get("gt"), f"{where}: 'gt'", frame_count)
     if not len(truth.frames):
@@ -119,7 +122,11 @@ def _box(value: Any, where: str) -> list[float]:
 
 
 def _is_number(value: Any) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and abs(value) <= sys.float_info.max
+
+
+def _is_frame(value: Any) -> bool:
+    return type(value) is int and abs(value) <= MOST_FRAMES
 
 
 def _number(record: Mapping[str, Any], name: str, where: str) -> float:

@@ -75,7 +75,7 @@ def row_counts(dataset: Dataset, table: str) -> dict[str, int]:
     for stage in dataset.manifest.stages.values():
         for number, shard in enumerate(stage.shards):
             if table in shard:
-                metadata = dataset.footer(stage, shard[table])
+                metadata = dataset.footer(table, number)
                 rows = (metadata.row_group(group).num_rows for group in range(metadata.num_row_groups))
                 found = zip(shard[table].videos, rows, strict=True)
                 counts.update((video, count) for video, count in found if stage.videos.get(video) == number)

@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from storage.bundles import Entry, read_bundle, read_rows, write_bundle
+from storage.bundles import Entry, RecordError, read_bundle, read_rows, write_bundle
 from storage.files import BusyError, hash8, replacing
 from storage.folders import folder_at, write_json
 from storage.outcomes import Outcome
@@ -55,7 +55,7 @@ def test_equal_rows_make_equal_bytes(tmp_path: Path) -> None:
 
 def test_a_damaged_record_is_an_error_that_names_it(tmp_path: Path) -> None:
     (tmp_path / "shard-1.json").write_text('{"name": "x"}')
-    with pytest.raises(ValueError, match=r"shard-1\.json is not a bundle record"):
+    with pytest.raises(RecordError, match=r"shard-1\.json is not a bundle record"):
         read_bundle(folder_at(tmp_path), "shard-1.json")
 
 

@@ -81,6 +81,11 @@ def test_the_hash_covers_endings_but_not_tools_times_or_attempts(folder: Path, t
         (lambda _: "[]", "is damaged"),
         (lambda text: text.replace('"counts"', '"count"'), "is damaged"),
         (lambda text: text.replace(f'"schema_version": {SCHEMA_VERSION}', '"schema_version": 99'), "schema version 99"),
+        (
+            lambda text: text.replace(f'"schema_version": {SCHEMA_VERSION}', '"schema_version": 2'),
+            "schema version 2; .* build it",
+        ),
+        (lambda text: text.replace("shard-", "../shard-"), "is damaged"),
     ],
 )
 def test_a_damaged_or_foreign_manifest_is_refused_in_one_sentence(folder: Path, damage: object, said: str) -> None:

@@ -48,7 +48,7 @@ def named(frames: Frames) -> list[list[Detection]]:
 
 def test_the_next_frames_are_decoded_while_these_are_detected_and_no_third_batch_is_held() -> None:
     reader = Watched()
-    video = Video(Source("watched", Path("watched")), reader)
+    video = Video(Source("watched", Path("watched")), Path("watched"), reader)
     batches = 0
 
     def detect_frames(frames: Frames) -> list[list[Detection]]:
@@ -64,11 +64,11 @@ def test_the_next_frames_are_decoded_while_these_are_detected_and_no_third_batch
 
 
 def test_no_frames_are_no_batches() -> None:
-    assert in_batches(named, Video(Source("watched", Path("watched")), Watched()), []) == []
+    assert in_batches(named, Video(Source("watched", Path("watched")), Path("watched"), Watched()), []) == []
 
 
 def test_an_error_of_either_side_passes_and_leaves_no_thread() -> None:
-    video = Video(Source("watched", Path("watched")), Watched())
+    video = Video(Source("watched", Path("watched")), Path("watched"), Watched())
 
     def broken(_frames: Frames) -> list[list[Detection]]:
         raise MemoryError("of the detector")
@@ -76,7 +76,7 @@ def test_an_error_of_either_side_passes_and_leaves_no_thread() -> None:
     with pytest.raises(MemoryError, match="of the detector"):
         in_batches(broken, video, range(COUNT))
     with pytest.raises(MemoryError, match="of the decoder"):
-        in_batches(named, Video(Source("short", Path("short")), Short()), range(COUNT))
+        in_batches(named, Video(Source("short", Path("short")), Path("short"), Short()), range(COUNT))
     assert not [thread for thread in threading.enumerate() if thread.name.startswith("ahead")]
 
 

@@ -115,7 +115,7 @@ def test_one_ascending_pass_decodes_no_frame_twice_and_finds_the_same(
     panned: list[Frames], name: str, indices: Sequence[int]
 ) -> None:
     reader = Listening(panned)
-    video = Video(Source("panned", Path("panned")), reader)
+    video = Video(Source("panned", Path("panned")), Path("panned"), reader)
     reader.asked.clear()
     detector = build_detector(DetectConfig(detector=name, confidence=0.0, image_size_px=160))
     found = detector.detect(video, indices)
@@ -151,7 +151,7 @@ def test_a_pass_holds_no_more_pictures_than_it_still_needs(monkeypatch: pytest.M
     monkeypatch.setattr(opencv, "_gray", gray)
     monkeypatch.setattr(opencv, "_moving", lambda _here, _others: [])
     frames = [np.full((2, 2, 3), i, np.uint8) for i in range(60)]
-    video = Video(Source("plain", Path("plain")), Listening(frames))
+    video = Video(Source("plain", Path("plain")), Path("plain"), Listening(frames))
     opencv.MotionDetector(DetectConfig()).detect(video, range(0, 60, every))
     assert most <= 8, "3 before, 3 after, the frame itself, and the one that has just come"
 

@@ -22,7 +22,10 @@ from tasks.preview.summary import gaps, row_counts, totals
 from tasks.preview.timeline import clock, evenly, presence, ticks
 from tasks.video import Source, Timeline
 
-HOSTILE = """<script>alert(1)</script> "quoted" & 'single' <img src=x onerror=alert(2)>"""
+HOSTILE = (
+    """<script>alert(1)</script> "quoted" & 'single' <img src=x onerror=alert(2)> </style></svg></title> {{ 7 * 7 }}"""
+    """ {% raw %} <a href=javascript:alert(3)> &lt;b&gt; --> ]]> \u202e"""
+)
 RED = tuple((10.0 + i, 20.0, 50.0 + i, 60.0) for i in range(10))
 SAID = (Task.SPATIO_TEMPORAL, 0.0, 1.0, 0, len(RED) - 1, (Target.dense(0, RED),))
 UNSAID = (Task.SPATIO_TEMPORAL, 2.0, 3.0, 20, 29, (Target.dense(20, [(0.0, 0.0, 5.0, 5.0)] * 10),))

@@ -110,3 +110,12 @@ def test_a_range_is_never_empty_and_stays_inside(gaps: list[float], start: float
     frames = timeline.range_of(start, start + length)
     assert 0 <= frames.start < frames.stop <= len(gaps)
     assert timeline.range_of(0.0, None) == range(len(gaps))
+
+
+def test_a_frame_that_is_a_link_out_of_its_folder_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "secret.jpg").write_bytes(b"x")
+    (tmp_path / "frames").mkdir()
+    (tmp_path / "frames" / "0.jpg").symlink_to(tmp_path / "secret.jpg")
+    with pytest.raises(VideoError) as error:
+        open_video(Source("frames", tmp_path / "frames", 6.0))
+    assert error.value.reason == "leads_out"

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tasks.weights import WeightsError, find_weights
+from tasks.weights import TRUSTED, WeightsError, find_weights, trust
 
 
 @pytest.fixture
@@ -75,3 +75,25 @@ def test_a_folder_without_files_is_none(tmp_path: Path, monkeypatch: pytest.Monk
     monkeypatch.setenv("STVG_WEIGHTS", str(tmp_path))
     with pytest.raises(WeightsError, match=r"no weight file 'empty': looked for .*/empty; put it there or set STVG_WEIGHTS"):
         find_weights("empty")
+
+
+def test_a_file_is_trusted_by_its_bytes_wherever_it_lies(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("STVG_WEIGHTS", str(tmp_path / "weights"))
+    for name in ("a.pt", "b.pt"):
+        (tmp_path / name).write_bytes(name.encode())
+    assert not find_weights(str(tmp_path / "a.pt")).trusted
+    trust(tmp_path / "a.pt")
+    trust(tmp_path / "b.pt")
+    trust(tmp_path / "a.pt")
+    lines = (tmp_path / "weights" / TRUSTED).read_text().splitlines()
+    assert lines == [f"{hashlib.sha256(name.encode()).hexdigest()}  {name}" for name in ("a.pt", "b.pt")]
+    shutil.copy(tmp_path / "a.pt", tmp_path / "weights" / "copy.pt")
+    assert find_weights("copy.pt").trusted
+    found = find_weights(str(tmp_path / "a.pt"))
+    found.check_unchanged()
+    (tmp_path / "a.pt").write_bytes(b"other")
+    assert not find_weights(str(tmp_path / "a.pt")).trusted
+    with pytest.raises(WeightsError, match="has changed since it was looked up"):
+        found.check_unchanged()
+    with pytest.raises(WeightsError, match="there is no weight file"):
+        trust(tmp_path / "none.pt")

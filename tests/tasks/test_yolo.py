@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import pickle
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -15,7 +16,7 @@ from tasks.detect import DetectConfig, Detection, build_detector
 from tasks.detectors import yolo
 from tasks.detectors.yolo import YoloDetector
 from tasks.video import Frames, Source, Timeline, Video
-from tasks.weights import Weights, WeightsError, find_weights
+from tasks.weights import Weights, WeightsError, find_weights, trust
 
 pytestmark = pytest.mark.heavy
 
@@ -49,7 +50,7 @@ class Drawn:
 
 @pytest.fixture
 def video() -> Video:
-    return Video(Source("drawn", Path("drawn")), Drawn(20))
+    return Video(Source("drawn", Path("drawn")), Path("drawn"), Drawn(20))
 
 
 @pytest.fixture(scope="module")
@@ -124,7 +125,7 @@ def test_boxes_are_inside_the_image_and_best_comes_first(detector: YoloDetector,
 
 def test_frames_are_decoded_a_batch_at_a_time(detector: YoloDetector) -> None:
     reader = Drawn(20)
-    video = Video(Source("drawn", Path("drawn")), reader)
+    video = Video(Source("drawn", Path("drawn")), Path("drawn"), reader)
     reader.asked.clear()
     found = detector.detect(video, range(0, 20, 2))
     assert reader.asked == [[0, 2, 4, 6, 8, 10, 12, 14], [16, 18]]
@@ -178,6 +179,30 @@ def test_weights_that_cannot_be_used_are_named_in_a_sentence(weights: Weights, t
     (tmp_path / "notes.pt").write_text("not a checkpoint")
     with pytest.raises(WeightsError, match=r"notes.pt cannot be read"):
         YoloDetector(replace(NANO, weights=find_weights("notes.pt", tmp_path)))
+
+
+def test_code_in_a_file_runs_only_if_the_user_trusts_the_file(weights: Weights, tmp_path: Path, monkeypatch: Any) -> None:
+    import torch
+
+    class Hostile:
+        def __reduce__(self) -> Any:
+            return Path.touch, (tmp_path / "it-ran",)
+
+    monkeypatch.setenv("STVG_WEIGHTS", str(tmp_path))
+    held = torch.load(weights.path, weights_only=False)
+    torch.save({**held, "extra": Hostile()}, tmp_path / "hostile.pt")
+    (tmp_path / "plain.pt").write_bytes(pickle.dumps(Hostile(), protocol=2))
+    for name in ("hostile.pt", "plain.pt"):
+        found = find_weights(name)
+        with pytest.raises(WeightsError, match=rf"{name} cannot be read .*{found.sha256}.*`stvg trust .*{name}`") as error:
+            YoloDetector(replace(NANO, weights=found))
+        assert "\n" not in str(error.value)
+    assert not (tmp_path / "it-ran").exists()
+    trust(tmp_path / "hostile.pt")
+    YoloDetector(replace(NANO, weights=find_weights("hostile.pt")))
+    assert (tmp_path / "it-ran").exists()
+    with pytest.raises(WeightsError, match=r"plain\.pt cannot be read"):
+        YoloDetector(replace(NANO, weights=find_weights("plain.pt")))
 
 
 def test_weights_of_another_family_are_refused(weights: Weights, tmp_path: Path) -> None:

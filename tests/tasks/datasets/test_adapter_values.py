@@ -85,7 +85,7 @@ def mevis(vid: str = "v", frames: Any = (), expression: Any = "x") -> dict[str, 
         ("own", {**OWN, "options": "abc"}, "options is not a list"),
         ("own", {**OWN, "sentence": 5}, "not a text"),
         ("own", {**OWN, "span_frames": [5, 2]}, "span_frames runs from 5 to 2"),
-        ("own", {**OWN, "span_frames": [-5, 2]}, "span_frames runs from -5 to 2"),
+        ("own", {**OWN, "span_frames": [-5, 2]}, "-5 is not a whole number"),
         ("own", '{"video": "a.mp4", "sentence": ' + "1" * 5000 + "}", "is not JSON"),
     ],
 )

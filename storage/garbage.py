@@ -1,0 +1,166 @@
+"""Files of a dataset that nothing refers to any more: what a changed setting, a changed video or a kill left behind.
+
+What counts is what the manifest names, and in the folders of its stages and of the last build's whatever the next build
+would take up. Files this code does not write are never listed.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Iterator, Sequence, Set
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from typing import Literal
+
+from storage.bundles import Bundle, Entry, RecordError, read_bundle
+from storage.folders import Folder, Listed, Where, folder_at
+from storage.local import LocalFolder
+from storage.manifest import MANIFEST, Manifest, load_manifest
+from storage.request import REQUEST, read_request
+from storage.stages import Void, void_records
+
+Kind = Literal["old stage", "old outcomes", "orphan", "void shard", "part in a shard", "temporary"]
+Found = tuple[str, Kind]
+"""Name of a file, and why it can go."""
+
+
+@dataclass(frozen=True)
+class Garbage:
+    """A file, or a stage's folder, that can go.
+
+    Attributes:
+        name: its path below the dataset's folder.
+        kind: why it can go.
+        files: itself, or what is in it.
+    """
+
+    name: str
+    kind: Kind
+    files: Sequence[Listed]
+
+    @property
+    def bytes(self) -> int:
+        """Size of all its files."""
+        return sum(file.size for file in self.files)
+
+
+def garbage(where: Where, older_than_h: float) -> list[Garbage]:
+    """What can be removed from a dataset, by name; changes nothing.
+
+    Args:
+        where: the dataset.
+        older_than_h: hours for which nothing of it was written.
+
+    Raises:
+        DatasetError: neither a manifest nor a build's request is there to say what is needed, or one is damaged.
+        RecordError: a shard's record is damaged.
+    """
+    folder = folder_at(where)
+    files = {file.name: file for file in folder.files()}
+    limit = time.time_ns() - int(3600e9 * older_than_h)
+    items: dict[Found, list[Listed]] = {}
+    for name, kind in sorted(_found(folder, files.keys())):
+        whole = name.partition("/")[0] if kind == "old stage" else name
+        items.setdefault((whole, kind), []).append(files[name])
+    found = [Garbage(name, kind, inside) for (name, kind), inside in items.items()]
+    return [item for item in found if max(file.modified_ns for file in item.files) <= limit]
+
+
+def collect(where: Where, found: Iterable[Garbage]) -> None:
+    """Remove garbage: records before the tables they name, and a shard's before what makes its entries void."""
+    folder = folder_at(where)
+    items = list(found)
+    names = [file.name for item in items for file in item.files]
+    folder.remove(sorted(names, key=lambda name: (not name.endswith(".json"), name)))
+    if isinstance(folder, LocalFolder):
+        for item in items:
+            if item.kind == "old stage":
+                _remove_empty(folder, item.name)
+
+
+def _remove_empty(folder: LocalFolder, name: str) -> None:
+    for path in (folder.path / name / "parts", folder.path / name):
+        if path.is_dir() and not any(path.iterdir()):
+            path.rmdir()
+
+
+def _found(folder: Folder, names: Set[str]) -> Iterator[Found]:
+    manifest = load_manifest(folder) if MANIFEST in names else None
+    needed = {stage.key for stage in manifest.stages.values()} if manifest else set()
+    if manifest is None or REQUEST in names:
+        needed |= set(read_request(folder).stages)
+    yield from ((name, "temporary") for name in _own(names, ".*.tmp"))
+    if manifest:
+        yield from ((name, "old outcomes") for name in _own(names, "outcomes-*.parquet") if name != manifest.outcomes)
+    for stage in {name.partition("/")[0] for name in names if name.count("/") == 1 and name.endswith("/stage.json")}:
+        inside = _below(names, stage)
+        found = _in_stage(folder.child(stage), inside, _named(manifest, stage)) if stage in needed else _all(inside)
+        yield from ((f"{stage}/{name}", kind) for name, kind in found)
+
+
+def _all(names: Set[str]) -> Iterator[Found]:
+    yield from ((name, "old stage") for name in names)
+
+
+def _named(manifest: Manifest | None, key: str) -> set[str]:
+    """Table files of a stage that a manifest names."""
+    stages = manifest.stages.values() if manifest else ()
+    return {file.path for stage in stages if stage.key == key for shard in stage.shards for file in shard.values()}
+
+
+def _in_stage(stage: Folder, names: Set[str], named: Set[str]) -> Iterator[Found]:
+    shards = {_stem(name): read_bundle(stage, name) for name in _own(names, "shard-*.json")}
+    records = void_records(stage)
+    void = set[Void]().union(*records.values())
+    left = {name for name, shard in shards.items() if _counts(shard, void, named)}
+    yield from ((f"{name}.json", "void shard") for name in shards.keys() - left)
+    for name in _own(names, "shard-*.parquet"):
+        if name not in named and _stem(name) not in left:
+            yield name, "void shard" if _stem(name) in shards else "orphan"
+    yield from ((name, "orphan") for name, entries in records.items() if {e.shard for e in entries}.isdisjoint(left))
+    committed = {(e.video_id, e.fingerprint) for shard in shards.values() for e in shard.entries if _is_live(shard, e, void)}
+    parts = _below(names, "parts")
+    yield from ((f"parts/{name}", kind) for name, kind in _in_parts(stage.child("parts"), parts, committed))
+    yield from ((name, "temporary") for name in _own(names, ".*.tmp"))
+
+
+def _in_parts(folder: Folder, names: Set[str], committed: Set[tuple[str, str]]) -> Iterator[Found]:
+    """Parts that a shard repeats, and their tables; tables without a record."""
+    records = set(_own(names, "part-*.json"))
+    loose = {name for name in records if _is_loose(folder, name, committed)}
+    kept = {_stem(name) for name in loose}
+    yield from ((name, "part in a shard") for name in records - loose)
+    yield from ((name, "orphan") for name in _own(names, "part-*.parquet") if _stem(name) not in kept)
+    yield from ((name, "temporary") for name in _own(names, ".*.tmp"))
+
+
+def _is_loose(folder: Folder, record: str, committed: Set[tuple[str, str]]) -> bool:
+    try:
+        [entry] = read_bundle(folder, record).entries
+    except (RecordError, ValueError):
+        return True  # a build passes it over and writes it anew
+    return (entry.video_id, entry.fingerprint) not in committed
+
+
+def _counts(shard: Bundle, void: Set[Void], named: Set[str]) -> bool:
+    """Whether an entry of a shard counts, or a manifest still names one of its files."""
+    return any(_is_live(shard, entry, void) for entry in shard.entries) or any(f.path in named for f in shard.tables.values())
+
+
+def _is_live(shard: Bundle, entry: Entry, void: Set[Void]) -> bool:
+    return Void(shard.name, entry.video_id, entry.fingerprint) not in void
+
+
+def _own(names: Iterable[str], pattern: str) -> list[str]:
+    """Names that match, without those of files in folders below."""
+    return [name for name in names if "/" not in name and fnmatchcase(name, pattern)]
+
+
+def _below(names: Iterable[str], folder: str) -> set[str]:
+    """Names in a folder below, from there."""
+    return {name.removeprefix(f"{folder}/") for name in names if name.startswith(f"{folder}/")}
+
+
+def _stem(name: str) -> str:
+    """Name of the bundle that a file belongs to."""
+    return name.partition(".")[0]
