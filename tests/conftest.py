@@ -133,6 +133,12 @@ class ColourSession:
         return {i: instance for i, channel in channels.items() if (instance := instances[channel]) is not None}
 
 
+@pytest.fixture(scope="session")
+def colour_models() -> type[ColourModels]:
+    """`ColourModels`, for tests that change it."""
+    return ColourModels
+
+
 @pytest.fixture
 def models(monkeypatch: pytest.MonkeyPatch) -> ColourModels:
     """Replace detector and tracker of in-process builds by models that count their calls."""

@@ -155,10 +155,8 @@ def rows(folder: Path) -> dict[str, Any]:
 
 
 @pytest.fixture(scope="module")
-def undisturbed(square_clip: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Undisturbed]:
-    from tests.conftest import ColourModels
-
-    class Watched(ColourModels):
+def undisturbed(square_clip: Path, tmp_path_factory: pytest.TempPathFactory, colour_models: type[Any]) -> Iterator[Undisturbed]:
+    class Watched(colour_models):
         def open(self, *args: Any) -> Any:
             sys.audit("tests.point", "while a video is tracked")
             return super().open(*args)
