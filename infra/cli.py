@@ -18,23 +18,25 @@ from pydantic.fields import FieldInfo
 from rich.console import Console
 
 from infra.benchmarks import BENCHMARKS
+from infra.build import build_dataset
 from infra.console import Bars, show_findings, show_plan
 from infra.flat import flat
+from infra.job import job
 from infra.parameters import BuildParameters
 from infra.poison import WorkerError
-from infra.ray_pool import RayPool
+from infra.ray_job import JobError, RefusedError
+from infra.ray_session import ClusterError
 from infra.results import AsJson, quality, score
 from storage.files import BusyError
 from storage.folders import ConflictError, StoreError
-from storage.manifest import DatasetError, Manifest
+from storage.manifest import DatasetError
 from storage.outcomes import BudgetError
 from storage.reader import Dataset
-from tasks.build import publish_build, run_frames, run_masks
 from tasks.datasets.base import AnnotationError
 from tasks.diagnose import VideoError
 from tasks.estimate import estimate
 from tasks.metrics.cases import ScoreError
-from tasks.plan import Build, plan_frames, plan_masks
+from tasks.plan import plan_frames, plan_masks
 from tasks.predictions import PredictionsError
 from tasks.weights import WeightsError
 
@@ -48,9 +50,11 @@ app.add_typer(check_app, name="check")
 
 app.command()(score)
 app.command()(quality)
+app.command(hidden=True)(job)
 
 BAD_INPUT = (
-    AnnotationError, DatasetError, WeightsError, ValidationError, BusyError, VideoError, ScoreError, PredictionsError
+    AnnotationError, DatasetError, WeightsError, ValidationError, BusyError, VideoError, ScoreError, PredictionsError,
+    ClusterError, RefusedError,
 )  # fmt: skip
 
 
@@ -71,27 +75,16 @@ class StoppedError(Exception):
 
 
 def _build(parameters: BuildParameters, as_json: AsJson = False) -> None:
-    build = parameters.build()
     try:
-        manifest = _run(build, parameters, quiet=as_json)
+        with Bars(quiet=as_json) as bars:
+            built = build_dataset(parameters, bars.update)
     except KeyboardInterrupt:
         raise StoppedError("interrupted; run the same command again to go on where it stopped") from None
-    from tasks.preview import write_preview
-
-    page = write_preview(Dataset(build.folder))
     if as_json:
-        told = {"dataset": str(build.folder), "content_hash": manifest.content_hash, "counts": manifest.counts}
-        print(json.dumps({**told, "preview": page}))
+        print(json.dumps(asdict(built)))
         return
-    counts = ", ".join(f"{count} {name}" for name, count in manifest.counts.items())
-    Console().print(f"[bold]{build.folder}[/bold]: {counts}\npreview: {page}", highlight=False)
-
-
-def _run(build: Build, parameters: BuildParameters, quiet: bool) -> Manifest:
-    with build.folder.exclusive(), RayPool(parameters.pool()) as pool, Bars(quiet) as bars:
-        tracked = run_masks(build, pool, bars.update)
-        rendered = run_frames(build, tracked, pool, bars.update)
-        return publish_build(build, tracked, rendered, parameters.error_budget)
+    counts = ", ".join(f"{count} {name}" for name, count in built.counts.items())
+    Console().print(f"[bold]{built.dataset}[/bold]: {counts}\npreview: {built.preview}", highlight=False)
 
 
 def _plan(parameters: BuildParameters, as_json: AsJson = False) -> None:
@@ -196,7 +189,7 @@ def _guarded(command: Callable[[], None]) -> None:
         _fail(str(error), 3)
     except BAD_INPUT as error:
         _fail(_sentence(error), 2)
-    except (WorkerError, StoreError, ConflictError) as error:
+    except (WorkerError, JobError, StoreError, ConflictError) as error:
         _fail(str(error), 1)
     except StoppedError as error:
         _fail(str(error), 130)
@@ -212,3 +205,7 @@ def _sentence(error: Exception) -> str:
 def _fail(message: str, code: int) -> NoReturn:
     Console(stderr=True).print(f"[red]error:[/red] {message}", highlight=False, markup=True, soft_wrap=True)
     sys.exit(code)
+
+
+if __name__ == "__main__":
+    main()
