@@ -17,7 +17,7 @@ from tasks.plan import Build, StagePlan
 
 
 class Bars:
-    """A progress bar a stage. A context manager; `update` is a `tasks.build.OnProgress`."""
+    """A progress bar a stage, shown with the first count. A context manager; `update` is a `tasks.build.OnProgress`."""
 
     def __init__(self, quiet: bool = False) -> None:
         times = (TimeElapsedColumn(), TimeRemainingColumn())
@@ -30,7 +30,8 @@ class Bars:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        self._progress.stop()
+        if self._bars:
+            self._progress.stop()
 
     def update(self, progress: StageProgress) -> None:
         """Move the stage's bar, and say how many videos were lost."""
