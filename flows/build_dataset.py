@@ -6,8 +6,6 @@ may be tried again: it finds the parts that are done and goes on.
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable
 from contextlib import suppress
 from typing import Any, TypeVar, cast
 
@@ -21,6 +19,7 @@ from prefect.artifacts import (
     update_progress_artifact,
 )
 from prefect.cache_policies import NO_CACHE
+from prefect.client.schemas.objects import FlowRun
 from prefect.states import Failed
 from prefect.tasks import exponential_backoff
 from prefect.utilities.annotations import quote
@@ -28,15 +27,17 @@ from prefect.utilities.annotations import quote
 from flows.automations import BUDGET_EXCEEDED
 from flows.limits import gpu_slot
 from infra.benchmarks import BENCHMARKS
+from infra.build import Built, seldom
 from infra.flat import flat
 from infra.metrics import measured
 from infra.parameters import BuildParameters
+from infra.ray_job import run_job, stop_job
 from infra.ray_pool import RayPool
-from storage.folders import Folder
+from storage.folders import Folder, folder_at
 from storage.manifest import Manifest
 from storage.outcomes import BudgetError
 from storage.reader import Dataset
-from tasks.build import Progress, publish_build, run_frames, run_masks
+from tasks.build import OnProgress, Progress, publish_build, run_frames, run_masks
 from tasks.estimate import Estimate, estimate
 from tasks.plan import Build, StagePlan, plan_frames, plan_masks
 from tasks.preview import PREVIEW, current_preview, summary_tables
@@ -45,9 +46,6 @@ from tasks.quality import quality, quality_rows
 T = TypeVar("T")
 
 BuildFlow = Flow[..., str | State[str]]
-
-PROGRESS_EVERY_S = 2.0
-"""Least time between two updates of a progress artifact."""
 
 MOST_ROWS = 500
 """Rows of a table artifact: the UI draws them all at once."""
@@ -117,20 +115,23 @@ def preview(folder: Folder) -> str:
     return page
 
 
-def _progress(stage: str) -> Callable[[Progress], None]:
-    """One progress artifact for a stage, updated by the driver alone and not for every video."""
-    artifact = create_progress_artifact(0.0, key=stage, description=f"Videos ended in stage {stage}")
-    last = 0.0
+@task(name="job")
+def job(parameters: BuildParameters) -> Built:
+    """Build on a cluster, as a Ray Job that is submitted now or at work already."""
+    return run_job(parameters, _progress("job"))
+
+
+def _progress(key: str) -> OnProgress:
+    """One progress artifact, updated by the driver alone and not for every video."""
+    artifact = create_progress_artifact(0.0, key=key, description="No video has ended yet")
 
     def report(progress: Progress) -> None:
-        nonlocal last
-        if progress.ended == progress.total or time.monotonic() - last > PROGRESS_EVERY_S:
-            last = time.monotonic()
-            share = 100 * progress.ended / progress.total
-            with suppress(httpx.HTTPError):  # a server that is being restarted costs no video
-                update_progress_artifact(artifact, share, description=f"{progress.ended} of {progress.total} videos")  # type: ignore[arg-type]
+        share = 100 * progress.ended / progress.total
+        said = f"{progress.stage}: {progress.ended} of {progress.total} videos, {progress.lost} lost"
+        with suppress(httpx.HTTPError):  # a server that is being restarted costs no video
+            update_progress_artifact(artifact, share, description=said)  # type: ignore[arg-type]
 
-    return report
+    return seldom(report)
 
 
 def _whole(value: T) -> T:
@@ -139,11 +140,27 @@ def _whole(value: T) -> T:
 
 
 def run(parameters: BuildParameters) -> str | State[str]:
-    """The steps of every build, in order; returns the dataset's folder.
+    """Build, here or as a Ray Job, and show what came of it; returns the dataset's folder.
 
     If more videos were lost than allowed, the run ends in a failed state of its own name: the work done stays, and what was
     published before stays visible.
     """
+    try:
+        folder = _as_job(parameters) if parameters.as_job else _steps(parameters)
+    except BudgetError as error:
+        return Failed(name=BUDGET_EXCEEDED, message=str(error), data=error)
+    page = preview(folder)
+    get_run_logger().info("preview %s", page)
+    return str(folder)
+
+
+def _as_job(parameters: BuildParameters) -> Folder:
+    with gpu_slot(parameters.gpus_per_worker):
+        return folder_at(job(_whole(parameters)).dataset)
+
+
+def _steps(parameters: BuildParameters) -> Folder:
+    """The steps of a build, in order."""
     log = get_run_logger()
     build = parameters.build()
     with build.folder.exclusive(), RayPool(parameters.pool()) as pool:
@@ -151,13 +168,9 @@ def run(parameters: BuildParameters) -> str | State[str]:
         with gpu_slot(parameters.gpus_per_worker):
             tracked = masks(_whole(build), _whole(pool))
             rendered = frames(_whole(build), _whole(tracked), _whole(pool))
-        try:
-            manifest = publish(_whole(build), _whole(tracked), _whole(rendered), parameters.error_budget)
-        except BudgetError as error:
-            return Failed(name=BUDGET_EXCEEDED, message=str(error), data=error)
-    page = preview(build.folder)
-    log.info("published %s (%s); preview %s", build.folder, manifest.content_hash[:12], page)
-    return str(build.folder)
+        manifest = publish(_whole(build), _whole(tracked), _whole(rendered), parameters.error_budget)
+    log.info("published %s (%s)", build.folder, manifest.content_hash[:12])
+    return build.folder
 
 
 def _flow(name: str, model: type[BuildParameters]) -> BuildFlow:
@@ -167,8 +180,14 @@ def _flow(name: str, model: type[BuildParameters]) -> BuildFlow:
     def build(parameters: BuildParameters) -> str | State[str]:
         return run(parameters)
 
+    def cancel(flow: Flow[..., str], flow_run: FlowRun, state: State) -> None:
+        """Called by the process that serves the flow, once the flow's own has been ended."""
+        parameters = model(**flow_run.parameters)
+        if parameters.as_job:
+            stop_job(parameters)
+
     build.__name__ = build.__qualname__ = _attribute(name)
-    return flow(name="build-dataset", description=model.__doc__)(build)
+    return flow(name="build-dataset", description=model.__doc__, on_cancellation=[cancel])(build)
 
 
 def _attribute(name: str) -> str:

@@ -7,7 +7,7 @@ from typing import ClassVar
 
 from pydantic import Field
 
-from infra.parameters import BuildParameters, DetectorName
+from infra.parameters import BuildParameters, DetectorName, Located
 from storage.cache import cache_folder
 from storage.folders import is_url
 from tasks.datasets.base import Benchmark, Task
@@ -53,7 +53,7 @@ class FolderParameters(BuildParameters):
 
     dataset: ClassVar[str] = "folder"
 
-    videos: str = Field(title="Videos folder", description="Searched in depth for video files.")
+    videos: Located = Field(title="Videos folder", description="Searched in depth for video files.")
     image_fps: float = Field(
         0, title="Rate of JPEG folders", ge=0, le=1000, description="Frames per second; 0 leaves JPEG folders out."
     )
@@ -66,8 +66,8 @@ class FolderParameters(BuildParameters):
 class AnnotatedParameters(BuildParameters):
     """Parameters of a benchmark that is one annotation file and a folder of videos."""
 
-    annotations: str = Field(title="Annotation file", description="The benchmark's own file, as it is distributed.")
-    videos: str = Field(title="Videos folder", description=_VIDEOS)
+    annotations: Located = Field(title="Annotation file", description="The benchmark's own file, as it is distributed.")
+    videos: Located = Field(title="Videos folder", description=_VIDEOS)
 
 
 class HcstvgParameters(AnnotatedParameters):
@@ -76,8 +76,8 @@ class HcstvgParameters(AnnotatedParameters):
     dataset: ClassVar[str] = "hcstvg"
     version: ClassVar[Version | None] = None
 
-    annotations: str = Field(title="Annotation file", description="HC-STVG's JSON, such as val_v2.json.")
-    videos: str = Field(title="Videos folder", description="Holds the folders 0 to 9 of the release.")
+    annotations: Located = Field(title="Annotation file", description="HC-STVG's JSON, such as val_v2.json.")
+    videos: Located = Field(title="Videos folder", description="Holds the folders 0 to 9 of the release.")
 
     def benchmark(self) -> Benchmark:
         """Read the annotations."""
@@ -103,9 +103,7 @@ class VidstgParameters(AnnotatedParameters):
 
     dataset: ClassVar[str] = "vidstg"
 
-    vidor: str = Field(
-        "", title="VidOR annotations", description="Folder of VidOR's JSON files, which hold the boxes; empty for none."
-    )
+    vidor: Located = Field("", title="VidOR annotations", description="Folder of VidOR's JSON files; empty for no boxes.")
 
     def benchmark(self) -> Benchmark:
         """Read the annotations."""
@@ -137,9 +135,9 @@ class MevisParameters(AnnotatedParameters):
 
     dataset: ClassVar[str] = "mevis"
 
-    annotations: str = Field(title="Expressions", description="The split's meta_expressions.json.")
-    videos: str = Field(title="Frames folder", description="Holds JPEGImages, or is it.")
-    masks: str = Field("", title="Masks", description="The split's mask_dict.json; empty for a split without truth.")
+    annotations: Located = Field(title="Expressions", description="The split's meta_expressions.json.")
+    videos: Located = Field(title="Frames folder", description="Holds JPEGImages, or is it.")
+    masks: Located = Field("", title="Masks", description="The split's mask_dict.json; empty for a split without truth.")
     image_fps: float = Field(
         6, title="Rate of frames", gt=0, le=1000, description="Frames per second; the benchmark states none."
     )
@@ -155,8 +153,8 @@ class CharadesParameters(AnnotatedParameters):
 
     dataset: ClassVar[str] = "charades-sta"
 
-    annotations: str = Field(title="Annotation file", description="charades_sta_test.txt, or either JSON form.")
-    durations: str = Field("", title="Durations", description="Charades_v1_test.csv, for the text form; empty for none.")
+    annotations: Located = Field(title="Annotation file", description="charades_sta_test.txt, or either JSON form.")
+    durations: Located = Field("", title="Durations", description="Charades_v1_test.csv, for the text form; empty for none.")
 
     def benchmark(self) -> Benchmark:
         """Read the annotations."""
@@ -191,7 +189,9 @@ class OwnParameters(AnnotatedParameters):
 
     dataset: ClassVar[str] = "own"
 
-    annotations: str = Field(title="Annotation file", description="JSON Lines, one sentence a line; see docs/benchmarks.md.")
+    annotations: Located = Field(
+        title="Annotation file", description="JSON Lines, one sentence a line; see docs/benchmarks.md."
+    )
 
     def benchmark(self) -> Benchmark:
         """Read the annotations."""
@@ -203,17 +203,17 @@ class StvgR1TrainParameters(BuildParameters):
 
     dataset: ClassVar[str] = "stvg-r1-train"
 
-    hcstvg_v1_train: str = Field(title="HC-STVG v1 train", description="Its annotation file.")
-    hcstvg_v2_train: str = Field(title="HC-STVG v2 train", description="Its annotation file.")
-    hcstvg_v1_test: str = Field(title="HC-STVG v1 test", description="Its annotation file: its videos are held out.")
-    hcstvg_v2_val: str = Field(title="HC-STVG v2 val", description="Its annotation file: its videos are held out.")
-    hcstvg_v2_test: str = Field(title="HC-STVG v2 test", description="query_v2.json, say: its videos are held out.")
-    hcstvg_videos: str = Field(title="HC-STVG videos", description="Folder that holds the videos of v1 and v2.")
-    vidstg_train: str = Field(title="VidSTG train", description="train_annotations.json.")
-    vidstg_videos: str = Field(title="VidSTG videos", description="Folder that holds VidOR's videos.")
-    vidor: str = Field(title="VidOR annotations", description="Folder of VidOR's JSON files, which hold VidSTG's boxes.")
-    vidstg_val: str = Field("", title="VidSTG val", description="val_files.json, say: its videos must not occur.")
-    vidstg_test: str = Field("", title="VidSTG test", description="test_files.json, say: its videos must not occur.")
+    hcstvg_v1_train: Located = Field(title="HC-STVG v1 train", description="Its annotation file.")
+    hcstvg_v2_train: Located = Field(title="HC-STVG v2 train", description="Its annotation file.")
+    hcstvg_v1_test: Located = Field(title="HC-STVG v1 test", description="Its annotation file: its videos are held out.")
+    hcstvg_v2_val: Located = Field(title="HC-STVG v2 val", description="Its annotation file: its videos are held out.")
+    hcstvg_v2_test: Located = Field(title="HC-STVG v2 test", description="query_v2.json, say: its videos are held out.")
+    hcstvg_videos: Located = Field(title="HC-STVG videos", description="Folder that holds the videos of v1 and v2.")
+    vidstg_train: Located = Field(title="VidSTG train", description="train_annotations.json.")
+    vidstg_videos: Located = Field(title="VidSTG videos", description="Folder that holds VidOR's videos.")
+    vidor: Located = Field(title="VidOR annotations", description="Folder of VidOR's JSON files, which hold VidSTG's boxes.")
+    vidstg_val: Located = Field("", title="VidSTG val", description="val_files.json, say: its videos must not occur.")
+    vidstg_test: Located = Field("", title="VidSTG test", description="test_files.json, say: its videos must not occur.")
 
     def benchmark(self) -> Benchmark:
         """Merge the parts, and make sure that nothing held out is among them."""

@@ -18,30 +18,31 @@ from pydantic.fields import FieldInfo
 from rich.text import Text
 
 from infra.benchmarks import BENCHMARKS
+from infra.build import build_dataset
 from infra.console import Bars, plain, printable, show_findings, show_plan
 from infra.flat import flat
+from infra.job import job
 from infra.maintenance import gc, replay, requeue, trust
-from infra.metrics import measured
 from infra.parameters import BuildParameters
 from infra.poison import WorkerError
 from infra.prefect_access import HOST, AccessError
 from infra.prefect_local import ServerError
 from infra.prefect_setup import SetupParameters, set_up
-from infra.ray_pool import RayPool
+from infra.ray_job import JobError, RefusedError
+from infra.ray_session import ClusterError
 from infra.results import AsJson, quality, score
 from storage.bundles import RecordError, TableError
 from storage.files import BusyError
 from storage.folders import ConflictError, StoreError
-from storage.manifest import DatasetError, Manifest
+from storage.manifest import DatasetError
 from storage.outcomes import BudgetError
 from storage.reader import Dataset
 from storage.rle import CountsError
-from tasks.build import publish_build, run_frames, run_masks
 from tasks.datasets.base import AnnotationError
 from tasks.diagnose import VideoError
 from tasks.estimate import estimate
 from tasks.metrics.cases import ScoreError
-from tasks.plan import Build, plan_frames, plan_masks
+from tasks.plan import plan_frames, plan_masks
 from tasks.predictions import PredictionsError
 from tasks.requeue import RequeueError
 from tasks.weights import WeightsError
@@ -60,10 +61,11 @@ app.command()(requeue)
 app.command()(replay)
 app.command()(gc)
 app.command()(trust)
+app.command(hidden=True)(job)
 
 BAD_INPUT = (
     AnnotationError, DatasetError, RecordError, TableError, WeightsError, ValidationError, BusyError, VideoError, ScoreError,
-    PredictionsError, RequeueError, CountsError, AccessError,
+    PredictionsError, RequeueError, CountsError, AccessError, ClusterError, RefusedError,
 )  # fmt: skip
 
 
@@ -84,27 +86,16 @@ class StoppedError(Exception):
 
 
 def _build(parameters: BuildParameters, as_json: AsJson = False) -> None:
-    build = parameters.build()
     try:
-        manifest = _run(build, parameters, quiet=as_json)
+        with Bars(quiet=as_json) as bars:
+            built = build_dataset(parameters, bars.update)
     except KeyboardInterrupt:
         raise StoppedError("interrupted; run the same command again to go on where it stopped") from None
-    from tasks.preview import current_preview
-
-    page = current_preview(Dataset(build.folder))
     if as_json:
-        told = {"dataset": str(build.folder), "content_hash": manifest.content_hash, "counts": manifest.counts}
-        print(json.dumps({**told, "preview": page}))
+        print(json.dumps(asdict(built)))
         return
-    counts = ", ".join(f"{count} {name}" for name, count in manifest.counts.items())
-    plain().print(Text.assemble((str(build.folder), "bold"), f": {counts}\npreview: {page}"))
-
-
-def _run(build: Build, parameters: BuildParameters, quiet: bool) -> Manifest:
-    with build.folder.exclusive(), RayPool(parameters.pool()) as pool, Bars(quiet) as bars:
-        tracked = run_masks(build, pool, measured(bars.update))
-        rendered = run_frames(build, tracked, pool, measured(bars.update))
-        return publish_build(build, tracked, rendered, parameters.error_budget)
+    counts = ", ".join(f"{count} {name}" for name, count in built.counts.items())
+    plain().print(Text.assemble((built.dataset, "bold"), f": {counts}\npreview: {built.preview}"))
 
 
 def _plan(parameters: BuildParameters, as_json: AsJson = False) -> None:
@@ -225,7 +216,7 @@ def _guarded(command: Callable[[], None]) -> None:
         _fail(str(error), 3)
     except BAD_INPUT as error:
         _fail(_sentence(error), 2)
-    except (WorkerError, StoreError, ConflictError, ServerError) as error:
+    except (WorkerError, JobError, StoreError, ConflictError, ServerError) as error:
         _fail(str(error), 1)
     except StoppedError as error:
         _fail(str(error), 130)
@@ -241,3 +232,7 @@ def _sentence(error: Exception) -> str:
 def _fail(message: str, code: int) -> NoReturn:
     plain(stderr=True).print(Text.assemble(("error:", "red"), f" {printable(message)}"), soft_wrap=True)
     sys.exit(code)
+
+
+if __name__ == "__main__":
+    main()

@@ -32,7 +32,7 @@ def printable(value: object) -> str:
 
 
 class Bars:
-    """A progress bar a stage. A context manager; `update` is a `tasks.build.OnProgress`."""
+    """A progress bar a stage, shown with the first count. A context manager; `update` is a `tasks.build.OnProgress`."""
 
     def __init__(self, quiet: bool = False) -> None:
         times = (TimeElapsedColumn(), TimeRemainingColumn())
@@ -40,24 +40,22 @@ class Bars:
         lost = TextColumn("{task.fields[lost]}")
         self._progress = Progress(*counts, *times, lost, console=Console(stderr=True), disable=quiet)
         self._bars: dict[str, TaskID] = {}
-        self._lost: dict[str, int] = {}
 
     def __enter__(self) -> Bars:
-        self._progress.start()
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        self._progress.stop()
+        if self._bars:
+            self._progress.stop()
 
     def update(self, progress: StageProgress) -> None:
         """Move the stage's bar, and say how many videos were lost."""
-        stage = progress.stage
-        self._lost[stage] = self._lost.get(stage, 0) + progress.outcome.lost
-        self.count(stage, progress.ended, progress.total, self._lost[stage])
+        self.count(progress.stage, progress.ended, progress.total, progress.lost)
 
     def count(self, name: str, ended: int, total: int, lost: int = 0) -> None:
         """Move the bar of this name, which appears with its first count."""
         if name not in self._bars:
+            self._progress.start()
             self._bars[name] = self._progress.add_task(name, total=total, lost="")
         self._progress.update(self._bars[name], completed=ended, lost=f"[red]{lost} lost[/red]" if lost else "")
 

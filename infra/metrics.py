@@ -16,9 +16,10 @@ def measured(on_progress: OnProgress) -> OnProgress:
     meters = cache(_meters)
 
     def report(progress: Progress) -> None:
-        videos, seconds = meters()
-        videos.inc(1, {"stage": progress.stage, "status": progress.outcome.status})
-        seconds.observe(progress.outcome.seconds, {"stage": progress.stage})
+        if progress.outcome is not None:
+            videos, seconds = meters()
+            videos.inc(1, {"stage": progress.stage, "status": progress.outcome.status})
+            seconds.observe(progress.outcome.seconds, {"stage": progress.stage})
         on_progress(progress)
 
     return report

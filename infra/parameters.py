@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar, Literal
+from dataclasses import replace
+from pathlib import Path
+from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
 
@@ -23,6 +25,8 @@ from tasks.sampling import SamplingConfig
 from tasks.trackers.base import Budget, TrackConfig
 from tasks.weights import Weights, WeightsError, find_weights
 
+Located = Annotated[str, "located"]
+"""The path of a file or folder."""
 DetectorName = Literal["motion", "people", "people+motion", "yolo12n", "yolo12x", "grounding-dino", "florence-2", "scripted"]
 TrackerName = Literal["flow", "sam2"]
 RANDOM = "random"
@@ -40,9 +44,12 @@ _SAM2_WEIGHTS = "sam2.1_hiera_{model}.pt"
 class BuildParameters(BaseModel):
     """Parameters of every build."""
 
+    # Defaults are validated: one left alone and the same one given must be the same number, for they are hashed.
     model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True)
 
-    root: str = Field("datasets", title="Datasets folder", description="A path or s3:// URL; datasets are published below it.")
+    root: Located = Field(
+        "datasets", title="Datasets folder", description="A path or s3:// URL; datasets are published below it."
+    )
     name: str = Field(
         "", title="Dataset name", pattern=r"^([a-z0-9][a-z0-9._-]*)?$", description="Lower case; empty takes the benchmark's."
     )
@@ -120,25 +127,17 @@ class BuildParameters(BaseModel):
     marker_size: float = Field(20, title="Marker size", ge=5, le=80, description="Font size of the numbers, as in the paper.")
     marker_style: Style = Field("numbers", title="Marker style", description="What is written on an object.")
     size_filter_among: Filter = Field(
-        "category",
-        title="Size filter among",
-        description="Masks are compared by category (paper), or all (released).",
+        "category", title="Size filter among", description="Masks are compared by category (paper), or all (released)."
     )
     marker_anchor: Anchor = Field(
-        "centroid",
-        title="Marker anchor",
-        description="Labels are centred on the centroid (paper), or as released.",
+        "centroid", title="Marker anchor", description="Labels are centred on the centroid (paper), or as released."
     )
     answer_rule: AnswerRule = Field(
         "paper", title="Answer rule", description="Rendered frames vote (paper), or all frames as released."
     )
     fps: float = Field(2, title="Frames per second", gt=0, le=30, description="Rate at which a model sees a clip.")
     total_pixels: int = Field(
-        2048 * 28 * 28,
-        title="Pixel budget",
-        ge=100_000,
-        le=100_000_000,
-        description="Of a clip, as qwen-vl-utils counts it.",
+        2048 * 28 * 28, title="Pixel budget", ge=100_000, le=100_000_000, description="Of a clip, as qwen-vl-utils counts it."
     )
     jpeg_quality: int = Field(95, title="JPEG quality", ge=1, le=100, description="Of stored frames.")
     workers: int = Field(0, title="Workers", ge=0, le=4096, description="Videos worked on at once; 0 takes one a CPU.")
@@ -150,6 +149,13 @@ class BuildParameters(BaseModel):
     error_budget: float = Field(
         0.05, title="Error budget", ge=0, le=1, description="Share of videos that may fail before the build does."
     )
+    ray: str = Field(
+        "",
+        title="Ray cluster",
+        pattern=r"^(auto|[^\s/:]+:\d+|https?://\S+)?$",
+        description="Empty starts a Ray here, auto or host:port joins one that runs, http://head:8265 sends it a Ray Job.",
+    )
+    hours: float = Field(72, title="Longest job", gt=0, le=8760, description="Hours after which a Ray Job is stopped.")
 
     dataset: ClassVar[str] = ""
 
@@ -172,8 +178,25 @@ class BuildParameters(BaseModel):
             AnnotationError: the annotations or the videos folder cannot be used.
             WeightsError: a weight file or folder is missing, or random weights are asked for of a detector without any.
         """
-        folder = folder_at(self.root).child(self.name or self.dataset)
-        return Build(folder, self.benchmark(), self.config(), Request(self.dataset, self.model_dump(mode="json")))
+        placed = self.placed() if self.ray else self
+        asked = Request(self.dataset, self.placed().model_dump(mode="json"))
+        return Build(folder_at(placed.folder), placed.benchmark(), placed.config(), asked)
+
+    @property
+    def folder(self) -> str:
+        """Where the dataset goes."""
+        return f"{self.root}/{self.name or self.dataset}"
+
+    @property
+    def as_job(self) -> bool:
+        """Whether the build runs as a Ray Job, with its driver on the cluster."""
+        return self.ray.startswith("http")
+
+    def placed(self) -> Self:
+        """The same with absolute paths: a cluster's processes do not start in the folder that this one did."""
+        located = [name for name, field in type(self).model_fields.items() if "located" in field.metadata]
+        paths = {name: path for name in located if (path := getattr(self, name)) and "://" not in path}
+        return self.model_copy(update={name: str(Path(path).absolute()) for name, path in paths.items()})
 
     def config(self) -> BuildConfig:
         """Everything that shapes the dataset."""
@@ -218,7 +241,8 @@ class BuildParameters(BaseModel):
 
     def pool(self) -> PoolConfig:
         """How it is spread over workers."""
-        return PoolConfig(self.workers, gpus=self.gpus_per_worker, deadline_s=self.deadline_s, recycle_after=self.recycle_after)
+        limits = PoolConfig(deadline_s=self.deadline_s, recycle_after=self.recycle_after)
+        return replace(limits, workers=self.workers, gpus=self.gpus_per_worker, address=self.ray or None)
 
 
 def _weights(given: str, default: str) -> Weights | None:

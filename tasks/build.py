@@ -36,13 +36,16 @@ FanOut = Callable[[WorkerFactory, Sequence[VideoJob]], Iterable[Ended]]
 
 @dataclass(frozen=True)
 class Progress:
-    """How far a stage has come: videos ended of those to run, and the last one's outcome."""
+    """How far a stage has come: videos ended of those to run, how many of these were lost, and how the last one ended.
+
+    Where it is told from afar, the last outcome is left out.
+    """
 
     stage: str
     ended: int
     total: int
-    video_id: str
-    outcome: Outcome
+    lost: int
+    outcome: Outcome | None = None
 
 
 OnProgress = Callable[[Progress], None]
@@ -73,12 +76,14 @@ def _run(plan: StagePlan, factory: WorkerFactory, fan_out: FanOut, on_progress: 
     plan.store.prepare()
     plan.store.sweep()
     shards = _Shards(plan)
+    lost = 0
     for count, ended in enumerate(fan_out(factory, plan.todo) if plan.todo else (), start=1):
         if not ended.recorded:
             _record(plan.store, ended)
         video_id = ended.job.source.video_id
         shards.ended(video_id, ended.outcome)
-        on_progress(Progress(plan.store.spec.name, count, len(plan.todo), video_id, ended.outcome))
+        lost += ended.outcome.lost
+        on_progress(Progress(plan.store.spec.name, count, len(plan.todo), lost, ended.outcome))
     shards.close()
 
 

@@ -47,7 +47,7 @@ def test_rays_exporter_shows_how_many_videos_ended_and_how_long_they_took(tmp_pa
         started = time.perf_counter()
         for number in range(VIDEOS):
             outcome = Outcome("done", seconds=2.0) if number % 4 else Outcome("quarantined", "truncated", seconds=2.0)
-            report(Progress("masks", number + 1, VIDEOS, f"{number}.mp4", outcome))
+            report(Progress("masks", number + 1, VIDEOS, 0, outcome))
         each = (time.perf_counter() - started) / VIDEOS
         text = scrape("ray_stvg_videos_total")
     assert len(passed_on) == VIDEOS

@@ -1,0 +1,65 @@
+"""A build from its parameters, without Prefect: with workers here or on a cluster, or as a Ray Job."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+
+from infra.metrics import measured
+from infra.parameters import BuildParameters
+from infra.ray_pool import RayPool
+from storage.reader import Dataset
+from tasks.build import OnProgress, Progress, publish_build, run_frames, run_masks
+
+
+@dataclass(frozen=True)
+class Built:
+    """A published dataset.
+
+    Attributes:
+        dataset: its folder.
+        content_hash: what it holds.
+        counts: videos by ending.
+        preview: its preview page.
+    """
+
+    dataset: str
+    content_hash: str
+    counts: dict[str, int]
+    preview: str
+
+
+def build_dataset(parameters: BuildParameters, on_progress: OnProgress) -> Built:
+    """The steps of every build, in order, wherever `parameters.ray` says.
+
+    Raises:
+        BudgetError: more videos were lost than allowed.
+        WorkerError: the workers cannot start.
+        ClusterError: the cluster does not answer, refuses the token or has other versions.
+    """
+    if parameters.as_job:
+        from infra.ray_job import run_job
+
+        return run_job(parameters, on_progress)
+    build = parameters.build()
+    with build.folder.exclusive(), RayPool(parameters.pool()) as pool:
+        tracked = run_masks(build, pool, measured(on_progress))
+        rendered = run_frames(build, tracked, pool, measured(on_progress))
+        manifest = publish_build(build, tracked, rendered, parameters.error_budget)
+    from tasks.preview import current_preview
+
+    page = current_preview(Dataset(build.folder))
+    return Built(str(build.folder), manifest.content_hash, dict(manifest.counts), page)
+
+
+def seldom(on_progress: OnProgress, every_s: float = 2.0) -> OnProgress:
+    """Pass on the last progress of each stage, and of the others one each `every_s` seconds."""
+    last = 0.0
+
+    def report(progress: Progress) -> None:
+        nonlocal last
+        if progress.ended == progress.total or time.monotonic() - last > every_s:
+            last = time.monotonic()
+            on_progress(progress)
+
+    return report

@@ -1,0 +1,240 @@
+"""Builds as Ray Jobs on a cluster of node processes: a head without CPUs, and two workers of one CPU each."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import secrets
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.request
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from infra.benchmarks import FolderParameters
+from infra.prefect_local import free_port, running, stop
+from infra.ray_client import connect
+from infra.ray_job import RefusedError, run_job, stem, stop_job
+from infra.ray_session import ClusterError
+from storage.files import BusyError
+from storage.manifest import load_manifest
+from storage.reader import Dataset
+from tasks.build import publish_build, run_frames, run_here, run_masks
+
+pytestmark = pytest.mark.heavy
+
+VIDEOS = 6
+
+
+def until(true: Callable[[], Any], timeout_s: float = 120) -> Any:
+    deadline = time.monotonic() + timeout_s
+    while not (found := true()):
+        assert time.monotonic() < deadline, "it did not happen in time"
+        time.sleep(0.2)
+    return found
+
+
+@dataclass
+class Cluster:
+    """A Ray cluster of processes on this machine."""
+
+    folder: Path
+    address: str
+    env: dict[str, str]
+    nodes: list[subprocess.Popen[bytes]] = field(default_factory=list)
+
+    def start(self, *options: str) -> str:
+        """Start a node; returns the address that others join it by. On a busy machine Ray may give up in 30 s: try again."""
+        ports = ("--dashboard-agent-listen-port", str(free_port()), "--object-store-memory", "80000000")
+        log = self.folder / f"node-{len(self.nodes)}.log"
+        command = [Path(sys.executable).with_name("ray"), "start", *options, *ports, "--block"]
+        for _ in range(3):
+            with log.open("wb") as output:
+                node = subprocess.Popen(command, env=self.env, stdout=output, stderr=output, start_new_session=True)
+            self.nodes.append(node)
+            until(lambda: self.nodes[-1].poll() is not None or "--block" in log.read_text())
+            if node.poll() is None:
+                return "".join(re.findall(r"--address='([^']+)'", log.read_text()))
+        raise AssertionError(log.read_text())
+
+    def stvg(self, root: Path, name: str, videos: Path, hours: float = 1, **env: str) -> subprocess.Popen[str]:
+        """`stvg build folder` as a Ray Job."""
+        command = [sys.executable, "-m", "infra.cli", "build", "folder", str(videos), "--root", str(root), "--name", name]
+        options = ["--detector", "motion", "--ray", self.address, "--hours", str(hours), "--json"]
+        pipes: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+        return subprocess.Popen([*command, *options], env={**self.env, **env}, **pipes)
+
+    def actors(self) -> list[Any]:
+        from ray.util.state import list_actors
+
+        return [actor for actor in list_actors(self.address) if actor.state not in {"DEAD"}]
+
+    def jobs(self, parameters: FolderParameters) -> list[Any]:
+        start = stem(parameters)
+        return [job for job in self.client.list_jobs() if (job.submission_id or "").startswith(start)]
+
+    def job(self, parameters: FolderParameters) -> Any:
+        """The one job of a build."""
+        [job] = self.jobs(parameters)
+        return job
+
+    def logs(self, parameters: FolderParameters) -> str:
+        return "".join(str(self.client.get_job_logs(job.submission_id)) for job in self.jobs(parameters))
+
+    @property
+    def client(self) -> Any:
+        return connect(self.address)
+
+    def parameters(self, root: Path, name: str, videos: Path) -> FolderParameters:
+        return FolderParameters(root=str(root), name=name, videos=str(videos), detector="motion", ray=self.address)
+
+
+@pytest.fixture(scope="module")
+def cluster() -> Iterator[Cluster]:
+    # Ray reads these once a process, so they stay.
+    os.environ.setdefault("RAY_AUTH_MODE", "token")
+    os.environ.setdefault("RAY_AUTH_TOKEN", secrets.token_hex(32))
+    root = Path(__file__).resolve().parents[2]
+    path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
+    env = {**os.environ, "PATH": path, "PYTHONPATH": str(root), "RAY_USAGE_STATS_ENABLED": "0", "OMP_NUM_THREADS": "1"}
+    env["PREFECT_RUNNER_POLL_FREQUENCY"] = "1"
+    with ExitStack() as ending, tempfile.TemporaryDirectory(prefix="rj", ignore_cleanup_errors=True) as folder:
+        dashboard = free_port()
+        made = Cluster(Path(folder), f"http://127.0.0.1:{dashboard}", env)
+        ending.callback(lambda: [stop(node.pid) or node.wait() for node in reversed(made.nodes)])
+        own = ("--dashboard-port", str(dashboard), "--port", str(free_port()), "--temp-dir", folder, "--num-cpus", "0")
+        address = made.start("--head", *own, "--dashboard-host", "127.0.0.1", "--ray-client-server-port", str(free_port()))
+        for _ in range(2):
+            made.start("--address", address, "--num-cpus", "1")
+        yield made
+
+
+@pytest.fixture(scope="module")
+def videos(square_clip: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("videos")
+    for number in range(VIDEOS):
+        (folder / f"{number}.mp4").hardlink_to(square_clip)
+    return folder
+
+
+def test_a_job_outlives_its_driver_and_a_node_and_builds_what_a_build_here_does(
+    cluster: Cluster, videos: Path, tmp_path: Path
+) -> None:
+    parameters = cluster.parameters(tmp_path, "there", videos)
+    first = cluster.stvg(tmp_path, "there", videos)
+    until(lambda: first.poll() is not None or '{"progress"' in cluster.logs(parameters))
+    assert first.poll() is None, first.communicate()
+    first.kill()
+    first.wait()
+    second = cluster.stvg(tmp_path, "there", videos)
+    os.killpg(cluster.nodes[-1].pid, signal.SIGKILL)
+    cluster.nodes.pop().wait()
+    out, err = second.communicate(timeout=120)
+    assert second.returncode == 0, err
+    assert json.loads(out)["counts"] == {"done": VIDEOS}
+    assert cluster.job(parameters).status == "SUCCEEDED", "one job, attached to"
+    assert until(lambda: cluster.actors() == [])
+
+    here = parameters.model_copy(update={"name": "here", "ray": ""}).build()
+    tracked = run_masks(here, run_here, lambda _: None)
+    published = publish_build(here, tracked, run_frames(here, tracked, run_here, lambda _: None), 0)
+    assert load_manifest(tmp_path / "there").content_hash == published.content_hash
+    assert Dataset(tmp_path / "there").video_ids() == Dataset(tmp_path / "here").video_ids()
+
+
+def test_a_stopped_job_ends_its_followers_with_a_sentence_and_leaves_no_actor(
+    cluster: Cluster, videos: Path, tmp_path: Path
+) -> None:
+    parameters = cluster.parameters(tmp_path, "stopped", videos)
+    following = cluster.stvg(tmp_path, "stopped", videos)
+    until(lambda: following.poll() is not None or '{"progress"' in cluster.logs(parameters))
+    with pytest.raises(BusyError, match="with other parameters"):
+        run_job(parameters.model_copy(update={"theta": 0.5}), lambda _: None)
+    assert stop_job(parameters) == cluster.job(parameters).submission_id
+    assert stop_job(parameters) is None, "nothing runs any more"
+    _, err = following.communicate(timeout=60)
+    assert following.returncode == 1
+    assert "was stopped; run the same again to go on where it stopped" in err
+    assert until(lambda: not cluster.actors())
+
+
+def test_a_job_that_fails_ends_with_the_sentence_and_exit_code_of_a_build_here(
+    cluster: Cluster, videos: Path, tmp_path: Path
+) -> None:
+    """At once, since most of it is waiting. The code of one is sent along: it ends as those do that take the cluster's."""
+    bad = tmp_path / "bad"
+    bad.mkdir()
+    (bad / "bad.mp4").write_text("no video")
+    late = cluster.stvg(tmp_path, "late", videos, hours=0.0005)
+    absent = cluster.stvg(tmp_path, "absent", tmp_path / "nowhere", STVG_CODE="upload")
+    lost = cluster.stvg(tmp_path, "lost", bad)
+    stranger = cluster.stvg(tmp_path, "stranger", videos, RAY_AUTH_TOKEN="0" * 64)
+    for failing, code, said in (
+        (late, 1, "took longer than 0.0005 h and was stopped; raise --hours"),
+        (absent, 2, "there is no folder of videos"),
+        (lost, 3, "1 of 1 videos were lost (quarantined: not_a_video 1)"),
+        (stranger, 2, "refuses the token: set RAY_AUTH_TOKEN or RAY_AUTH_TOKEN_PATH to its own"),
+    ):
+        _, err = failing.communicate(timeout=120)
+        assert failing.returncode == code, err
+        assert said in err
+        assert "Traceback" not in err
+    sent = cluster.job(cluster.parameters(tmp_path, "absent", tmp_path / "nowhere")).runtime_env["py_modules"]
+    assert [uri.startswith("gcs://_ray_pkg_") for uri in sent] == [True] * 3
+
+
+def test_another_ray_or_python_is_refused_before_any_work(
+    cluster: Cluster, videos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    parameters = cluster.parameters(tmp_path, "other", videos)
+    monkeypatch.setattr("platform.python_version", lambda: "3.12.1")
+    with pytest.raises(RefusedError, match=r"the cluster runs Python 3\.1\d\.\d+, and this machine 3\.12\.1: install the same"):
+        run_job(parameters, lambda _: None)
+    monkeypatch.setattr("infra.ray_client.version", lambda _: "2.1.0")
+    with pytest.raises(ClusterError, match=r"the cluster runs Ray 2\.\d+\.\d, and this machine 2\.1\.0: install the same"):
+        run_job(parameters, lambda _: None)
+    assert not (tmp_path / "other").exists()
+
+
+def test_cancelling_the_flow_run_stops_the_job_and_the_next_run_finishes_it(
+    cluster: Cluster, videos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    parameters = cluster.parameters(tmp_path, "flow", videos)
+    given = parameters.model_dump(include={"root", "name", "videos", "detector", "ray"})
+
+    def ask(path: str, body: dict[str, Any] | None = None) -> Any:
+        url = f"{api}/{path}"
+        request = urllib.request.Request(url, body and json.dumps(body).encode(), {"Content-Type": "application/json"})
+        with urllib.request.urlopen(request, timeout=30) as answer:
+            return json.load(answer)
+
+    def state(run: str) -> str:
+        return str(ask(f"flow_runs/{run}")["state_type"])
+
+    for name, value in cluster.env.items():
+        monkeypatch.setenv(name, value)
+    with running(free_port(), tmp_path / "prefect") as env:
+        api = env["PREFECT_API_URL"]
+        deployment = ask("deployments/name/build-dataset/folder")["id"]
+        first = ask(f"deployments/{deployment}/create_flow_run", {"parameters": given})["id"]
+        until(lambda: '{"progress"' in cluster.logs(parameters))
+        ask(f"flow_runs/{first}/set_state", {"state": {"type": "CANCELLING"}})
+        until(lambda: state(first) == "CANCELLED")
+        assert [job.status for job in cluster.jobs(parameters)] == ["STOPPED"]
+        second = ask(f"deployments/{deployment}/create_flow_run", {"parameters": given})["id"]
+        assert until(lambda: state(second) in {"COMPLETED", "FAILED", "CRASHED"} and state(second)) == "COMPLETED"
+        assert sorted(job.status for job in cluster.jobs(parameters)) == ["STOPPED", "SUCCEEDED"]
+        artifacts = ask("artifacts/filter", {"flow_runs": {"id": {"any_": [second]}}})
+        [progress] = [a for a in artifacts if a["type"] == "progress"]
+        assert float(progress["data"]) == 100
+        assert progress["description"] == f"frames: {VIDEOS} of {VIDEOS} videos, 0 lost"
+    assert load_manifest(tmp_path / "flow").counts == {"done": VIDEOS}
