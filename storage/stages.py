@@ -135,11 +135,7 @@ class StageStore:
 
     def known(self) -> dict[str, list[Entry]]:
         """Every entry of each video, a shard's before its part's; a changed source has several."""
-        entries: dict[str, list[Entry]] = {}
-        for bundle in (*self.shards(), *self.parts().values()):
-            for entry in bundle.entries:
-                entries.setdefault(entry.video_id, []).append(entry)
-        return entries
+        return entries_by_video((*self.shards(), *self.parts().values()))
 
     def committed(self) -> dict[tuple[str, str], Bundle]:
         """(video, fingerprint) -> the shard that holds it."""
@@ -204,6 +200,15 @@ def _without(shard: Bundle, void: set[Void]) -> Bundle:
 
 def _shards_of(entry: Entry, void: Iterable[Void]) -> list[str]:
     return [v.shard for v in void if (v.video_id, v.fingerprint) == (entry.video_id, entry.fingerprint)]
+
+
+def entries_by_video(bundles: Iterable[Bundle]) -> dict[str, list[Entry]]:
+    """Every entry of each video, in the order of the bundles."""
+    entries: dict[str, list[Entry]] = {}
+    for bundle in bundles:
+        for entry in bundle.entries:
+            entries.setdefault(entry.video_id, []).append(entry)
+    return entries
 
 
 def _part_name(video_id: str) -> str:

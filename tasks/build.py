@@ -59,7 +59,7 @@ def run_masks(build: Build, fan_out: FanOut, on_progress: OnProgress, only: Coll
     plan = plan_masks(build)
     chosen = plan if only is None else plan.of(only)
     _run(chosen, partial(MasksWorker, build.config, plan.store), fan_out, on_progress)
-    return plan_masks(build)
+    return plan_masks(build) if plan.open else plan
 
 
 def run_frames(
@@ -69,7 +69,7 @@ def run_frames(
     plan = plan_frames(build, masks)
     chosen = plan if only is None else plan.of(only)
     _run(chosen, partial(FramesWorker, build.config, masks.store, plan.store), fan_out, on_progress)
-    return plan_frames(build, masks)
+    return plan_frames(build, masks) if plan.open else plan
 
 
 def _run(plan: StagePlan, factory: WorkerFactory, fan_out: FanOut, on_progress: OnProgress) -> None:

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Container, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
 from storage.bundles import Entry
 from storage.folders import Folder
 from storage.request import Request
-from storage.stages import StageStore
+from storage.stages import StageStore, entries_by_video
 from tasks.datasets.base import Benchmark, VideoJob
 from tasks.fingerprint import content_hash, quick_stat
 from tasks.pipeline import BuildConfig, frames_fingerprint, frames_spec, masks_spec
@@ -42,6 +42,11 @@ class StagePlan:
     def counts(self) -> dict[str, int]:
         """Videos counted by state."""
         return dict(Counter(self.states.values()))
+
+    @property
+    def open(self) -> bool:
+        """Whether anything is left to run or to gather."""
+        return bool(self.todo or self.loose)
 
     @property
     def fingerprints(self) -> dict[str, str]:
@@ -91,7 +96,9 @@ def plan_frames(build: Build, masks: StagePlan) -> StagePlan:
 
 
 def _plan(store: StageStore, jobs: Sequence[VideoJob], same: Callable[[Entry, VideoJob], bool]) -> StagePlan:
-    known, committed = store.known(), store.committed()
+    shards = store.shards()
+    known = entries_by_video((*shards, *store.parts().values()))
+    committed = {(entry.video_id, entry.fingerprint) for shard in shards for entry in shard.entries}
     states: dict[str, State] = {}
     settled: dict[str, Entry] = {}
     ordered = sorted(jobs, key=lambda job: job.source.video_id)
@@ -107,7 +114,7 @@ def _plan(store: StageStore, jobs: Sequence[VideoJob], same: Callable[[Entry, Vi
     return StagePlan(store, states, todo, loose, settled, seconds)
 
 
-def _is_committed(entry: Entry | None, committed: Mapping[tuple[str, str], object]) -> bool:
+def _is_committed(entry: Entry | None, committed: Container[tuple[str, str]]) -> bool:
     return entry is not None and (entry.video_id, entry.fingerprint) in committed
 
 

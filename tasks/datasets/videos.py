@@ -28,8 +28,13 @@ def _listed(folder: Folder, suffixes: frozenset[str]) -> tuple[dict[str, Path | 
         raise AnnotationError(f"there is no folder of videos '{folder}'")
     root = folder.path.resolve()
     named = [(p.relative_to(folder.path).as_posix(), p) for p in sorted(folder.path.rglob("*")) if _is_one(p.name, suffixes)]
-    inside = {name: path for name, path in named if path.is_file() and path.resolve().is_relative_to(root)}
+    inside = {name: path for name, path in named if path.is_file() and _leads_inside(path, root)}
     return dict(inside), {path.name for _, path in named} - {path.name for path in inside.values()}
+
+
+def _leads_inside(path: Path, root: Path) -> bool:
+    # The search goes through no link to a folder, so only the file itself can lead out.
+    return not path.is_symlink() or path.resolve().is_relative_to(root)
 
 
 def _objects(folder: Folder, suffixes: frozenset[str]) -> dict[str, Path | RemoteFile]:
@@ -67,8 +72,10 @@ class Videos:
         Raises:
             AnnotationError: it is a link that leads out of the folder.
         """
+        if (found := self._by_path.get(str(path))) is not None:
+            return found
         if not isinstance(self.folder, LocalFolder):
-            return self._by_path.get(str(path), RemoteFile(f"{self.folder}/{path}"))
+            return RemoteFile(f"{self.folder}/{path}")
         file = self.folder.path / path
         if file.exists() and not file.resolve().is_relative_to(self.folder.path.resolve()):
             raise AnnotationError(f"{where}: the video '{path}' is a link that leads out of '{self.folder}'")
