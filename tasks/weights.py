@@ -1,15 +1,19 @@
-"""Model weights: found by name or path, known by their sha256."""
+"""Model weights: found by name, path or URL, known by their sha256."""
 
 from __future__ import annotations
 
 import hashlib
 import os
+import re
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 
+from storage.cache import RemoteFile, held
 from storage.files import sha256_of
+from storage.folders import is_url
 
 
 class WeightsError(Exception):
@@ -18,22 +22,34 @@ class WeightsError(Exception):
 
 @dataclass(frozen=True)
 class Weights:
-    """A weight file, or a folder of a model's files. Its sha256 is what shapes an output; its path is only where it lies."""
+    """A weight file, or a folder of a model's files. Its sha256 is what shapes an output; its path is only where it lies.
+
+    Attributes:
+        path: of the file or folder; of a file with a URL, only its name until it is `at_hand`.
+        sha256: of its contents.
+        url: where the file is fetched from by the machine that needs it; empty for one that is on disk.
+    """
 
     path: Path
     sha256: str
+    url: str = ""
 
 
 def find_weights(name: str, folder: Path | None = None) -> Weights:
     """Find a weight file or a folder of a model by path, or by name in `folder` or $STVG_WEIGHTS, and hash it.
+
+    A file in an object store is named as `s3://bucket/x.pt#sha256=<hex>`: it is neither looked at nor fetched here.
 
     A folder's hash is over the relative names and contents of its files, in the order of the names, so that it is the
     same for a copy and for a download cache's folder of links. Hidden files and folders are left out: they are about
     how the files came here.
 
     Raises:
-        WeightsError: no such file and no folder that holds a file; the message says where it was looked for.
+        WeightsError: no such file and no folder that holds a file; the message says where it was looked for. Or a URL
+            without the sha256 of what it must hold.
     """
+    if is_url(name):
+        return _named_by_url(name)
     places = [Path(name)]
     default = os.environ.get("STVG_WEIGHTS", "weights")
     if not Path(name).is_absolute():
@@ -45,6 +61,30 @@ def find_weights(name: str, folder: Path | None = None) -> Weights:
             return Weights(place.resolve(), _sha256_of_folder(place, files))
     looked = " and ".join(str(place) for place in places)
     raise WeightsError(f"no weight file '{name}': looked for {looked}; put it there or set STVG_WEIGHTS to its folder")
+
+
+def _named_by_url(name: str) -> Weights:
+    url, _, sha256 = name.partition("#sha256=")
+    if not url.startswith("s3://") or not re.fullmatch("[0-9a-fA-F]{64}", sha256):
+        raise WeightsError(f"'{name}' does not say what it must hold: name weights by URL as s3://bucket/x.pt#sha256=<hex>")
+    return Weights(Path(url.rpartition("/")[2]), sha256.lower(), url)
+
+
+@contextmanager
+def at_hand(weights: Weights | None) -> Iterator[Weights | None]:
+    """Weights on this machine's disk for the length of the block: as they are, or fetched into the cache and verified.
+
+    Raises:
+        WeightsError: there is no such object.
+        StoreError: it cannot be read, or holds something else.
+    """
+    with ExitStack() as stack:
+        if weights is not None and weights.url:
+            try:
+                weights = replace(weights, path=stack.enter_context(held(RemoteFile(weights.url), weights.sha256)))
+            except FileNotFoundError:
+                raise WeightsError(f"there are no weights at '{weights.url}'") from None
+        yield weights
 
 
 def _files(folder: Path, above: tuple[Path, ...]) -> Iterator[Path]:
