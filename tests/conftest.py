@@ -20,9 +20,8 @@ from tasks.pipeline import BuildConfig
 from tasks.render import RenderConfig
 from tasks.trackers.base import Budget, Work
 from tasks.video import Frames, Video
-from tests.s3 import bucket, s3, s3_server
 
-__all__ = ["bucket", "s3", "s3_server"]
+pytest_plugins = ["tests.s3"]
 
 settings.register_profile("shared-machine", deadline=None)
 settings.load_profile("shared-machine")

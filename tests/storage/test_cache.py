@@ -10,12 +10,12 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 
 from storage.cache import RemoteFile, cache_folder, find_remote, held
 from storage.folders import StoreError, folder_at, in_turn
-from tests.s3 import Proxy
 
 HOLD = """
 import sys
@@ -50,7 +50,7 @@ def use(file: RemoteFile, tick: int) -> None:
         os.utime(path, (tick, tick))
 
 
-def test_a_file_is_fetched_once_and_again_when_it_has_changed(s3: Proxy, put: Put) -> None:
+def test_a_file_is_fetched_once_and_again_when_it_has_changed(s3: Any, put: Put) -> None:
     file = put("a.mp4", b"one")
     for _ in range(3):
         with held(file) as path:
@@ -62,7 +62,7 @@ def test_a_file_is_fetched_once_and_again_when_it_has_changed(s3: Proxy, put: Pu
         assert path.read_bytes() == b"two"
 
 
-def test_a_large_file_comes_in_pieces(s3: Proxy, put: Put) -> None:
+def test_a_large_file_comes_in_pieces(s3: Any, put: Put) -> None:
     data = os.urandom(40_000_000)
     file, gets = put("a.mp4", data), itertools.count(1)
     s3.fault = lambda method, _path: "half" if method == "GET" and next(gets) == 2 else None
@@ -104,7 +104,7 @@ def test_one_that_is_gone_or_another_by_now_is_told_and_nothing_is_kept(bucket: 
     assert find_remote(f"{bucket}/none.mp4").version == ""
 
 
-def test_bytes_of_another_sha256_are_refused_and_right_ones_known_wherever_they_are(s3: Proxy, bucket: str, put: Put) -> None:
+def test_bytes_of_another_sha256_are_refused_and_right_ones_known_wherever_they_are(s3: Any, bucket: str, put: Put) -> None:
     put("x.pt", b"weights")
     put("copy.pt", b"other")
     sha256 = hashlib.sha256(b"weights").hexdigest()
@@ -122,7 +122,7 @@ def test_bytes_of_another_sha256_are_refused_and_right_ones_known_wherever_they_
         assert len(s3.seen) == asked
 
 
-def test_threads_that_want_one_file_wait_for_one_fetch(s3: Proxy, put: Put) -> None:
+def test_threads_that_want_one_file_wait_for_one_fetch(s3: Any, put: Put) -> None:
     file, start = put("a.mp4"), threading.Barrier(8)
     s3.seen.clear()
     s3.fault = lambda _method, _path: "slow"
@@ -149,7 +149,7 @@ def test_processes_share_a_cache_that_is_too_small_for_them(monkeypatch: pytest.
 
 
 def test_what_a_killed_fetch_left_makes_room_and_is_never_taken_for_the_file(
-    s3: Proxy, monkeypatch: pytest.MonkeyPatch, put: Put
+    s3: Any, monkeypatch: pytest.MonkeyPatch, put: Put
 ) -> None:
     file, started = put("a.mp4"), threading.Event()
 

@@ -22,7 +22,6 @@ from storage.outcomes import Outcome
 from storage.reader import Dataset
 from storage.schema import CLIPS
 from storage.stages import Spec, StageStore
-from tests.s3 import Fault, Proxy
 
 SPEC = Spec("frames", 1, {}, ("clips",))
 
@@ -43,13 +42,13 @@ def published(where: str, videos: str, *, seen: str | None = None) -> str:
     return publish(where, {"frames": stage}, [Ending(v, "frames", Outcome("done")) for v in videos], {}, {}, seen).content_hash
 
 
-def every(number: int, kinds: str) -> Fault:
+def every(number: int, kinds: str) -> Callable[[str, str], str | None]:
     """Each `number`-th request goes wrong, in one way after the other."""
     counter, ways = itertools.count(1), itertools.cycle(kinds.split())
     return lambda _method, _path: next(ways) if next(counter) % number == 0 else None
 
 
-def once(kind: str, method: str, suffix: str) -> Fault:
+def once(kind: str, method: str, suffix: str) -> Callable[[str, str], str | None]:
     """The first such request goes wrong."""
     left = [kind]
     return lambda m, path: left.pop() if m == method and path.partition("?")[0].endswith(suffix) and left else None
@@ -70,7 +69,7 @@ def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize("kinds", ["500", "503", "cut", "half", "slow", "500 cut 503 half"])
-def test_errors_that_pass_leave_no_trace(s3: Proxy, bucket: str, kinds: str) -> None:
+def test_errors_that_pass_leave_no_trace(s3: Any, bucket: str, kinds: str) -> None:
     expected = published(f"{bucket}/quiet/set", "abc")
     s3.fault = every(3, kinds)
     assert published(f"{bucket}/loud/set", "abc") == expected
@@ -84,7 +83,7 @@ def test_errors_that_pass_leave_no_trace(s3: Proxy, bucket: str, kinds: str) -> 
 
 @pytest.mark.usefixtures("impatient")
 @pytest.mark.parametrize("size", [100, 12_000_000])
-def test_an_upload_that_is_always_cut_is_an_error_and_no_object(s3: Proxy, bucket: str, size: int) -> None:
+def test_an_upload_that_is_always_cut_is_an_error_and_no_object(s3: Any, bucket: str, size: int) -> None:
     folder = folder_at(bucket)
     folder.write("shard.parquet", b"old")
     s3.fault = lambda method, _path: "cut" if method == "PUT" else None
@@ -94,7 +93,7 @@ def test_an_upload_that_is_always_cut_is_an_error_and_no_object(s3: Proxy, bucke
     assert folder.read("shard.parquet") == b"old"
 
 
-def test_a_writer_killed_in_the_middle_of_a_large_upload_leaves_no_object(s3: Proxy, bucket: str) -> None:
+def test_a_writer_killed_in_the_middle_of_a_large_upload_leaves_no_object(s3: Any, bucket: str) -> None:
     script = f"""
 from storage.folders import folder_at
 with folder_at({bucket!r}).writing("shard.parquet") as path:
@@ -117,7 +116,7 @@ with folder_at({bucket!r}).writing("shard.parquet") as path:
 
 
 @pytest.mark.parametrize("suffix", ["manifest.json", ".json", ".parquet"])
-def test_an_answer_that_is_lost_is_no_second_write(s3: Proxy, bucket: str, suffix: str) -> None:
+def test_an_answer_that_is_lost_is_no_second_write(s3: Any, bucket: str, suffix: str) -> None:
     expected = published(f"{bucket}/quiet/set", "ab")
     s3.fault = once("lost", "PUT", suffix)
     assert published(f"{bucket}/loud/set", "ab") == expected
@@ -137,7 +136,7 @@ def test_of_two_committers_with_other_rows_one_wins_and_the_other_is_told(bucket
 
 
 @pytest.mark.parametrize("rival", ["ab", "abc"])
-def test_of_two_committers_at_the_same_time_both_end_well_only_with_equal_rows(s3: Proxy, bucket: str, rival: str) -> None:
+def test_of_two_committers_at_the_same_time_both_end_well_only_with_equal_rows(s3: Any, bucket: str, rival: str) -> None:
     """The first to ask for the manifest waits until the second does: their conditional writes are under way together."""
     where, together = f"{bucket}/set", threading.Barrier(2, timeout=30)
     for videos in {"ab", rival}:
@@ -209,7 +208,7 @@ def test_a_reader_sees_one_manifest_or_the_other_and_never_half_of_one(bucket: s
     ],
 )
 def test_what_does_not_pass_is_one_sentence_without_a_secret(
-    s3: Proxy, bucket: str, ask: Callable[[str], object], fault: str | None, said: str
+    s3: Any, bucket: str, ask: Callable[[str], object], fault: str | None, said: str
 ) -> None:
     s3.fault = lambda _method, _path: fault
     with pytest.raises(StoreError, match=said) as error:
@@ -234,7 +233,7 @@ def test_a_file_that_is_replaced_while_it_is_read_is_not_mixed(bucket: str) -> N
     assert [video for video, _ in read_rows(store.folder, shard, "clips")] == ["a"], name
 
 
-def test_many_parts_are_asked_for_at_once_and_each_with_one_request(s3: Proxy, bucket: str) -> None:
+def test_many_parts_are_asked_for_at_once_and_each_with_one_request(s3: Any, bucket: str) -> None:
     store = StageStore(bucket, SPEC)
     videos = [f"v{n:02d}" for n in range(24)]
     for video_id in videos:

@@ -32,7 +32,6 @@ from tasks.preview import write_preview
 from tasks.trackers.base import TrackConfig
 from tasks.video import Source
 from tasks.weights import WeightsError, find_weights
-from tests.s3 import Proxy
 
 pytestmark = pytest.mark.usefixtures("models")
 
@@ -82,7 +81,7 @@ def test_videos_on_disk_are_built_into_a_store_with_the_same_rows(square_clip: P
     assert other.source("a.mp4") == tmp_path / "in" / "a.mp4"
 
 
-def test_running_again_does_nothing_and_asks_for_no_video(s3: Proxy, videos: str, bucket: str, models: Any) -> None:
+def test_running_again_does_nothing_and_asks_for_no_video(s3: Any, videos: str, bucket: str, models: Any) -> None:
     build = build_of(videos, folder_at(f"{bucket}/set"))
     first = run(build)
     opened = models.opened
@@ -145,7 +144,7 @@ def _stopping(real: Callable[..., Any], at: int, requests: Iterator[int]) -> Cal
 
 
 def test_a_video_that_cannot_be_fetched_is_a_failure_of_its_own_and_tried_again(
-    s3: Proxy, videos: str, bucket: str, monkeypatch: pytest.MonkeyPatch
+    s3: Any, videos: str, bucket: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     build = build_of(videos, folder_at(f"{bucket}/set"))
     s3.fault = lambda method, path: "403" if method == "GET" and path.endswith("in/a.mp4") else None
