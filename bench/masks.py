@@ -48,7 +48,7 @@ def tubes(cut: list[Mask], size: tuple[int, int], rng: np.random.Generator) -> T
 
     height, width = size
     canvas = np.zeros((height, width), np.bool_, order="F")
-    made = Tubes({i: Detection((0, 0, 1, 1), "person", 1.0) for i in range(1, OBJECTS + 1)})
+    made = Tubes(size, objects={i: Detection((0, 0, 1, 1), "person", 1.0) for i in range(1, OBJECTS + 1)})
     for index in range(FRAMES):
         for object_id in made.objects:
             shape = cut[rng.integers(len(cut))]
@@ -57,7 +57,7 @@ def tubes(cut: list[Mask], size: tuple[int, int], rng: np.random.Generator) -> T
             soft = cv2.resize(shape[:, :: rng.choice([-1, 1])].astype(np.float32), (w, h), interpolation=cv2.INTER_LINEAR)
             y, x = int(rng.integers(0, height - h + 1)), int(rng.integers(0, width - w + 1))
             canvas[y : y + h, x : x + w] = soft > 0.5
-            made.put(index, object_id, encode(canvas))
+            made.put(index, {object_id: encode(canvas)})
             canvas[y : y + h, x : x + w] = False
     return made
 

@@ -59,7 +59,7 @@ class BuildParameters(BaseModel):
     detector_weights: str = Field(
         "",
         title="Detector weights",
-        description="Name or path of a file or folder; empty takes the detector's own; 'random' for a trial of YOLO.",
+        description="Name, path or s3 URL#sha256=...; empty takes the detector's own; 'random' for a trial of YOLO.",
     )
     prompts: str = Field(
         "",
@@ -76,7 +76,9 @@ class BuildParameters(BaseModel):
     )
     tracker: TrackerName = Field("flow", title="Tracker", description="What follows objects: optical flow, or SAM2.1.")
     tracker_weights: str = Field(
-        "", title="Tracker weights", description="File name or path; empty takes the model's own; 'random' for a trial."
+        "",
+        title="Tracker weights",
+        description="Name, path or s3 URL#sha256=...; empty takes the model's own; 'random' for a trial.",
     )
     sam2_model: Literal["tiny", "small", "base_plus", "large"] = Field(
         "large", title="SAM2.1 model", description="Size of SAM2.1; the flow tracker ignores it."

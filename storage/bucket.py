@@ -9,19 +9,24 @@ from __future__ import annotations
 import io
 import os
 import re
-from collections.abc import Iterator
-from contextlib import contextmanager
+import time
+from collections.abc import Callable
 from datetime import timedelta
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from storage.folders import Listed, StoreError
 
 if TYPE_CHECKING:
+    from obstore import GetOptions
     from obstore.store import S3Store
+
+T = TypeVar("T")
 
 _RETRY_S = 120
 """How long a request is tried again after errors that may pass: 500s, slow-downs, cut connections."""
+_PAUSES_S = (0.1, 0.4, 1.6, 6.4)
+"""Before an answer that broke off is asked for again."""
 _SILENCE_S = 30
 """How long an answer may stand still before the request counts as cut."""
 _TAIL = 1 << 20
@@ -31,8 +36,6 @@ _TAIL = 1 << 20
 def located(url: str) -> tuple[S3Store, str]:
     """The store of an `s3://` URL's bucket, and the key in it."""
     bucket, _, key = url.removeprefix("s3://").partition("/")
-    if not bucket:
-        raise StoreError(f"'{url}' names no bucket: give s3://bucket/folder")
     return _store(bucket, os.environ.get("AWS_ENDPOINT_URL", "")), key.strip("/")
 
 
@@ -56,25 +59,35 @@ def _store(bucket: str, endpoint: str) -> S3Store:
     )
 
 
-@contextmanager
-def told(what: str) -> Iterator[None]:
-    """Make of a store's error a sentence that names what it was about; a missing object stays a `FileNotFoundError`.
+def asked(what: str, request: Callable[[], T]) -> T:
+    """Make a request, and make of its error a sentence that names what it was about.
+
+    The library itself tries again what never came to an answer; an answer that broke off is tried again here.
 
     Raises:
+        FileNotFoundError: there is no such object.
         StoreError: anything else went wrong.
     """
     from obstore.exceptions import BaseError, PreconditionError
 
-    try:
-        yield
-    except FileNotFoundError as error:
-        if "NoSuchBucket" in str(error):
-            raise StoreError(f"{what} cannot be used: there is no such bucket") from None
-        raise FileNotFoundError(f"no such object: '{what}'") from None
-    except PreconditionError:
-        raise StoreError(f"{what} has changed since it was first looked at: run again") from None
-    except BaseError as error:
-        raise StoreError(f"{what} cannot be used: {_reason(str(error))}") from None
+    for pause_s in (*_PAUSES_S, None):
+        try:
+            return request()
+        except FileNotFoundError as error:
+            if "NoSuchBucket" in str(error):
+                raise StoreError(f"{what} cannot be used: there is no such bucket") from None
+            raise FileNotFoundError(f"no such object: '{what}'") from None
+        except PreconditionError:
+            raise StoreError(f"{what} has changed since it was first looked at: run again") from None
+        except BaseError as error:
+            if pause_s is None or not _broke_off(str(error)):
+                raise StoreError(f"{what} cannot be used: {_reason(str(error))}") from None
+            time.sleep(pause_s)
+    raise AssertionError("the last try returns or raises")
+
+
+def _broke_off(message: str) -> bool:
+    return "status code" not in message and "retries" not in message
 
 
 def _reason(message: str) -> str:
@@ -96,8 +109,8 @@ def read_range(url: str, start: int, end: int, version: str) -> bytes:
     import obstore
 
     store, key = located(url)
-    with told(url):
-        return bytes(obstore.get(store, key, options={"range": (start, end), "if_match": version}).bytes())
+    options: GetOptions = {"range": (start, end), "if_match": version}
+    return asked(url, lambda: bytes(obstore.get(store, key, options=options).bytes()))
 
 
 def find_object(url: str) -> Listed | None:
@@ -106,8 +119,7 @@ def find_object(url: str) -> Listed | None:
 
     store, key = located(url)
     try:
-        with told(url):
-            return listed(obstore.head(store, key), key.rpartition("/")[2])
+        return listed(asked(url, lambda: obstore.head(store, key)), key.rpartition("/")[2])
     except FileNotFoundError:
         return None
 
@@ -130,10 +142,13 @@ class Ranged(io.RawIOBase):
         import obstore
 
         store, key = located(url)
-        with told(url):
+
+        def end() -> tuple[Any, bytes]:
             answer = obstore.get(store, key, options={"range": {"suffix": _TAIL}})
-            self._tail = bytes(answer.bytes())
-        self._url, self._size, self._version = url, answer.meta["size"], answer.meta["e_tag"] or ""
+            return answer.meta, bytes(answer.bytes())
+
+        meta, self._tail = asked(url, end)
+        self._url, self._size, self._version = url, meta["size"], meta["e_tag"] or ""
         self._position = 0
 
     def readable(self) -> bool:

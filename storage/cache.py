@@ -66,7 +66,7 @@ def held(file: RemoteFile, sha256: str | None = None) -> Iterator[Path]:
 
     Args:
         file: what is wanted, in the version that it names.
-        sha256: of its bytes, if they must be those; they are then known by it, wherever they came from.
+        sha256: of its bytes, if they must be those: they are then known by it, and their version does not matter.
 
     Raises:
         FileNotFoundError: there is no such object.
@@ -121,6 +121,8 @@ def _alone(name: str) -> Iterator[None]:
 
 
 def _fetch(path: Path, file: RemoteFile, sha256: str | None) -> None:
+    if sha256 and not file.version:
+        file = find_remote(file.url)
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
     try:

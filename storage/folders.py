@@ -123,7 +123,7 @@ def folder_at(where: Where) -> Folder:
     """The folder that a path or an `s3://` URL names.
 
     Raises:
-        StoreError: a URL of another kind.
+        StoreError: a URL of another kind, or of no bucket.
     """
     from storage.local import LocalFolder
 
@@ -131,11 +131,11 @@ def folder_at(where: Where) -> Folder:
         return LocalFolder(where)
     if not isinstance(where, str):
         return where
-    scheme, separator, _ = where.partition("://")
+    scheme, separator, rest = where.partition("://")
     if not separator:
         return LocalFolder(Path(where))
-    if scheme != "s3":
-        raise StoreError(f"'{where}' cannot be used: give a path, or a URL that begins with s3://")
+    if scheme != "s3" or not rest.strip("/"):
+        raise StoreError(f"'{where}' cannot be used: give a path, or a URL such as s3://bucket/folder")
     from storage.objects import ObjectFolder
 
     return ObjectFolder(where)

@@ -7,16 +7,18 @@ from collections.abc import Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pyarrow.parquet as pq
 
-from storage.bucket import Ranged, find_object, listed, located, told
+from storage.bucket import Ranged, asked, find_object, listed, located
 from storage.files import digest, exclusive
 from storage.folders import ConflictError, Listed
 
 if TYPE_CHECKING:
+    from obstore import PutMode
     from obstore.store import S3Store
 
 _MANY = 500
@@ -47,8 +49,7 @@ class ObjectFolder:
         import obstore
 
         store, prefix = located(str(self))
-        with told(str(self)):
-            objects = obstore.list_with_delimiter(store, prefix)["objects"]
+        objects = asked(str(self), lambda: obstore.list_with_delimiter(store, prefix)["objects"])
         names = (meta["path"].rpartition("/")[2] for meta in objects)
         return sorted(n for n in names if fnmatchcase(n, pattern) and (pattern[0] == "." or n[0] != "."))
 
@@ -57,8 +58,7 @@ class ObjectFolder:
         import obstore
 
         store, prefix = located(str(self))
-        with told(str(self)):
-            objects = obstore.list(store, prefix).collect()
+        objects = asked(str(self), lambda: obstore.list(store, prefix).collect())
         for meta in sorted(objects, key=lambda meta: meta["path"]):
             yield listed(meta, meta["path"][len(prefix) :].lstrip("/"))
 
@@ -67,8 +67,7 @@ class ObjectFolder:
         import obstore
 
         store, key = self._at(name)
-        with told(f"{self}/{name}"):
-            return bytes(obstore.get(store, key).bytes())
+        return asked(f"{self}/{name}", lambda: bytes(obstore.get(store, key).bytes()))
 
     def parquet(self, name: str) -> pq.ParquetFile:
         """A Parquet file read by ranges; the columns of a row group are asked for together."""
@@ -79,8 +78,7 @@ class ObjectFolder:
         import obstore
 
         store, key = self._at(name)
-        with told(f"{self}/{name}"):
-            obstore.put(store, key, data)
+        asked(f"{self}/{name}", lambda: obstore.put(store, key, data))
 
     @contextmanager
     def writing(self, name: str, durable: bool = True) -> Iterator[Path]:
@@ -89,9 +87,9 @@ class ObjectFolder:
 
         store, key = self._at(name)
         with tempfile.TemporaryDirectory(prefix="stvg-upload-") as folder:
-            yield Path(folder) / "file"
-            with told(f"{self}/{name}"):
-                obstore.put(store, key, Path(folder) / "file")
+            path = Path(folder) / "file"
+            yield path
+            asked(f"{self}/{name}", lambda: obstore.put(store, key, path))
 
     def version(self, name: str) -> str | None:
         """The object's ETag."""
@@ -107,20 +105,26 @@ class ObjectFolder:
         from obstore.exceptions import AlreadyExistsError, PreconditionError
 
         store, key = self._at(name)
-        with told(f"{self}/{name}"):
+        mode: PutMode = {"e_tag": seen} if seen else "create"
+
+        def put() -> bool:
             try:
-                obstore.put(store, key, data, mode={"e_tag": seen} if seen else "create", use_multipart=False)
-            except (AlreadyExistsError, PreconditionError) as error:
-                raise ConflictError(f"{self}/{name} has been replaced meanwhile") from error
+                obstore.put(store, key, data, mode=mode, use_multipart=False)
+            except (AlreadyExistsError, PreconditionError):
+                return False
+            return True
+
+        if not asked(f"{self}/{name}", put):
+            raise ConflictError(f"{self}/{name} has been replaced meanwhile")
 
     def remove(self, names: Iterable[str]) -> None:
         """Remove objects."""
         import obstore
 
-        keys = [self._at(name)[1] for name in names]
-        with told(str(self)):
-            for start in range(0, len(keys), _MANY):
-                obstore.delete(located(str(self))[0], keys[start : start + _MANY])
+        store, keys = located(str(self))[0], [self._at(name)[1] for name in names]
+        for start in range(0, len(keys), _MANY):
+            batch = keys[start : start + _MANY]
+            asked(str(self), partial(obstore.delete, store, batch))
 
     def sweep(self) -> None:
         """Nothing is left to be seen: an upload that was cut is no object."""

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple, Protocol, cast
 
 from tasks.masks import Box
 from tasks.plugins import load_plugin
 from tasks.video import Video
-from tasks.weights import Weights
+from tasks.weights import Weights, at_hand
 
 
 class Detection(NamedTuple):
@@ -83,12 +83,15 @@ OPEN_VOCABULARY = ("grounding-dino", "florence-2")
 
 
 def build_detector(config: DetectConfig) -> Detector:
-    """Load the detector that `config` names.
+    """Load the detector that `config` names; its weights are fetched first if they are elsewhere.
 
     Raises:
         ValueError: no detector of that name.
+        WeightsError: its weights are not there or do not fit.
+        StoreError: they cannot be fetched.
     """
-    return cast(Detector, load_plugin(DETECTORS, config.detector, "detector")(config))
+    with at_hand(config.weights) as weights:
+        return cast(Detector, load_plugin(DETECTORS, config.detector, "detector")(replace(config, weights=weights)))
 
 
 def key_frames(frame_count: int, every_frames: int) -> range:

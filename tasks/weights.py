@@ -1,15 +1,19 @@
-"""Model weights: found by name or path, known by their sha256; and the list of those that may run code of their own."""
+"""Model weights: found by name, path or URL, known by their sha256; and the list of those that may run code of their own."""
 
 from __future__ import annotations
 
 import hashlib
 import os
+import re
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 
+from storage.cache import RemoteFile, held
 from storage.files import sha256_of
+from storage.folders import is_url
 from storage.local import LocalFolder
 
 TRUSTED = "trusted.txt"
@@ -25,14 +29,16 @@ class Weights:
     """A weight file, or a folder of a model's files. Its sha256 is what shapes an output; its path is only where it lies.
 
     Attributes:
-        path: where it lies.
+        path: of the file or folder; of a file with a URL, only its name until it is `at_hand`.
         sha256: of its bytes, or of all of a folder's.
         trusted: whether the user's list names it, so that it may run code of its own.
+        url: where the file is fetched from by the machine that needs it; empty for one that is on disk.
     """
 
     path: Path
     sha256: str
     trusted: bool = False
+    url: str = ""
 
     def check_unchanged(self) -> None:
         """Make sure that the file is still the one that was found.
@@ -47,13 +53,18 @@ class Weights:
 def find_weights(name: str, folder: Path | None = None) -> Weights:
     """Find a weight file or a folder of a model by path, or by name in `folder` or $STVG_WEIGHTS, and hash it.
 
+    A file in an object store is named as `s3://bucket/x.pt#sha256=<hex>`: it is neither looked at nor fetched here.
+
     A folder's hash is over the relative names and contents of its files, in the order of the names, so that it is the
     same for a copy and for a download cache's folder of links. Hidden files and folders are left out: they are about
     how the files came here.
 
     Raises:
-        WeightsError: no such file and no folder that holds a file; the message says where it was looked for.
+        WeightsError: no such file and no folder that holds a file; the message says where it was looked for. Or a URL
+            without the sha256 of what it must hold.
     """
+    if is_url(name):
+        return _named_by_url(name)
     places = [Path(name)]
     below = folder or _folder()
     if not Path(name).is_absolute():
@@ -92,6 +103,30 @@ def _trusted(folder: Path) -> frozenset[str]:
     listed = folder / TRUSTED
     lines = listed.read_text("utf-8").splitlines() if listed.is_file() else []
     return frozenset(line.split()[0] for line in lines if line.strip())
+
+
+def _named_by_url(name: str) -> Weights:
+    url, _, sha256 = name.partition("#sha256=")
+    if not url.startswith("s3://") or not re.fullmatch("[0-9a-fA-F]{64}", sha256):
+        raise WeightsError(f"'{name}' does not say what it must hold: name weights by URL as s3://bucket/x.pt#sha256=<hex>")
+    return Weights(Path(url.rpartition("/")[2]), sha256.lower(), sha256.lower() in _trusted(_folder()), url)
+
+
+@contextmanager
+def at_hand(weights: Weights | None) -> Iterator[Weights | None]:
+    """Weights on this machine's disk for the length of the block: as they are, or fetched into the cache and verified.
+
+    Raises:
+        WeightsError: there is no such object.
+        StoreError: it cannot be read, or holds something else.
+    """
+    with ExitStack() as stack:
+        if weights is not None and weights.url:
+            try:
+                weights = replace(weights, path=stack.enter_context(held(RemoteFile(weights.url), weights.sha256)))
+            except FileNotFoundError:
+                raise WeightsError(f"there are no weights at '{weights.url}'") from None
+        yield weights
 
 
 def _files(folder: Path, above: tuple[Path, ...]) -> Iterator[Path]:

@@ -21,6 +21,8 @@ from tasks.render import RenderConfig
 from tasks.trackers.base import Budget, Work
 from tasks.video import Frames, Video
 
+pytest_plugins = ["tests.s3"]
+
 settings.register_profile("shared-machine", deadline=None)
 settings.load_profile("shared-machine")
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Protocol, cast
 
 from tasks.masks import Box, Instance, Mask
 from tasks.plugins import load_plugin
 from tasks.video import Video
-from tasks.weights import Weights
+from tasks.weights import Weights, at_hand
 
 
 @dataclass(frozen=True)
@@ -136,9 +136,12 @@ TRACKERS: Mapping[str, str] = {
 
 
 def build_tracker(config: TrackConfig) -> Tracker:
-    """Load the tracker that `config` names.
+    """Load the tracker that `config` names; its weights are fetched first if they are elsewhere.
 
     Raises:
         ValueError: no tracker of that name.
+        WeightsError: its weights are not there or do not fit.
+        StoreError: they cannot be fetched.
     """
-    return cast(Tracker, load_plugin(TRACKERS, config.tracker, "tracker")(config))
+    with at_hand(config.weights) as weights:
+        return cast(Tracker, load_plugin(TRACKERS, config.tracker, "tracker")(replace(config, weights=weights)))
