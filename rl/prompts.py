@@ -67,7 +67,8 @@ class Prompt:
         Raises:
             PromptError: it speaks of an interval or a size, and none is given.
         """
-        values = {"query": " ".join(query.split()) if self.verbatim else normalised(query), "noun": noun(style)}
+        lines = (" ".join(line.split()) for line in query.splitlines())
+        values = {"query": "\n".join(lines).strip() if self.verbatim else normalised(query), "noun": noun(style)}
         if span_s is not None:
             values |= {"start": f"{span_s[0]:.2f}", "end": f"{span_s[1]:.2f}"}
         if size is not None:
@@ -95,7 +96,7 @@ def prompts() -> Mapping[str, Prompt]:
     told = tomllib.loads(Path(__file__).with_name("prompts.toml").read_text(encoding="utf-8"))
     system = told.pop("system")
     return {
-        name: Prompt(name, value["source"], system, value["text"].removeprefix("\n"), tuple(value["order"]), value["marked"], value.get("verbatim", False))
+        name: Prompt(name, system=system, **{**value, "order": tuple(value["order"]), "text": value["text"].removeprefix("\n")})
         for name, value in told.items()
     }
 
