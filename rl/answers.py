@@ -48,7 +48,8 @@ _FIELD = re.compile(
     r"\b ?(?:is|are|:|=)",
     _FLAGS,
 )
-_MARKUP = str.maketrans(dict.fromkeys("[](){}<>\"'*_`\u201c\u201d\u2018\u2019", " ") | dict.fromkeys("\u2010\u2011\u2012\u2013\u2014\u2212~", "-"))
+_BRACKETS, _DASHES = "[](){}<>\"'*_`\u201c\u201d\u2018\u2019", "\u2010\u2011\u2012\u2013\u2014\u2212~"
+_MARKUP = str.maketrans(dict.fromkeys(_BRACKETS, " ") | dict.fromkeys(_DASHES, "-"))
 _EMPTY = re.compile(r"^[\s\[\](){}]*[\[({]\s*[\])}]")
 _NOTHING = re.compile(r"(?:there is )?(?:none|null|nothing|n/a|no (?:target|object|one|match)s?|not present)\b", _FLAGS)
 _PREFIX = re.compile(r"(?:(?:the|object|person|target|number|letter|label|ids?|and) |#)+", _FLAGS)

@@ -55,8 +55,16 @@ def asked_samples(dataset: Dataset, tasks: Collection[Task]) -> list[Asked]:
 
 def _asked(row: dict[str, Any]) -> Asked:
     span = None if row["start_s"] is None or row["end_s"] is None else (row["start_s"], row["end_s"])
-    names = (row[name] for name in ("sample_id", "video_id", "clip_id"))
-    return Asked(*names, Task(row["task"]), row["sentence"], span, tuple(row["options"] or ()), row["record"] or "")
+    return Asked(
+        row["sample_id"],
+        row["video_id"],
+        row["clip_id"],
+        Task(row["task"]),
+        row["sentence"],
+        span,
+        tuple(row["options"] or ()),
+        row["record"] or "",
+    )
 
 
 class Clips:

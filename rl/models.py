@@ -124,7 +124,9 @@ def find_model(name: str, cache: Path = Path(".stvg")) -> Model:
     try:
         weights = find_weights(name)
     except WeightsError:
-        raise ModelError(f"there is no model '{name}': choose from {', '.join(MODEL_NAMES)}, or name a model's folder") from None
+        raise ModelError(
+            f"there is no model '{name}': choose from {', '.join(MODEL_NAMES)}, or name a model's folder"
+        ) from None
     return Model(name, _family_of(weights.path), weights, _shown(weights.path))
 
 

@@ -197,8 +197,8 @@ class Asker:
 
 def times_told(shown: Shown) -> str:
     """When the frames were taken, for models that cannot know."""
-    times = ", ".join(f"{time:.2f}" for time in shown.times_s)
-    return f"The video lasts {len(shown.frames) / shown.fps:.2f} seconds. Its {len(shown.frames)} frames were taken at {times} seconds.\n"
+    count, times = len(shown.frames), ", ".join(f"{time:.2f}" for time in shown.times_s)
+    return f"The video lasts {count / shown.fps:.2f} seconds. Its {count} frames were taken at {times} seconds.\n"
 
 
 def _with_options(asked: Asked) -> str:
@@ -224,4 +224,6 @@ def check_tasks(protocol: Protocol, held: Iterable[Task]) -> None:
     there = set(held)
     if not there & protocol.tasks:
         said = ", ".join(sorted(there)) or "nothing to be asked"
-        raise ProtocolError(f"the protocol '{protocol.name}' asks for {', '.join(sorted(protocol.tasks))}; the dataset holds {said}")
+        raise ProtocolError(
+            f"the protocol '{protocol.name}' asks for {', '.join(sorted(protocol.tasks))}; the dataset holds {said}"
+        )

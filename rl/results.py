@@ -13,11 +13,28 @@ from storage.files import write_json
 from storage.reader import Dataset
 from storage.stages import StageStore
 from tasks.metrics.bootstrap import LEVEL, RESAMPLES, intervals
+from tasks.metrics.conventions import DEFAULT
 from tasks.metrics.report import Report
 from tasks.predictions import Prediction, prediction_of
 from tasks.scoring import DatasetScores, score_dataset
 
 RESULTS = "results.json"
+_OWN = {
+    "hcstvg": "hcstvg_official",
+    "hcstvg-v1": "hcstvg_official",
+    "hcstvg-v2": "hcstvg_official",
+    "vidstg": "stcat_cgstvg_tastvg",
+    "st-align-stvg": "st_align",
+    "st-align-svg": "st_align",
+    "charades-sta": "lmms_eval",
+    "tvgbench": "time_r1",
+}
+"""Benchmark -> whose rules its published numbers follow; the others follow the paper's."""
+
+
+def conventions_of(benchmark: str) -> list[str]:
+    """The benchmark's own convention, then the paper's, by the name under which it was built."""
+    return list(dict.fromkeys([_OWN.get(benchmark, DEFAULT), DEFAULT]))
 
 
 @dataclass

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -15,9 +16,35 @@ from storage.files import replacing_folder
 
 _HIDDEN = 64
 _VOCABULARY = 512
+_RANGE = 0.1
+"""Of random weights, larger than usual: logits are then far enough apart for greedy decoding to be the same everywhere."""
+_QWEN_VISION: Mapping[str, Any] = {
+    "depth": 2,
+    "hidden_size": _HIDDEN,
+    "intermediate_size": 128,
+    "num_heads": 2,
+    "out_hidden_size": _HIDDEN,
+    "initializer_range": _RANGE,
+}
 _QWEN_TOKENS = (
-    *("<|endoftext|>", "<|im_start|>", "<|im_end|>", "<|object_ref_start|>", "<|object_ref_end|>", "<|box_start|>", "<|box_end|>"),
-    *("<|quad_start|>", "<|quad_end|>", "<|vision_start|>", "<|vision_end|>", "<|vision_pad|>", "<|image_pad|>", "<|video_pad|>"),
+    *(
+        "<|endoftext|>",
+        "<|im_start|>",
+        "<|im_end|>",
+        "<|object_ref_start|>",
+        "<|object_ref_end|>",
+        "<|box_start|>",
+        "<|box_end|>",
+    ),
+    *(
+        "<|quad_start|>",
+        "<|quad_end|>",
+        "<|vision_start|>",
+        "<|vision_end|>",
+        "<|vision_pad|>",
+        "<|image_pad|>",
+        "<|video_pad|>",
+    ),
 )
 _INTERNVL_TOKENS = ("<|endoftext|>", "<|im_start|>", "<|im_end|>", "<img>", "</img>", "<IMG_CONTEXT>", "<video>")
 _TEMPLATE = (
@@ -50,7 +77,6 @@ def make_tiny(folder: Path, family: str = "qwen2.5-vl", seed: int = 0) -> Path:
         seed: of the random weights.
     """
     import torch
-    from transformers import GenerationConfig
 
     if (folder / "config.json").is_file():
         return folder
@@ -61,7 +87,9 @@ def make_tiny(folder: Path, family: str = "qwen2.5-vl", seed: int = 0) -> Path:
         torch.manual_seed(seed)
         model, processor = chosen.build(tokenizer, ids)
     ends = [ids["<|im_end|>"], ids["<|endoftext|>"]]
-    model.generation_config = GenerationConfig(eos_token_id=ends, pad_token_id=ids["<|endoftext|>"])
+    model.generation_config = import_module("transformers").GenerationConfig(
+        eos_token_id=ends, pad_token_id=ids["<|endoftext|>"]
+    )
     with replacing_folder(folder) as temporary:
         model.save_pretrained(temporary)
         processor.save_pretrained(temporary)
@@ -70,16 +98,14 @@ def make_tiny(folder: Path, family: str = "qwen2.5-vl", seed: int = 0) -> Path:
 
 def _tokenizer(family: _Family) -> Any:
     """A byte-level BPE trained on the project's own prompts, with the family's special tokens."""
-    from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
-    from transformers import PreTrainedTokenizerFast, Qwen2TokenizerFast
-
-    words = Tokenizer(models.BPE())
-    words.pre_tokenizer = pre_tokenizers.Sequence(  # type: ignore[assignment]
-        [pre_tokenizers.Digits(individual_digits=True), pre_tokenizers.ByteLevel(add_prefix_space=False)]
-    )
-    words.decoder = decoders.ByteLevel()  # type: ignore[assignment]
-    alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
-    trainer = trainers.BpeTrainer(vocab_size=_VOCABULARY, initial_alphabet=alphabet, show_progress=False)
+    t: Any = import_module("transformers")
+    tokenizers: Any = import_module("tokenizers")
+    splits = tokenizers.pre_tokenizers
+    words = tokenizers.Tokenizer(tokenizers.models.BPE())
+    words.pre_tokenizer = splits.Sequence([splits.Digits(individual_digits=True), splits.ByteLevel(add_prefix_space=False)])
+    words.decoder = tokenizers.decoders.ByteLevel()
+    alphabet = sorted(splits.ByteLevel.alphabet())
+    trainer = tokenizers.trainers.BpeTrainer(vocab_size=_VOCABULARY, initial_alphabet=alphabet, show_progress=False)
     words.train_from_iterator([prompt.text for prompt in prompts().values()], trainer)
     words.add_special_tokens(list(family.tokens))
     usual = {"eos_token": "<|im_end|>", "pad_token": "<|endoftext|>", "model_max_length": 32768, "padding_side": "left"}
@@ -88,9 +114,9 @@ def _tokenizer(family: _Family) -> Any:
     if "<video>" in family.tokens:
         named = {"start_image_token": "<img>", "end_image_token": "</img>"}
         named |= {"context_image_token": "<IMG_CONTEXT>", "video_token": "<video>"}
-        made = PreTrainedTokenizerFast(tokenizer_object=words, extra_special_tokens=named, **usual)
+        made = t.PreTrainedTokenizerFast(tokenizer_object=words, extra_special_tokens=named, **usual)
     else:
-        made = Qwen2TokenizerFast(tokenizer_object=words, unk_token=None, bos_token=None, **usual)
+        made = t.Qwen2TokenizerFast(tokenizer_object=words, unk_token=None, bos_token=None, **usual)
     made.chat_template = template
     return made
 
@@ -106,7 +132,7 @@ def _text(ids: Mapping[str, int], sections: list[int]) -> dict[str, Any]:
         "num_key_value_heads": 1,
         "head_dim": _HIDDEN // 2,
         "max_position_embeddings": 32768,
-        "initializer_range": 0.1,  # larger than usual: random logits are then far enough apart for greedy decoding
+        "initializer_range": _RANGE,
         "rope_parameters": {"rope_type": "default", "rope_theta": 1e6, "mrope_section": sections},
         "bos_token_id": ids["<|endoftext|>"],
         "eos_token_id": ids["<|im_end|>"],
@@ -114,7 +140,7 @@ def _text(ids: Mapping[str, int], sections: list[int]) -> dict[str, Any]:
     }
 
 
-def _qwen_ids(ids: Mapping[str, int]) -> dict[str, int]:
+def _qwen_ids(ids: Mapping[str, int]) -> dict[str, Any]:
     return {
         "image_token_id": ids["<|image_pad|>"],
         "video_token_id": ids["<|video_pad|>"],
@@ -124,10 +150,16 @@ def _qwen_ids(ids: Mapping[str, int]) -> dict[str, int]:
 
 
 def _qwen25(tokenizer: Any, ids: dict[str, int]) -> tuple[Any, Any]:
-    import transformers as t
+    t: Any = import_module("transformers")
 
     text = {key: value for key, value in _text(ids, [4, 6, 6]).items() if key != "head_dim"}
-    vision = {"depth": 2, "hidden_size": _HIDDEN, "intermediate_size": 128, "num_heads": 2, "out_hidden_size": _HIDDEN}
+    vision: dict[str, Any] = {
+        "depth": 2,
+        "hidden_size": _HIDDEN,
+        "intermediate_size": 128,
+        "num_heads": 2,
+        "out_hidden_size": _HIDDEN,
+    }
     vision |= {"fullatt_block_indexes": [1], "tokens_per_second": 2, "initializer_range": 0.1}
     config = t.Qwen2_5_VLConfig(text_config=text, vision_config=vision, **_qwen_ids(ids))
     image, video = t.Qwen2VLImageProcessor(), t.Qwen2VLVideoProcessor()
@@ -136,11 +168,17 @@ def _qwen25(tokenizer: Any, ids: dict[str, int]) -> tuple[Any, Any]:
 
 
 def _qwen3(tokenizer: Any, ids: dict[str, int]) -> tuple[Any, Any]:
-    import transformers as t
+    t: Any = import_module("transformers")
 
     text = _text(ids, [4, 6, 6])
     text["rope_parameters"]["mrope_interleaved"] = True
-    vision = {"depth": 2, "hidden_size": _HIDDEN, "intermediate_size": 128, "num_heads": 2, "out_hidden_size": _HIDDEN}
+    vision: dict[str, Any] = {
+        "depth": 2,
+        "hidden_size": _HIDDEN,
+        "intermediate_size": 128,
+        "num_heads": 2,
+        "out_hidden_size": _HIDDEN,
+    }
     vision |= {"deepstack_visual_indexes": [0], "initializer_range": 0.1}
     config = t.Qwen3VLConfig(text_config=text, vision_config=vision, **_qwen_ids(ids))
     image, video = t.Qwen2VLImageProcessor(patch_size=16), t.Qwen3VLVideoProcessor()
@@ -149,11 +187,16 @@ def _qwen3(tokenizer: Any, ids: dict[str, int]) -> tuple[Any, Any]:
 
 
 def _internvl(tokenizer: Any, ids: dict[str, int]) -> tuple[Any, Any]:
-    import transformers as t
+    t: Any = import_module("transformers")
 
     text = _text(ids, [])
     del text["rope_parameters"]["mrope_section"], text["head_dim"]
-    vision = {"hidden_size": _HIDDEN, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 128}
+    vision: dict[str, Any] = {
+        "hidden_size": _HIDDEN,
+        "num_hidden_layers": 2,
+        "num_attention_heads": 2,
+        "intermediate_size": 128,
+    }
     vision |= {"image_size": [56, 56], "patch_size": [14, 14], "initializer_range": 0.1}
     config = t.InternVLConfig(
         text_config={"model_type": "qwen2", **text},

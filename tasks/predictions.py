@@ -1,7 +1,8 @@
 """What a model answered, read from JSON Lines or Parquet: what evaluation writes and scoring reads.
 
 A row has `sample_id`, and of the rest what its task asks for: `object_id` or `object_ids`, `start_s` and `end_s` (seconds of
-the clip, half-open), `answer`; `boxes`, native frame -> [x1, y1, x2, y2], pixels, half-open, in place of an object. A field that is absent or null was not answered.
+the clip, half-open), `answer`; in place of an object `boxes`, native frame -> [x1, y1, x2, y2], pixels, half-open. A field that
+is absent or null was not answered.
 """
 
 from __future__ import annotations

@@ -16,13 +16,13 @@ import numpy as np
 
 from storage.reader import Dataset
 from tasks.datasets.base import Task
-from tasks.metrics.cases import convention_named
+from tasks.metrics.cases import rules_named
 from tasks.metrics.conventions import DEFAULT, Convention
 from tasks.metrics.questions import Judge, is_right
 from tasks.metrics.repair import repair, repair_released
 from tasks.metrics.report import Report, named
 from tasks.metrics.segmentation import j_and_f_of
-from tasks.metrics.temporal import TEMPORAL
+from tasks.metrics.temporal import TemporalConvention
 from tasks.metrics.tubes import Case, Tube, filled_tube
 from tasks.predictions import Prediction, PredictionsError, read_predictions
 from tasks.stored import StoredSample, StoredVideo, lost_samples, stored_videos
@@ -75,20 +75,19 @@ def score_dataset(
         dataset: what was asked.
         predictions: what was answered, as a file or by sample; None scores the true times and answer IDs, which gives the
             ceiling.
-        convention: for spatio-temporal and spatial samples; temporal ones take the temporal convention of that name, or
-            the paper's.
+        convention: of boxes or of times; what it says nothing of follows the paper's.
         judge: decides questions that no rule can.
 
     Raises:
         ScoreError: there is no such convention.
         PredictionsError: the file cannot be used, or none of its samples stands in the dataset.
     """
-    rule = convention_named(convention)
+    rule, temporal = rules_named(convention)
     answers = read_predictions(predictions) if isinstance(predictions, Path) else predictions
     manifest = dataset.manifest
     source = CEILING if answers is None else str(predictions) if isinstance(predictions, Path) else "given"
     scores = DatasetScores(manifest.dataset, manifest.content_hash, source)
-    scorer = _Scorer(scores, rule, judge, dataset)
+    scorer = _Scorer(scores, rule, temporal, judge, dataset)
     matched = 0
     for video in stored_videos(dataset):
         for sample in video.samples:
@@ -117,9 +116,15 @@ def _count_lost(dataset: Dataset, scores: DatasetScores) -> None:
 class _Scorer:
     """Scores one sample after another into the reports of their tasks."""
 
-    def __init__(self, scores: DatasetScores, rule: Convention, judge: Judge | None, dataset: Dataset) -> None:
-        self._scores, self._rule, self._judge, self._dataset = scores, rule, judge, dataset
-        self._temporal = TEMPORAL.get(rule.name, TEMPORAL["paper"])
+    def __init__(
+        self,
+        scores: DatasetScores,
+        rule: Convention,
+        temporal: TemporalConvention,
+        judge: Judge | None,
+        dataset: Dataset,
+    ) -> None:
+        self._scores, self._rule, self._temporal, self._judge, self._dataset = scores, rule, temporal, judge, dataset
         self._repair = repair_released if rule.name == "stvg_r1_released" else repair
 
     def score(self, video: StoredVideo, sample: StoredSample, given: Prediction | None, ceiling: bool) -> None:

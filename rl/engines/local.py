@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from importlib import import_module
 from itertools import groupby
 from typing import Any, Literal
 
@@ -39,14 +40,12 @@ class Local:
         usual = "bfloat16" if self._device.startswith("cuda") else "float32"
         self._precision = usual if precision == "auto" else precision
         with _naming(model):
-            from transformers import AutoModelForImageTextToText, AutoProcessor
-            from transformers.utils import logging
-
-            logging.disable_progress_bar()
-            usual_arguments = {"local_files_only": True, "trust_remote_code": False}
-            self._processor: Any = AutoProcessor.from_pretrained(model.weights.path, **usual_arguments)
-            self._model: Any = AutoModelForImageTextToText.from_pretrained(
-                model.weights.path, dtype=getattr(torch, self._precision), use_safetensors=True, **usual_arguments
+            library: Any = import_module("transformers")
+            library.utils.logging.disable_progress_bar()
+            here = {"local_files_only": True, "trust_remote_code": False}
+            self._processor = library.AutoProcessor.from_pretrained(model.weights.path, **here)
+            self._model = library.AutoModelForImageTextToText.from_pretrained(
+                model.weights.path, dtype=getattr(torch, self._precision), use_safetensors=True, **here
             )
             self._model.eval().to(self._device)
 
@@ -91,12 +90,11 @@ class Local:
 
     def _generation(self) -> Any:
         """Said in full, so that no default of a model's folder changes an answer."""
-        from transformers import GenerationConfig
-
+        library: Any = import_module("transformers")
         own, decoding = self._model.generation_config, self._decoding
         drawn = {"temperature": decoding.temperature, "top_p": decoding.top_p, "top_k": 0} if decoding.temperature else {}
         ends = {"eos_token_id": own.eos_token_id, "pad_token_id": own.pad_token_id}
-        return GenerationConfig(max_new_tokens=decoding.max_tokens, do_sample=bool(drawn), **drawn, **ends)
+        return library.GenerationConfig(max_new_tokens=decoding.max_tokens, do_sample=bool(drawn), **drawn, **ends)
 
     def _reply(self, tokens: list[int], prompt_tokens: int, seconds: float) -> Reply:
         ends = self._model.generation_config.eos_token_id
@@ -126,6 +124,8 @@ def _naming(model: Model) -> Iterator[None]:
     try:
         yield
     except torch.OutOfMemoryError as error:
-        raise EngineError(f"'{model.name}' does not fit on the GPU: a smaller batch, a smaller model or vllm may help") from error
+        raise EngineError(
+            f"'{model.name}' does not fit on the GPU: a smaller batch, a smaller model or vllm may help"
+        ) from error
     except (OSError, ValueError, KeyError) as error:
         raise EngineError(f"'{model.name}' cannot be used: {str(error).splitlines()[0]}") from error

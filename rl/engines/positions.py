@@ -17,7 +17,9 @@ Grid = tuple[int, int, int]
 """Frame pairs, rows and columns of merged patches."""
 
 
-def positions(tokens: NDArray[np.int64], media: Iterator[tuple[Grid, float]], placeholders: frozenset[int]) -> NDArray[np.int64]:
+def positions(
+    tokens: NDArray[np.int64], media: Iterator[tuple[Grid, float]], placeholders: frozenset[int]
+) -> NDArray[np.int64]:
     """Positions (3, length) of one sequence without padding: time, row, column.
 
     Args:

@@ -1,4 +1,4 @@
-"""Any OpenAI-compatible server over HTTP, such as `vllm serve`. Where it is and its key come from the environment or a block."""
+"""Any OpenAI-compatible server over HTTP, such as `vllm serve`; its address and key come from the environment or a block."""
 
 from __future__ import annotations
 
@@ -54,7 +54,9 @@ class Server:
     def __post_init__(self) -> None:
         parts = urlsplit(self.url)
         if parts.scheme not in {"http", "https"} or not parts.hostname:
-            raise EngineError(f"'{self.place}' is no server's address: set {URL_VARIABLE} to one such as http://127.0.0.1:8000/v1")
+            raise EngineError(
+                f"'{self.place}' is no server's address: set {URL_VARIABLE} to one such as http://127.0.0.1:8000/v1"
+            )
 
     @property
     def place(self) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
+from importlib import import_module
 from typing import Any
 
 from rl.engines.base import Decoding, EngineError, Reply, Request
@@ -82,10 +83,9 @@ class Vllm:
 
 
 def _processor(model: Model) -> Any:
-    from transformers import AutoProcessor
-
+    library: Any = import_module("transformers")
     assert model.weights is not None
-    return AutoProcessor.from_pretrained(model.weights.path, local_files_only=True, trust_remote_code=False)
+    return library.AutoProcessor.from_pretrained(model.weights.path, local_files_only=True, trust_remote_code=False)
 
 
 def _reply(output: Any, seconds: float) -> Reply:
@@ -97,7 +97,7 @@ def _reply(output: Any, seconds: float) -> Reply:
 def vllm_prompt(processor: Any, family: Family, request: Request) -> dict[str, Any]:
     """A prompt with its frames, as vLLM's `LLM.generate` takes it: text, arrays, times, and no second resize."""
     frames = pixels(request.shown, family.factor)
-    told = {"prompt": chat_text(processor, family, request), "mm_processor_kwargs": processor_kwargs(family)}
+    told: dict[str, Any] = {"prompt": chat_text(processor, family, request), "mm_processor_kwargs": processor_kwargs(family)}
     if family.times == "positions" and request.shown.medium == "video":
         # vLLM takes a video's times from the video for models that write them, and drops them for Qwen2.5-VL.
         told["mm_processor_kwargs"]["video_metadata"] = [metadata(request.shown)]

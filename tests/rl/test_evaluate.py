@@ -168,7 +168,8 @@ def test_frames_without_markers_come_from_the_source_at_the_same_times(evaluatio
 
 def test_two_stages_ask_for_boxes_on_shown_frames_of_both_spans(evaluation: Evaluation) -> None:
     seen = (252, 168)  # the size of a 240x180 frame that is shown alone, sides multiples of 28
-    box = "[{}, {}, {}, {}]".format(*(s * side / n for s, side, n in zip((25, 20, 65, 60), seen * 2, (240, 180) * 2, strict=True)))
+    sides = zip((25, 20, 65, 60), seen * 2, (240, 180) * 2, strict=True)
+    box = [side * width / native for side, width, native in sides]
     texts = {"stvg": "Time range: 0.5 to 1.5", "again": "Time range: 3 to 4"}
     engine = Told(text=f'{{"bbox_2d": {box}}}', by_key=texts)
     two = replace(evaluation, protocol=PROTOCOLS["two-stage"])
