@@ -14,7 +14,7 @@ from prefect.artifacts import create_progress_artifact, create_table_artifact, u
 from prefect.blocks.system import Secret
 from prefect.tasks import exponential_backoff
 
-from infra.asking import run_evaluation
+from infra.asking import run_evaluation, shown_otherwise
 from infra.evaluation import EVALUATIONS, EvaluateParameters
 from infra.flat import flat
 from rl.engines.build import EngineConfig
@@ -30,7 +30,10 @@ KEY_BLOCK = "stvg-server-key"
 def asking(parameters: EvaluateParameters) -> dict[str, Any]:
     """Ask, score, and show scores and failures as artifacts."""
     log = get_run_logger()
-    told = run_evaluation(parameters, _progress(), log.warning, _engine(parameters))
+    evaluation = parameters.evaluation()
+    for text in shown_otherwise(evaluation):
+        log.warning(text)
+    told = run_evaluation(parameters, evaluation, _progress(), _engine(parameters))
     create_table_artifact(_score_rows(told), key="scores", description=f"Scores in per cent, 95 % intervals; {told['path']}")
     failures = [{"sample": sample_id, "reason": reason} for sample_id, reason in told["failures"].items()]
     create_table_artifact(failures, key="failures", description="Samples without an answer; they score zero")

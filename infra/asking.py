@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from typing import Any
 
 from rich.console import Console
@@ -13,7 +12,7 @@ from infra.console import Bars
 from infra.evaluation import EvaluateParameters, shown_in
 from infra.results import AsJson
 from rl.engines.build import EngineConfig, open_engine
-from rl.evaluate import OnAsked, ask
+from rl.evaluate import Evaluation, OnAsked, ask
 from rl.models import differences
 from rl.results import results, results_path
 from storage.files import exclusive
@@ -22,17 +21,19 @@ _MOST_FAILURES = 20
 
 
 def run_evaluation(
-    parameters: EvaluateParameters, on_asked: OnAsked, warn: Callable[[str], None], engine: EngineConfig | None = None
+    parameters: EvaluateParameters, evaluation: Evaluation, on_asked: OnAsked, engine: EngineConfig | None = None
 ) -> dict[str, Any]:
     """Ask what is left to be asked, score, and return the results as they stand in `results.json`, with its `path`.
+
+    Args:
+        parameters: that the evaluation was made from.
+        evaluation: what is asked of whom.
+        on_asked: is told of progress.
+        engine: in place of that of the parameters, whose server is the environment's.
 
     Raises:
         EngineError: the engine cannot answer; what it answered before stays, and the next run goes on.
     """
-    evaluation = parameters.evaluation()
-    for difference in differences(evaluation.model, shown_in(evaluation.dataset)):
-        warn(difference)
-    evaluation.samples()  # what cannot be asked is refused before a model is loaded
     answering = open_engine(engine or parameters.engine_config(), evaluation.model, evaluation.decoding)
     try:
         with exclusive(evaluation.store(answering).folder):
@@ -43,15 +44,18 @@ def run_evaluation(
     return {**told, "path": str(results_path(store))}
 
 
+def shown_otherwise(evaluation: Evaluation) -> list[str]:
+    """What the dataset shows otherwise than the model was trained with, a phrase each."""
+    return differences(evaluation.model, shown_in(evaluation.dataset))
+
+
 def evaluate_command(parameters: EvaluateParameters, as_json: AsJson = False) -> None:
     """Run an evaluation with a bar, and print what came of it."""
-    errors = Console(stderr=True)
-
-    def warn(text: str) -> None:
-        errors.print(f"[yellow]warning:[/yellow] {text}", highlight=False, soft_wrap=True)
-
+    evaluation = parameters.evaluation()
+    for text in shown_otherwise(evaluation):
+        Console(stderr=True).print(f"[yellow]warning:[/yellow] {text}", highlight=False, soft_wrap=True)
     with Bars(as_json) as bars:
-        told = run_evaluation(parameters, lambda asked, total, lost: bars.count("asked", asked, total, lost), warn)
+        told = run_evaluation(parameters, evaluation, lambda asked, total, lost: bars.count("asked", asked, total, lost))
     if as_json:
         print(json.dumps(told))
     else:

@@ -103,7 +103,9 @@ class EvaluateParameters(BaseModel):
         if self.strict and (told := differences(model, shown_in(dataset))):
             raise ModelError(f"'{dataset.folder.name}' is not shown as '{model.name}' was trained: {'; '.join(told)}")
         folder = Path(self.out) / dataset.folder.resolve().name
-        return Evaluation(dataset, protocol, model, self.decoding(), folder, self.batch_size, self.limit)
+        made = Evaluation(dataset, protocol, model, self.decoding(), folder, self.batch_size, self.limit)
+        made.samples()
+        return made
 
     def named_conventions(self) -> list[str]:
         """By whose rules is scored."""

@@ -87,9 +87,8 @@ def make_tiny(folder: Path, family: str = "qwen2.5-vl", seed: int = 0) -> Path:
         torch.manual_seed(seed)
         model, processor = chosen.build(tokenizer, ids)
     ends = [ids["<|im_end|>"], ids["<|endoftext|>"]]
-    model.generation_config = import_module("transformers").GenerationConfig(
-        eos_token_id=ends, pad_token_id=ids["<|endoftext|>"]
-    )
+    generation = import_module("transformers").GenerationConfig
+    model.generation_config = generation(eos_token_id=ends, pad_token_id=ids["<|endoftext|>"])
     with replacing_folder(folder) as temporary:
         model.save_pretrained(temporary)
         processor.save_pretrained(temporary)
@@ -153,14 +152,7 @@ def _qwen25(tokenizer: Any, ids: dict[str, int]) -> tuple[Any, Any]:
     t: Any = import_module("transformers")
 
     text = {key: value for key, value in _text(ids, [4, 6, 6]).items() if key != "head_dim"}
-    vision: dict[str, Any] = {
-        "depth": 2,
-        "hidden_size": _HIDDEN,
-        "intermediate_size": 128,
-        "num_heads": 2,
-        "out_hidden_size": _HIDDEN,
-    }
-    vision |= {"fullatt_block_indexes": [1], "tokens_per_second": 2, "initializer_range": 0.1}
+    vision = {**_QWEN_VISION, "fullatt_block_indexes": [1], "tokens_per_second": 2}
     config = t.Qwen2_5_VLConfig(text_config=text, vision_config=vision, **_qwen_ids(ids))
     image, video = t.Qwen2VLImageProcessor(), t.Qwen2VLVideoProcessor()
     processor = t.Qwen2_5_VLProcessor(image, tokenizer, video, chat_template=tokenizer.chat_template)
@@ -172,14 +164,7 @@ def _qwen3(tokenizer: Any, ids: dict[str, int]) -> tuple[Any, Any]:
 
     text = _text(ids, [4, 6, 6])
     text["rope_parameters"]["mrope_interleaved"] = True
-    vision: dict[str, Any] = {
-        "depth": 2,
-        "hidden_size": _HIDDEN,
-        "intermediate_size": 128,
-        "num_heads": 2,
-        "out_hidden_size": _HIDDEN,
-    }
-    vision |= {"deepstack_visual_indexes": [0], "initializer_range": 0.1}
+    vision = {**_QWEN_VISION, "deepstack_visual_indexes": [0]}
     config = t.Qwen3VLConfig(text_config=text, vision_config=vision, **_qwen_ids(ids))
     image, video = t.Qwen2VLImageProcessor(patch_size=16), t.Qwen3VLVideoProcessor()
     processor = t.Qwen3VLProcessor(image, tokenizer, video, chat_template=tokenizer.chat_template)
@@ -191,13 +176,15 @@ def _internvl(tokenizer: Any, ids: dict[str, int]) -> tuple[Any, Any]:
 
     text = _text(ids, [])
     del text["rope_parameters"]["mrope_section"], text["head_dim"]
-    vision: dict[str, Any] = {
+    vision = {
         "hidden_size": _HIDDEN,
         "num_hidden_layers": 2,
         "num_attention_heads": 2,
         "intermediate_size": 128,
+        "image_size": [56, 56],
+        "patch_size": [14, 14],
+        "initializer_range": _RANGE,
     }
-    vision |= {"image_size": [56, 56], "patch_size": [14, 14], "initializer_range": 0.1}
     config = t.InternVLConfig(
         text_config={"model_type": "qwen2", **text},
         vision_config=vision,

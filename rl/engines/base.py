@@ -49,7 +49,7 @@ class Decoding:
         max_tokens: after which an answer is cut off.
         temperature: 0 takes the likeliest token.
         top_p: share of probability that is drawn from.
-        seed: with a request's key it seeds that request's draws.
+        seed: with the key of a request, or with those of its batch, it seeds their draws.
     """
 
     max_tokens: int = 1024

@@ -65,6 +65,12 @@ def processor_kwargs(family: Family) -> dict[str, Any]:
     return {"do_sample_frames": False} | ({"do_resize": False} if family.factor else {})
 
 
+def vllm_kwargs(family: Family, shown: Shown) -> dict[str, Any]:
+    """The same for vLLM 0.28, which hands on a video's times to models that write them, and drops them for Qwen2.5-VL."""
+    timed = family.times == "positions" and shown.medium == "video"
+    return processor_kwargs(family) | ({"video_metadata": [metadata(shown)]} if timed else {})
+
+
 def chat_text(processor: Any, family: Family, request: Request) -> str:
     """The prompt as text, with the model's own chat template and one placeholder for the video.
 

@@ -13,8 +13,8 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 from urllib.parse import urlsplit
 
-from rl.engines.base import Decoding, EngineError, Reply, Request
-from rl.engines.inputs import metadata
+from rl.engines.base import Decoding, EngineError, Reply, Request, Shown
+from rl.engines.inputs import metadata, vllm_kwargs
 from rl.models import Model
 from rl.prompts import Message
 
@@ -24,7 +24,8 @@ _MOST_BYTES = 32 * 2**20
 """Of a response: no answer is as long."""
 
 Wire = Literal["video", "images"]
-"""How frames travel: as one video of JPEGs, which vLLM understands, or as images with their times between them."""
+"""How frames travel: as one video of JPEGs with their times, which vLLM understands; or as images with times between them, to
+any server."""
 
 
 @dataclass(frozen=True)
@@ -184,9 +185,10 @@ def payload(request: Request, model: Model, decoding: Decoding, wire: Wire = "vi
     usual = {"model": model.name, "max_tokens": decoding.max_tokens, "temperature": decoding.temperature}
     usual |= {"top_p": decoding.top_p, "seed": _seed(decoding, request)}
     messages = [_turn(message, request, wire) for message in request.messages]
-    if wire == "images" or request.shown.medium == "image":
+    if wire == "images":
         return {**usual, "messages": messages}
-    return {**usual, "messages": messages, **_vllm_times(request, model)}
+    told = {"mm_processor_kwargs": vllm_kwargs(model.family, request.shown)}
+    return {**usual, "messages": messages, **told, **(_vllm_times(request.shown) if request.shown.medium == "video" else {})}
 
 
 def _seed(decoding: Decoding, request: Request) -> int:
@@ -195,9 +197,9 @@ def _seed(decoding: Decoding, request: Request) -> int:
     return int(digest([decoding.seed, request.key])[:7], 16)
 
 
-def _vllm_times(request: Request, model: Model) -> dict[str, Any]:
+def _vllm_times(shown: Shown) -> dict[str, Any]:
     """What vLLM is told of a video of JPEGs; without it, it takes 32 frames at most and one a second."""
-    told = metadata(request.shown)
+    told = metadata(shown)
     read = {name: told[name] for name in ("fps", "frames_indices", "total_num_frames", "duration")}
     return {"media_io_kwargs": {"video": {"num_frames": -1, **read, "do_sample_frames": False}}}
 

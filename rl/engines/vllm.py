@@ -8,7 +8,7 @@ from importlib import import_module
 from typing import Any
 
 from rl.engines.base import Decoding, EngineError, Reply, Request
-from rl.engines.inputs import chat_text, metadata, pixels, processor_kwargs
+from rl.engines.inputs import chat_text, metadata, pixels, vllm_kwargs
 from rl.models import Family, Model
 
 
@@ -97,10 +97,7 @@ def _reply(output: Any, seconds: float) -> Reply:
 def vllm_prompt(processor: Any, family: Family, request: Request) -> dict[str, Any]:
     """A prompt with its frames, as vLLM's `LLM.generate` takes it: text, arrays, times, and no second resize."""
     frames = pixels(request.shown, family.factor)
-    told: dict[str, Any] = {"prompt": chat_text(processor, family, request), "mm_processor_kwargs": processor_kwargs(family)}
-    if family.times == "positions" and request.shown.medium == "video":
-        # vLLM takes a video's times from the video for models that write them, and drops them for Qwen2.5-VL.
-        told["mm_processor_kwargs"]["video_metadata"] = [metadata(request.shown)]
+    told = {"prompt": chat_text(processor, family, request), "mm_processor_kwargs": vllm_kwargs(family, request.shown)}
     if request.shown.medium == "image":
         from PIL import Image
 

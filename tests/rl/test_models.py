@@ -34,7 +34,7 @@ def test_a_known_model_is_a_folder_of_the_weights(
 
 
 def test_what_is_no_model_is_named(tmp_path: Path) -> None:
-    with pytest.raises(ModelError, match="no model 'gpt-9': choose from qwen2.5-vl-7b"):
+    with pytest.raises(ModelError, match=r"no model 'gpt-9': choose from qwen2\.5-vl-7b"):
         find_model("gpt-9")
     (tmp_path / "config.json").write_text(json.dumps({"model_type": "llama"}))
     with pytest.raises(ModelError, match="holds a 'llama': supported are qwen2_5_vl, qwen3_vl, internvl"):
@@ -42,7 +42,7 @@ def test_what_is_no_model_is_named(tmp_path: Path) -> None:
     (tmp_path / "config.json").write_text("[")
     with pytest.raises(ModelError, match=r"its config\.json cannot be read"):
         find_model(str(tmp_path))
-    with pytest.raises(ModelError, match="Of what family|of what family is the served model 'mine'"):
+    with pytest.raises(ModelError, match="of what family is the served model 'mine'"):
         served_model("mine")
     assert served_model("mine", "qwen3-vl").family.coordinates == "thousandths"
 

@@ -21,7 +21,9 @@ def test_the_same_seed_makes_the_same_model_and_another_another(family: str, tmp
     assert (tmp_path / "a" / "config.json").stat().st_mtime_ns == before, "what is there is left alone"
 
 
-@pytest.mark.parametrize(("name", "family"), [("tiny", "qwen2.5-vl"), ("tiny-qwen3-vl", "qwen3-vl"), ("tiny-internvl3", "internvl3")])
+@pytest.mark.parametrize(
+    ("name", "family"), [("tiny", "qwen2.5-vl"), ("tiny-qwen3-vl", "qwen3-vl"), ("tiny-internvl3", "internvl3")]
+)
 def test_a_tiny_model_is_of_the_real_class_and_its_config_says_so(name: str, family: str, tiny: Any) -> None:
     from transformers import AutoConfig
 
