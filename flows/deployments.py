@@ -27,7 +27,7 @@ def deployments() -> list[RunnerDeployment]:
     return builds + [_deployment(name, flow, "evaluate", EVALUATIONS[name]) for name, flow in EVALUATE.items()]
 
 
-def _deployment(name: str, flow: Flow[..., str], tag: str, model: type[BaseModel]) -> RunnerDeployment:
+def _deployment(name: str, flow: Flow[..., Any], tag: str, model: type[BaseModel]) -> RunnerDeployment:
     made = flow.to_deployment(name, description=flow.description, tags=[tag, name], concurrency_limit=ONE_AT_A_TIME)
     assert isinstance(made, RunnerDeployment)  # a coroutine only where an event loop runs
     # Prefect derives a form from the signature and drops titles and descriptions on the way: give it the model's own.

@@ -13,7 +13,7 @@ import pytest
 from PIL import Image
 
 from rl.engines.base import Decoding, Request, Shown
-from rl.engines.inputs import chat_text, fitting, metadata, pixels, prepare, prepare_one
+from rl.engines.inputs import chat_text, fitting, metadata, pixels, prepare
 from rl.engines.server import payload
 from rl.engines.vllm import vllm_prompt
 from rl.models import Model
@@ -45,15 +45,16 @@ def model(request: pytest.FixtureRequest, tiny: Callable[[str], Model]) -> Model
 @pytest.mark.parametrize("fps", RATES)
 def test_vllm_is_given_what_transformers_is_given(model: Model, shown: Make, fps: float) -> None:
     """vLLM calls the model's own processor with the prompt, the frames, their metadata and these arguments."""
-    processor, _ = loaded(model)
+    processor, config = loaded(model)
     asked = request(shown(fps=fps))
-    ours = prepare_one(processor, model.family, asked)
+    ours = prepare(processor, model.family, config, [asked])
     told = vllm_prompt(processor, model.family, asked)
     [(frames, about)] = told["multi_modal_data"]["video"]
     arguments = {"video_metadata": [about], **told["mm_processor_kwargs"]}
     theirs = processor(text=[told["prompt"]], videos=[frames], return_tensors="pt", **arguments)
-    for name, value in ours.items():
-        assert np.array_equal(np.asarray(value), np.asarray(theirs[name])), name
+    assert set(ours) - {"position_ids"} == set(theirs) - {"video_metadata"}
+    for name in set(ours) - {"position_ids"}:
+        assert np.array_equal(np.asarray(ours[name]), np.asarray(theirs[name])), name
 
 
 @pytest.mark.parametrize("fps", RATES)
@@ -86,13 +87,13 @@ def fetched(asked: Request) -> tuple[Any, dict[str, Any], dict[str, Any]]:
 @pytest.mark.parametrize("fps", RATES)
 def test_qwen_vl_utils_would_show_the_same(tiny: Callable[[str], Model], shown: Make, fps: float) -> None:
     model = tiny(QWEN25)
-    processor, _ = loaded(model)
+    processor, config = loaded(model)
     asked = request(shown(fps=fps, size=(336, 168)))
     tensor, about, kwargs = fetched(asked)
     assert np.array_equal(tensor.numpy(), pixels(asked.shown).transpose(0, 3, 1, 2)), "its resize is the identity"
     text = [chat_text(processor, model.family, asked)]
     theirs = processor(text=text, videos=[tensor], video_metadata=[about], do_resize=False, return_tensors="pt", **kwargs)
-    ours = prepare_one(processor, model.family, asked)
+    ours = prepare(processor, model.family, config, [asked])
     assert np.array_equal(ours["input_ids"], theirs["input_ids"])
     assert np.allclose(ours["pixel_values_videos"], theirs["pixel_values_videos"], atol=1e-5)
     [mine], [utils] = (made["second_per_grid_ts"] for made in (ours, theirs))
@@ -115,13 +116,13 @@ def test_the_processors_own_resize_would_leave_stored_frames_alone(
     tiny: Callable[[str], Model], shown: Make, size: tuple[int, int]
 ) -> None:
     model = tiny(QWEN25)
-    processor, _ = loaded(model)
+    processor, config = loaded(model)
     asked = request(shown(size=size))
     resizing = {"do_sample_frames": False, "size": {"shortest_edge": 28 * 28, "longest_edge": 768 * 28 * 28}}
     videos = {"videos": [pixels(asked.shown)], "video_metadata": [metadata(asked.shown)]}
     text = [chat_text(processor, model.family, asked)]
     theirs = processor(text=text, return_tensors="pt", **videos, **resizing)
-    ours = prepare_one(processor, model.family, asked)
+    ours = prepare(processor, model.family, config, [asked])
     assert np.array_equal(ours["pixel_values_videos"], theirs["pixel_values_videos"])
 
 
@@ -159,10 +160,10 @@ def test_transformers_has_the_same_positions_where_its_arithmetic_is_whole(tiny:
 
 def test_variable_rates_keep_their_times(tiny: Callable[[str], Model], shown: Make) -> None:
     model = tiny("tiny-qwen3-vl")
-    processor, _ = loaded(model)
+    processor, config = loaded(model)
     plain = shown(count=4)
     uneven = Shown(plain.frames, plain.size, plain.fps, (0.0, 0.2, 1.4, 1.9))
-    text = processor.tokenizer.decode(prepare_one(processor, model.family, request(uneven))["input_ids"][0])
+    text = processor.tokenizer.decode(prepare(processor, model.family, config, [request(uneven)])["input_ids"][0])
     assert "<0.1 seconds>" in text
     assert "<1.6 seconds>" in text
     assert text.count("<|vision_start|>") == 2, "one pair of tags a frame pair, and none around them all"
@@ -182,7 +183,7 @@ def test_a_batch_is_padded_on_the_left(model: Model, shown: Make) -> None:
     short, long = batch["attention_mask"].sum(dim=1).tolist()
     assert batch["input_ids"].shape == (2, long)
     assert batch["attention_mask"][0, : long - short].sum() == 0
-    alone = prepare_one(processor, model.family, make(shown(count=4)))
+    alone = prepare(processor, model.family, config, [make(shown(count=4))])
     assert np.array_equal(batch["input_ids"][0, long - short :], alone["input_ids"][0])
 
 
