@@ -21,6 +21,8 @@ from rl.engines.build import EngineConfig
 from rl.engines.server import Server, server_from_environment
 
 PROGRESS_EVERY_S = 2.0
+MOST_ROWS = 500
+"""Of a table artifact: the server keeps it whole, and a browser draws it whole."""
 URL_BLOCK = "stvg-server-url"
 KEY_BLOCK = "stvg-server-key"
 """Secret blocks that name a server and its key; without them, the environment does."""
@@ -36,7 +38,8 @@ def asking(parameters: EvaluateParameters) -> dict[str, Any]:
     told = run_evaluation(parameters, evaluation, _progress(), _engine(parameters))
     create_table_artifact(_score_rows(told), key="scores", description=f"Scores in per cent, 95 % intervals; {told['path']}")
     failures = [{"sample": sample_id, "reason": reason} for sample_id, reason in told["failures"].items()]
-    create_table_artifact(failures, key="failures", description="Samples without an answer; they score zero")
+    about = f"{len(failures)} samples without an answer; they score zero"
+    create_table_artifact(failures[:MOST_ROWS], key="failures", description=about)
     return told
 
 

@@ -5,17 +5,15 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from rich.console import Console
 from rich.table import Table
 
-from infra.console import Bars
+from infra.console import Bars, plain, printable
 from infra.evaluation import EvaluateParameters, shown_in
 from infra.results import AsJson
 from rl.engines.build import EngineConfig, open_engine
 from rl.evaluate import Evaluation, OnAsked, ask
 from rl.models import differences
 from rl.results import results, results_path
-from storage.files import exclusive
 
 _MOST_FAILURES = 20
 
@@ -36,7 +34,7 @@ def run_evaluation(
     """
     answering = open_engine(engine or parameters.engine_config(), evaluation.model, evaluation.decoding)
     try:
-        with exclusive(evaluation.store(answering).folder):
+        with evaluation.store(answering).folder.exclusive():
             store = ask(evaluation, answering, on_asked)
             told = results(evaluation.dataset, store, parameters.named_conventions()).as_dict()
     finally:
@@ -53,7 +51,7 @@ def evaluate_command(parameters: EvaluateParameters, as_json: AsJson = False) ->
     """Run an evaluation with a bar, and print what came of it."""
     evaluation = parameters.evaluation()
     for text in shown_otherwise(evaluation):
-        Console(stderr=True).print(f"[yellow]warning:[/yellow] {text}", highlight=False, soft_wrap=True)
+        plain(stderr=True).print(f"warning: {text}", soft_wrap=True)
     with Bars(as_json) as bars:
         told = run_evaluation(parameters, evaluation, lambda asked, total, lost: bars.count("asked", asked, total, lost))
     if as_json:
@@ -64,7 +62,7 @@ def evaluate_command(parameters: EvaluateParameters, as_json: AsJson = False) ->
 
 def show_results(told: dict[str, Any]) -> None:
     """Print results: scores in per cent with their intervals, how answers were read, and what failed."""
-    console = Console()
+    console = plain()
     for convention, scores in told["scores"].items():
         reports = {**scores["results"], **{f"{task}, ID repair": report for task, report in scores["repaired"].items()}}
         for task, report in reports.items():
@@ -75,12 +73,12 @@ def show_results(told: dict[str, Any]) -> None:
             console.print(table)
     for field, counts in told["statuses"].items():
         if counts:
-            console.print(f"{field}: " + ", ".join(f"{count} {status}" for status, count in counts.items()), highlight=False)
+            console.print(f"{field}: " + ", ".join(f"{count} {status}" for status, count in counts.items()))
     if told["cut_off"]:
-        console.print(f"{told['cut_off']} answers did not end within the tokens allowed", highlight=False)
+        console.print(f"{told['cut_off']} answers did not end within the tokens allowed")
     if told["failures"]:
         table = Table("sample", "why it failed (scores zero)")
         for sample_id, reason in list(told["failures"].items())[:_MOST_FAILURES]:
-            table.add_row(sample_id, reason)
+            table.add_row(printable(sample_id), printable(reason))
         console.print(table)
-    console.print(f"[bold]results[/bold]: {told['path']}", highlight=False)
+    console.print(f"results: {told['path']}")

@@ -15,6 +15,7 @@ from rl.evaluate import Evaluation
 from rl.models import MODEL_NAMES, Model, ModelError, differences, find_model, served_model
 from rl.protocols import protocol_named
 from rl.results import conventions_of
+from storage.folders import Folder, folder_at, is_url
 from storage.reader import Dataset
 from tasks.metrics.cases import rules_named
 
@@ -58,10 +59,10 @@ class EvaluateParameters(BaseModel):
         False, title="Strict", description="Refuse a dataset that shows frames otherwise than the model's training did."
     )
 
-    def folder(self) -> Path:
-        """The dataset's folder: as given, or by name below the datasets folder."""
-        given = Path(self.dataset)
-        return given if given.is_dir() else Path(self.root) / self.dataset
+    def folder(self) -> Folder:
+        """The dataset's folder: as given, a path or a URL, or by name below the datasets folder."""
+        given = is_url(self.dataset) or Path(self.dataset).is_dir()
+        return folder_at(self.dataset) if given else folder_at(self.root).child(self.dataset)
 
     def asked_model(self) -> Model:
         """The model, with its weights where an engine of ours needs them.
@@ -102,7 +103,7 @@ class EvaluateParameters(BaseModel):
         model = self.asked_model()
         if self.strict and (told := differences(model, shown_in(dataset))):
             raise ModelError(f"'{dataset.folder.name}' is not shown as '{model.name}' was trained: {'; '.join(told)}")
-        folder = Path(self.out) / dataset.folder.resolve().name
+        folder = folder_at(self.out).child(dataset.folder.name)
         made = Evaluation(dataset, protocol, model, self.decoding(), folder, self.batch_size, self.limit)
         made.samples()
         return made
@@ -110,7 +111,7 @@ class EvaluateParameters(BaseModel):
     def named_conventions(self) -> list[str]:
         """By whose rules is scored."""
         named = [name.strip() for name in self.conventions.split(",") if name.strip()]
-        return named or conventions_of(self.folder().resolve().name)
+        return named or conventions_of(self.folder().name)
 
 
 def shown_in(dataset: Dataset) -> dict[str, Any]:

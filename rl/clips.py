@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Collection, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -16,7 +18,7 @@ from tasks.datasets.base import Task
 from tasks.diagnose import VideoError
 from tasks.render import encode_jpeg
 from tasks.sampling import PIXEL_FACTOR, fit, sample_frames
-from tasks.video import Source, Timeline, Video, open_video
+from tasks.video import Source, Timeline, Video, at_hand, open_video
 
 _COLUMNS = ["sample_id", "clip_id", "video_id", "task", "sentence", "start_s", "end_s", "options", "record"]
 _IMAGE_PIXELS = 1280 * PIXEL_FACTOR**2
@@ -74,7 +76,7 @@ class Clips:
         self._dataset = dataset
         render = dataset.manifest.stages["frames"].params["render"]
         self._fps, self._quality = render["sampling"]["fps"], render["jpeg_quality"]
-        self._videos: OrderedDict[tuple[str, tuple[int, int]], Video] = OrderedDict()
+        self._videos: OrderedDict[tuple[str, tuple[int, int]], tuple[Video, ExitStack]] = OrderedDict()
 
     def marked(self, asked: Asked) -> Shown:
         """The clip with its markers, as it was rendered.
@@ -150,8 +152,11 @@ class Clips:
         """The source video, decoded at a size; the last few stay open."""
         if (video_id, size) not in self._videos:
             [row] = self._dataset.rows("videos", video_id, ["fps"]).to_pylist()
-            path = self._dataset.source(video_id)
-            self._videos[video_id, size] = open_video(Source(video_id, path, row["fps"] if path.is_dir() else None), size)
+            path, stack = self._dataset.source(video_id), ExitStack()
+            fps = row["fps"] if isinstance(path, Path) and path.is_dir() else None
+            with stack:
+                video = open_video(stack.enter_context(at_hand(Source(video_id, path, fps))), size)
+                self._videos[video_id, size] = video, stack.pop_all()
             while len(self._videos) > _OPEN_VIDEOS:
-                self._videos.popitem(last=False)
-        return self._videos[video_id, size]
+                self._videos.popitem(last=False)[1][1].close()
+        return self._videos[video_id, size][0]

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import pyarrow as pa
@@ -20,6 +19,7 @@ from rl.prompts import prompts
 from rl.protocols import Asker, Protocol, Taken, check_tasks, refused, style_of
 from storage.bundles import Entry, read_rows
 from storage.files import digest
+from storage.folders import Where
 from storage.outcomes import Outcome
 from storage.reader import Dataset
 from storage.schema import PREDICTIONS
@@ -50,7 +50,7 @@ class Evaluation:
     protocol: Protocol
     model: Model
     decoding: Decoding
-    folder: Path
+    folder: Where
     batch_size: int = 8
     limit: int = 0
 
@@ -224,7 +224,7 @@ def _commit(store: StageStore, every: Sequence[Batch]) -> None:
 def predictions(store: StageStore) -> Iterator[Mapping[str, Any]]:
     """Every row of the predictions table, in the order of keys; each sample once."""
     shards = [(store.folder, bundle) for bundle in store.shards()]
-    parts = [(store.folder / "parts", bundle) for bundle in store.parts().values()]
+    parts = [(store.folder.child("parts"), bundle) for bundle in store.parts().values()]
     places = {name: (folder, bundle) for folder, bundle in (*parts, *shards) for name in bundle.tables[_TABLE].videos}
     for name in sorted(places):
         for _, rows in read_rows(*places[name], _TABLE, [name]):

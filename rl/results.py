@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 from rl.evaluate import predictions
-from storage.files import write_json
+from storage.folders import write_json
 from storage.reader import Dataset
 from storage.stages import StageStore
 from tasks.metrics.bootstrap import LEVEL, RESAMPLES, intervals
@@ -78,13 +77,13 @@ def results(dataset: Dataset, store: StageStore, conventions: Sequence[str]) -> 
         answers[row["sample_id"]] = _counted(row, told)
     if answers:
         told.scores = {name: score_dataset(dataset, answers, name) for name in conventions}
-    write_json(results_path(store), told.as_dict())
+    write_json(store.folder, RESULTS, told.as_dict())
     return told
 
 
-def results_path(store: StageStore) -> Path:
-    """Where an evaluation's results are."""
-    return store.folder / RESULTS
+def results_path(store: StageStore) -> str:
+    """Path or URL of an evaluation's results."""
+    return f"{store.folder}/{RESULTS}"
 
 
 def _counted(row: Mapping[str, Any], told: Results) -> Prediction:

@@ -68,7 +68,7 @@ def test_results_have_every_sample_in_the_denominator_and_reasons_and_intervals(
     engine = Told(by_key=BY_KEY)
     store = ask(evaluation, engine)
     told = results(evaluation.dataset, store, ["paper", "hcstvg_official"]).as_dict()
-    assert json.loads(results_path(store).read_text()) == json.loads(json.dumps(told))
+    assert json.loads(Path(results_path(store)).read_text()) == json.loads(json.dumps(told))
     stvg = told["scores"]["paper"]["results"]["spatio-temporal"]
     assert stvg["samples"] == 3
     assert set(told["failures"]) == {"nothing"}
