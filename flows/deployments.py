@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import os
+from typing import Any
 
-from prefect import serve
+from prefect import Flow, serve
 from prefect.client.schemas.objects import ConcurrencyLimitConfig, ConcurrencyLimitStrategy
 from prefect.deployments.runner import RunnerDeployment
 from prefect.utilities.callables import ParameterSchema
 from pydantic import BaseModel
 
 from flows.automations import HEARTBEAT_S, set_up
-from flows.build_dataset import BUILDS, BuildFlow
+from flows.build_dataset import BUILDS
+from flows.evaluate import EVALUATE
 from infra.benchmarks import BENCHMARKS
+from infra.evaluation import EVALUATIONS
 from infra.prefect_setup import SetupParameters
 
 ONE_AT_A_TIME = ConcurrencyLimitConfig(limit=1, collision_strategy=ConcurrencyLimitStrategy.ENQUEUE)
@@ -21,14 +24,15 @@ ONE_AT_A_TIME = ConcurrencyLimitConfig(limit=1, collision_strategy=ConcurrencyLi
 
 def deployments() -> list[RunnerDeployment]:
     """All deployments, ready to be registered."""
-    return [_deployment(name, flow) for name, flow in BUILDS.items()]
+    builds = [_deployment(name, flow, "build", BENCHMARKS[name]) for name, flow in BUILDS.items()]
+    return builds + [_deployment(name, flow, "evaluate", EVALUATIONS[name]) for name, flow in EVALUATE.items()]
 
 
-def _deployment(name: str, flow: BuildFlow) -> RunnerDeployment:
-    made = flow.to_deployment(name, description=flow.description, tags=["build", name], concurrency_limit=ONE_AT_A_TIME)
+def _deployment(name: str, flow: Flow[..., Any], tag: str, model: type[BaseModel]) -> RunnerDeployment:
+    made = flow.to_deployment(name, description=flow.description, tags=[tag, name], concurrency_limit=ONE_AT_A_TIME)
     assert isinstance(made, RunnerDeployment)  # a coroutine only where an event loop runs
     # Prefect derives a form from the signature and drops titles and descriptions on the way: give it the model's own.
-    made._parameter_openapi_schema = form(BENCHMARKS[name])
+    made._parameter_openapi_schema = form(model)
     return made
 
 

@@ -17,9 +17,11 @@ from pydantic import ValidationError
 from pydantic.fields import FieldInfo
 from rich.text import Text
 
+from infra.asking import evaluate_command
 from infra.benchmarks import BENCHMARKS
 from infra.build import build_dataset
 from infra.console import Bars, plain, printable, show_findings, show_plan
+from infra.evaluation import EvaluateParameters
 from infra.flat import flat
 from infra.job import job
 from infra.maintenance import gc, replay, requeue, trust
@@ -31,6 +33,10 @@ from infra.prefect_setup import SetupParameters, set_up
 from infra.ray_job import JobError, RefusedError
 from infra.ray_session import ClusterError
 from infra.results import AsJson, quality, score
+from rl.engines.base import EngineError
+from rl.models import ModelError
+from rl.prompts import PromptError
+from rl.protocols import ProtocolError
 from storage.bundles import RecordError, TableError
 from storage.files import BusyError
 from storage.folders import ConflictError, StoreError
@@ -66,6 +72,7 @@ app.command(hidden=True)(job)
 BAD_INPUT = (
     AnnotationError, DatasetError, RecordError, TableError, WeightsError, ValidationError, BusyError, VideoError, ScoreError,
     PredictionsError, RequeueError, CountsError, AccessError, ClusterError, RefusedError,
+    ModelError, ProtocolError, PromptError,
 )  # fmt: skip
 
 
@@ -77,7 +84,7 @@ def _option(name: str, field: FieldInfo) -> Any:
     return Annotated[field.annotation, typer.Option(help=field.description, **bounds)]
 
 
-_ARGUMENTS = ("annotations", "videos")
+_ARGUMENTS = ("annotations", "videos", "dataset")
 _BOUNDS = {"min": "ge", "max": "le"}
 
 
@@ -135,6 +142,14 @@ def _register() -> None:
     for name, model in BENCHMARKS.items():
         for group, function in ((build_app, _build), (plan_app, _plan), (check_app, _check)):
             group.command(name, help=model.__doc__)(flat(model, _option)(function))
+    app.command("evaluate", help=EvaluateParameters.__doc__)(flat(EvaluateParameters, _option)(_evaluate))
+
+
+def _evaluate(parameters: EvaluateParameters, as_json: AsJson = False) -> None:
+    try:
+        evaluate_command(parameters, as_json)
+    except KeyboardInterrupt:
+        raise StoppedError("interrupted; run the same command again to go on where it stopped") from None
 
 
 @app.command()
@@ -216,7 +231,7 @@ def _guarded(command: Callable[[], None]) -> None:
         _fail(str(error), 3)
     except BAD_INPUT as error:
         _fail(_sentence(error), 2)
-    except (WorkerError, JobError, StoreError, ConflictError, ServerError) as error:
+    except (WorkerError, JobError, StoreError, ConflictError, ServerError, EngineError) as error:
         _fail(str(error), 1)
     except StoppedError as error:
         _fail(str(error), 130)

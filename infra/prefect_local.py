@@ -23,7 +23,7 @@ from infra.prefect_access import AUTH_FILE, HOST, ask, check_access, environment
 
 START_TIMEOUT_S = 120.0
 STOP_TIMEOUT_S = 20.0
-DEPLOYMENTS = tuple(f"build-dataset/{name}" for name in BENCHMARKS)
+DEPLOYMENTS = tuple(f"{family}/{name}" for family in ("build-dataset", "evaluate") for name in BENCHMARKS)
 
 
 class ServerError(Exception):

@@ -154,6 +154,36 @@ OUTCOMES = pa.schema(
 )
 """One row a planned video: the stage that ended it, how, and how many sentences it has; sorted by video_id."""
 
+BOX = pa.struct([("frame", pa.int32()), ("box", pa.list_(pa.float64(), 4))])
+"""A predicted box on a native frame, pixels, half-open."""
+
+PREDICTIONS = pa.schema(
+    [
+        ("sample_id", pa.string()),
+        ("video_id", _NAME),
+        ("task", _NAME),
+        ("object_ids", pa.list_(pa.int32())),
+        ("start_s", pa.float64()),
+        ("end_s", pa.float64()),
+        ("answer", pa.string()),
+        ("boxes", pa.list_(BOX)),
+        ("ids_status", _NAME),
+        ("span_status", _NAME),
+        ("formatted", pa.bool_()),
+        ("thought", pa.string()),
+        ("texts", pa.list_(pa.string())),
+        ("finishes", pa.list_(pa.string())),
+        ("prompt_tokens", pa.int32()),
+        ("tokens", pa.int32()),
+        ("seconds", pa.float64()),
+        ("failed", pa.string()),
+        ("identity", _NAME),
+    ]
+)
+"""One row a sample that was asked: the answer as read (seconds of the clip; null where there is none), how the reading of
+each field went, what the model said in full, what it took, why nothing came back (`failed`, empty where something did), and
+the hash of everything that shapes an answer, told in full beside the table. Sorted by video_id, sample_id."""
+
 TABLES: Mapping[str, pa.Schema] = {
     "videos": VIDEOS,
     "masks": MASKS,
@@ -161,6 +191,7 @@ TABLES: Mapping[str, pa.Schema] = {
     "frames": FRAMES,
     "samples": SAMPLES,
     "outcomes": OUTCOMES,
+    "predictions": PREDICTIONS,
 }
 
 

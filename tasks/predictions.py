@@ -1,18 +1,22 @@
 """What a model answered, read from JSON Lines or Parquet: what evaluation writes and scoring reads.
 
 A row has `sample_id`, and of the rest what its task asks for: `object_id` or `object_ids`, `start_s` and `end_s` (seconds of
-the clip, half-open), `answer`. A field that is absent or null was not answered.
+the clip, half-open), `answer`; in place of an object `boxes`, native frame -> [x1, y1, x2, y2], pixels, half-open. A field that
+is absent or null was not answered.
 """
 
 from __future__ import annotations
 
 import json
+import math
 import sys
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
-FIELDS = ("sample_id", "object_id", "object_ids", "start_s", "end_s", "answer")
+from tasks.masks import Box
+
+FIELDS = ("sample_id", "object_id", "object_ids", "start_s", "end_s", "answer", "boxes")
 
 
 class PredictionsError(Exception):
@@ -26,11 +30,13 @@ class Prediction(NamedTuple):
         object_ids: the objects named, in the order in which they were.
         span_s: seconds of the clip, half-open, as given; None if no time was.
         answer: to a question; None if there is none.
+        boxes: native frame -> box, pixels, half-open; None where objects were named instead.
     """
 
     object_ids: tuple[int, ...] = ()
     span_s: tuple[float, float] | None = None
     answer: str | None = None
+    boxes: Mapping[int, Box] | None = None
 
 
 def read_predictions(path: Path) -> dict[str, Prediction]:
@@ -48,7 +54,7 @@ def read_predictions(path: Path) -> dict[str, Prediction]:
             raise PredictionsError(f"{where} has no 'sample_id'")
         if sample_id in found:
             raise PredictionsError(f"{where} names the sample '{sample_id}' a second time")
-        found[sample_id] = _prediction(row, f"{where} ('{sample_id}')")
+        found[sample_id] = prediction_of(row, f"{where} ('{sample_id}')")
     if not found:
         raise PredictionsError(f"'{path}' holds no prediction")
     return found
@@ -87,7 +93,12 @@ def _parquet(path: Path) -> Iterator[tuple[str, Mapping[str, Any]]]:
         raise PredictionsError(f"'{path}' is not a Parquet file ({error})") from error
 
 
-def _prediction(row: Mapping[str, Any], where: str) -> Prediction:
+def prediction_of(row: Mapping[str, Any], where: str) -> Prediction:
+    """The prediction of a row.
+
+    Raises:
+        PredictionsError: a field is of the wrong kind; `where` is named.
+    """
     ids = row.get("object_ids")
     if ids is None:
         ids = [] if row.get("object_id") is None else [row["object_id"]]
@@ -100,7 +111,22 @@ def _prediction(row: Mapping[str, Any], where: str) -> Prediction:
         raise PredictionsError(f"{where}: 'start_s' and 'end_s' must be finite numbers of seconds")
     if answer is not None and not isinstance(answer, str):
         raise PredictionsError(f"{where}: 'answer' must be text")
-    return Prediction(tuple(ids), None if start is None else (float(start), float(end)), answer)  # type: ignore[arg-type]
+    span = None if start is None else (float(start), float(end))  # type: ignore[arg-type]
+    return Prediction(tuple(ids), span, answer, _boxes(row.get("boxes"), where))
+
+
+def _boxes(value: Any, where: str) -> Mapping[int, Box] | None:
+    """Boxes by frame: an object in JSON, rows of frame and box in Parquet."""
+    if not value:
+        return None
+    try:
+        pairs = value.items() if isinstance(value, dict) else ((row["frame"], row["box"]) for row in value)
+        boxes = {int(frame): tuple(float(side) for side in box) for frame, box in pairs}
+    except (TypeError, ValueError, KeyError, AttributeError, OverflowError) as error:
+        raise PredictionsError(f"{where}: 'boxes' must be frame -> [x1, y1, x2, y2]") from error
+    if not all(len(box) == 4 and all(math.isfinite(side) for side in box) for box in boxes.values()):
+        raise PredictionsError(f"{where}: 'boxes' must be frame -> [x1, y1, x2, y2], finite pixels")
+    return boxes  # type: ignore[return-value]
 
 
 def _is_number(value: Any) -> bool:

@@ -16,14 +16,14 @@ import numpy as np
 
 from storage.reader import Dataset
 from tasks.datasets.base import Task
-from tasks.metrics.cases import convention_named
+from tasks.metrics.cases import rules_named
 from tasks.metrics.conventions import DEFAULT, Convention
 from tasks.metrics.questions import Judge, is_right
 from tasks.metrics.repair import repair, repair_released
 from tasks.metrics.report import Report, named
 from tasks.metrics.segmentation import j_and_f_of
-from tasks.metrics.temporal import TEMPORAL
-from tasks.metrics.tubes import Case, Tube
+from tasks.metrics.temporal import TemporalConvention
+from tasks.metrics.tubes import Case, Tube, filled_tube
 from tasks.predictions import Prediction, PredictionsError, read_predictions
 from tasks.stored import StoredSample, StoredVideo, lost_samples, stored_videos
 
@@ -64,26 +64,30 @@ class DatasetScores:
 
 
 def score_dataset(
-    dataset: Dataset, predictions: Path | None, convention: str = DEFAULT, judge: Judge | None = None
+    dataset: Dataset,
+    predictions: Path | Mapping[str, Prediction] | None,
+    convention: str = DEFAULT,
+    judge: Judge | None = None,
 ) -> DatasetScores:
     """Score a dataset.
 
     Args:
         dataset: what was asked.
-        predictions: what was answered; None scores the true times and answer IDs, which gives the ceiling.
-        convention: for spatio-temporal and spatial samples; temporal ones take the temporal convention of that name, or
-            the paper's.
+        predictions: what was answered, as a file or by sample; None scores the true times and answer IDs, which gives the
+            ceiling.
+        convention: of boxes or of times; what it says nothing of follows the paper's.
         judge: decides questions that no rule can.
 
     Raises:
         ScoreError: there is no such convention.
         PredictionsError: the file cannot be used, or none of its samples stands in the dataset.
     """
-    rule = convention_named(convention)
-    answers = None if predictions is None else read_predictions(predictions)
+    rule, temporal = rules_named(convention)
+    answers = read_predictions(predictions) if isinstance(predictions, Path) else predictions
     manifest = dataset.manifest
-    scores = DatasetScores(manifest.dataset, manifest.content_hash, str(predictions) if predictions else CEILING)
-    scorer = _Scorer(scores, rule, judge, dataset)
+    source = CEILING if answers is None else str(predictions) if isinstance(predictions, Path) else "given"
+    scores = DatasetScores(manifest.dataset, manifest.content_hash, source)
+    scorer = _Scorer(scores, rule, temporal, judge, dataset)
     matched = 0
     for video in stored_videos(dataset):
         for sample in video.samples:
@@ -91,7 +95,7 @@ def score_dataset(
             matched += given is not None
             scorer.score(video, sample, given, ceiling=answers is None)
     if answers is not None and not matched:
-        raise PredictionsError(f"'{predictions}' names no sample of '{manifest.dataset}': is it of another dataset?")
+        raise PredictionsError(f"'{source}' names no sample of '{manifest.dataset}': is it of another dataset?")
     scores.unmatched = 0 if answers is None else len(answers) - matched
     _count_lost(dataset, scores)
     return scores
@@ -112,9 +116,15 @@ def _count_lost(dataset: Dataset, scores: DatasetScores) -> None:
 class _Scorer:
     """Scores one sample after another into the reports of their tasks."""
 
-    def __init__(self, scores: DatasetScores, rule: Convention, judge: Judge | None, dataset: Dataset) -> None:
-        self._scores, self._rule, self._judge, self._dataset = scores, rule, judge, dataset
-        self._temporal = TEMPORAL.get(rule.name, TEMPORAL["paper"])
+    def __init__(
+        self,
+        scores: DatasetScores,
+        rule: Convention,
+        temporal: TemporalConvention,
+        judge: Judge | None,
+        dataset: Dataset,
+    ) -> None:
+        self._scores, self._rule, self._temporal, self._judge, self._dataset = scores, rule, temporal, judge, dataset
         self._repair = repair_released if rule.name == "stvg_r1_released" else repair
 
     def score(self, video: StoredVideo, sample: StoredSample, given: Prediction | None, ceiling: bool) -> None:
@@ -139,11 +149,14 @@ class _Scorer:
             return
         plain, mended = (self._report(sample, self._rule.name, repaired) for repaired in (False, True))
         span = sample.span if ceiling or sample.task is Task.SPATIAL else _span(video, sample, given)
-        if given is None or not given.object_ids or span is None:
+        if given is None or span is None or not (given.object_ids or given.boxes):
             for report in (plain, mended):
                 report.add(sample.sample_id, None if given is None else {}, sample.group)
             return
-        found, fixed = self._tubes(video, given.object_ids[0], span)
+        if given.boxes:
+            found = fixed = filled_tube(span, given.boxes)
+        else:
+            found, fixed = self._tubes(video, given.object_ids[0], span)
         scores = self._compare(video, sample, found, given)
         plain.add(sample.sample_id, scores, sample.group)
         again = scores if fixed is found else self._compare(video, sample, fixed, given)

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
-PACKAGES = ("flows", "infra", "tasks", "storage")
+PACKAGES = ("flows", "infra", "rl", "tasks", "storage")
 
 
 def tracked() -> list[Path]:

@@ -17,6 +17,7 @@ import numpy as np
 
 from tasks.metrics.conventions import CONVENTIONS, DEFAULT, Convention
 from tasks.metrics.report import Report, named
+from tasks.metrics.temporal import TEMPORAL, TemporalConvention
 from tasks.metrics.tubes import Case, Tube
 from tasks.video import MOST_FRAMES
 
@@ -34,6 +35,17 @@ def convention_named(name: str) -> Convention:
     if name not in CONVENTIONS:
         raise ScoreError(f"there is no convention '{name}': choose from {', '.join(CONVENTIONS)}")
     return CONVENTIONS[name]
+
+
+def rules_named(name: str) -> tuple[Convention, TemporalConvention]:
+    """The rules for boxes and for times of that name; for what it says nothing of, the default ones.
+
+    Raises:
+        ScoreError: there is none of this name.
+    """
+    if name not in CONVENTIONS and name not in TEMPORAL:
+        raise ScoreError(f"there is no convention '{name}': choose from {', '.join({**CONVENTIONS, **TEMPORAL})}")
+    return CONVENTIONS.get(name, CONVENTIONS[DEFAULT]), TEMPORAL.get(name, TEMPORAL[DEFAULT])
 
 
 def score_cases(cases: Iterable[Case], convention: str = DEFAULT) -> Report:

@@ -10,6 +10,7 @@ from tasks.metrics.tubes import Scores
 
 V_THRESHOLDS = (0.3, 0.5)
 T_THRESHOLDS = (0.3, 0.5, 0.7)
+_THRESHOLDS = {"vIoU": V_THRESHOLDS, "tIoU": T_THRESHOLDS}
 
 
 @dataclass
@@ -52,6 +53,16 @@ class Report:
         zero = dict.fromkeys(self._names(), 0.0)
         return {**told, "per_sample": {sample_id: scores or zero for sample_id, scores in self.per_sample.items()}}
 
+    def values(self) -> dict[str, list[float]]:
+        """Each mean's name -> what it is the mean of, a value a sample; lost samples count as zeros."""
+        told: dict[str, list[float]] = {}
+        for name in self._names():
+            values = [scores.get(name, 0.0) for scores in self.per_sample.values()] + [0.0] * self.lost
+            told[_mean_name(name)] = values
+            for threshold in _THRESHOLDS.get(name, ()):
+                told[f"{name}@{threshold}"] = [float(self.reaches(value, threshold)) for value in values]
+        return told
+
     def _names(self) -> list[str]:
         return list(dict.fromkeys(name for scores in self.per_sample.values() for name in scores)) or ["tIoU", "vIoU"]
 
@@ -60,7 +71,7 @@ class Report:
         for name in self._names():
             values = [self.per_sample[i].get(name, 0.0) for i in ids]
             told[_mean_name(name)] = sum(values) / count if count else 0.0
-            for threshold in {"vIoU": V_THRESHOLDS, "tIoU": T_THRESHOLDS}.get(name, ()):
+            for threshold in _THRESHOLDS.get(name, ()):
                 told[f"{name}@{threshold}"] = sum(self.reaches(v, threshold) for v in values) / count if count else 0.0
         return told
 

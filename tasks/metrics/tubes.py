@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import NamedTuple
@@ -9,7 +10,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from tasks.masks import box_ious
+from tasks.masks import Box, box_ious
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,6 +44,30 @@ class Overlap(NamedTuple):
         """Sum of IoUs on frames of the closed range [first, last]."""
         low, high = np.searchsorted(self.frames, [first, last + 1])
         return float(self.ious[low:high].sum())
+
+
+def filled_tube(span: tuple[int, int], boxes: Mapping[int, Box]) -> Tube:
+    """A tube from boxes on some frames, which stand for the frames around them.
+
+    Between neighbours no further apart than usual boxes are interpolated; the first and the last hold for one such step
+    beyond. A larger gap stays without boxes: nothing was said of it.
+
+    Args:
+        span: the predicted span, native frames, closed; boxes outside it do not count.
+        boxes: native frame -> box, at least one.
+    """
+    said = np.array(sorted(frame for frame in boxes if span[0] <= frame <= span[1]), np.int64)
+    if not len(said):
+        return Tube(*span, said, np.empty((0, 4)))
+    corners = np.array([boxes[frame] for frame in said.tolist()], np.float64)
+    step = float(np.median(np.diff(said))) if len(said) > 1 else float(span[1] - span[0] + 1)
+    every = np.arange(max(span[0], int(said[0] - step) + 1), min(span[1], int(said[-1] + step) - 1) + 1)
+    right = np.clip(np.searchsorted(said, every), 1, max(len(said) - 1, 1))
+    gaps = np.diff(said) if len(said) > 1 else np.array([step])
+    outside = (every < said[0]) | (every > said[-1])
+    near = outside | (gaps[right - 1] <= 1.5 * step) | np.isin(every, said)
+    frames = every[near]
+    return Tube(*span, frames, np.stack([np.interp(frames, said, side) for side in corners.T], axis=1))
 
 
 @dataclass(frozen=True, eq=False)

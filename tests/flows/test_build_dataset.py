@@ -62,6 +62,19 @@ def test_a_second_run_has_nothing_to_do_and_publishes_the_same(server: Any, samp
     assert "Nothing to do" in json.dumps(server.artifacts(run)["plan"])
 
 
+def test_an_evaluation_shows_scores_and_failures(server: Any, sample: tuple[Path, dict[str, Any]]) -> None:
+    root = sample[0].parent
+    given = {"root": str(root), "out": str(root / "evaluations"), "model": "tiny", "max_tokens": 8}
+    output, run = server.run("evaluate/sample", **given)
+    assert run["state_type"] == "COMPLETED", output
+    assert server.task_runs(run) == ["ask COMPLETED"]
+    shown = server.artifacts(run)
+    assert {"asked", "scores", "failures"} <= set(shown)
+    assert "m_vIoU" in json.dumps(shown["scores"]["data"])
+    [results] = (root / "evaluations").rglob("results.json")
+    assert json.loads(results.read_text())["samples"] == 6
+
+
 def test_the_ui_shows_a_form_with_titles_and_sentences(server: Any) -> None:
     from playwright.sync_api import sync_playwright
 

@@ -4,9 +4,12 @@ import json
 from pathlib import Path
 
 import pytest
+from prefect import Flow
+from pydantic import BaseModel
 
-from flows.deployments import BUILDS
+from flows.deployments import BUILDS, EVALUATE
 from infra.benchmarks import BENCHMARKS
+from infra.evaluation import EVALUATIONS
 from infra.prefect_local import DEPLOYMENTS
 
 SNAPSHOTS = Path(__file__).parent / "snapshots"
@@ -21,30 +24,41 @@ def registered() -> dict[str, object]:
 
 
 def test_every_benchmark_has_its_deployment(registered: dict[str, object]) -> None:
-    assert set(registered) == set(DEPLOYMENTS) == {f"build-dataset/{name}" for name in BENCHMARKS}
+    families = ("build-dataset", "evaluate")
+    assert set(registered) == set(DEPLOYMENTS) == {f"{family}/{name}" for family in families for name in BENCHMARKS}
 
 
 def test_every_deployment_is_limited_tagged_and_described(registered: dict[str, object]) -> None:
     for deployment in registered.values():
         assert deployment.concurrency_limit == 1  # type: ignore[attr-defined]
-        assert "build" in deployment.tags  # type: ignore[attr-defined]
+        assert {"build", "evaluate"} & set(deployment.tags)  # type: ignore[attr-defined]
         assert deployment.description  # type: ignore[attr-defined]
 
 
-@pytest.mark.parametrize("name", BENCHMARKS)
-def test_the_form_is_flat_and_as_it_was(registered: dict[str, object], name: str) -> None:
+FORMS = [
+    *(("build-dataset", name, BENCHMARKS[name], BUILDS[name]) for name in BENCHMARKS),
+    *(("evaluate", name, EVALUATIONS[name], EVALUATE[name]) for name in BENCHMARKS),
+]
+
+
+@pytest.mark.parametrize(("family", "name", "model", "flow"), FORMS, ids=lambda value: value if isinstance(value, str) else "")
+def test_the_form_is_flat_and_as_it_was(
+    registered: dict[str, object], family: str, name: str, model: type[BaseModel], flow: Flow[..., str]
+) -> None:
     """The form is a public surface: a change shows in review as a change of its snapshot."""
-    schema = registered[f"build-dataset/{name}"]._parameter_openapi_schema.model_dump()  # type: ignore[attr-defined]
+    schema = registered[f"{family}/{name}"]._parameter_openapi_schema.model_dump()  # type: ignore[attr-defined]
     assert schema["definitions"] == {}
-    fields = BENCHMARKS[name].model_json_schema()["properties"]
+    fields = model.model_json_schema()["properties"]
     assert set(schema["properties"]) == set(fields)
     from prefect.utilities.callables import parameter_schema
 
-    derived = parameter_schema(BUILDS[name])
+    derived = parameter_schema(flow)
     assert set(derived.properties) == set(fields), "Prefect calls the flow with these"
     assert sorted(derived.required) == sorted(schema["required"])
     for field, shown in schema["properties"].items():
         assert "anyOf" not in shown, f"{field}: the form cannot show a choice of types"
+    if family == "evaluate":
+        assert schema["properties"]["dataset"].pop("default") == name, "each form has its benchmark's dataset filled in"
     text = json.dumps(schema, indent=1, sort_keys=True) + "\n"
-    snapshot = SNAPSHOTS / f"{name}.json"
+    snapshot = SNAPSHOTS / ("evaluate.json" if family == "evaluate" else f"{name}.json")
     assert snapshot.read_text() == text, f"the form of {name} changed; if wanted, write:\n{text}"

@@ -33,6 +33,11 @@ def test_bad_input_is_one_sentence_and_exit_code_2(tmp_path: Path) -> None:
         (("score", "wrong.json", "--convention", "mine"), "there is no convention 'mine'"),
         (("score", "empty", "none.jsonl"), "empty holds no published dataset"),
         (("quality", "empty"), "empty holds no published dataset"),
+        (("evaluate", "nosuch", "--model", "tiny"), "datasets/nosuch holds no published dataset"),
+        (("evaluate", "empty", "--model", "tiny"), "empty holds no published dataset"),
+        (("evaluate", "empty", "--model", "tiny", "--protocol", "mine"), "there is no protocol 'mine': choose from marked"),
+        (("evaluate", "empty", "--model", "tiny", "--conventions", "mine"), "there is no convention 'mine'"),
+        (("evaluate", "empty", "--model", "tiny", "--batch-size", "0"), "--batch-size"),
     ]
     for arguments, said in cases:
         done = stvg(*arguments, cwd=tmp_path)

@@ -1,0 +1,112 @@
+"""`evaluate/<benchmark>`: ask a model every sentence of a built dataset, score it, show it.
+
+One task run a flow run. It may be tried again: batches that have their answers are not asked again.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+from prefect import Flow, flow, get_run_logger, task
+from prefect.artifacts import create_progress_artifact, create_table_artifact, update_progress_artifact
+from prefect.blocks.system import Secret
+from prefect.tasks import exponential_backoff
+
+from infra.asking import run_evaluation, shown_otherwise
+from infra.evaluation import EVALUATIONS, EvaluateParameters
+from infra.flat import flat
+from rl.engines.build import EngineConfig
+from rl.engines.server import Server, server_from_environment
+
+PROGRESS_EVERY_S = 2.0
+MOST_ROWS = 500
+"""Of a table artifact: the server keeps it whole, and a browser draws it whole."""
+URL_BLOCK = "stvg-server-url"
+KEY_BLOCK = "stvg-server-key"
+"""Secret blocks that name a server and its key; without them, the environment does."""
+
+
+@task(name="ask", retries=2, retry_delay_seconds=exponential_backoff(backoff_factor=10), retry_jitter_factor=0.5)
+def asking(parameters: EvaluateParameters) -> dict[str, Any]:
+    """Ask, score, and show scores and failures as artifacts."""
+    log = get_run_logger()
+    evaluation = parameters.evaluation()
+    for text in shown_otherwise(evaluation):
+        log.warning(text)
+    told = run_evaluation(parameters, evaluation, _progress(), _engine(parameters))
+    create_table_artifact(_score_rows(told), key="scores", description=f"Scores in per cent, 95 % intervals; {told['path']}")
+    failures = [{"sample": sample_id, "reason": reason} for sample_id, reason in told["failures"].items()]
+    about = f"{len(failures)} samples without an answer; they score zero"
+    create_table_artifact(failures[:MOST_ROWS], key="failures", description=about)
+    return told
+
+
+def _engine(parameters: EvaluateParameters) -> EngineConfig:
+    return parameters.engine_config(_server(parameters) if parameters.engine == "openai" else None)
+
+
+def _server(parameters: EvaluateParameters) -> Server:
+    """The server of the blocks, or of the environment."""
+    url, key = _secret(URL_BLOCK), _secret(KEY_BLOCK)
+    settings = parameters.server_settings()
+    return Server(url, key, **settings) if url else server_from_environment(**settings)
+
+
+def _secret(name: str) -> str:
+    try:
+        return str(Secret.load(name).get())  # type: ignore[union-attr]
+    except ValueError:  # there is no such block
+        return ""
+
+
+def _score_rows(told: dict[str, Any]) -> list[dict[str, Any]]:
+    rows = []
+    for convention, scores in told["scores"].items():
+        for kind in ("results", "repaired"):
+            for task_name, report in scores[kind].items():
+                repaired = "with" if kind == "repaired" else "without"
+                means = {name: _told(report, name) for name in report["intervals"]}
+                rows.append({"convention": convention, "task": task_name, "ID repair": repaired, **means})
+    return rows
+
+
+def _told(report: dict[str, Any], name: str) -> str:
+    low, high = report["intervals"][name]
+    return f"{100 * report[name]:.1f} ({100 * low:.1f} to {100 * high:.1f})"
+
+
+def _progress() -> Callable[[int, int, int], None]:
+    artifact = create_progress_artifact(0.0, key="asked", description="Samples asked")
+    last = 0.0
+
+    def report(asked: int, total: int, failed: int) -> None:
+        nonlocal last
+        if asked == total or time.monotonic() - last > PROGRESS_EVERY_S:
+            last = time.monotonic()
+            told = f"{asked} of {total} samples, {failed} failed"
+            update_progress_artifact(artifact, 100 * asked / total, description=told)  # type: ignore[arg-type]
+
+    return report
+
+
+def _flow(name: str, model: type[EvaluateParameters]) -> Flow[..., str]:
+    """The flow that evaluates one benchmark. Prefect finds it again by the name under which this module holds it."""
+
+    @flat(model)
+    def evaluate(parameters: EvaluateParameters) -> str:
+        return str(asking(parameters)["path"])
+
+    evaluate.__name__ = evaluate.__qualname__ = _attribute(name)
+    return flow(name="evaluate", description=model.__doc__)(evaluate)
+
+
+def _attribute(name: str) -> str:
+    return f"evaluate_{name.replace('-', '_')}"
+
+
+EVALUATE: dict[str, Flow[..., str]] = {name: _flow(name, model) for name, model in EVALUATIONS.items()}
+"""Benchmark -> its flow; all are named `evaluate`, a deployment each."""
+
+globals().update({_attribute(name): made for name, made in EVALUATE.items()})

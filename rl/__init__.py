@@ -1,0 +1,1 @@
+"""Asking a vision-language model about marked frames: prompts, answers, engines, evaluation."""

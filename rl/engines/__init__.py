@@ -1,0 +1,1 @@
+"""Who answers a request: one protocol, one engine a file."""

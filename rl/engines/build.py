@@ -1,0 +1,54 @@
+"""Engines by name."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal, get_args
+
+from rl.engines.base import Decoding, Engine
+from rl.engines.local import Precision
+from rl.engines.server import Server
+from rl.models import Model
+
+EngineName = Literal["transformers", "vllm", "openai"]
+ENGINES: tuple[EngineName, ...] = get_args(EngineName)
+
+
+@dataclass(frozen=True)
+class EngineConfig:
+    """Which engine, and how it runs.
+
+    Attributes:
+        name: of the engine.
+        device, precision: of transformers.
+        gpus: over which vLLM splits a model.
+        max_length: most tokens of a prompt and its answer in vLLM.
+        server: of an OpenAI-compatible engine.
+    """
+
+    name: EngineName = "transformers"
+    device: str = "auto"
+    precision: Precision = "auto"
+    gpus: int = 1
+    max_length: int = 16384
+    server: Server | None = None
+
+
+def open_engine(config: EngineConfig, model: Model, decoding: Decoding) -> Engine:
+    """Start an engine with a model.
+
+    Raises:
+        EngineError: it cannot start.
+    """
+    if config.name == "openai":
+        from rl.engines.server import Served
+
+        assert config.server is not None
+        return Served(model, decoding, config.server)
+    if config.name == "vllm":
+        from rl.engines.vllm import Vllm
+
+        return Vllm(model, decoding, config.gpus, config.max_length)
+    from rl.engines.local import Local
+
+    return Local(model, decoding, config.device, config.precision)

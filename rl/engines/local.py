@@ -1,0 +1,131 @@
+"""transformers in this process: runs everywhere, on a GPU where there is one. The embedded default."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from importlib import import_module
+from itertools import groupby
+from typing import Any, Literal
+
+from rl.engines.base import Decoding, EngineError, Reply, Request
+from rl.engines.inputs import prepare
+from rl.models import Model
+from storage.files import digest
+
+Precision = Literal["auto", "float32", "bfloat16"]
+
+
+class Local:
+    """A model in this process. A batch is padded on the left and generated together."""
+
+    def __init__(self, model: Model, decoding: Decoding, device: str = "auto", precision: Precision = "auto") -> None:
+        """Load model and processor from the model's folder; nothing is downloaded, no code of the folder is run.
+
+        Args:
+            model: which must have weights here.
+            decoding: how answers are drawn.
+            device: `auto` takes the GPU, if there is one.
+            precision: `auto` takes bfloat16 on a GPU, else float32.
+
+        Raises:
+            EngineError: the folder cannot be loaded, or the model does not fit.
+        """
+        assert model.weights is not None
+        import torch
+
+        self._model_info, self._decoding = model, decoding
+        self._device = ("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device
+        usual = "bfloat16" if self._device.startswith("cuda") else "float32"
+        self._precision = usual if precision == "auto" else precision
+        with _naming(model):
+            library: Any = import_module("transformers")
+            library.utils.logging.disable_progress_bar()
+            here = {"local_files_only": True, "trust_remote_code": False}
+            self._processor = library.AutoProcessor.from_pretrained(model.weights.path, **here)
+            self._model = library.AutoModelForImageTextToText.from_pretrained(
+                model.weights.path, dtype=getattr(torch, self._precision), use_safetensors=True, **here
+            )
+            self._model.eval().to(self._device)
+
+    @property
+    def identity(self) -> Mapping[str, Any]:
+        """Weights by their hash, precision, kind of device and versions."""
+        import torch
+        import transformers
+
+        assert self._model_info.weights is not None
+        return {
+            "engine": "transformers",
+            "model": self._model_info.name,
+            "weights": self._model_info.weights.sha256,
+            "precision": self._precision,
+            "device": self._device.partition(":")[0],
+            "torch": torch.__version__,
+            "transformers": transformers.__version__,
+        }
+
+    def answer(self, requests: Sequence[Request]) -> list[Reply]:
+        """Answer a batch; images and videos in runs of their own, since a processor takes one kind at a time."""
+        replies: list[Reply] = []
+        for _, run in groupby(requests, lambda request: request.shown.medium):
+            replies += self._answer(list(run))
+        return replies
+
+    def _answer(self, requests: Sequence[Request]) -> list[Reply]:
+        import torch
+
+        started = time.perf_counter()
+        batch = prepare(self._processor, self._model_info.family, self._model.config, requests)
+        length = batch["input_ids"].shape[1]
+        prompt_tokens = batch["attention_mask"].sum(dim=1).tolist()
+        inputs = {name: value.to(self._device) for name, value in batch.items() if name != "second_per_grid_ts"}
+        seed = int(digest([self._decoding.seed, [request.key for request in requests]])[:8], 16)
+        with _naming(self._model_info), torch.inference_mode(), torch.random.fork_rng(enabled=self._decoding.temperature > 0):
+            torch.manual_seed(seed)
+            made = self._model.generate(**inputs, generation_config=self._generation())[:, length:].tolist()
+        seconds = time.perf_counter() - started
+        return [self._reply(tokens, count, seconds) for tokens, count in zip(made, prompt_tokens, strict=True)]
+
+    def _generation(self) -> Any:
+        """Said in full, so that no default of a model's folder changes an answer."""
+        library: Any = import_module("transformers")
+        own, decoding = self._model.generation_config, self._decoding
+        drawn = {"temperature": decoding.temperature, "top_p": decoding.top_p, "top_k": 0} if decoding.temperature else {}
+        ends = {"eos_token_id": own.eos_token_id, "pad_token_id": own.pad_token_id}
+        return library.GenerationConfig(max_new_tokens=decoding.max_tokens, do_sample=bool(drawn), **drawn, **ends)
+
+    def _reply(self, tokens: list[int], prompt_tokens: int, seconds: float) -> Reply:
+        ends = self._model.generation_config.eos_token_id
+        ends = set(ends if isinstance(ends, list) else [ends])
+        length = next((n for n, token in enumerate(tokens) if token in ends), None)
+        kept = tokens if length is None else tokens[:length]
+        text = self._processor.tokenizer.decode(kept, skip_special_tokens=True)
+        return Reply(text, "length" if length is None else "stop", prompt_tokens, len(kept), seconds)
+
+    def close(self) -> None:
+        """Free the model's memory."""
+        import gc
+
+        import torch
+
+        del self._model
+        gc.collect()
+        if self._device.startswith("cuda"):
+            torch.cuda.empty_cache()
+
+
+@contextmanager
+def _naming(model: Model) -> Iterator[None]:
+    """Turn what loading or running out of memory raises into one sentence."""
+    import torch
+
+    try:
+        yield
+    except torch.OutOfMemoryError as error:
+        raise EngineError(
+            f"'{model.name}' does not fit on the GPU: a smaller batch, a smaller model or vllm may help"
+        ) from error
+    except (OSError, ValueError, KeyError) as error:
+        raise EngineError(f"'{model.name}' cannot be used: {str(error).splitlines()[0]}") from error

@@ -1,0 +1,105 @@
+"""vLLM in this process or on the GPUs of one machine, offline: the engine for whole benchmarks. Needs the `cluster` extra."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from importlib import import_module
+from typing import Any
+
+from rl.engines.base import Decoding, EngineError, Reply, Request
+from rl.engines.inputs import chat_text, metadata, pixels, vllm_kwargs
+from rl.models import Family, Model
+
+
+class Vllm:
+    """A model in vLLM."""
+
+    def __init__(
+        self, model: Model, decoding: Decoding, gpus: int = 1, max_length: int = 16384, memory: float = 0.9, **engine: Any
+    ) -> None:
+        """Load a model from its folder; nothing is downloaded, no code of the folder is run.
+
+        Args:
+            model: which must have weights here.
+            decoding: how answers are drawn.
+            gpus: over which the model is split.
+            max_length: most tokens of a prompt and its answer.
+            memory: share of each GPU's memory that may be used.
+            engine: further arguments of `vllm.LLM`.
+
+        Raises:
+            EngineError: vLLM is not installed, or cannot load the model.
+        """
+        assert model.weights is not None
+        try:
+            import vllm
+        except ImportError as error:
+            raise EngineError("vLLM is not installed: `make install EXTRA=cluster`, or take another engine") from error
+        self._model, self._decoding, self._version = model, decoding, vllm.__version__
+        usual = {
+            "tensor_parallel_size": gpus,
+            "max_model_len": max_length,
+            "gpu_memory_utilization": memory,
+            "limit_mm_per_prompt": {"video": 1, "image": 1},
+            "generation_config": "vllm",  # not the folder's own: decoding is said in full
+            "mm_processor_cache_gb": 0,  # a cached video would keep the times of the request that it came with
+            "trust_remote_code": False,
+            "seed": decoding.seed,
+        }
+        try:
+            self._llm: Any = vllm.LLM(str(model.weights.path), **{**usual, **engine})
+        except (ValueError, RuntimeError, OSError) as error:
+            raise EngineError(f"vLLM cannot load '{model.name}': {str(error).splitlines()[0]}") from error
+        self._processor: Any = _processor(model)
+
+    @property
+    def identity(self) -> Mapping[str, Any]:
+        """Weights by their hash, and vLLM's version."""
+        assert self._model.weights is not None
+        told = {"engine": "vllm", "model": self._model.name, "weights": self._model.weights.sha256}
+        return {**told, "vllm": self._version}
+
+    def answer(self, requests: Sequence[Request]) -> list[Reply]:
+        """Answer all together; vLLM schedules them."""
+        started = time.perf_counter()
+        prompts = [vllm_prompt(self._processor, self._model.family, request) for request in requests]
+        outputs = self._llm.generate(prompts, [self._sampling(request) for request in requests], use_tqdm=False)
+        seconds = time.perf_counter() - started
+        return [_reply(output, seconds) for output in outputs]
+
+    def _sampling(self, request: Request) -> Any:
+        from vllm import SamplingParams
+
+        from storage.files import digest
+
+        decoding = self._decoding
+        seed = int(digest([decoding.seed, request.key])[:7], 16)
+        return SamplingParams(max_tokens=decoding.max_tokens, temperature=decoding.temperature, top_p=decoding.top_p, seed=seed)
+
+    def close(self) -> None:
+        """Let go of the GPU."""
+        del self._llm
+
+
+def _processor(model: Model) -> Any:
+    library: Any = import_module("transformers")
+    assert model.weights is not None
+    return library.AutoProcessor.from_pretrained(model.weights.path, local_files_only=True, trust_remote_code=False)
+
+
+def _reply(output: Any, seconds: float) -> Reply:
+    [made] = output.outputs
+    finish = "length" if made.finish_reason == "length" else "stop"
+    return Reply(made.text, finish, len(output.prompt_token_ids), len(made.token_ids), seconds)  # type: ignore[arg-type]
+
+
+def vllm_prompt(processor: Any, family: Family, request: Request) -> dict[str, Any]:
+    """A prompt with its frames, as vLLM's `LLM.generate` takes it: text, arrays, times, and no second resize."""
+    frames = pixels(request.shown, family.factor)
+    told = {"prompt": chat_text(processor, family, request), "mm_processor_kwargs": vllm_kwargs(family, request.shown)}
+    if request.shown.medium == "image":
+        from PIL import Image
+
+        return {**told, "multi_modal_data": {"image": Image.fromarray(frames[0])}}
+    return {**told, "multi_modal_data": {"video": [(frames, metadata(request.shown))]}}

@@ -1,0 +1,111 @@
+"""What an evaluation comes to: scores by the benchmark's convention and others, how sure they are, what failed and why."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from rl.evaluate import predictions
+from storage.folders import write_json
+from storage.reader import Dataset
+from storage.stages import StageStore
+from tasks.metrics.bootstrap import LEVEL, RESAMPLES, intervals
+from tasks.metrics.conventions import DEFAULT
+from tasks.metrics.report import Report
+from tasks.predictions import Prediction, prediction_of
+from tasks.scoring import DatasetScores, score_dataset
+
+RESULTS = "results.json"
+_OWN = {
+    "hcstvg": "hcstvg_official",
+    "hcstvg-v1": "hcstvg_official",
+    "hcstvg-v2": "hcstvg_official",
+    "vidstg": "stcat_cgstvg_tastvg",
+    "st-align-stvg": "st_align",
+    "st-align-svg": "st_align",
+    "charades-sta": "lmms_eval",
+    "tvgbench": "time_r1",
+}
+"""Benchmark -> whose rules its published numbers follow; the others follow the paper's."""
+
+
+def conventions_of(benchmark: str) -> list[str]:
+    """The benchmark's own convention, then the paper's, by the name under which it was built."""
+    return list(dict.fromkeys([_OWN.get(benchmark, DEFAULT), DEFAULT]))
+
+
+@dataclass
+class Results:
+    """Results of one evaluation.
+
+    Attributes:
+        scores: convention -> scores.
+        statuses: field -> how its reading went -> samples.
+        failures: sample -> why nothing came back; they are in every denominator and score zero.
+        cut_off: answers that did not end within the tokens allowed.
+        samples: asked, failed ones included.
+        tokens, prompt_tokens: of all answers and requests.
+    """
+
+    scores: dict[str, DatasetScores] = field(default_factory=dict)
+    statuses: dict[str, Counter[str]] = field(default_factory=lambda: {"ids": Counter(), "span": Counter()})
+    failures: dict[str, str] = field(default_factory=dict)
+    cut_off: int = 0
+    samples: int = 0
+    tokens: int = 0
+    prompt_tokens: int = 0
+
+    def as_dict(self) -> dict[str, Any]:
+        """The results as JSON values; each mean beside its confidence interval."""
+        told = {name: getattr(self, name) for name in ("samples", "failures", "cut_off", "tokens", "prompt_tokens")}
+        statuses = {name: dict(sorted(counts.items())) for name, counts in self.statuses.items()}
+        how = {"level": LEVEL, "resamples": RESAMPLES, "of": "samples"}
+        scores = {name: _with_intervals(scores) for name, scores in self.scores.items()}
+        return {**told, "statuses": statuses, "intervals": how, "scores": scores}
+
+
+def results(dataset: Dataset, store: StageStore, conventions: Sequence[str]) -> Results:
+    """Score what a store holds, write it beside the predictions as `results.json`, and return it.
+
+    Raises:
+        ScoreError: there is no such convention.
+    """
+    told, answers = Results(), {}
+    for row in predictions(store):
+        answers[row["sample_id"]] = _counted(row, told)
+    if answers:
+        told.scores = {name: score_dataset(dataset, answers, name) for name in conventions}
+    write_json(store.folder, RESULTS, told.as_dict())
+    return told
+
+
+def results_path(store: StageStore) -> str:
+    """Path or URL of an evaluation's results."""
+    return f"{store.folder}/{RESULTS}"
+
+
+def _counted(row: Mapping[str, Any], told: Results) -> Prediction:
+    """Count a row's statuses and costs; its prediction."""
+    told.samples += 1
+    for name in told.statuses:
+        if row[f"{name}_status"]:
+            told.statuses[name][row[f"{name}_status"]] += 1
+    told.cut_off += "length" in row["finishes"]
+    told.tokens, told.prompt_tokens = told.tokens + row["tokens"], told.prompt_tokens + row["prompt_tokens"]
+    if row["failed"]:
+        told.failures[row["sample_id"]] = row["failed"]
+    return prediction_of(row, row["sample_id"])
+
+
+def _with_intervals(scores: DatasetScores) -> dict[str, Any]:
+    told = scores.as_dict()
+    for name, reports in (("results", scores.results), ("repaired", scores.repaired)):
+        for task, report in reports.items():
+            told[name][task]["intervals"] = _rounded(report)
+    return told
+
+
+def _rounded(report: Report) -> dict[str, list[float]]:
+    return {name: [round(side, 6) for side in interval] for name, interval in intervals(report).items()}

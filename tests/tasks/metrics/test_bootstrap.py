@@ -1,0 +1,40 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from tasks.metrics.bootstrap import intervals
+from tasks.metrics.report import Report
+
+
+def report(values: list[float], lost: int = 0) -> Report:
+    made = Report("paper", lambda value, threshold: value > threshold, lost=lost)
+    for number, value in enumerate(values):
+        made.add(str(number), {"vIoU": value})
+    return made
+
+
+def test_an_interval_holds_its_mean_and_is_that_of_the_normal_law_where_there_are_many() -> None:
+    values = np.random.default_rng(0).random(2000)
+    found = intervals(report(values.tolist()))
+    low, high = found["m_vIoU"]
+    spread = 1.96 * values.std() / np.sqrt(len(values))
+    assert low == pytest.approx(values.mean() - spread, abs=spread / 5)
+    assert high == pytest.approx(values.mean() + spread, abs=spread / 5)
+    assert set(found) == {"m_vIoU", "vIoU@0.3", "vIoU@0.5"}
+    assert found == intervals(report(values.tolist())), "the same seed, the same interval"
+
+
+def test_what_never_varies_has_no_width_and_lost_samples_count() -> None:
+    assert intervals(report([1.0] * 9))["m_vIoU"] == [1.0, 1.0]
+    low, high = intervals(report([1.0] * 9, lost=9))["m_vIoU"]
+    assert low < 0.5 < high < 1
+    assert intervals(report([]))["m_vIoU"] == [0.0, 0.0]
+
+
+def test_the_means_of_a_report_are_those_of_its_values() -> None:
+    made = report([0.2, 0.4, 0.9], lost=1)
+    told = made.as_dict()
+    assert {name: sum(values) / len(values) for name, values in made.values().items()} == pytest.approx(
+        {name: told[name] for name in made.values()}
+    )
