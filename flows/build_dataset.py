@@ -115,7 +115,7 @@ def preview(folder: Folder) -> str:
     return page
 
 
-@task(name="job")
+@task(name="job", **_ONCE)
 def job(parameters: BuildParameters) -> Built:
     """Build on a cluster, as a Ray Job that is submitted now or at work already."""
     return run_job(parameters, _progress("job"))

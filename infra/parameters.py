@@ -181,7 +181,8 @@ class BuildParameters(BaseModel):
             WeightsError: a weight file or folder is missing, or random weights are asked for of a detector without any.
         """
         placed = self.placed() if self.ray else self
-        asked = Request(self.dataset, self.placed().model_dump(mode="json"))
+        # Where it runs is no part of what is asked for: whoever runs it again may be elsewhere.
+        asked = Request(self.dataset, self.placed().model_dump(mode="json", exclude={"ray", "hours"}))
         return Build(folder_at(placed.folder), placed.benchmark(), placed.config(), asked)
 
     @property

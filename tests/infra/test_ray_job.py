@@ -11,7 +11,6 @@ import subprocess
 import sys
 import tempfile
 import time
-import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, field
@@ -21,7 +20,8 @@ from typing import Any
 import pytest
 
 from infra.benchmarks import FolderParameters
-from infra.prefect_local import free_port, running, stop
+from infra.prefect_access import ask, free_port
+from infra.prefect_local import running, stop
 from infra.ray_client import connect
 from infra.ray_job import RefusedError, run_job, stem, stop_job
 from infra.ray_session import ClusterError
@@ -210,30 +210,23 @@ def test_cancelling_the_flow_run_stops_the_job_and_the_next_run_finishes_it(
 ) -> None:
     parameters = cluster.parameters(tmp_path, "flow", videos)
     given = parameters.model_dump(include={"root", "name", "videos", "detector", "ray"})
-
-    def ask(path: str, body: dict[str, Any] | None = None) -> Any:
-        url = f"{api}/{path}"
-        request = urllib.request.Request(url, body and json.dumps(body).encode(), {"Content-Type": "application/json"})
-        with urllib.request.urlopen(request, timeout=30) as answer:
-            return json.load(answer)
-
-    def state(run: str) -> str:
-        return str(ask(f"flow_runs/{run}")["state_type"])
-
     for name, value in cluster.env.items():
         monkeypatch.setenv(name, value)
     with running(free_port(), tmp_path / "prefect") as env:
-        api = env["PREFECT_API_URL"]
-        deployment = ask("deployments/name/build-dataset/folder")["id"]
-        first = ask(f"deployments/{deployment}/create_flow_run", {"parameters": given})["id"]
+
+        def state(run: str) -> str:
+            return str(ask(env, f"flow_runs/{run}")["state_type"])
+
+        deployment = ask(env, "deployments/name/build-dataset/folder")["id"]
+        first = ask(env, f"deployments/{deployment}/create_flow_run", {"parameters": given})["id"]
         until(lambda: '{"progress"' in cluster.logs(parameters))
-        ask(f"flow_runs/{first}/set_state", {"state": {"type": "CANCELLING"}})
+        ask(env, f"flow_runs/{first}/set_state", {"state": {"type": "CANCELLING"}})
         until(lambda: state(first) == "CANCELLED")
         assert [job.status for job in cluster.jobs(parameters)] == ["STOPPED"]
-        second = ask(f"deployments/{deployment}/create_flow_run", {"parameters": given})["id"]
+        second = ask(env, f"deployments/{deployment}/create_flow_run", {"parameters": given})["id"]
         assert until(lambda: state(second) in {"COMPLETED", "FAILED", "CRASHED"} and state(second)) == "COMPLETED"
         assert sorted(job.status for job in cluster.jobs(parameters)) == ["STOPPED", "SUCCEEDED"]
-        artifacts = ask("artifacts/filter", {"flow_runs": {"id": {"any_": [second]}}})
+        artifacts = ask(env, "artifacts/filter", {"flow_runs": {"id": {"any_": [second]}}})
         [progress] = [a for a in artifacts if a["type"] == "progress"]
         assert float(progress["data"]) == 100
         assert progress["description"] == f"frames: {VIDEOS} of {VIDEOS} videos, 0 lost"
