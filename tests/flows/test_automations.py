@@ -87,12 +87,12 @@ def test_a_person_is_told_of_a_failed_run_and_of_a_breached_budget(
     assert made.returncode == 0, made.stderr
     (tmp_path / "bad.mp4").write_text("no video at all")
     server.run("build-dataset/folder", root=str(tmp_path), videos=str(tmp_path), name="bad")
-    told = bodies.get(timeout=30)
+    told = bodies.get(timeout=180)
     assert told["subject"].startswith("build-dataset/folder lost too many videos: ")
     assert "1 of 1 videos were lost (quarantined: not_a_video 1)" in told["body"]
     assert f"{server.url}/runs/flow-run/" in told["body"]
     server.run("build-dataset/folder", root=str(tmp_path), videos=str(tmp_path / "nowhere"))
-    told = bodies.get(timeout=30)
+    told = bodies.get(timeout=180)
     assert told["subject"].startswith("build-dataset/folder failed: ")
     assert "there is no folder of videos" in told["body"]
     with pytest.raises(Empty):
