@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from infra.poison import Patience, WorkerError
-from infra.ray_pool import PoolConfig, RayPool
+from infra.ray_pool import PoolConfig, RayPool, _failure
 from storage.outcomes import Outcome
 from tasks.build import Ended
 from tasks.datasets.base import VideoJob
@@ -131,6 +131,20 @@ def test_a_failure_is_tried_again_within_the_run(pool: RayPool, tmp_path: Path) 
     assert (ended["fail-1"].outcome.status, ended["fail-1"].outcome.attempts) == ("failed", 2)
     assert ended["raise-1"].outcome.reason == "worker_error"
     assert "a bug in the worker" in ended["raise-1"].outcome.detail
+
+
+def test_what_ray_says_of_a_worker_that_is_gone_is_told_apart() -> None:
+    from ray import exceptions
+
+    said = {
+        exceptions.OutOfMemoryError("memory on the node was low"): "worker_out_of_memory",
+        exceptions.ActorUnavailableError("RpcError: Socket closed", None): "node_lost",
+        exceptions.NodeDiedError("the node died"): "node_lost",
+        exceptions.ActorDiedError(): "worker_died",
+        exceptions.RaySystemError("no such thing"): "worker_error",
+    }
+    assert {error: _failure(error).reason for error in said} == said
+    assert all(_failure(error).status == "failed" for error in said)
 
 
 def test_workers_that_cannot_start_stop_the_run_with_their_reason(pool: RayPool) -> None:
