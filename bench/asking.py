@@ -45,7 +45,7 @@ def run() -> list[Figure]:
     with tempfile.TemporaryDirectory() as folder:
         model = find_model("tiny", Path(folder))
         dataset = stored(Path(folder) / "thousand")
-        started = time.perf_counter()
+        started, worked = time.perf_counter(), time.process_time()
         seconds, memory = [], []
         for batch in batches(dataset, model):
             seconds.append(time.perf_counter() - started)
@@ -55,9 +55,9 @@ def run() -> list[Figure]:
     how = f"{SAMPLES_COUNT} samples of {FRAMES} frames {SIZE[0]}x{SIZE[1]}, batches of {BATCH}, one process, every core"
     return [
         at_most("prompts and frames of 1,000 samples, s", seconds[-1], SECONDS, how),
-        at_most("peak memory over that of the first quarter", memory[-1] / memory[quarter], 1.05, f"{memory[-1]:.0f} MB"),
+        at_most("peak memory over that of the first quarter", memory[-1] / memory[quarter], 1.1, f"{memory[-1]:.0f} MB"),
         at_most("first batch ready, s", seconds[0], FIRST_S, "from an opened dataset, after the imports"),
-        told("a sample, ms", 1000 * seconds[-1] / SAMPLES_COUNT, how),
+        told("CPU time of all cores, s", time.process_time() - worked, how),
     ]
 
 

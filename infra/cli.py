@@ -20,7 +20,7 @@ from rich.text import Text
 from infra.asking import evaluate_command
 from infra.benchmarks import BENCHMARKS
 from infra.build import build_dataset
-from infra.console import Bars, plain, printable, show_findings, show_plan
+from infra.console import Bars, StoppedError, plain, printable, show_findings, show_plan, stoppable
 from infra.evaluation import EvaluateParameters
 from infra.flat import flat
 from infra.job import job
@@ -88,16 +88,9 @@ _ARGUMENTS = ("annotations", "videos", "dataset")
 _BOUNDS = {"min": "ge", "max": "le"}
 
 
-class StoppedError(Exception):
-    """The person at the keyboard stopped the command."""
-
-
 def _build(parameters: BuildParameters, as_json: AsJson = False) -> None:
-    try:
-        with Bars(quiet=as_json) as bars:
-            built = build_dataset(parameters, bars.update)
-    except KeyboardInterrupt:
-        raise StoppedError("interrupted; run the same command again to go on where it stopped") from None
+    with stoppable(), Bars(quiet=as_json) as bars:
+        built = build_dataset(parameters, bars.update)
     if as_json:
         print(json.dumps(asdict(built)))
         return
@@ -146,10 +139,8 @@ def _register() -> None:
 
 
 def _evaluate(parameters: EvaluateParameters, as_json: AsJson = False) -> None:
-    try:
+    with stoppable():
         evaluate_command(parameters, as_json)
-    except KeyboardInterrupt:
-        raise StoppedError("interrupted; run the same command again to go on where it stopped") from None
 
 
 @app.command()

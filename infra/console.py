@@ -5,7 +5,8 @@ Names and sentences come from files: they are printed as they are, without the c
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from types import TracebackType
 from typing import Any
 
@@ -29,6 +30,23 @@ def printable(value: object) -> str:
     """A value on one line, control characters spelled out: a name in a file cannot steer the terminal."""
     line = " ".join(str(value).split())
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in line)
+
+
+class StoppedError(Exception):
+    """The person at the keyboard stopped the command."""
+
+
+@contextmanager
+def stoppable() -> Iterator[None]:
+    """Say of an interrupted block that it can be gone on with.
+
+    Raises:
+        StoppedError: it was interrupted.
+    """
+    try:
+        yield
+    except KeyboardInterrupt:
+        raise StoppedError("interrupted; run the same command again to go on where it stopped") from None
 
 
 class Bars:

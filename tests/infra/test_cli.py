@@ -37,7 +37,6 @@ def test_bad_input_is_one_sentence_and_exit_code_2(tmp_path: Path) -> None:
         (("evaluate", "empty", "--model", "tiny"), "empty holds no published dataset"),
         (("evaluate", "empty", "--model", "tiny", "--protocol", "mine"), "there is no protocol 'mine': choose from marked"),
         (("evaluate", "empty", "--model", "tiny", "--conventions", "mine"), "there is no convention 'mine'"),
-        (("evaluate", "empty", "--model", "tiny", "--batch-size", "0"), "--batch-size"),
     ]
     for arguments, said in cases:
         done = stvg(*arguments, cwd=tmp_path)
