@@ -8,11 +8,12 @@ from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
 
+from infra.model_weights import detector_weights, tracker_weights
 from infra.ray_pool import PoolConfig
 from storage.folders import folder_at
 from storage.request import Request
 from tasks.datasets.base import Benchmark
-from tasks.detect import OPEN_VOCABULARY, DetectConfig
+from tasks.detect import DetectConfig
 from tasks.detectors.vocabulary import prompts_of
 from tasks.labels import Style
 from tasks.limits import LimitConfig
@@ -23,22 +24,11 @@ from tasks.released import Anchor, AnswerRule, Filter
 from tasks.render import RenderConfig
 from tasks.sampling import SamplingConfig
 from tasks.trackers.base import Budget, TrackConfig
-from tasks.weights import Weights, WeightsError, find_weights
 
 Located = Annotated[str, "located"]
 """The path of a file or folder."""
 DetectorName = Literal["motion", "people", "people+motion", "yolo12n", "yolo12x", "grounding-dino", "florence-2", "scripted"]
 TrackerName = Literal["flow", "sam2"]
-RANDOM = "random"
-"""In place of a weight file: random weights, to try a model's machinery without it."""
-
-_DETECTOR_WEIGHTS = {
-    "yolo12n": "yolo12n.pt",
-    "yolo12x": "yolo12x.pt",
-    "grounding-dino": "grounding-dino-base",
-    "florence-2": "florence-2-large",
-}
-_SAM2_WEIGHTS = "sam2.1_hiera_{model}.pt"
 
 
 class BuildParameters(BaseModel):
@@ -203,17 +193,13 @@ class BuildParameters(BaseModel):
 
     def config(self) -> BuildConfig:
         """Everything that shapes the dataset."""
-        if self.detector in OPEN_VOCABULARY and self.detector_weights == RANDOM:
-            raise WeightsError(f"'{self.detector}' has no random weights: name the folder of its own")
-        detector = _weights(self.detector_weights, _DETECTOR_WEIGHTS.get(self.detector, ""))
-        tracker = _weights(self.tracker_weights, _SAM2_WEIGHTS.format(model=self.sam2_model) if self.tracker == "sam2" else "")
         detect = DetectConfig(
             self.detector,
             self.confidence,
             self.target,
             self.every_frames,
             self.detector_image_size,
-            detector,
+            detector_weights(self.detector, self.detector_weights),
             prompts_of(self.prompts),
         )
         track = TrackConfig(
@@ -223,7 +209,7 @@ class BuildParameters(BaseModel):
             backward=self.backward,
             identity=self.identity,
             overlapping=self.overlapping,
-            weights=tracker,
+            weights=tracker_weights(self.tracker, self.sam2_model, self.tracker_weights),
             device="cuda" if self.gpus_per_worker else "cpu",
             budget=Budget(self.features_mb, self.spill_mb),
             **self._sam2(),
@@ -246,8 +232,3 @@ class BuildParameters(BaseModel):
         """How it is spread over workers."""
         limits = PoolConfig(deadline_s=self.deadline_s, recycle_after=self.recycle_after)
         return replace(limits, workers=self.workers, gpus=self.gpus_per_worker, address=self.ray or None)
-
-
-def _weights(given: str, default: str) -> Weights | None:
-    name = given or default
-    return find_weights(name) if name and name != RANDOM else None
