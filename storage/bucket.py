@@ -87,7 +87,7 @@ def asked(what: str, request: Callable[[], T]) -> T:
 
 
 def _broke_off(message: str) -> bool:
-    return "status code" not in message and "retries" not in message
+    return "response body" in message
 
 
 def _reason(message: str) -> str:

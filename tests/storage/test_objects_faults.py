@@ -81,6 +81,25 @@ def test_errors_that_pass_leave_no_trace(s3: Any, bucket: str, kinds: str) -> No
     assert kept == {f.name for f in folder_at(f"{bucket}/quiet").files()}
 
 
+@pytest.mark.parametrize("kind", ["500", "503", "cut", "half", "lost"])
+def test_each_kind_of_request_is_made_again(s3: Any, bucket: str, kind: str) -> None:
+    folder = folder_at(bucket)
+    folder.write("a", b"1")
+    requests = [
+        lambda: folder.read("a"),
+        lambda: folder.names("*"),
+        lambda: list(folder.files()),
+        lambda: folder.version("a"),
+        lambda: folder.write("a", b"2"),
+        lambda: folder.remove(["a", "b"]),
+    ]
+    for request in requests:
+        s3.seen.clear()
+        s3.fault = lambda method, _path: kind if len(s3.seen) == 1 and (method, kind) != ("HEAD", "half") else None
+        request()
+    assert folder.names("*") == []
+
+
 @pytest.mark.usefixtures("impatient")
 @pytest.mark.parametrize("size", [100, 12_000_000])
 def test_an_upload_that_is_always_cut_is_an_error_and_no_object(s3: Any, bucket: str, size: int) -> None:
