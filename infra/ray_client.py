@@ -11,7 +11,7 @@ from typing import Any
 from infra.ray_session import ClusterError, same_version, set_environment, unreachable
 from storage.files import hash8, sha256_of
 
-PACKAGES = ("infra", "tasks", "storage")
+PACKAGES = ("infra", "rl", "tasks", "storage")
 """What a job needs of the project."""
 
 

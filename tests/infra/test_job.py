@@ -82,5 +82,5 @@ def test_the_code_is_the_images_unless_it_is_to_be_sent(monkeypatch: pytest.Monk
     assert code_sent() == {}
     monkeypatch.setenv("STVG_CODE", "upload")
     sent = [Path(folder) for folder in code_sent()["py_modules"]]
-    assert [folder.name for folder in sent] == ["infra", "tasks", "storage"]
+    assert [folder.name for folder in sent] == ["infra", "rl", "tasks", "storage"]
     assert all((folder / "__init__.py").is_file() for folder in sent)

@@ -189,7 +189,7 @@ def test_a_job_that_fails_ends_with_the_sentence_and_exit_code_of_a_build_here(
         assert said in err
         assert "Traceback" not in err
     sent = cluster.job(cluster.parameters(tmp_path, "absent", tmp_path / "nowhere")).runtime_env["py_modules"]
-    assert [uri.startswith("gcs://_ray_pkg_") for uri in sent] == [True] * 3
+    assert [uri.startswith("gcs://_ray_pkg_") for uri in sent] == [True] * 4
 
 
 def test_another_ray_or_python_is_refused_before_any_work(
