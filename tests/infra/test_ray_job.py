@@ -32,7 +32,7 @@ from tasks.build import publish_build, run_frames, run_here, run_masks
 
 pytestmark = pytest.mark.heavy
 
-VIDEOS = 6
+VIDEOS = 60
 
 
 def until(true: Callable[[], Any], timeout_s: float = 120) -> Any:
