@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections import OrderedDict
 from collections.abc import Iterator
 from functools import cached_property
 from pathlib import Path
@@ -28,6 +29,10 @@ def stage_of(table: str) -> str:
     return _STAGE_OF[table]
 
 
+HELD_OPEN = 12
+"""Files held open, those used last: a footer of hundreds of row groups takes some 5 MB."""
+
+
 class StoredInstance(NamedTuple):
     """One object on one frame, as stored; boxes are pixels, half-open, anchors pixels."""
 
@@ -50,7 +55,7 @@ class Dataset:
         """
         self.folder: Folder = folder_at(where)
         self.manifest: Manifest = load_manifest(self.folder)
-        self._files: dict[tuple[str, str], pq.ParquetFile] = {}
+        self._files: OrderedDict[tuple[str, str], pq.ParquetFile] = OrderedDict()
         self._groups: dict[tuple[str, int], dict[str, int]] = {}
 
     def stage(self, table: str) -> PublishedStage:
@@ -167,9 +172,13 @@ class Dataset:
         return self._open(stage.key, stage.shards[shard][table], table).metadata
 
     def _open(self, key: str, file: TableFile, table: str) -> pq.ParquetFile:
-        if (key, file.path) not in self._files:
-            self._files[key, file.path] = open_table(self.folder.child(key), file, table)
-        return self._files[key, file.path]
+        place = key, file.path
+        if place not in self._files:
+            self._files[place] = open_table(self.folder.child(key), file, table)
+            while len(self._files) > HELD_OPEN:
+                self._files.popitem(last=False)
+        self._files.move_to_end(place)
+        return self._files[place]
 
     def damaged(self) -> list[str]:
         """Table files whose bytes are not those that were committed, or that are missing; reads all of them."""
