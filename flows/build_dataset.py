@@ -6,28 +6,21 @@ may be tried again: it finds the parts that are done and goes on.
 
 from __future__ import annotations
 
-from contextlib import suppress
 from typing import Any, TypeVar, cast
 
-import httpx
 from prefect import Flow, State, flow, get_run_logger, task
-from prefect.artifacts import (
-    create_link_artifact,
-    create_markdown_artifact,
-    create_progress_artifact,
-    create_table_artifact,
-    update_progress_artifact,
-)
+from prefect.artifacts import create_link_artifact, create_markdown_artifact, create_table_artifact
 from prefect.cache_policies import NO_CACHE
 from prefect.client.schemas.objects import FlowRun
 from prefect.states import Failed
 from prefect.tasks import exponential_backoff
 from prefect.utilities.annotations import quote
 
+from flows.artifacts import MOST_ROWS, progress_artifact
 from flows.automations import BUDGET_EXCEEDED
 from flows.limits import gpu_slot
 from infra.benchmarks import BENCHMARKS
-from infra.build import Built, seldom
+from infra.build import Built
 from infra.flat import flat
 from infra.metrics import measured
 from infra.parameters import BuildParameters
@@ -46,9 +39,6 @@ from tasks.quality import quality, quality_rows
 T = TypeVar("T")
 
 BuildFlow = Flow[..., str | State[str]]
-
-MOST_ROWS = 500
-"""Rows of a table artifact: the UI draws them all at once."""
 
 _ONCE: dict[str, Any] = {"cache_policy": NO_CACHE}
 """Prefect would pickle thousands of videos to name a result that nobody keeps."""
@@ -122,16 +112,11 @@ def job(parameters: BuildParameters) -> Built:
 
 
 def _progress(key: str) -> OnProgress:
-    """One progress artifact, updated by the driver alone and not for every video."""
-    artifact = create_progress_artifact(0.0, key=key, description="No video has ended yet")
+    return progress_artifact(key, "No video has ended yet", _told)
 
-    def report(progress: Progress) -> None:
-        share = 100 * progress.ended / progress.total
-        said = f"{progress.stage}: {progress.ended} of {progress.total} videos, {progress.lost} lost"
-        with suppress(httpx.HTTPError):  # a server that is being restarted costs no video
-            update_progress_artifact(artifact, share, description=said)  # type: ignore[arg-type]
 
-    return seldom(report)
+def _told(progress: Progress) -> str:
+    return f"{progress.stage}: {progress.ended} of {progress.total} videos, {progress.lost} lost"
 
 
 def _whole(value: T) -> T:

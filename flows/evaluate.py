@@ -5,24 +5,22 @@ One task run a flow run. It may be tried again: batches that have their answers 
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable
 from typing import Any
 
 from prefect import Flow, flow, get_run_logger, task
-from prefect.artifacts import create_progress_artifact, create_table_artifact, update_progress_artifact
+from prefect.artifacts import create_table_artifact
 from prefect.blocks.system import Secret
 from prefect.tasks import exponential_backoff
 
+from flows.artifacts import MOST_ROWS, progress_artifact
 from infra.asking import run_evaluation, shown_otherwise
 from infra.evaluation import EVALUATIONS, EvaluateParameters
 from infra.flat import flat
 from rl.engines.build import EngineConfig
 from rl.engines.server import Server, server_from_environment
+from rl.evaluate import OnAsked
+from tasks.build import Progress
 
-PROGRESS_EVERY_S = 2.0
-MOST_ROWS = 500
-"""Of a table artifact: the server keeps it whole, and a browser draws it whole."""
 URL_BLOCK = "stvg-server-url"
 KEY_BLOCK = "stvg-server-key"
 """Secret blocks that name a server and its key; without them, the environment does."""
@@ -77,18 +75,9 @@ def _told(report: dict[str, Any], name: str) -> str:
     return f"{100 * report[name]:.1f} ({100 * low:.1f} to {100 * high:.1f})"
 
 
-def _progress() -> Callable[[int, int, int], None]:
-    artifact = create_progress_artifact(0.0, key="asked", description="Samples asked")
-    last = 0.0
-
-    def report(asked: int, total: int, failed: int) -> None:
-        nonlocal last
-        if asked == total or time.monotonic() - last > PROGRESS_EVERY_S:
-            last = time.monotonic()
-            told = f"{asked} of {total} samples, {failed} failed"
-            update_progress_artifact(artifact, 100 * asked / total, description=told)  # type: ignore[arg-type]
-
-    return report
+def _progress() -> OnAsked:
+    report = progress_artifact("asked", "Samples asked", lambda p: f"{p.ended} of {p.total} samples, {p.lost} failed")
+    return lambda asked, total, failed: report(Progress("asked", asked, total, failed))
 
 
 def _flow(name: str, model: type[EvaluateParameters]) -> Flow[..., str]:
