@@ -93,9 +93,9 @@ def _asked(dataset: str, asked: Requeue) -> dict[str, Any]:
 
 
 def _published(manifest: Manifest, build: Build) -> dict[str, Any]:
-    from tasks.preview import write_preview
+    from tasks.preview import current_preview
 
-    page = write_preview(Dataset(build.folder))
+    page = current_preview(Dataset(build.folder))
     return {"content_hash": manifest.content_hash, "counts": manifest.counts, "preview": page}
 
 

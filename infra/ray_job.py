@@ -89,8 +89,9 @@ def stem(parameters: BuildParameters) -> str:
 def _running(client: Any, parameters: BuildParameters) -> str | None:
     """The job that is at work on this build, or waits to be."""
     active = [job for job in client.list_jobs() if job.submission_id and not job.status.is_terminal()]
+    start = stem(parameters)  # hashes the code
     for job in active:
-        if job.submission_id.startswith(stem(parameters)):
+        if job.submission_id.startswith(start):
             return str(job.submission_id)
     folder = parameters.placed().folder
     for job in active:

@@ -60,8 +60,9 @@ class Evaluation:
         Raises:
             ProtocolError: the dataset holds nothing that the protocol asks.
         """
-        check_tasks(self.protocol, {asked.task for asked in asked_samples(self.dataset, set(Task))})
-        every = asked_samples(self.dataset, self.protocol.tasks)
+        there = asked_samples(self.dataset, set(Task))
+        check_tasks(self.protocol, {asked.task for asked in there})
+        every = [asked for asked in there if asked.task in self.protocol.tasks]
         return every[: self.limit] if self.limit else every
 
     def store(self, engine: Engine) -> StageStore:

@@ -51,8 +51,17 @@ def reasons(endings: Iterable[Ending]) -> list[tuple[str, str, str, list[str]]]:
 
 def with_reasons(build: Build) -> list[Ending]:
     """Every ending that has a reason, of the benchmark's videos, as the last run left it."""
+    return _with_reasons(build, _plans(build))
+
+
+def _plans(build: Build) -> tuple[StagePlan, StagePlan]:
+    """What stands in both stages: masks, frames."""
     masks = plan_masks(build)
-    return [ending for plan in (masks, plan_frames(build, masks)) for ending in _noted(build, plan)]
+    return masks, plan_frames(build, masks)
+
+
+def _with_reasons(build: Build, plans: Iterable[StagePlan]) -> list[Ending]:
+    return [ending for plan in plans for ending in _noted(build, plan)]
 
 
 def _noted(build: Build, plan: StagePlan) -> Iterator[Ending]:
@@ -72,12 +81,12 @@ def plan_requeue(build: Build, wanted: Sequence[str]) -> Requeue:
         RequeueError: nothing ended so, or nothing else could come of it.
         DatasetError: other videos are not built yet and nothing is published that they could stay as.
     """
-    found = with_reasons(build)
+    plans = _plans(build)
+    found = _with_reasons(build, plans)
     for reason in wanted:
         _check(reason, [ending for ending in found if ending.outcome.reason == reason], found)
     chosen = [ending for ending in found if ending.outcome.reason in wanted]
-    masks = plan_masks(build)
-    left = _unbuilt(masks, plan_frames(build, masks)) - {ending.video_id for ending in chosen}
+    left = _unbuilt(*plans) - {ending.video_id for ending in chosen}
     if left:
         _published(build)
     return Requeue(chosen, len(left))
@@ -122,8 +131,7 @@ def requeue(build: Build, asked: Requeue, fan_out: FanOut, on_progress: OnProgre
 
 
 def _make_void(build: Build, asked: Requeue) -> None:
-    masks = plan_masks(build)
-    frames = plan_frames(build, masks)
+    masks, frames = _plans(build)
     tracked = {ending.video_id for ending in asked.endings if ending.stage == "masks"}
     # Frames first: killed in between, their old masks still count, and the frames are rendered from them again.
     for plan, videos in ((frames, asked.videos), (masks, tracked)):
