@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pyarrow as pa
 
 from rl.engines.base import Shown
 from storage.reader import Dataset
@@ -87,8 +86,7 @@ class Clips:
         clip = self.clip(asked)
         if clip["reason"]:
             raise ShownError(clip["reason"], f"clip '{asked.clip_id}' cannot be shown with markers")
-        rows = self._dataset.rows("frames", asked.video_id, ["clip_id", "time_s", "jpeg"])
-        rows = rows.filter(pa.compute.equal(rows.column("clip_id").cast(pa.string()), asked.clip_id))
+        rows = self._dataset.frames(asked.video_id, asked.clip_id, ["clip_id", "time_s", "jpeg"])
         times, frames = rows.column("time_s").to_pylist(), rows.column("jpeg").to_pylist()
         return Shown(tuple(frames), (clip["width"], clip["height"]), clip["sample_fps"], tuple(times))
 

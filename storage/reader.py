@@ -147,9 +147,9 @@ class Dataset:
             if row["object_id"] == object_id:
                 yield row["frame_index"], (row["x1"], row["y1"], row["x2"], row["y2"])
 
-    def frames(self, video_id: str, clip_id: str) -> pa.Table:
-        """Rendered frames of a clip with their markers and JPEG bytes, in order."""
-        rows = self.rows("frames", video_id)
+    def frames(self, video_id: str, clip_id: str, columns: list[str] | None = None) -> pa.Table:
+        """Rendered frames of a clip with their markers and JPEG bytes, in order; of some columns, `clip_id` among them."""
+        rows = self.rows("frames", video_id, columns)
         return rows.filter(pa.compute.equal(rows.column("clip_id").cast(pa.string()), clip_id))
 
     def _place(self, table: str, video_id: str) -> tuple[pq.ParquetFile, int, str] | None:

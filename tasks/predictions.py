@@ -107,7 +107,7 @@ def prediction_of(row: Mapping[str, Any], where: str) -> Prediction:
     start, end, answer = (row.get(name) for name in ("start_s", "end_s", "answer"))
     if (start is None) != (end is None):
         raise PredictionsError(f"{where}: 'start_s' and 'end_s' go together")
-    if start is not None and not all(_is_number(value) for value in (start, end)):
+    if start is not None and not all(is_number(value) for value in (start, end)):
         raise PredictionsError(f"{where}: 'start_s' and 'end_s' must be finite numbers of seconds")
     if answer is not None and not isinstance(answer, str):
         raise PredictionsError(f"{where}: 'answer' must be text")
@@ -129,5 +129,6 @@ def _boxes(value: Any, where: str) -> Mapping[int, Box] | None:
     return boxes  # type: ignore[return-value]
 
 
-def _is_number(value: Any) -> bool:
+def is_number(value: Any) -> bool:
+    """Whether a JSON value is a finite number that a float can hold."""
     return isinstance(value, (int, float)) and not isinstance(value, bool) and abs(value) <= sys.float_info.max

@@ -8,7 +8,6 @@ where there is no prediction. Optional: `clip` [first, last] frame; `start_s`, `
 from __future__ import annotations
 
 import json
-import sys
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -19,6 +18,7 @@ from tasks.metrics.conventions import CONVENTIONS, DEFAULT, Convention
 from tasks.metrics.report import Report, named
 from tasks.metrics.temporal import TEMPORAL, TemporalConvention
 from tasks.metrics.tubes import Case, Tube
+from tasks.predictions import is_number
 from tasks.video import MOST_FRAMES
 
 
@@ -93,9 +93,7 @@ def _case(record: Any, number: int) -> Case:
     if fps <= 0 or not 1 <= frame_count <= MOST_FRAMES:
         raise ScoreError(f"{where}: 'fps' and 'frame_count' must be above 0, and 'frame_count' at most {MOST_FRAMES:,}")
     clip = record.get("clip")
-    if clip is not None and not (
-        isinstance(clip, list) and len(clip) == 2 and all(type(f) is int and abs(f) <= MOST_FRAMES for f in clip)
-    ):
+    if clip is not None and not (isinstance(clip, list) and len(clip) == 2 and all(map(_is_frame, clip))):
         raise ScoreError(f"{where}: 'clip' must be [first frame, last frame]")
     truth = _tube(record.get("gt"), f"{where}: 'gt'", frame_count)
     if not len(truth.frames):
@@ -126,15 +124,11 @@ def _frame(key: str, where: str, frame_count: int) -> int:
 
 
 def _box(value: Any, where: str) -> list[float]:
-    if not isinstance(value, list) or len(value) != 4 or not all(_is_number(side) for side in value):
+    if not isinstance(value, list) or len(value) != 4 or not all(is_number(side) for side in value):
         raise ScoreError(f"{where}, must be four finite numbers x1, y1, x2, y2")
     if value[2] < value[0] or value[3] < value[1]:
         raise ScoreError(f"{where}, has x2 < x1 or y2 < y1: give corners as x1, y1, x2, y2")
     return [float(side) for side in value]
-
-
-def _is_number(value: Any) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool) and abs(value) <= sys.float_info.max
 
 
 def _is_frame(value: Any) -> bool:
@@ -142,7 +136,7 @@ def _is_frame(value: Any) -> bool:
 
 
 def _number(record: Mapping[str, Any], name: str, where: str) -> float:
-    if not _is_number(record.get(name)):
+    if not is_number(record.get(name)):
         raise ScoreError(f"{where} lacks '{name}', a finite number")
     return float(record[name])
 
