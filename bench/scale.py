@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -14,7 +15,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from bench.figures import Figure, at_least, at_most, told
-from bench.scale_videos import KILLERS, Written, clean, parameters, write_videos
+from bench.scale_videos import KILLERS, Written, parameters, write_videos
 from infra.prefect_access import ask, free_port
 from infra.prefect_local import running
 from storage.manifest import load_manifest
@@ -40,7 +41,7 @@ def run() -> list[Figure]:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         few = _build(folder / "few", write_videos(folder / "few" / "in", FEW))
-        clean(folder / "few")
+        shutil.rmtree(folder / "few")
         written = write_videos(folder / "many" / "in", MANY)
         many = _build(folder / "many", written)
         again, loaded = _again(written, folder / "many")

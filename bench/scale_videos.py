@@ -5,7 +5,6 @@ from __future__ import annotations
 import ctypes
 import json
 import os
-import shutil
 import signal
 import time
 from pathlib import Path
@@ -18,7 +17,9 @@ from storage.outcomes import Outcome
 from tasks.datasets.base import VideoJob
 from tasks.pipeline import Worker, WorkerFactory
 from tasks.sample.broken import BROKEN
+from tasks.sample.encode import write_video
 from tasks.sample.scene import SampleConfig
+from tasks.video import Frames
 
 KILLERS = ("crash", "memory", "hang")
 BAD_SHARE, KILLER_SHARE = 100, 1000
@@ -65,7 +66,7 @@ def _models(folder: Path) -> dict[str, Path]:
     """One file of each kind."""
     folder.mkdir()
     good = folder / "good.mp4"
-    write_square(good)
+    write_video(good, _square(), FPS)
     models = {"good": good}
     for reason, write in BROKEN.items():
         models[reason] = folder / f"{reason}.mp4"
@@ -73,18 +74,12 @@ def _models(folder: Path) -> dict[str, Path]:
     return models
 
 
-def write_square(path: Path) -> None:
+def _square() -> Frames:
     """A square that moves over a dark ground."""
-    import av
-
-    with av.open(str(path), "w") as file:
-        stream = file.add_stream("libx264", rate=FPS, options={"crf": "20", "preset": "ultrafast"})
-        stream.width, stream.height, stream.pix_fmt = WIDTH, HEIGHT, "yuv420p"
-        for index in range(FRAMES):
-            picture = np.full((HEIGHT, WIDTH, 3), 30, np.uint8)
-            picture[20:60, 10 + 3 * index : 50 + 3 * index] = (220, 40, 40)
-            file.mux(stream.encode(av.VideoFrame.from_ndarray(picture, format="rgb24")))
-        file.mux(stream.encode())
+    pictures = np.full((FRAMES, HEIGHT, WIDTH, 3), 30, np.uint8)
+    for index, picture in enumerate(pictures):
+        picture[20:60, 10 + 3 * index : 50 + 3 * index] = (220, 40, 40)
+    return pictures
 
 
 def parameters(written: Written, root: Path, **chosen: Any) -> OwnParameters:
@@ -118,8 +113,3 @@ class Poisoned:
         if "-hang" in name:
             time.sleep(3600)
         return self._worker.run(job)
-
-
-def clean(folder: Path) -> None:
-    """Remove a folder of videos and datasets."""
-    shutil.rmtree(folder, ignore_errors=True)

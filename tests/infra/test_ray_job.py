@@ -90,6 +90,10 @@ class Cluster:
     def logs(self, parameters: FolderParameters) -> str:
         return "".join(str(self.client.get_job_logs(job.submission_id)) for job in self.jobs(parameters))
 
+    def wait_for_progress(self, parameters: FolderParameters, follower: subprocess.Popen[str]) -> None:
+        """Wait until the job of a build has told progress, or who follows it has ended."""
+        until(lambda: follower.poll() is not None or '{"progress"' in self.logs(parameters))
+
     @property
     def client(self) -> Any:
         return connect(self.address)
@@ -131,7 +135,7 @@ def test_a_job_outlives_its_driver_and_a_node_and_builds_what_a_build_here_does(
 ) -> None:
     parameters = cluster.parameters(tmp_path, "there", videos)
     first = cluster.stvg(tmp_path, "there", videos)
-    until(lambda: first.poll() is not None or '{"progress"' in cluster.logs(parameters))
+    cluster.wait_for_progress(parameters, first)
     assert first.poll() is None, first.communicate()
     first.kill()
     first.wait()
@@ -156,7 +160,7 @@ def test_a_stopped_job_ends_its_followers_with_a_sentence_and_leaves_no_actor(
 ) -> None:
     parameters = cluster.parameters(tmp_path, "stopped", videos)
     following = cluster.stvg(tmp_path, "stopped", videos)
-    until(lambda: following.poll() is not None or '{"progress"' in cluster.logs(parameters))
+    cluster.wait_for_progress(parameters, following)
     with pytest.raises(BusyError, match="with other parameters"):
         run_job(parameters.model_copy(update={"theta": 0.5}), lambda _: None)
     assert stop_job(parameters) == cluster.job(parameters).submission_id
