@@ -6,8 +6,9 @@ repaired: all of the mask database, drawn or not (`docs/conventions.md`).
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import numpy as np
 
@@ -31,45 +32,50 @@ class Repaired(NamedTuple):
     fallback: int
 
 
-def repair(boxes: Frames, object_id: int, span: tuple[int, int]) -> Repaired:
-    """Algorithm 1 of A.5.
+class Choice(NamedTuple):
+    """The object whose box stands for the ID on a frame: its own, the one that took it over, or the largest there."""
+
+    object_id: int
+    kind: Literal["kept", "corrected", "fallback"]
+
+
+def choices(boxes: Frames, object_id: int, span: tuple[int, int]) -> dict[int, Choice]:
+    """Algorithm 1 of A.5: who stands for the predicted ID on each frame of the predicted span that has any object.
 
     Args:
         boxes: every object of every frame that has any.
         object_id: the predicted ID.
         span: the predicted span, native frames, closed.
-
-    Returns:
-        The tube; frames without any object stay without a box.
     """
     own = [frame for frame in range(span[0], span[1] + 1) if object_id in boxes.get(frame, {})]
     corrections: set[int] = set()
-    chosen: dict[int, Box] = {}
-    kinds = {"kept": 0, "corrected": 0, "fallback": 0}
-    for frame in range(span[0], span[1] + 1):
-        there = boxes.get(frame, {})
-        if there:
-            kind, chosen[frame] = _chosen(boxes, there, object_id, frame, own, corrections)
-            kinds[kind] += 1
-    return Repaired(_tube(span, chosen), **kinds)
+    frames = (frame for frame in range(span[0], span[1] + 1) if boxes.get(frame))
+    return {frame: _choice(boxes, object_id, frame, own, corrections) for frame in frames}
 
 
-def _chosen(
-    boxes: Frames, there: Mapping[int, Box], object_id: int, frame: int, own: list[int], corrections: set[int]
-) -> tuple[str, Box]:
-    """The box of one frame; persists a correction (lines 4 to 29)."""
+def _choice(boxes: Frames, object_id: int, frame: int, own: list[int], corrections: set[int]) -> Choice:
+    """The choice on one frame; persists a correction (lines 4 to 29)."""
+    there = boxes[frame]
     if object_id in there:
-        return "kept", there[object_id]
+        return Choice(object_id, "kept")
     known = sorted(corrections & set(there))
     if known:
-        return "corrected", there[known[0]]
+        return Choice(known[0], "corrected")
     if own:
         reference = boxes[_nearest(own, frame)][object_id]
         best = max(there, key=lambda i: (box_iou(reference, there[i]), -i))
         if box_iou(reference, there[best]) >= MIN_IOU or overlap_of_smaller(reference, there[best]) >= MIN_OVERLAP:
             corrections.add(best)
-            return "corrected", there[best]
-    return "fallback", _largest(there)
+            return Choice(best, "corrected")
+    return Choice(_largest(there), "fallback")
+
+
+def repair(boxes: Frames, object_id: int, span: tuple[int, int]) -> Repaired:
+    """The tube of `choices`, which see; frames without any object stay without a box."""
+    chosen = choices(boxes, object_id, span)
+    counts = Counter(choice.kind for choice in chosen.values())
+    tube = _tube(span, {frame: boxes[frame][choice.object_id] for frame, choice in chosen.items()})
+    return Repaired(tube, counts["kept"], counts["corrected"], counts["fallback"])
 
 
 def overlap_of_smaller(a: Box, b: Box) -> float:
@@ -83,8 +89,8 @@ def _area(box: Box) -> float:
     return (box[2] - box[0]) * (box[3] - box[1])
 
 
-def _largest(there: Mapping[int, Box]) -> Box:
-    return there[max(there, key=lambda i: (_area(there[i]), -i))]
+def _largest(there: Mapping[int, Box]) -> int:
+    return max(there, key=lambda i: (_area(there[i]), -i))
 
 
 def _nearest(frames: list[int], frame: int) -> int:
@@ -115,7 +121,7 @@ def repair_released(boxes: Frames, object_id: int, span: tuple[int, int]) -> Rep
             chosen[frame] = current = there[object_id]
         elif not own:
             if there:
-                chosen[frame] = _largest(there)
+                chosen[frame] = there[_largest(there)]
                 fallback += 1
         elif current is None:
             reference = boxes[_nearest(own, frame)][object_id]
@@ -123,7 +129,7 @@ def repair_released(boxes: Frames, object_id: int, span: tuple[int, int]) -> Rep
         elif there:
             like = _most_like(current, there)
             fallback += like is None
-            chosen[frame] = like or _largest(there)
+            chosen[frame] = like or there[_largest(there)]
         elif own[0] < frame:
             chosen[frame] = current = boxes[max(f for f in own if f < frame)][object_id]
     return Repaired(_tube(span, chosen), len(own), len(chosen) - len(own) - fallback, fallback)
