@@ -1,7 +1,8 @@
 """Fifty drivers killed at a random moment of their work on one long-lived Ray, each run again until done, rows compared.
 
-What a driver is doing stands in memory shared with the killer, who takes the kinds of moment in turn, one occurrence of it at
-random, and a random part of the time that it takes undisturbed: so no kind is left out, however short it is.
+The kinds of moment are taken in turn, one occurrence at random, and a random part of the time it takes undisturbed. Some last a
+millisecond, which nobody outside the driver could meet on a busy machine: the driver sets an alarm clock of the kernel's when
+it gets there, and the kernel ends it without a word, as kill -9 does.
 """
 
 from __future__ import annotations
@@ -39,28 +40,37 @@ SEED = 7
 
 
 class Moment(NamedTuple):
-    """What a driver does: one of `PHASES`, the how many-th thing it does, and since when."""
+    """What a driver does: one of `PHASES`, and since when, seconds of a clock that all processes share."""
 
     phase: str
-    number: int
     since: float
 
 
-class Board:
-    """A word of memory shared by a driver and who watches it."""
+class Diary:
+    """What a driver did, in memory that outlives it; and in which of its moments it is to die, if it is."""
 
-    def __init__(self) -> None:
-        self._memory = mmap.mmap(-1, 16)
+    _ENTRY, _MOST = struct.Struct("<id"), 10_000
+
+    def __init__(self, fatal: int = -1, after_s: float = 0.0) -> None:
+        self._memory = mmap.mmap(-1, self._ENTRY.size * self._MOST + 8)
+        self._fatal, self._after_s = fatal, after_s
 
     def write(self, phase: str) -> None:
-        """Say what is done from now on."""
-        number = self.read()[1] + 1
-        self._memory[:8] = struct.pack("<ii", PHASES.index(phase), number)
+        """Say what is done from now on; in the fatal moment, die so many seconds from now."""
+        count = self._count()
+        self._ENTRY.pack_into(self._memory, 8 + count * self._ENTRY.size, PHASES.index(phase), time.perf_counter())
+        self._memory[:8] = struct.pack("<q", count + 1)
+        if count == self._fatal:
+            signal.setitimer(signal.ITIMER_REAL, max(self._after_s, 1e-6))
 
-    def read(self) -> tuple[str, int]:
-        """The phase, and the how many-th it is; 0 before the first."""
-        phase, number = struct.unpack("<ii", self._memory[:8])
-        return PHASES[phase], number
+    def read(self) -> list[Moment]:
+        """Its moments, in order."""
+        entries = (self._ENTRY.unpack_from(self._memory, 8 + n * self._ENTRY.size) for n in range(self._count()))
+        return [Moment(PHASES[phase], since) for phase, since in entries]
+
+    def _count(self) -> int:
+        count: int = struct.unpack("<q", self._memory[:8])[0]
+        return count
 
 
 def run() -> list[Figure]:
@@ -75,8 +85,8 @@ def run() -> list[Figure]:
             root = folder / f"killed-{number}"
             phase = PHASES[number % (len(PHASES) - 1)]
             moment, lasts_s = rng.choice(timeline[phase])
-            crashes[_killed(videos, root, moment, rng.uniform(0, 0.8 * lasts_s))] += 1
-            _watched(videos, root, lambda _board, _pid: None)
+            crashes[_driven(videos, root, Diary(moment, rng.uniform(0, 0.8 * lasts_s)))] += 1
+            _driven(videos, root, Diary())
             same += load_manifest(root / "set").content_hash == expected
             shutil.rmtree(root)
     histogram = ", ".join(f"{phase} {count}" for phase, count in crashes.items())
@@ -90,84 +100,53 @@ def run() -> list[Figure]:
 
 
 def _undisturbed(videos: Any, root: Path) -> dict[str, list[tuple[int, float]]]:
-    """Build undisturbed; returns, for each phase, the numbers of its moments and how long they took."""
-    seen: list[Moment] = []
-
-    def watch(board: Board, pid: int) -> None:
-        while _alive(pid):
-            phase, number = board.read()
-            if number > len(seen):
-                seen.append(Moment(phase, number, time.perf_counter()))
-            time.sleep(0.0002)
-
-    _watched(videos, root, watch)
+    """Build undisturbed; returns, for each phase, which of the driver's moments it was and how long it took."""
+    diary = Diary()
+    _driven(videos, root, diary)
     lasts: dict[str, list[tuple[int, float]]] = defaultdict(list)
-    for moment, after in pairwise(seen):
-        lasts[moment.phase].append((moment.number, after.since - moment.since))
+    for number, (moment, after) in enumerate(pairwise(diary.read())):
+        lasts[moment.phase].append((number, after.since - moment.since))
     return lasts
 
 
-def _killed(videos: Any, root: Path, moment: int, after_s: float) -> str:
-    """Kill a driver so long after its n-th moment began; returns the phase it was in then."""
-    found = []
-
-    def watch(board: Board, pid: int) -> None:
-        while board.read()[1] < moment and _alive(pid):
-            pass  # some moments are over within a sleep
-        until = time.perf_counter() + after_s
-        time.sleep(max(0.0, after_s - 0.002))
-        while time.perf_counter() < until:
-            pass
-        found.append(board.read()[0])
-        os.kill(pid, signal.SIGKILL)
-
-    _watched(videos, root, watch, killed=True)
-    return found[0]
-
-
-def _watched(videos: Any, root: Path, watch: Callable[[Board, int], None], killed: bool = False) -> None:
-    """Run a driver in a process of its own, watched from this one until it ends."""
-    board = Board()
+def _driven(videos: Any, root: Path, diary: Diary) -> str:
+    """Run a driver in a process of its own; returns the last phase it was in."""
     sys.stdout.flush()
     pid = os.fork()
     if pid == 0:
         code = 1
         try:
-            _drive(videos, root, board)
+            _drive(videos, root, diary)
             code = 0
         finally:
             os._exit(code)
-    watch(board, pid)
     _, status = os.waitpid(pid, 0)
     code = os.waitstatus_to_exitcode(status)
-    assert code == 0 or (killed and code == -signal.SIGKILL), f"a driver ended with {code}"
+    assert code in {0, -signal.SIGALRM}, f"a driver ended with {code}"
+    return diary.read()[-1].phase
 
 
-def _alive(pid: int) -> bool:
-    return os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is None
-
-
-def _drive(videos: Any, root: Path, board: Board) -> None:
+def _drive(videos: Any, root: Path, diary: Diary) -> None:
     """The driver: a build whose workers write made-up rows, attached to the running Ray."""
     from ray import cloudpickle
 
     cloudpickle.register_pickle_by_value(scale_scribe)
     build = Build(folder_at(root / "set"), videos, BuildConfig())
 
-    with _committing(board.write), RayPool(PoolConfig(workers=2, cpus=0.5, address="auto")) as pool:
+    with _committing(diary.write), RayPool(PoolConfig(workers=2, cpus=0.5, address="auto")) as pool:
 
         def fan_out(stage: str, _factory: object, jobs: Sequence[Any]) -> Iterator[Any]:
-            board.write(stage)
+            diary.write(stage)
             store = build.masks if stage == "masks" else build.frames
             yield from pool(partial(Scribe, store, stage), jobs)
 
-        board.write("plan masks")
+        diary.write("plan masks")
         masks = run_masks(build, partial(fan_out, "masks"), lambda _progress: None)
-        board.write("plan frames")
+        diary.write("plan frames")
         frames = run_frames(build, masks, partial(fan_out, "frames"), lambda _progress: None)
-        board.write("publish")
+        diary.write("publish")
         publish_build(build, masks, frames, 0.0)
-        board.write("published")
+        diary.write("published")
 
 
 @contextmanager

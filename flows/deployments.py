@@ -14,8 +14,10 @@ from pydantic import BaseModel
 from flows.automations import HEARTBEAT_S, set_up
 from flows.build_dataset import BUILDS
 from flows.evaluate import EVALUATE
+from flows.ground import ground_video
 from infra.benchmarks import BENCHMARKS
 from infra.evaluation import EVALUATIONS
+from infra.ground import GroundParameters
 from infra.prefect_setup import SetupParameters
 
 ONE_AT_A_TIME = ConcurrencyLimitConfig(limit=1, collision_strategy=ConcurrencyLimitStrategy.ENQUEUE)
@@ -25,7 +27,8 @@ ONE_AT_A_TIME = ConcurrencyLimitConfig(limit=1, collision_strategy=ConcurrencyLi
 def deployments() -> list[RunnerDeployment]:
     """All deployments, ready to be registered."""
     builds = [_deployment(name, flow, "build", BENCHMARKS[name]) for name, flow in BUILDS.items()]
-    return builds + [_deployment(name, flow, "evaluate", EVALUATIONS[name]) for name, flow in EVALUATE.items()]
+    evaluations = [_deployment(name, flow, "evaluate", EVALUATIONS[name]) for name, flow in EVALUATE.items()]
+    return [*builds, *evaluations, _deployment("video", ground_video, "ground", GroundParameters)]
 
 
 def _deployment(name: str, flow: Flow[..., Any], tag: str, model: type[BaseModel]) -> RunnerDeployment:

@@ -9,21 +9,15 @@ from typing import Any
 
 from prefect import Flow, flow, get_run_logger, task
 from prefect.artifacts import create_table_artifact
-from prefect.blocks.system import Secret
 from prefect.tasks import exponential_backoff
 
 from flows.artifacts import MOST_ROWS, progress_artifact
+from flows.servers import engine_of
 from infra.asking import run_evaluation, shown_otherwise
 from infra.evaluation import EVALUATIONS, EvaluateParameters
 from infra.flat import flat
-from rl.engines.build import EngineConfig
-from rl.engines.server import Server, server_from_environment
 from rl.evaluate import OnAsked
 from tasks.build import Progress
-
-URL_BLOCK = "stvg-server-url"
-KEY_BLOCK = "stvg-server-key"
-"""Secret blocks that name a server and its key; without them, the environment does."""
 
 
 @task(name="ask", retries=2, retry_delay_seconds=exponential_backoff(backoff_factor=10), retry_jitter_factor=0.5)
@@ -33,30 +27,12 @@ def asking(parameters: EvaluateParameters) -> dict[str, Any]:
     evaluation = parameters.evaluation()
     for text in shown_otherwise(evaluation):
         log.warning(text)
-    told = run_evaluation(parameters, evaluation, _progress(), _engine(parameters))
+    told = run_evaluation(parameters, evaluation, _progress(), engine_of(parameters))
     create_table_artifact(_score_rows(told), key="scores", description=f"Scores in per cent, 95 % intervals; {told['path']}")
     failures = [{"sample": sample_id, "reason": reason} for sample_id, reason in told["failures"].items()]
     about = f"{len(failures)} samples without an answer; they score zero"
     create_table_artifact(failures[:MOST_ROWS], key="failures", description=about)
     return told
-
-
-def _engine(parameters: EvaluateParameters) -> EngineConfig:
-    return parameters.engine_config(_server(parameters) if parameters.engine == "openai" else None)
-
-
-def _server(parameters: EvaluateParameters) -> Server:
-    """The server of the blocks, or of the environment."""
-    url, key = _secret(URL_BLOCK), _secret(KEY_BLOCK)
-    settings = parameters.server_settings()
-    return Server(url, key, **settings) if url else server_from_environment(**settings)
-
-
-def _secret(name: str) -> str:
-    try:
-        return str(Secret.load(name).get())  # type: ignore[union-attr]
-    except ValueError:  # there is no such block
-        return ""
 
 
 def _score_rows(told: dict[str, Any]) -> list[dict[str, Any]]:

@@ -9,7 +9,7 @@ from infra.metrics import measured
 from infra.parameters import BuildParameters
 from infra.ray_pool import RayPool
 from storage.reader import Dataset
-from tasks.build import OnProgress, Progress, publish_build, run_frames, run_masks
+from tasks.build import OnProgress, Progress, run_build
 
 
 @dataclass(frozen=True)
@@ -43,9 +43,7 @@ def build_dataset(parameters: BuildParameters, on_progress: OnProgress) -> Built
         return run_job(parameters, on_progress)
     build = parameters.build()
     with build.folder.exclusive(), RayPool(parameters.pool()) as pool:
-        tracked = run_masks(build, pool, measured(on_progress))
-        rendered = run_frames(build, tracked, pool, measured(on_progress))
-        manifest = publish_build(build, tracked, rendered, parameters.error_budget)
+        manifest = run_build(build, pool, measured(on_progress), parameters.error_budget)
     from tasks.preview import current_preview
 
     page = current_preview(Dataset(build.folder))

@@ -9,8 +9,7 @@ import json
 import sys
 from collections.abc import Callable
 from dataclasses import asdict
-from pathlib import Path
-from typing import Annotated, Any, NoReturn
+from typing import Annotated, Any, NoReturn, TypeVar
 
 import typer
 from pydantic import ValidationError
@@ -23,6 +22,7 @@ from infra.build import build_dataset
 from infra.console import Bars, StoppedError, plain, printable, show_findings, show_plan, stoppable
 from infra.evaluation import EvaluateParameters
 from infra.flat import flat
+from infra.ground import GroundParameters, ground_command
 from infra.job import job
 from infra.maintenance import gc, replay, requeue, trust
 from infra.parameters import BuildParameters
@@ -32,8 +32,9 @@ from infra.prefect_local import ServerError
 from infra.prefect_setup import SetupParameters, set_up
 from infra.ray_job import JobError, RefusedError
 from infra.ray_session import ClusterError
-from infra.results import AsJson, quality, score
+from infra.results import AsJson, inspect, preview, quality, score
 from rl.engines.base import EngineError
+from rl.ground import GroundError
 from rl.models import ModelError
 from rl.prompts import PromptError
 from rl.protocols import ProtocolError
@@ -42,7 +43,6 @@ from storage.files import BusyError
 from storage.folders import ConflictError, StoreError
 from storage.manifest import DatasetError
 from storage.outcomes import BudgetError
-from storage.reader import Dataset
 from storage.rle import CountsError
 from tasks.datasets.base import AnnotationError
 from tasks.diagnose import VideoError
@@ -52,6 +52,8 @@ from tasks.plan import plan_frames, plan_masks
 from tasks.predictions import PredictionsError
 from tasks.requeue import RequeueError
 from tasks.weights import WeightsError
+
+T = TypeVar("T")
 
 app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False, help="Object-centric datasets for video grounding.")
 build_app = typer.Typer(no_args_is_help=True, help="Build a dataset: detect, track, mark, publish.")
@@ -63,6 +65,8 @@ app.add_typer(check_app, name="check")
 
 app.command()(score)
 app.command()(quality)
+app.command()(inspect)
+app.command()(preview)
 app.command()(requeue)
 app.command()(replay)
 app.command()(gc)
@@ -72,7 +76,7 @@ app.command(hidden=True)(job)
 BAD_INPUT = (
     AnnotationError, DatasetError, RecordError, TableError, WeightsError, ValidationError, BusyError, VideoError, ScoreError,
     PredictionsError, RequeueError, CountsError, AccessError, ClusterError, RefusedError,
-    ModelError, ProtocolError, PromptError,
+    ModelError, ProtocolError, PromptError, GroundError,
 )  # fmt: skip
 
 
@@ -84,7 +88,7 @@ def _option(name: str, field: FieldInfo) -> Any:
     return Annotated[field.annotation, typer.Option(help=field.description, **bounds)]
 
 
-_ARGUMENTS = ("annotations", "videos", "dataset")
+_ARGUMENTS = ("annotations", "videos", "dataset", "video", "sentence")
 _BOUNDS = {"min": "ge", "max": "le"}
 
 
@@ -135,51 +139,16 @@ def _register() -> None:
     for name, model in BENCHMARKS.items():
         for group, function in ((build_app, _build), (plan_app, _plan), (check_app, _check)):
             group.command(name, help=model.__doc__)(flat(model, _option)(function))
-    app.command("evaluate", help=EvaluateParameters.__doc__)(flat(EvaluateParameters, _option)(_evaluate))
+    app.command("ground", help=GroundParameters.__doc__)(flat(GroundParameters, _option)(_stoppably(ground_command)))
+    app.command("evaluate", help=EvaluateParameters.__doc__)(flat(EvaluateParameters, _option)(_stoppably(evaluate_command)))
 
 
-def _evaluate(parameters: EvaluateParameters, as_json: AsJson = False) -> None:
-    with stoppable():
-        evaluate_command(parameters, as_json)
+def _stoppably(command: Callable[[T, bool], None]) -> Callable[[T, bool], None]:
+    def run(parameters: T, as_json: AsJson = False) -> None:
+        with stoppable():
+            command(parameters, as_json)
 
-
-@app.command()
-def inspect(
-    dataset: Annotated[str, typer.Argument(help="Folder or s3:// URL of a published dataset.")],
-    video: Annotated[str | None, typer.Option(help="Show this video's objects.")] = None,
-    frame: Annotated[int | None, typer.Option(help="Show the instances on this native frame of the video.")] = None,
-    verify: Annotated[bool, typer.Option("--verify", help="Read every table's file and name those that are damaged.")] = False,
-    as_json: AsJson = False,
-) -> None:
-    """Show what a dataset holds: its counts, a video, or a frame; or whether all of it is as it was written."""
-    from infra.console import show_report
-    from tasks.inspect import describe
-
-    data = Dataset(dataset)
-    report = {"damaged": data.damaged()} if verify else describe(data, video, frame)
-    if as_json:
-        print(json.dumps(report))
-    else:
-        show_report(report)
-    if report.get("damaged"):
-        raise typer.Exit(1)
-
-
-@app.command()
-def preview(
-    dataset: Annotated[str, typer.Argument(help="Folder or s3:// URL of a published dataset.")],
-    video: Annotated[str | None, typer.Option(help="Write a full-rate clip of this video instead.")] = None,
-    out: Annotated[Path, typer.Option(help="Where that clip goes.")] = Path("preview.mp4"),
-) -> None:
-    """Write the dataset's preview page anew, or a clip of one video, and print where it is."""
-    if video is not None:
-        from tasks.clip import write_clip
-
-        print(write_clip(Dataset(dataset), video, out))
-        return
-    from tasks.preview import write_preview
-
-    print(write_preview(Dataset(dataset)))
+    return run
 
 
 @app.command()

@@ -5,6 +5,7 @@ Names and sentences come from files: they are printed as they are, without the c
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from types import TracebackType
@@ -76,6 +77,30 @@ class Bars:
             self._progress.start()
             self._bars[name] = self._progress.add_task(name, total=total, lost="")
         self._progress.update(self._bars[name], completed=ended, lost=f"[red]{lost} lost[/red]" if lost else "")
+
+
+class Steps:
+    """One line a step, with the seconds it took; a context manager. `update` is a `tasks.build.OnProgress`."""
+
+    def __init__(self, quiet: bool = False) -> None:
+        self._console = Console(stderr=True, markup=False, highlight=False, quiet=quiet)
+        self._status = self._console.status("")
+        self._step, self._since = "", 0.0
+
+    def __enter__(self) -> Steps:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self._status.stop()
+
+    def update(self, progress: StageProgress) -> None:
+        """The last step has ended, and this one begins; the last of all ends with the count at its total."""
+        now = time.monotonic()
+        if self._step:
+            self._console.print(f"{self._step:<8} {now - self._since:6.1f} s")
+        self._step, self._since = progress.stage, now
+        self._status.update(f"{progress.stage} ({progress.ended + 1} of {progress.total})")
+        self._status.start()
 
 
 def show_plan(build: Build, masks: StagePlan, frames: StagePlan, expected: Estimate) -> None:

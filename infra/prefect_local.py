@@ -23,7 +23,7 @@ from infra.prefect_access import AUTH_FILE, HOST, ask, check_access, environment
 
 START_TIMEOUT_S = 120.0
 STOP_TIMEOUT_S = 20.0
-DEPLOYMENTS = tuple(f"{family}/{name}" for family in ("build-dataset", "evaluate") for name in BENCHMARKS)
+DEPLOYMENTS = (*(f"{family}/{name}" for family in ("build-dataset", "evaluate") for name in BENCHMARKS), "ground/video")
 
 
 class ServerError(Exception):

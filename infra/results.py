@@ -1,4 +1,4 @@
-"""The commands that judge: `stvg score` and `stvg quality`."""
+"""The commands that look at what there is: `stvg score`, `quality`, `inspect` and `preview`."""
 
 from __future__ import annotations
 
@@ -59,3 +59,40 @@ def quality(
         print(json.dumps(asdict(found)))
     else:
         show_report({"identity": found.identity, "quality": quality_rows(found)})
+
+
+def inspect(
+    dataset: Annotated[str, typer.Argument(help="Folder or s3:// URL of a published dataset.")],
+    video: Annotated[str | None, typer.Option(help="Show this video's objects.")] = None,
+    frame: Annotated[int | None, typer.Option(help="Show the instances on this native frame of the video.")] = None,
+    verify: Annotated[bool, typer.Option("--verify", help="Read every table's file and name those that are damaged.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Show what a dataset holds: its counts, a video, or a frame; or whether all of it is as it was written."""
+    from infra.console import show_report
+    from tasks.inspect import describe
+
+    data = Dataset(dataset)
+    report = {"damaged": data.damaged()} if verify else describe(data, video, frame)
+    if as_json:
+        print(json.dumps(report))
+    else:
+        show_report(report)
+    if report.get("damaged"):
+        raise typer.Exit(1)
+
+
+def preview(
+    dataset: Annotated[str, typer.Argument(help="Folder or s3:// URL of a published dataset.")],
+    video: Annotated[str | None, typer.Option(help="Write a full-rate clip of this video instead.")] = None,
+    out: Annotated[Path, typer.Option(help="Where that clip goes.")] = Path("preview.mp4"),
+) -> None:
+    """Write the dataset's preview page anew, or a clip of one video, and print where it is."""
+    if video is not None:
+        from tasks.clip import write_clip
+
+        print(write_clip(Dataset(dataset), video, out))
+        return
+    from tasks.preview import write_preview
+
+    print(write_preview(Dataset(dataset)))

@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from storage.bundles import TableFile, intact, open_table, whole
@@ -150,7 +151,7 @@ class Dataset:
     def frames(self, video_id: str, clip_id: str, columns: list[str] | None = None) -> pa.Table:
         """Rendered frames of a clip with their markers and JPEG bytes, in order; of some columns, `clip_id` among them."""
         rows = self.rows("frames", video_id, columns)
-        return rows.filter(pa.compute.equal(rows.column("clip_id").cast(pa.string()), clip_id))
+        return rows.filter(pc.equal(rows.column("clip_id").cast(pa.string()), clip_id))
 
     def _place(self, table: str, video_id: str) -> tuple[pq.ParquetFile, int, str] | None:
         stage = self.stage(table)

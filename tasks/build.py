@@ -121,6 +121,16 @@ class _Shards:
         self._groups[group] = []
 
 
+def run_build(build: Build, fan_out: FanOut, on_progress: OnProgress, error_budget: float) -> Manifest:
+    """Every step of a build, in order.
+
+    Raises:
+        BudgetError, ConflictError: as `publish_build` does.
+    """
+    tracked = run_masks(build, fan_out, on_progress)
+    return publish_build(build, tracked, run_frames(build, tracked, fan_out, on_progress), error_budget)
+
+
 def publish_build(build: Build, masks: StagePlan, frames: StagePlan, error_budget: float) -> Manifest:
     """Check that every planned video has ended and the error budget holds, then publish.
 

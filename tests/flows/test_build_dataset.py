@@ -75,6 +75,18 @@ def test_an_evaluation_shows_scores_and_failures(server: Any, sample: tuple[Path
     assert json.loads(results.read_text())["samples"] == 6
 
 
+def test_a_sentence_is_grounded_and_the_answer_shown(server: Any, tmp_path: Path, square_clip: Path) -> None:
+    given = {"video": str(square_clip), "sentence": "It moves.", "out": str(tmp_path), "root": str(tmp_path / "sets")}
+    output, run = server.run("ground/video", **given, model="tiny", max_tokens=8, detector="motion")
+    assert run["state_type"] == "COMPLETED", output
+    shown = server.artifacts(run)
+    assert {"step", "answer", "clip"} <= set(shown)
+    assert shown["step"]["data"] == 100
+    [tube] = tmp_path.glob("*.json")
+    assert str(tube) in shown["answer"]["data"]
+    assert tube.with_suffix(".mp4").as_uri() in shown["clip"]["data"]
+
+
 def test_the_ui_shows_a_form_with_titles_and_sentences(server: Any) -> None:
     from playwright.sync_api import sync_playwright
 
