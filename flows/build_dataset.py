@@ -21,10 +21,10 @@ from flows.automations import BUDGET_EXCEEDED
 from flows.limits import gpu_slot
 from infra.benchmarks import BENCHMARKS
 from infra.build import Built
+from infra.build_job import run_job, stop_job
 from infra.flat import flat
 from infra.metrics import measured
 from infra.parameters import BuildParameters
-from infra.ray_job import run_job, stop_job
 from infra.ray_pool import RayPool
 from storage.folders import Folder, folder_at
 from storage.manifest import Manifest

@@ -38,7 +38,7 @@ def build_dataset(parameters: BuildParameters, on_progress: OnProgress) -> Built
         ClusterError: the cluster does not answer, refuses the token or has other versions.
     """
     if parameters.as_job:
-        from infra.ray_job import run_job
+        from infra.build_job import run_job
 
         return run_job(parameters, on_progress)
     build = parameters.build()

@@ -19,18 +19,18 @@ from rich.text import Text
 from infra.asking import evaluate_command
 from infra.benchmarks import BENCHMARKS
 from infra.build import build_dataset
+from infra.build_job import RefusedError, job
 from infra.console import Bars, StoppedError, plain, printable, show_findings, show_plan, stoppable
 from infra.evaluation import EvaluateParameters
 from infra.flat import flat
 from infra.ground import GroundParameters, ground_command
-from infra.job import job
 from infra.maintenance import gc, replay, requeue, trust
 from infra.parameters import BuildParameters
 from infra.poison import WorkerError
 from infra.prefect_access import HOST, AccessError
 from infra.prefect_local import ServerError
 from infra.prefect_setup import SetupParameters, set_up
-from infra.ray_job import JobError, RefusedError
+from infra.ray_job import JobError
 from infra.ray_session import ClusterError
 from infra.results import AsJson, inspect, preview, quality, score
 from rl.engines.base import EngineError

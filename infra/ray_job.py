@@ -1,28 +1,21 @@
-"""The second door to Ray: a build as a Ray Job, which is submitted once and attached to by whoever asks again.
+"""The second door to Ray: work as a Ray Job, which is submitted once and attached to by whoever asks again.
 
-The job's ID is made of what the build is, so a driver that died, or a second one, finds the job that runs. It ends by
-itself, when it is stopped here, or after its hours, whether anyone follows it or not.
+The job's ID is made of what the work is, so a driver that died, or a second one, finds the job that runs. It ends by itself,
+when it is stopped here, or after its hours, whether anyone follows it or not.
 """
 
 from __future__ import annotations
 
 import asyncio
-import platform
 import shlex
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from infra.build import Built
-from infra.job import told
-from infra.parameters import BuildParameters
-from infra.poison import WorkerError
-from infra.ray_client import code_sent, code_version, connect
+from infra.ray_client import code_sent, connect
 from infra.ray_session import ClusterError
-from storage.files import BusyError, hash8
-from storage.outcomes import BudgetError
-from tasks.build import OnProgress
+from storage.files import BusyError
 
 RECONNECT_S, RECONNECTS = 2.0, 60
 STOP_S = 60.0
@@ -35,39 +28,62 @@ class JobError(Exception):
     """A Ray Job that was stopped, took too long, or broke; nothing is lost, and the next one goes on where it stopped."""
 
 
-class RefusedError(Exception):
-    """The input cannot be used, as the job on the cluster found."""
+class ExitError(Exception):
+    """The job's command ended with its own sentence and exit `code`."""
+
+    def __init__(self, sentence: str, code: int) -> None:
+        super().__init__(sentence)
+        self.code = code
 
 
-_ERRORS = {1: WorkerError, 2: RefusedError, 3: BudgetError}
-"""Exit code of the job's command -> what its sentence is raised as."""
+@dataclass(frozen=True)
+class Job:
+    """Work for a cluster that is done once, however often it is asked for.
+
+    Attributes:
+        address: the cluster's dashboard, http://head:8265.
+        stem: what the IDs of all its attempts begin with, made of what the work is and of the code.
+        folder: where it writes: other work there is refused as long as it runs.
+        command: run by the cluster's own Python; an error of its own is a last line `error: ...` and an exit code.
+        hours: after which the cluster ends it.
+    """
+
+    address: str
+    stem: str
+    folder: str
+    command: Sequence[str]
+    hours: float
 
 
-def run_job(parameters: BuildParameters, on_progress: OnProgress) -> Built:
-    """Submit a build to a cluster, or attach to it where it runs already, and follow it to its end.
+def follow(job: Job, on_line: Callable[[str], None]) -> None:
+    """Submit a job, or attach to it where it runs already, and follow its log to its end.
 
     Interrupted from the keyboard, it stops the job; killed, it leaves the job at work for the next call to attach to.
 
+    Args:
+        job: the work.
+        on_line: is given each line of the log, from the first one on, again after a lost connection.
+
     Raises:
         ClusterError: the cluster does not answer, refuses the token or has other versions.
-        BusyError: a job with other parameters is at work on the same dataset.
+        BusyError: another job is at work on the same folder.
         JobError: the job was stopped, took too long, or broke.
-        RefusedError, WorkerError, BudgetError: what the build itself raised there.
+        ExitError: the job's command said what is wrong.
     """
-    client = connect(parameters.ray)
-    job_id = _running(client, parameters) or _submit(client, parameters)
+    client = connect(job.address)
+    job_id = _running(client, job) or _submit(client, job)
     try:
-        ending = asyncio.run(_follow(client, job_id, on_progress))
+        sentence, last_line = asyncio.run(_follow(client, job_id, on_line))
     except KeyboardInterrupt:
         _stop(client, job_id)
         raise
-    return _built(ending, client.get_job_info(job_id), parameters)
+    _raise_ending(client.get_job_info(job_id), job, sentence, last_line)
 
 
-def stop_job(parameters: BuildParameters) -> str | None:
-    """Stop the job that runs this build, if one does, and wait until it has ended; returns its ID."""
-    client = connect(parameters.ray)
-    job_id = _running(client, parameters)
+def stop(job: Job) -> str | None:
+    """Stop a job, if it runs, and wait until it has ended; returns its ID."""
+    client = connect(job.address)
+    job_id = _running(client, job)
     if job_id is not None:
         _stop(client, job_id)
     return job_id
@@ -80,76 +96,49 @@ def _stop(client: Any, job_id: str) -> None:
         time.sleep(0.2)
 
 
-def stem(parameters: BuildParameters) -> str:
-    """What the IDs of all jobs for one build begin with: dataset, and a hash of its parameters and the code."""
-    shaping = parameters.placed().model_dump(exclude={"ray", "hours"})
-    return f"stvg-{parameters.name or parameters.dataset}-{hash8([shaping, code_version()])}-"
-
-
-def _running(client: Any, parameters: BuildParameters) -> str | None:
-    """The job that is at work on this build, or waits to be."""
-    active = [job for job in client.list_jobs() if job.submission_id and not job.status.is_terminal()]
-    start = stem(parameters)  # hashes the code
-    for job in active:
-        if job.submission_id.startswith(start):
-            return str(job.submission_id)
-    folder = parameters.placed().folder
-    for job in active:
-        if (job.metadata or {}).get("dataset") == folder:
-            raise BusyError(f"the job {job.submission_id} is at work on '{folder}', with other parameters: wait or stop it")
+def _running(client: Any, job: Job) -> str | None:
+    """The attempt that is at work, or waits to be."""
+    active = [other for other in client.list_jobs() if other.submission_id and not other.status.is_terminal()]
+    for other in active:
+        if other.submission_id.startswith(job.stem):
+            return str(other.submission_id)
+    for other in active:
+        if (other.metadata or {}).get("folder") == job.folder:
+            raise BusyError(
+                f"the job {other.submission_id} is at work on '{job.folder}', with other parameters: wait or stop it"
+            )
     return None
 
 
-def _submit(client: Any, parameters: BuildParameters) -> str:
+def _submit(client: Any, job: Job) -> str:
     """Submit the next attempt; one that another driver submits at the same moment is attached to."""
-    start = stem(parameters)
-    before = [job.submission_id for job in client.list_jobs() if (job.submission_id or "").startswith(start)]
-    attempt = 1 + max((int(job_id.removeprefix(start)) for job_id in before), default=0)
+    before = [other.submission_id for other in client.list_jobs() if (other.submission_id or "").startswith(job.stem)]
+    attempt = 1 + max((int(job_id.removeprefix(job.stem)) for job_id in before), default=0)
+    limit = ["timeout", "--foreground", "--kill-after=60", f"{job.hours * 3600:.1f}"]
     try:
         return str(
             client.submit_job(
-                entrypoint=_command(parameters),
-                submission_id=f"{start}{attempt}",
-                metadata={"dataset": parameters.placed().folder},
+                entrypoint=shlex.join([*limit, *job.command]),
+                submission_id=f"{job.stem}{attempt}",
+                metadata={"folder": job.folder},
                 runtime_env=code_sent(),
             )
         )
     except RuntimeError as error:
-        if (job_id := _running(client, parameters)) is not None:
+        if (job_id := _running(client, job)) is not None:
             return job_id
-        raise ClusterError(f"the cluster at {parameters.ray} does not take the job: {error}") from error
+        raise ClusterError(f"the cluster at {job.address} does not take the job: {error}") from error
 
 
-def _command(parameters: BuildParameters) -> str:
-    """The driver's command line: the cluster's own Python, ended by the cluster when the hours are over."""
-    there = parameters.placed().model_copy(update={"ray": "auto"}).model_dump_json()
-    limit = ["timeout", "--foreground", "--kill-after=60", f"{parameters.hours * 3600:.1f}"]
-    build = ["python", "-m", "infra.cli", "job", parameters.dataset, there, "--python", platform.python_version()]
-    return shlex.join([*limit, *build])
-
-
-@dataclass
-class _Ending:
-    """What a job's log said last: the dataset, the sentence of an error, and any line."""
-
-    built: Built | None = None
-    sentence: str = ""
-    last_line: str = ""
-
-
-async def _follow(client: Any, job_id: str, on_progress: OnProgress) -> _Ending:
-    ending = _Ending()
+async def _follow(client: Any, job_id: str, on_line: Callable[[str], None]) -> tuple[str, str]:
+    """Pass on the log; returns the sentence of an error, and the last line that said anything."""
+    sentence = last_line = ""
     async for line in _lines(client, job_id):
-        event = told(line)
-        if isinstance(event, Built):
-            ending.built = event
-        elif event is not None:
-            on_progress(event)
-        elif line.startswith("error: "):
-            ending.sentence = line.removeprefix("error: ")
-        elif line.strip():
-            ending.last_line = line.strip()
-    return ending
+        on_line(line)
+        if line.startswith("error: "):
+            sentence = line.removeprefix("error: ")
+        last_line = line.strip() or last_line
+    return sentence, last_line
 
 
 async def _lines(client: Any, job_id: str) -> AsyncIterator[str]:
@@ -174,14 +163,14 @@ async def _lines(client: Any, job_id: str) -> AsyncIterator[str]:
     raise ClusterError("the cluster no longer answers; its job may go on: run the same again to attach to it")
 
 
-def _built(ending: _Ending, info: Any, parameters: BuildParameters) -> Built:
-    if ending.built is not None and info.status == "SUCCEEDED":
-        return ending.built
+def _raise_ending(info: Any, job: Job, sentence: str, last_line: str) -> None:
+    if info.status == "SUCCEEDED":
+        return
     if info.status == "STOPPED":
         raise JobError(f"the job {info.submission_id} was stopped; run the same again to go on where it stopped")
     if info.driver_exit_code == _TIMED_OUT:
-        raise JobError(f"the job {info.submission_id} took longer than {parameters.hours:g} h and was stopped; raise --hours")
-    if ending.sentence and info.driver_exit_code in _ERRORS:
-        raise _ERRORS[info.driver_exit_code](ending.sentence)
-    detail = ending.last_line or info.message
+        raise JobError(f"the job {info.submission_id} took longer than {job.hours:g} h and was stopped; raise --hours")
+    if sentence:
+        raise ExitError(sentence, info.driver_exit_code)
+    detail = last_line or info.message
     raise JobError(f"the job {info.submission_id} failed: {detail} ('ray job logs {info.submission_id}' tells more)")

@@ -20,10 +20,10 @@ from typing import Any
 import pytest
 
 from infra.benchmarks import FolderParameters
+from infra.build_job import RefusedError, job_of, run_job, stop_job
 from infra.prefect_access import ask, free_port
 from infra.prefect_local import running, stop
 from infra.ray_client import connect
-from infra.ray_job import RefusedError, run_job, stem, stop_job
 from infra.ray_session import ClusterError
 from storage.files import BusyError
 from storage.manifest import load_manifest
@@ -79,7 +79,7 @@ class Cluster:
         return [actor for actor in list_actors(self.address) if actor.state not in {"DEAD"}]
 
     def jobs(self, parameters: FolderParameters) -> list[Any]:
-        start = stem(parameters)
+        start = job_of(parameters).stem
         return [job for job in self.client.list_jobs() if (job.submission_id or "").startswith(start)]
 
     def job(self, parameters: FolderParameters) -> Any:

@@ -6,9 +6,8 @@ import pytest
 
 from infra.benchmarks import FolderParameters
 from infra.build import Built, seldom
-from infra.job import tell, told
+from infra.build_job import job_of, tell, told
 from infra.ray_client import code_sent
-from infra.ray_job import stem
 from infra.ray_session import ClusterError, _same_versions
 from tasks.build import Progress
 
@@ -41,17 +40,21 @@ def test_progress_is_passed_on_seldom_but_never_without_its_end() -> None:
     assert [(p.stage, p.ended) for p in seen] == [("masks", 1), ("masks", 100), ("frames", 100)]
 
 
+def stem_of(build: FolderParameters) -> str:
+    return job_of(build).stem
+
+
 def test_a_jobs_id_is_made_of_what_the_build_is(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.chdir(tmp_path)
     build = FolderParameters(videos="videos", name="mine", ray="http://a:1")
-    start = stem(build)
+    start = stem_of(build)
     assert start.startswith("stvg-mine-")
-    assert stem(FolderParameters.model_validate_json(build.model_dump_json())) == start, "2 and 2.0 are one number"
-    assert stem(build.model_copy(update={"ray": "http://b:2", "hours": 3})) == start, "where and how long is no part of it"
-    assert stem(build.placed()) == start, "nor the folder it was started from"
-    assert stem(build.model_copy(update={"theta": 0.5})) != start
-    monkeypatch.setattr("infra.ray_job.code_version", lambda: "other code")
-    assert stem(build) != start
+    assert stem_of(FolderParameters.model_validate_json(build.model_dump_json())) == start, "2 and 2.0 are one number"
+    assert stem_of(build.model_copy(update={"ray": "http://b:2", "hours": 3})) == start, "where and how long is no part of it"
+    assert stem_of(build.placed()) == start, "nor the folder it was started from"
+    assert stem_of(build.model_copy(update={"theta": 0.5})) != start
+    monkeypatch.setattr("infra.build_job.code_version", lambda: "other code")
+    assert stem_of(build) != start
 
 
 def test_only_a_cluster_needs_absolute_paths(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -1,0 +1,101 @@
+"""A build as a Ray Job: both ends of it.
+
+Here it is submitted and followed; there the same build runs, and tells its log JSON lines of progress and, last, of what
+was published.
+"""
+
+from __future__ import annotations
+
+import json
+import platform
+from dataclasses import asdict
+from typing import Annotated
+
+import typer
+
+from infra import ray_job
+from infra.benchmarks import BENCHMARKS
+from infra.build import Built, build_dataset, seldom
+from infra.parameters import BuildParameters
+from infra.poison import WorkerError
+from infra.ray_client import code_version
+from infra.ray_session import same_version
+from storage.files import hash8
+from storage.outcomes import BudgetError
+from tasks.build import OnProgress, Progress
+
+
+class RefusedError(Exception):
+    """The input cannot be used, as the job on the cluster found."""
+
+
+_ERRORS = {1: WorkerError, 2: RefusedError, 3: BudgetError}
+"""Exit code of the job's command -> what its sentence is raised as."""
+_TOLD: dict[str, type[Progress | Built]] = {"progress": Progress, "built": Built}
+
+
+def run_job(parameters: BuildParameters, on_progress: OnProgress) -> Built:
+    """Build on a cluster, by a job that is submitted now or at work already.
+
+    Raises:
+        ClusterError, BusyError, JobError: as `ray_job.follow` does.
+        RefusedError, WorkerError, BudgetError: what the build itself raised there.
+    """
+    made: list[Built] = []
+
+    def read(line: str) -> None:
+        event = told(line)
+        if isinstance(event, Progress):
+            on_progress(event)
+        elif event is not None:
+            made.append(event)
+
+    try:
+        ray_job.follow(job_of(parameters), read)
+    except ray_job.ExitError as error:
+        raise _ERRORS.get(error.code, ray_job.JobError)(str(error)) from None
+    return made[-1]
+
+
+def stop_job(parameters: BuildParameters) -> str | None:
+    """Stop the job that runs this build, if one does, and wait until it has ended; returns its ID."""
+    return ray_job.stop(job_of(parameters))
+
+
+def job_of(parameters: BuildParameters) -> ray_job.Job:
+    """A build as work for a cluster."""
+    placed = parameters.placed()
+    shaping = [placed.model_dump(exclude={"ray", "hours"}), code_version()]
+    there = placed.model_copy(update={"ray": "auto"}).model_dump_json()
+    command = ["python", "-m", "infra.cli", "job", parameters.dataset, there, "--python", platform.python_version()]
+    stem = f"stvg-{parameters.name or parameters.dataset}-{hash8(shaping)}-"
+    return ray_job.Job(parameters.ray, stem, placed.folder, command, parameters.hours)
+
+
+def job(
+    benchmark: Annotated[str, typer.Argument(help="Name of the benchmark.")],
+    parameters: Annotated[str, typer.Argument(help="Its parameters, as one JSON object.")],
+    python: Annotated[str, typer.Option(help="Version of Python that whoever submitted the job runs.")],
+) -> None:
+    """Build inside a Ray Job, and tell progress and the dataset as JSON lines."""
+    same_version("Python", platform.python_version(), python)
+    asked = BENCHMARKS[benchmark].model_validate_json(parameters)
+    tell(build_dataset(asked, seldom(tell)))
+
+
+def tell(event: Progress | Built) -> None:
+    """Print an event as one line."""
+    kind = next(name for name, made in _TOLD.items() if isinstance(event, made))
+    values = {name: value for name, value in asdict(event).items() if name != "outcome"}
+    print(json.dumps({kind: values}), flush=True)
+
+
+def told(line: str) -> Progress | Built | None:
+    """The event in a line of a job's log; None where there is none."""
+    if not line.startswith('{"'):
+        return None
+    try:
+        [(kind, values)] = json.loads(line).items()
+        return _TOLD[kind](**values)
+    except (ValueError, KeyError, TypeError):
+        return None
