@@ -11,7 +11,7 @@ from rl.clips import Asked, Clips, ShownError
 from rl.engines.base import Reply, Request, Shown
 from rl.engines.inputs import fitting
 from rl.models import Model
-from rl.prompts import prompt_named
+from rl.prompts import Message, prompt_named
 from tasks.datasets.base import Task
 from tasks.labels import Style
 from tasks.masks import Box
@@ -137,14 +137,17 @@ class Asker:
         Raises:
             ShownError: the clip cannot be shown.
         """
-        name = self._protocol.prompts[asked.task]
-        if not name:
+        if not self._protocol.prompts[asked.task]:
             return None
         shown = self._clips.marked(asked) if self._protocol.marked else self._clips.unmarked(asked)
-        query = asked.sentence if not asked.options else _with_options(asked)
         preface = times_told(shown) if self._model.family.times == "told" else ""
-        messages = prompt_named(name).messages(query, self._style, asked.span_s, preface=preface)
-        return Request(asked.sample_id, messages, shown)
+        return Request(asked.sample_id, self.messages(asked, preface), shown)
+
+    def messages(self, asked: Asked, preface: str = "") -> list[Message]:
+        """What is said in the first request; `preface` is when the frames were taken, to models that cannot know."""
+        query = asked.sentence if not asked.options else _with_options(asked)
+        prompt = prompt_named(self._protocol.prompts[asked.task])
+        return prompt.messages(query, self._style, asked.span_s, preface=preface)
 
     def take(self, asked: Asked, reply: Reply | None) -> Taken:
         """Read the reply to the first request."""

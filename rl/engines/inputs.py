@@ -11,6 +11,7 @@ import os
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
+from importlib import import_module
 from typing import Any
 
 import numpy as np
@@ -18,7 +19,8 @@ from numpy.typing import NDArray
 
 from rl.engines.base import Request, Shown
 from rl.engines.positions import add_positions
-from rl.models import Family
+from rl.models import Family, Model
+from rl.prompts import Message
 
 _CLOCK_HZ = 1000
 _THREADS = min(len(os.sched_getaffinity(0)), 8)
@@ -66,6 +68,13 @@ def metadata(shown: Shown) -> dict[str, Any]:
     }
 
 
+def load_processor(model: Model) -> Any:
+    """A model's own tokenizer and processor, from its folder; nothing is downloaded, no code of the folder is run."""
+    library: Any = import_module("transformers")
+    assert model.weights is not None
+    return library.AutoProcessor.from_pretrained(model.weights.path, local_files_only=True, trust_remote_code=False)
+
+
 def processor_kwargs(family: Family) -> dict[str, Any]:
     """What keeps a processor from touching frames: no sampling, and no resize where stored sizes are the model's own."""
     return {"do_sample_frames": False} | ({"do_resize": False} if family.factor else {})
@@ -77,13 +86,13 @@ def vllm_kwargs(family: Family, shown: Shown) -> dict[str, Any]:
     return processor_kwargs(family) | ({"video_metadata": [metadata(shown)]} if timed else {})
 
 
-def chat_text(processor: Any, family: Family, request: Request) -> str:
+def chat_text(processor: Any, family: Family, messages: Sequence[Message]) -> str:
     """The prompt as text, with the model's own chat template and one placeholder for the video.
 
     A Qwen3-VL video goes without the template's tags around it: its processor writes a pair around each frame pair. Since
     transformers 5.10 it leaves the outer pair standing too, which the model was not trained with.
     """
-    text: str = processor.apply_chat_template(request.messages, add_generation_prompt=True, tokenize=False)
+    text: str = processor.apply_chat_template(messages, add_generation_prompt=True, tokenize=False)
     return text.replace("".join(_TAGGED_VIDEO), _TAGGED_VIDEO[1]) if family.times == "timestamps" else text
 
 
@@ -95,7 +104,7 @@ def prepare_one(processor: Any, family: Family, request: Request) -> dict[str, A
         media |= _RAW if family.factor else {}
     else:
         media = {"images": [frames[0]]} | ({"do_resize": False} if family.factor else {})
-    made = dict(processor(text=[chat_text(processor, family, request)], return_tensors="pt", **media))
+    made = dict(processor(text=[chat_text(processor, family, request.messages)], return_tensors="pt", **media))
     made.pop("video_metadata", None)
     return made
 

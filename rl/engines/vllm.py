@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
-from importlib import import_module
 from typing import Any
 
 from rl.engines.base import Decoding, EngineError, Reply, Request
-from rl.engines.inputs import chat_text, metadata, pixels, vllm_kwargs
+from rl.engines.inputs import chat_text, load_processor, metadata, pixels, vllm_kwargs
 from rl.models import Family, Model
 
 
@@ -51,7 +50,7 @@ class Vllm:
             self._llm: Any = vllm.LLM(str(model.weights.path), **{**usual, **engine})
         except (ValueError, RuntimeError, OSError) as error:
             raise EngineError(f"vLLM cannot load '{model.name}': {str(error).splitlines()[0]}") from error
-        self._processor: Any = _processor(model)
+        self._processor: Any = load_processor(model)
 
     @property
     def identity(self) -> Mapping[str, Any]:
@@ -82,12 +81,6 @@ class Vllm:
         del self._llm
 
 
-def _processor(model: Model) -> Any:
-    library: Any = import_module("transformers")
-    assert model.weights is not None
-    return library.AutoProcessor.from_pretrained(model.weights.path, local_files_only=True, trust_remote_code=False)
-
-
 def _reply(output: Any, seconds: float) -> Reply:
     [made] = output.outputs
     finish = "length" if made.finish_reason == "length" else "stop"
@@ -97,7 +90,8 @@ def _reply(output: Any, seconds: float) -> Reply:
 def vllm_prompt(processor: Any, family: Family, request: Request) -> dict[str, Any]:
     """A prompt with its frames, as vLLM's `LLM.generate` takes it: text, arrays, times, and no second resize."""
     frames = pixels(request.shown, family.factor)
-    told = {"prompt": chat_text(processor, family, request), "mm_processor_kwargs": vllm_kwargs(family, request.shown)}
+    prompt = chat_text(processor, family, request.messages)
+    told = {"prompt": prompt, "mm_processor_kwargs": vllm_kwargs(family, request.shown)}
     if request.shown.medium == "image":
         from PIL import Image
 

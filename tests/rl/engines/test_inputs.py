@@ -91,7 +91,7 @@ def test_qwen_vl_utils_would_show_the_same(tiny: Callable[[str], Model], shown: 
     asked = request(shown(fps=fps, size=(336, 168)))
     tensor, about, kwargs = fetched(asked)
     assert np.array_equal(tensor.numpy(), pixels(asked.shown).transpose(0, 3, 1, 2)), "its resize is the identity"
-    text = [chat_text(processor, model.family, asked)]
+    text = [chat_text(processor, model.family, asked.messages)]
     theirs = processor(text=text, videos=[tensor], video_metadata=[about], do_resize=False, return_tensors="pt", **kwargs)
     ours = prepare(processor, model.family, config, [asked])
     assert np.array_equal(ours["input_ids"], theirs["input_ids"])
@@ -120,7 +120,7 @@ def test_the_processors_own_resize_would_leave_stored_frames_alone(
     asked = request(shown(size=size))
     resizing = {"do_sample_frames": False, "size": {"shortest_edge": 28 * 28, "longest_edge": 768 * 28 * 28}}
     videos = {"videos": [pixels(asked.shown)], "video_metadata": [metadata(asked.shown)]}
-    text = [chat_text(processor, model.family, asked)]
+    text = [chat_text(processor, model.family, asked.messages)]
     theirs = processor(text=text, return_tensors="pt", **videos, **resizing)
     ours = prepare(processor, model.family, config, [asked])
     assert np.array_equal(ours["pixel_values_videos"], theirs["pixel_values_videos"])

@@ -1,0 +1,76 @@
+"""The truth of a sample, from the mask database and the true boxes, in seconds of its clip."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rl.rewards.truth import Span, Truth
+from tasks.labels import Style
+from tasks.metrics.tubes import Tube, overlap
+from tasks.stored import StoredSample, StoredVideo
+
+_TIME_DIGITS, _IOU_DIGITS = 6, 4
+
+
+def truth_of(video: StoredVideo, sample: StoredSample, drawn: Mapping[int, Collection[int]], style: Style) -> Truth:
+    """The truth of a sample whose object is asked for.
+
+    Args:
+        video: with every instance of the mask database.
+        sample: which has a span and one answer ID.
+        drawn: native frame that is shown -> IDs of the markers on it.
+        style: of the markers.
+    """
+    assert sample.span_s is not None
+    [object_id] = sample.answer_ids
+    first, last = sample.clip or (0, len(video.timeline.times_s) - 1)
+    frames, _ = video.tube(object_id)
+    marked = np.array(sorted(frame for frame, ids in drawn.items() if object_id in ids), np.int64)
+    return Truth(
+        span_s=sample.span_s,
+        object_id=object_id,
+        style=style,
+        visible=_stretches(video, sample, frames[(frames >= first) & (frames <= last)]),
+        drawn=_stretches(video, sample, marked),
+        edges_s=_edges(video, sample),
+        ious=_ious(video, sample),
+    )
+
+
+def _stretches(video: StoredVideo, sample: StoredSample, frames: NDArray[np.int64]) -> tuple[Span, ...]:
+    """When runs of frames, ascending, are on screen."""
+    runs = np.split(frames, np.flatnonzero(np.diff(frames) > 1) + 1) if len(frames) else []
+    times, timeline = video.timeline.times_s, video.timeline
+    return tuple((_told(sample, times[run[0]]), _told(sample, timeline.end_of(int(run[-1])))) for run in runs)
+
+
+def _edges(video: StoredVideo, sample: StoredSample) -> tuple[float, ...]:
+    if sample.span is None:
+        return ()
+    first, last = sample.span
+    times = [*video.timeline.times_s[first : last + 1].tolist(), video.timeline.end_of(last)]
+    return tuple(_told(sample, time) for time in times)
+
+
+def _ious(video: StoredVideo, sample: StoredSample) -> dict[int, tuple[float, ...]]:
+    if sample.span is None or not sample.targets:
+        return {}
+    first, last = sample.span
+    target = sample.targets[0].filled
+    inside = (target.frames >= first) & (target.frames <= last)
+    truth = Tube(first, last, target.frames[inside], target.boxes[inside])
+    told = {}
+    for object_id in np.unique(video.objects).tolist():
+        shared = overlap(truth, Tube(first, last, *video.tube(object_id)))
+        ious = np.zeros(last - first + 1)
+        ious[shared.frames - first] = shared.ious
+        if ious.any():
+            told[object_id] = tuple(ious.round(_IOU_DIGITS).tolist())
+    return told
+
+
+def _told(sample: StoredSample, time_s: float) -> float:
+    return round(float(time_s) - sample.clip_start_s, _TIME_DIGITS)

@@ -1,0 +1,122 @@
+"""Training rows as verl's `data.custom_cls` asks for them, and the turn that carries a video's times to the rollout."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pyarrow.parquet as pq
+import torch  # noqa: TID253  verl imports this module, nothing else does
+from verl.experimental.agent_loop.agent_loop import register  # noqa: TID253
+from verl.experimental.agent_loop.single_turn_agent_loop import SingleTurnAgentLoop  # noqa: TID253
+
+from rl.engines.base import Shown
+from rl.engines.inputs import metadata, pixels
+from rl.training.make import ROWS
+from rl.training.plan import RowsError
+from rl.training.rows import verl_data
+from rl.training.vision import install
+
+install()
+
+_TURN = "timed_single_turn"
+
+
+@register(_TURN)
+class TimedTurn(SingleTurnAgentLoop):  # type: ignore[misc]  # verl is not typed
+    """verl's single turn, whose request also says when its frames were taken: vLLM drops the times that come with a video."""
+
+    async def process_multi_modal_info(self, messages: list[dict[str, Any]]) -> dict[str, Any]:
+        """Frames and times of a prompt; the times are kept for the request."""
+        media: dict[str, Any] = await super().process_multi_modal_info(messages)
+        self._times = [times for _, times in media["videos"]]
+        return media
+
+    def _get_mm_processor_kwargs(self, audio_data: list[Any] | None = None) -> dict[str, Any]:
+        return {**super()._get_mm_processor_kwargs(audio_data), "video_metadata": self._times}
+
+
+class TrainingRows(torch.utils.data.Dataset[dict[str, Any]]):
+    """Rows by their place in one or several files. Reads four rows to get at one, and holds none of them."""
+
+    def __init__(
+        self, data_files: str | Iterable[str], tokenizer: Any, config: Any, processor: Any = None, max_samples: int = -1
+    ) -> None:
+        """Open the files; the arguments are verl's.
+
+        Args:
+            data_files: one or several files of training rows.
+            tokenizer: is not needed: prompts were counted when the rows were made.
+            config: the section `data`.
+            processor: is not needed either.
+            max_samples: only the first ones; -1 for all.
+
+        Raises:
+            RowsError: a file is not of training rows, or of another version; or the configuration lets frames be resized.
+        """
+        if dict(config.mm_processor_kwargs).get("do_resize") is not False:
+            wanted = verl_data(Path(), Path(), 0)["mm_processor_kwargs"]
+            raise RowsError(f"frames are stored at the model's own size: set data.mm_processor_kwargs to {wanted}")
+        self._paths = [data_files] if isinstance(data_files, str) else [str(path) for path in data_files]
+        self._open: dict[str, Any] = {}
+        places = [place for path in self._paths for place in self._places(path)]
+        self._at = places if max_samples < 0 else places[:max_samples]
+
+    def _places(self, path: str) -> Iterator[tuple[str, int, int]]:
+        file = self._file(path)
+        if not file.schema_arrow.equals(ROWS, check_metadata=True):
+            raise RowsError(f"'{path}' does not hold training rows of this version: make them again")
+        for group in range(file.num_row_groups):
+            for row in range(file.metadata.row_group(group).num_rows):
+                yield path, group, row
+
+    def _file(self, path: str) -> Any:
+        if path not in self._open:
+            # Mapped, not read: a file position would be shared with the processes that a data loader forks.
+            self._open[path] = pq.ParquetFile(path, memory_map=True)
+        return self._open[path]
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "_open": {}}
+
+    def __len__(self) -> int:
+        return len(self._at)
+
+    def __getitem__(self, item: int) -> dict[str, Any]:
+        path, group, number = self._at[item]
+        [row] = self._file(path).read_row_group(group, use_threads=False).slice(number, 1).to_pylist()
+        return {
+            **{name: row[name] for name in ("data_source", "ability", "reward_model", "extra_info")},
+            "raw_prompt": _with_video(row["prompt"], row["videos"]),
+            "index": row["extra_info"]["index"],
+            "agent_name": _TURN,
+            "tools_kwargs": {},
+            "interaction_kwargs": {},
+            "dummy_tensor": torch.zeros(1, dtype=torch.uint8),  # verl's batches may not be without one
+        }
+
+    @classmethod
+    async def process_multi_modal_info(
+        cls, messages: list[dict[str, Any]], image_patch_size: int, config: Any
+    ) -> tuple[None, list[tuple[Any, dict[str, Any]]], None]:
+        """Videos of a prompt as its processor takes them: uint8 (frames, height, width, 3), and their times."""
+        return None, await asyncio.to_thread(shown_in, messages), None
+
+
+def shown_in(messages: list[dict[str, Any]]) -> list[tuple[Any, dict[str, Any]]]:
+    """Frames and metadata of every video of a message list."""
+    videos = [part["video"] for turn in messages for part in turn["content"] if part["type"] == "video"]
+    every = [Shown(tuple(v["frames"]), (v["width"], v["height"]), v["fps"], tuple(v["times_s"])) for v in videos]
+    return [(pixels(shown), metadata(shown)) for shown in every]
+
+
+def _with_video(prompt: list[dict[str, Any]], videos: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The message list with its video in its place, without the fields that a part does not have."""
+    waiting = iter(videos)
+    return [{"role": turn["role"], "content": [_part(part, waiting) for part in turn["content"]]} for turn in prompt]
+
+
+def _part(part: dict[str, Any], videos: Iterator[dict[str, Any]]) -> dict[str, Any]:
+    return {"type": "video", "video": next(videos)} if part["type"] == "video" else part
