@@ -38,6 +38,8 @@ from rl.ground import GroundError
 from rl.models import ModelError
 from rl.prompts import PromptError
 from rl.protocols import ProtocolError
+from rl.rewards import RewardError
+from rl.training.plan import RowsError
 from storage.bundles import RecordError, TableError
 from storage.files import BusyError
 from storage.folders import ConflictError, StoreError
@@ -76,7 +78,7 @@ app.command(hidden=True)(job)
 BAD_INPUT = (
     AnnotationError, DatasetError, RecordError, TableError, WeightsError, ValidationError, BusyError, VideoError, ScoreError,
     PredictionsError, RequeueError, CountsError, AccessError, ClusterError, RefusedError,
-    ModelError, ProtocolError, PromptError, GroundError,
+    ModelError, ProtocolError, PromptError, GroundError, RewardError, RowsError,
 )  # fmt: skip
 
 

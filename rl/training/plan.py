@@ -179,5 +179,5 @@ def names_object(protocol: Protocol, asked: Asked) -> bool:
 def video_tokens(processor: Any, frames: int, size: tuple[int, int]) -> int:
     """Tokens of a video of (width, height) pixels that is not resized."""
     how = processor.video_processor
-    side = how.patch_size * how.merge_size
-    return -(-frames // how.temporal_patch_size) * (size[0] // side) * (size[1] // side)
+    side, pairs = int(how.patch_size * how.merge_size), -(-frames // int(how.temporal_patch_size))
+    return pairs * (size[0] // side) * (size[1] // side)

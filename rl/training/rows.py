@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -93,14 +93,14 @@ def open_rows(folder: Path) -> Rows:
     return Rows(folder, record)
 
 
-def verl_data(train: Path, val: Path, max_prompt_tokens: int) -> dict[str, Any]:
+def verl_data(train: Sequence[Path], val: Sequence[Path], max_prompt_tokens: int) -> dict[str, Any]:
     """What belongs to these rows in the section `data` of verl's configuration.
 
     Frames have the model's own size and are neither resized nor sampled again; prompts were counted when they were made.
     """
     return {
-        "train_files": str(train),
-        "val_files": str(val),
+        "train_files": [str(path) for path in train],
+        "val_files": [str(path) for path in val],
         "custom_cls": {"path": "pkg://rl.training.verl_dataset", "name": "TrainingRows"},
         "mm_processor_kwargs": {"do_resize": False, "do_sample_frames": False},
         "max_prompt_length": max_prompt_tokens,

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable, Iterator
-from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 import torch  # noqa: TID253  verl imports this module, nothing else does
 from verl.experimental.agent_loop.agent_loop import register  # noqa: TID253
@@ -25,7 +25,7 @@ _TURN = "timed_single_turn"
 
 
 @register(_TURN)
-class TimedTurn(SingleTurnAgentLoop):  # type: ignore[misc]  # verl is not typed
+class TimedTurn(SingleTurnAgentLoop):
     """verl's single turn, whose request also says when its frames were taken: vLLM drops the times that come with a video."""
 
     async def process_multi_modal_info(self, messages: list[dict[str, Any]]) -> dict[str, Any]:
@@ -57,7 +57,7 @@ class TrainingRows(torch.utils.data.Dataset[dict[str, Any]]):
             RowsError: a file is not of training rows, or of another version; or the configuration lets frames be resized.
         """
         if dict(config.mm_processor_kwargs).get("do_resize") is not False:
-            wanted = verl_data(Path(), Path(), 0)["mm_processor_kwargs"]
+            wanted = verl_data((), (), 0)["mm_processor_kwargs"]
             raise RowsError(f"frames are stored at the model's own size: set data.mm_processor_kwargs to {wanted}")
         self._paths = [data_files] if isinstance(data_files, str) else [str(path) for path in data_files]
         self._open: dict[str, Any] = {}
@@ -65,8 +65,12 @@ class TrainingRows(torch.utils.data.Dataset[dict[str, Any]]):
         self._at = places if max_samples < 0 else places[:max_samples]
 
     def _places(self, path: str) -> Iterator[tuple[str, int, int]]:
-        file = self._file(path)
-        if not file.schema_arrow.equals(ROWS, check_metadata=True):
+        try:
+            file = self._file(path)
+        except (OSError, pa.ArrowException) as error:
+            raise RowsError(f"training rows cannot be read ({error}): make them again") from error
+        held = file.schema_arrow
+        if not held.equals(ROWS) or held.metadata != ROWS.metadata:
             raise RowsError(f"'{path}' does not hold training rows of this version: make them again")
         for group in range(file.num_row_groups):
             for row in range(file.metadata.row_group(group).num_rows):

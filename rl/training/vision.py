@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from importlib import import_module
 from types import MethodType
 from typing import Any
 
@@ -48,6 +49,5 @@ def timed_rope_index(processor: Any, inputs: Mapping[str, Any]) -> dict[str, Any
 
 def install() -> None:
     """Let every Qwen2.5-VL processor of this process place tokens so."""
-    from transformers import Qwen2_5_VLProcessor
-
-    Qwen2_5_VLProcessor.get_rope_index_kwargs = timed_rope_index
+    library: Any = import_module("transformers")
+    library.Qwen2_5_VLProcessor.get_rope_index_kwargs = timed_rope_index

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -33,7 +33,7 @@ def job(name: str, clip: Path, sentence: str) -> VideoJob:
 
 
 @pytest.fixture
-def trained_dataset(tmp_path: Path, square_clip: Path, clip_factory: Callable[..., Path], models: Any) -> Iterator[Dataset]:
+def trained_dataset(tmp_path: Path, square_clip: Path, clip_factory: Callable[..., Path], models: Any) -> Dataset:
     """Three videos of two squares, four sentences each, and a grey one in which nothing is found."""
     grey = clip_factory(tmp_path / "grey.mp4", [np.full((180, 240, 3), 90, np.uint8)] * 20)
     nothing = Sample("grey/stvg", "grey", "It moves.", Task.SPATIO_TEMPORAL, 0.0, 1.0, 0, 9, (Target.dense(0, RED[:10]),))
@@ -42,4 +42,4 @@ def trained_dataset(tmp_path: Path, square_clip: Path, clip_factory: Callable[..
     build = Build(tmp_path / "datasets" / "squares", Benchmark(jobs), BuildConfig())
     tracked = run_masks(build, run_here, lambda _: None)
     publish_build(build, tracked, run_frames(build, tracked, run_here, lambda _: None), 1.0)
-    yield Dataset(build.folder)
+    return Dataset(build.folder)

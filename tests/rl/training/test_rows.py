@@ -152,19 +152,19 @@ def test_what_stops_half_way_leaves_nothing(
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr("rl.training.make.truth_of", full)
-    with pytest.raises(RowsError, match="cannot be written to .* No space left"):
+    with pytest.raises(RowsError, match=r"cannot be written to .* No space left"):
         write_rows(trained_dataset, model, RowSettings(), tmp_path / "rows")
     assert list((tmp_path / "rows").iterdir()) == []
 
 
 def test_bad_input_is_one_sentence(trained_dataset: Dataset, tiny: Tiny, tmp_path: Path) -> None:
     model = tiny("tiny")
-    with pytest.raises(RowsError, match="family 'qwen3-vl', and only qwen2.5-vl is trained"):
+    with pytest.raises(RowsError, match=r"family 'qwen3-vl', and only qwen2\.5-vl is trained"):
         plan_rows(trained_dataset, tiny("tiny-qwen3-vl"), RowSettings())
     for protocol in ("two-stage", "caption"):
         with pytest.raises(ProtocolError, match=f"'{protocol}' cannot be trained by"):
             plan_rows(trained_dataset, model, RowSettings(protocol=protocol))
-    with pytest.raises(RowsError, match="'squares' has 0 video to train on, .* prompt_too_long 9"):
+    with pytest.raises(RowsError, match=r"'squares' has 0 video to train on, .* prompt_too_long 9"):
         plan_rows(trained_dataset, model, RowSettings(max_prompt_tokens=10))
     with pytest.raises(RowsError, match="holds no whole training rows"):
         open_rows(tmp_path)
