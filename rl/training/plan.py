@@ -71,7 +71,8 @@ class Plan:
     Attributes:
         splits: split -> samples, in the order of their keys; no video is in both.
         refused: sample -> why it is left out: the label step's reason (`target_not_drawn`, ...), the clip's (`no_objects`,
-            ...), or `task_not_trained`, `no_true_span`, `several_objects`, `prompt_too_long`.
+            ...), or `task_not_trained`, `no_true_span`, `several_objects`, `special_token` (a sentence that holds one of the
+            model's, such as a video's placeholder), `prompt_too_long`.
     """
 
     splits: Mapping[Split, Sequence[Planned]]
@@ -137,6 +138,7 @@ class _Check:
         style = style_of(dataset.manifest.stages["frames"].params["render"])
         self._asker = Asker(self._protocol, model, self._clips, style)
         self._processor = load_processor(model)
+        self._special = tuple(self._processor.tokenizer.get_added_vocab())
         labels = dataset.table("samples", ["sample_id", "answer_ids", "reason"]).to_pylist()
         self._labels = {row["sample_id"]: (row["reason"], len(row["answer_ids"])) for row in labels}
 
@@ -148,6 +150,8 @@ class _Check:
             return "no_true_span", 0
         if names_object(self._protocol, asked) and (reason := self._unanswered(asked)):
             return reason, 0
+        if any(token in asked.sentence.lower() for token in self._special):
+            return "special_token", 0
         clip, frames = self._clips.clip(asked), self._frames(asked)
         if not frames:
             return clip["reason"] or "no_frames", 0

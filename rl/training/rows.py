@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -11,7 +12,7 @@ from rl.models import Model
 from rl.prompts import prompts
 from rl.training.make import ROWS_VERSION, write_files
 from rl.training.plan import TRAINED, Plan, RowsError, RowSettings, Split, plan_rows
-from storage.files import digest, hash8, replacing_folder, sha256_of
+from storage.files import digest, exclusive, hash8, replacing_folder, sha256_of
 from storage.folders import json_bytes
 from storage.parsing import parsed, sealed
 from storage.reader import Dataset
@@ -68,6 +69,7 @@ def write_rows(dataset: Dataset, model: Model, settings: RowSettings, root: Path
     Raises:
         ProtocolError: one cannot train by the protocol.
         RowsError: the model is of a family that is not trained, too little is left to train on, or the disk is full.
+        BusyError: another process is making the same rows.
     """
     shaped = _shaped_by(dataset, model, settings)
     folder = root / f"rows-{hash8(shaped)}"
@@ -126,10 +128,13 @@ def _shaped_by(dataset: Dataset, model: Model, settings: RowSettings) -> dict[st
 def _make(folder: Path, dataset: Dataset, model: Model, settings: RowSettings, shaped: Mapping[str, Any]) -> None:
     plan = plan_rows(dataset, model, settings)
     try:
-        with replacing_folder(folder) as temporary:
-            plan = write_files(temporary, dataset, model, settings, plan)
-            record = _record(temporary, dataset, shaped, plan)
-            (temporary / RECORD).write_bytes(json_bytes(sealed(asdict(record))))
+        with exclusive(folder.with_name(f".{folder.name}.lock"), folder.name):
+            for left in folder.parent.glob(f".{folder.name}.*.tmp"):
+                shutil.rmtree(left)  # of a process that was killed
+            with replacing_folder(folder) as temporary:
+                plan = write_files(temporary, dataset, model, settings, plan)
+                record = _record(temporary, dataset, shaped, plan)
+                (temporary / RECORD).write_bytes(json_bytes(sealed(asdict(record))))
     except OSError as error:
         if not (folder / RECORD).is_file():  # nor has another process made them meanwhile
             raise RowsError(f"training rows cannot be written to '{folder.parent}' ({error})") from error

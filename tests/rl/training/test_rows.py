@@ -135,7 +135,7 @@ def test_rows_are_made_once(trained_dataset: Dataset, model: Model, tmp_path: Pa
     assert write_rows(trained_dataset, model, RowSettings(), tmp_path) == first
     with pytest.raises(TypeError):
         write_rows(trained_dataset, model, RowSettings(seed=1), tmp_path)
-    assert [path.name for path in tmp_path.glob(".rows-*")] == []
+    assert list(tmp_path.glob(".rows-*.tmp")) == []
 
 
 def test_a_source_that_is_gone_is_a_reason(trained_dataset: Dataset, model: Model, tmp_path: Path) -> None:
@@ -143,6 +143,23 @@ def test_a_source_that_is_gone_is_a_reason(trained_dataset: Dataset, model: Mode
     rows = write_rows(trained_dataset, model, RowSettings(protocol="unmarked"), tmp_path / "rows")
     assert rows.record.refused["grey/stvg"] == "source_unreadable"
     assert rows.record.counts["train"] + rows.record.counts["val"] == 9
+
+
+def test_what_a_killed_process_left_is_removed(trained_dataset: Dataset, model: Model, tmp_path: Path) -> None:
+    rows = write_rows(trained_dataset, model, RowSettings(), tmp_path)
+    left = rows.folder.rename(tmp_path / f".{rows.folder.name}.1234-abcd.tmp")
+    assert write_rows(trained_dataset, model, RowSettings(), tmp_path) == rows
+    assert not left.exists()
+
+
+def test_a_sentence_cannot_speak_in_the_models_own_tokens(
+    trained_dataset: Dataset, model: Model, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A second placeholder would stand for pixels that are not there."""
+    every = asked_samples(trained_dataset, set(Task))
+    spoken = [replace(asked, sentence="It <|VIDEO_PAD|> moves.") if asked.sample_id == "a/stvg" else asked for asked in every]
+    monkeypatch.setattr("rl.training.plan.asked_samples", lambda *_: spoken)
+    assert plan_rows(trained_dataset, model, RowSettings()).refused["a/stvg"] == "special_token"
 
 
 def test_what_stops_half_way_leaves_nothing(
@@ -154,7 +171,7 @@ def test_what_stops_half_way_leaves_nothing(
     monkeypatch.setattr("rl.training.make.truth_of", full)
     with pytest.raises(RowsError, match=r"cannot be written to .* No space left"):
         write_rows(trained_dataset, model, RowSettings(), tmp_path / "rows")
-    assert list((tmp_path / "rows").iterdir()) == []
+    assert [path for path in (tmp_path / "rows").iterdir() if path.is_dir()] == []
 
 
 def test_bad_input_is_one_sentence(trained_dataset: Dataset, tiny: Tiny, tmp_path: Path) -> None:
