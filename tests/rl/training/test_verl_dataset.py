@@ -19,6 +19,7 @@ from rl.prompts import prompt_named
 from rl.training.make import ROWS
 from rl.training.plan import RowsError, RowSettings
 from rl.training.rows import verl_data, write_rows
+from rl.training.vision import rope_index
 from storage.reader import Dataset
 
 pytestmark = pytest.mark.heavy
@@ -122,6 +123,25 @@ def test_verl_computes_what_the_engines_compute(
     assert torch.equal(placed[:, :length], ours["position_ids"][:, 0])
     following = placed[:, length:] - placed[:, length - 1 :].min(dim=1, keepdim=True).values
     assert torch.equal(following, torch.arange(1, len(server.tokens) + 1).expand(4, -1)), "an answer counts on"
+
+
+def test_transformers_would_place_the_tokens_of_a_fast_video_otherwise(
+    tiny: Callable[[str], Model], shown: Callable[..., Shown]
+) -> None:
+    """If this fails, transformers was mended, and `rl.training.vision` may go."""
+    import torch
+
+    model = tiny("tiny")
+    processor = verl_processor(model)
+    asked = Request("a", prompt_named("figure-5").messages("A man."), shown(fps=4.0))
+    ours = prepare(processor, model.family, processor.config, [asked])
+    types = (ours["input_ids"] == processor.video_token_id) * 2
+    timed = {name: ours[name] for name in ("video_grid_thw", "second_per_grid_ts")}
+    theirs, _ = processor.get_rope_index(ours["input_ids"], types, **timed)
+    assert not torch.equal(theirs, ours["position_ids"][1:])
+    mine, ahead = rope_index(processor, ours["input_ids"], mm_token_type_ids=types, **timed)
+    assert torch.equal(mine, ours["position_ids"][1:])
+    assert int(ahead) == int(mine.max()) + 1 - mine.shape[2]
 
 
 def test_the_rollout_is_given_frames_and_times(
