@@ -1,26 +1,40 @@
 """`evaluate/<benchmark>`: ask a model every sentence of a built dataset, score it, show it.
 
-One task run a flow run. It may be tried again: batches that have their answers are not asked again.
+One task run a flow run. It is tried again where an engine or a server failed: batches that have their answers are not asked
+again. Bad input fails at once, for another try would find it as it is.
 """
 
 from __future__ import annotations
 
 from typing import Any
 
-from prefect import Flow, flow, get_run_logger, task
+from prefect import Flow, State, Task, flow, get_run_logger, task
 from prefect.artifacts import create_table_artifact
+from prefect.client.schemas.objects import TaskRun
 from prefect.tasks import exponential_backoff
 
 from flows.artifacts import MOST_ROWS, progress_artifact
 from flows.servers import engine_of
 from infra.asking import run_evaluation, shown_otherwise
+from infra.cli import BAD_INPUT
 from infra.evaluation import EVALUATIONS, EvaluateParameters
 from infra.flat import flat
 from rl.evaluate import OnAsked
 from tasks.build import Progress
 
 
-@task(name="ask", retries=2, retry_delay_seconds=exponential_backoff(backoff_factor=10), retry_jitter_factor=0.5)
+def may_pass(_task: Task[..., Any], _run: TaskRun, state: State[Any]) -> bool:
+    """Whether another try may help a task that failed."""
+    return not isinstance(state.data, BAD_INPUT)
+
+
+@task(
+    name="ask",
+    retries=2,
+    retry_delay_seconds=exponential_backoff(backoff_factor=10),
+    retry_jitter_factor=0.5,
+    retry_condition_fn=may_pass,
+)
 def asking(parameters: EvaluateParameters) -> dict[str, Any]:
     """Ask, score, and show scores and failures as artifacts."""
     log = get_run_logger()

@@ -8,17 +8,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any, NamedTuple
+from typing import Any
 
 import pyarrow as pa
 
-from rl.clips import Asked, Clips, ShownError, asked_samples
-from rl.engines.base import Decoding, Engine, Reply, Request
+from rl.batches import Batch, batches, each_answered, prepared
+from rl.clips import Asked, Clips, asked_samples
+from rl.engines.base import Decoding, Engine, Reply
 from rl.models import Model
 from rl.prompts import prompts
-from rl.protocols import Asker, Protocol, Taken, check_tasks, refused, style_of
+from rl.protocols import Asker, Protocol, Taken, check_tasks, style_of
 from storage.bundles import Entry, read_rows
-from storage.files import digest
 from storage.folders import Where
 from storage.outcomes import Outcome
 from storage.reader import Dataset
@@ -27,7 +27,7 @@ from storage.stages import SHARD_VIDEOS, Spec, StageStore
 from tasks.ahead import ahead
 from tasks.datasets.base import Task
 
-PREDICTIONS_VERSION = 1
+PREDICTIONS_VERSION = 2
 """Version of the code that shapes predictions: raised when the same replies give other rows."""
 _TABLE = "predictions"
 
@@ -63,6 +63,8 @@ class Evaluation:
         there = asked_samples(self.dataset, set(Task))
         check_tasks(self.protocol, {asked.task for asked in there})
         every = [asked for asked in there if asked.task in self.protocol.tasks]
+        if self.protocol.captions:
+            every = _one_a_clip(every)
         return every[: self.limit] if self.limit else every
 
     def store(self, engine: Engine) -> StageStore:
@@ -80,30 +82,26 @@ class Evaluation:
         return StageStore(self.folder, Spec(_TABLE, PREDICTIONS_VERSION, params, (_TABLE,)))
 
 
-class Batch(NamedTuple):
-    """Samples asked together; its name and fingerprint come from their keys."""
-
-    name: str
-    samples: tuple[Asked, ...]
-
-    @property
-    def fingerprint(self) -> str:
-        """Hash of its samples."""
-        return digest([asdict(asked) for asked in self.samples])
-
-
-def batches(samples: Sequence[Asked], size: int) -> list[Batch]:
-    """Cut samples, in the order of their keys, into batches."""
-    starts = range(0, len(samples), size)
-    return [Batch(f"batch-{number:06d}", tuple(samples[at : at + size])) for number, at in enumerate(starts)]
+def _one_a_clip(samples: Sequence[Asked]) -> list[Asked]:
+    """The first sample of each clip, for what is asked without a sentence."""
+    first: dict[tuple[str, str], Asked] = {}
+    for asked in samples:
+        first.setdefault((asked.video_id, asked.clip_id), asked)
+    return list(first.values())
 
 
 OnAsked = Callable[[int, int, int], None]
 """Called after each batch with the samples that have an answer or a reason, all samples, and how many failed so far."""
 
 
-def ask(evaluation: Evaluation, engine: Engine, on_asked: OnAsked = lambda *_: None) -> StageStore:
+def ask(evaluation: Evaluation, engine: Engine, on_asked: OnAsked = lambda *_: None, at_once: int = 1) -> StageStore:
     """Ask what has not been asked yet; returns where the predictions are.
+
+    Args:
+        evaluation: what is asked.
+        engine: who is asked.
+        on_asked: is told of progress.
+        at_once: batches under way together, each in a thread of its own: the engine must bear it.
 
     Raises:
         ProtocolError: the dataset holds nothing that the protocol asks.
@@ -119,9 +117,8 @@ def ask(evaluation: Evaluation, engine: Engine, on_asked: OnAsked = lambda *_: N
     asked = len(samples) - sum(len(batch.samples) for batch in todo)
     failed = 0
     on_asked(asked, len(samples), failed)
-    asker = _asker(evaluation)
-    for batch, prepared in ahead(_prepared(evaluation, todo)):
-        taken = _answered(asker, engine, batch, prepared)
+    askers = [_asker(evaluation) for _ in range(at_once)]
+    for batch, taken in each_answered(engine, askers, ahead(prepared(_asker(evaluation), todo))):
         _keep(store, batch, taken)
         asked, failed = asked + len(batch.samples), failed + sum(bool(t.failed) for t in taken)
         on_asked(asked, len(samples), failed)
@@ -134,50 +131,6 @@ def _asker(evaluation: Evaluation) -> Asker:
     dataset = Dataset(evaluation.dataset.folder)
     style = style_of(dataset.manifest.stages["frames"].params["render"])
     return Asker(evaluation.protocol, evaluation.model, Clips(dataset), style)
-
-
-Prepared = list[Request | ShownError | None]
-
-
-def _prepared(evaluation: Evaluation, todo: Sequence[Batch]) -> Iterator[tuple[Batch, Prepared]]:
-    """First requests of each batch; runs in a thread beside the engine."""
-    asker = _asker(evaluation)
-    for batch in todo:
-        yield batch, [_first(asker, asked) for asked in batch.samples]
-
-
-def _first(asker: Asker, asked: Asked) -> Request | ShownError | None:
-    try:
-        return asker.first(asked)
-    except ShownError as error:
-        return error
-
-
-def _answered(asker: Asker, engine: Engine, batch: Batch, prepared: Prepared) -> list[Taken]:
-    requests = [request for request in prepared if isinstance(request, Request)]
-    replies = dict(zip((r.key for r in requests), engine.answer(requests), strict=True)) if requests else {}
-    taken = []
-    for asked, first in zip(batch.samples, prepared, strict=True):
-        if isinstance(first, ShownError):
-            taken.append(refused(first))
-        else:
-            taken.append(_with_boxes(asker, engine, asked, asker.take(asked, replies[first.key] if first else None)))
-    return taken
-
-
-def _with_boxes(asker: Asker, engine: Engine, asked: Asked, taken: Taken) -> Taken:
-    """What was taken, with the boxes of further requests, where the protocol makes them."""
-    try:
-        requests = asker.further(asked, taken)
-    except ShownError as error:
-        return refused(error)
-    for at in range(0, len(requests), _BOXES_AT_ONCE):
-        some = requests[at : at + _BOXES_AT_ONCE]
-        asker.add(asked, taken, some, engine.answer(some))
-    return taken
-
-
-_BOXES_AT_ONCE = 16
 
 
 def _keep(store: StageStore, batch: Batch, taken: Sequence[Taken]) -> None:
@@ -200,6 +153,7 @@ def _row(asked: Asked, taken: Taken, identity: str) -> dict[str, Any]:
         "end_s": end_s,
         "answer": taken.answer,
         "boxes": [{"frame": frame, "box": list(box)} for frame, box in sorted(taken.boxes.items())],
+        "captions": [{"object_id": object_id, "text": text} for object_id, text in sorted(taken.captions.items())],
         "ids_status": taken.ids,
         "span_status": taken.span,
         "formatted": taken.formatted,

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from rl.answers import read_answer
 from rl.boxes import read_box
+from rl.captions import read_captions
 from rl.clips import Asked, Clips, ShownError
 from rl.engines.base import Reply, Request, Shown
 from rl.engines.inputs import fitting
@@ -31,6 +32,7 @@ class Protocol:
         marked: whether frames carry markers.
         prompts: task -> prompt; tasks without one are not asked.
         boxes: whether objects are found by a box a frame, in further requests.
+        captions: whether objects are described, once a clip; there is nothing to score then.
     """
 
     name: str
@@ -38,6 +40,7 @@ class Protocol:
     marked: bool
     prompts: Mapping[Task, str]
     boxes: bool = False
+    captions: bool = False
 
     @property
     def tasks(self) -> frozenset[Task]:
@@ -81,7 +84,13 @@ PROTOCOLS: Mapping[str, Protocol] = {
             {Task.SPATIO_TEMPORAL: "unmarked-time", Task.SPATIAL: ""},
             boxes=True,
         ),
-        Protocol("caption", "Every person by object ID; answers are kept, not scored.", True, {Task.QUESTION: "caption"}),
+        Protocol(
+            "caption",
+            "Every person by object ID, once a clip; descriptions are kept, not scored.",
+            True,
+            dict.fromkeys(Task, "caption"),
+            captions=True,
+        ),
     )
 }
 
@@ -104,6 +113,7 @@ class Taken:
     Attributes:
         object_ids, span_s, answer: as `tasks.predictions.Prediction` has them.
         boxes: native frame -> box, pixels, half-open, where boxes were asked for.
+        captions: object ID -> what is said of it, where objects were to be described.
         ids, span: parse status of each; empty where it was not asked for.
         formatted: whether thought and answer stand in their tags.
         thought: the model's.
@@ -116,6 +126,7 @@ class Taken:
     span_s: tuple[float, float] | None = None
     answer: str | None = None
     boxes: dict[int, Box] = field(default_factory=dict)
+    captions: dict[int, str] = field(default_factory=dict)
     ids: str = ""
     span: str = ""
     formatted: bool = False
@@ -156,8 +167,9 @@ class Asker:
         taken = Taken(replies=[reply], failed=reply.reason, passing=reply.passing)
         if taken.failed:
             return taken
-        if asked.task is Task.QUESTION:
+        if self._protocol.captions or asked.task is Task.QUESTION:
             taken.answer = reply.text.strip()
+            taken.captions = read_captions(reply.text, self._style) if self._protocol.captions else {}
             return taken
         read = read_answer(reply.text, self._style)
         taken.formatted, taken.thought = read.formatted, read.thought

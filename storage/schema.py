@@ -157,6 +157,9 @@ OUTCOMES = pa.schema(
 BOX = pa.struct([("frame", pa.int32()), ("box", pa.list_(pa.float64(), 4))])
 """A predicted box on a native frame, pixels, half-open."""
 
+CAPTION = pa.struct([("object_id", pa.int32()), ("text", pa.string())])
+"""What is said of an object."""
+
 PREDICTIONS = pa.schema(
     [
         ("sample_id", pa.string()),
@@ -167,6 +170,7 @@ PREDICTIONS = pa.schema(
         ("end_s", pa.float64()),
         ("answer", pa.string()),
         ("boxes", pa.list_(BOX)),
+        ("captions", pa.list_(CAPTION)),
         ("ids_status", _NAME),
         ("span_status", _NAME),
         ("formatted", pa.bool_()),

@@ -13,6 +13,10 @@ class EngineError(Exception):
     """An engine that cannot answer anything: no such server, no memory for the model. The run stops and can be resumed."""
 
 
+class BrokenError(EngineError):
+    """An engine that broke down at work: a fresh one may answer."""
+
+
 @dataclass(frozen=True)
 class Shown:
     """What a model sees.
@@ -81,6 +85,12 @@ class Reply:
     seconds: float = 0.0
     reason: str = ""
     passing: bool = False
+
+
+def too_long(tokens: int, limit: int) -> Reply:
+    """The reply to a prompt that leaves no room for an answer; it is not asked."""
+    reason = f"too_long: the prompt takes {tokens} tokens, and prompt and answer together may take {limit} (--max-length)"
+    return Reply("", "failed", tokens, reason=reason)
 
 
 class Engine(Protocol):

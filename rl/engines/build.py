@@ -22,7 +22,7 @@ class EngineConfig:
         name: of the engine.
         device, precision: of transformers.
         gpus: over which vLLM splits a model.
-        max_length: most tokens of a prompt and its answer in vLLM.
+        max_length: most tokens of a prompt and its answer, of transformers and vLLM.
         server: of an OpenAI-compatible engine.
     """
 
@@ -51,4 +51,4 @@ def open_engine(config: EngineConfig, model: Model, decoding: Decoding) -> Engin
         return Vllm(model, decoding, config.gpus, config.max_length)
     from rl.engines.local import Local
 
-    return Local(model, decoding, config.device, config.precision)
+    return Local(model, decoding, config.device, config.precision, config.max_length)

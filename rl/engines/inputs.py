@@ -110,14 +110,23 @@ def prepare_one(processor: Any, family: Family, request: Request) -> dict[str, A
 
 
 def prepare(processor: Any, family: Family, config: Any, requests: Sequence[Request]) -> Mapping[str, Any]:
-    """Tensors of a batch of requests of one medium, padded on the left, for `model.generate`.
+    """Tensors of a batch of requests of one medium, as `together` makes them of `prepare_each`."""
+    return together(processor, family, config, prepare_each(processor, family, requests))
+
+
+def prepare_each(processor: Any, family: Family, requests: Sequence[Request]) -> list[dict[str, Any]]:
+    """`prepare_one` of each request, several at once."""
+    with ThreadPoolExecutor(min(len(requests), _THREADS)) as threads:
+        return list(threads.map(partial(prepare_one, processor, family), requests))
+
+
+def together(processor: Any, family: Family, config: Any, made: Sequence[Mapping[str, Any]]) -> Mapping[str, Any]:
+    """One batch of several requests of one medium, padded on the left, for `model.generate`.
 
     Returns:
         `input_ids`, `attention_mask`, pixels and grids; for Qwen2.5-VL also `position_ids` (4, batch, length).
     """
-    with ThreadPoolExecutor(min(len(requests), _THREADS)) as threads:
-        made = list(threads.map(partial(prepare_one, processor, family), requests))
-    batch = _normalised(_together(made, processor.tokenizer.pad_token_id), processor)
+    batch = _normalised(_padded(made, processor.tokenizer.pad_token_id), processor)
     return add_positions(batch, config) if family.times == "positions" else batch
 
 
@@ -135,8 +144,8 @@ def _normalised(batch: dict[str, Any], processor: Any) -> dict[str, Any]:
     return {**batch, "pixel_values_videos": channels.view(patches.shape)}
 
 
-def _together(made: Sequence[Mapping[str, Any]], pad_token_id: int) -> dict[str, Any]:
-    """One batch of several: sequences padded on the left to one length, pixels and grids in a row."""
+def _padded(made: Sequence[Mapping[str, Any]], pad_token_id: int) -> dict[str, Any]:
+    """Sequences padded on the left to one length, pixels and grids in a row."""
     import torch
 
     length = max(one["input_ids"].shape[1] for one in made)

@@ -9,8 +9,8 @@ from importlib import import_module
 from itertools import groupby
 from typing import Any, Literal
 
-from rl.engines.base import Decoding, EngineError, Reply, Request
-from rl.engines.inputs import prepare
+from rl.engines.base import Decoding, EngineError, Reply, Request, too_long
+from rl.engines.inputs import prepare_each, together
 from rl.models import Model
 from storage.files import digest
 
@@ -20,7 +20,14 @@ Precision = Literal["auto", "float32", "bfloat16"]
 class Local:
     """A model in this process. A batch is padded on the left and generated together."""
 
-    def __init__(self, model: Model, decoding: Decoding, device: str = "auto", precision: Precision = "auto") -> None:
+    def __init__(
+        self,
+        model: Model,
+        decoding: Decoding,
+        device: str = "auto",
+        precision: Precision = "auto",
+        max_length: int = 16384,
+    ) -> None:
         """Load model and processor from the model's folder; nothing is downloaded, no code of the folder is run.
 
         Args:
@@ -28,6 +35,7 @@ class Local:
             decoding: how answers are drawn.
             device: `auto` takes the GPU, if there is one.
             precision: `auto` takes bfloat16 on a GPU, else float32.
+            max_length: most tokens of a prompt and its answer; never more than the model's own limit.
 
         Raises:
             EngineError: the folder cannot be loaded, or the model does not fit.
@@ -48,10 +56,11 @@ class Local:
                 model.weights.path, dtype=getattr(torch, self._precision), use_safetensors=True, **here
             )
             self._model.eval().to(self._device)
+        self._limit = min(max_length, self._model.config.get_text_config().max_position_embeddings)
 
     @property
     def identity(self) -> Mapping[str, Any]:
-        """Weights by their hash, precision, kind of device and versions."""
+        """Weights by their hash, precision, limit, kind of device and versions."""
         import torch
         import transformers
 
@@ -61,6 +70,7 @@ class Local:
             "model": self._model_info.name,
             "weights": self._model_info.weights.sha256,
             "precision": self._precision,
+            "max_length": self._limit,
             "device": self._device.partition(":")[0],
             "torch": torch.__version__,
             "transformers": transformers.__version__,
@@ -74,19 +84,30 @@ class Local:
         return replies
 
     def _answer(self, requests: Sequence[Request]) -> list[Reply]:
+        started = time.perf_counter()
+        made = prepare_each(self._processor, self._model_info.family, requests)
+        lengths = [one["input_ids"].shape[1] for one in made]
+        fitting = [n for n, length in enumerate(lengths) if length < self._limit]
+        tokens = iter(self._generated([requests[n] for n in fitting], [made[n] for n in fitting]) if fitting else ())
+        seconds = time.perf_counter() - started
+        return [
+            self._reply(next(tokens), length, seconds) if length < self._limit else too_long(length, self._limit)
+            for length in lengths
+        ]
+
+    def _generated(self, requests: Sequence[Request], made: Sequence[Mapping[str, Any]]) -> list[list[int]]:
+        """The tokens that follow each request, padded on the right."""
         import torch
 
-        started = time.perf_counter()
-        batch = prepare(self._processor, self._model_info.family, self._model.config, requests)
+        batch = together(self._processor, self._model_info.family, self._model.config, made)
         length = batch["input_ids"].shape[1]
-        prompt_tokens = batch["attention_mask"].sum(dim=1).tolist()
         inputs = {name: value.to(self._device) for name, value in batch.items() if name != "second_per_grid_ts"}
         seed = int(digest([self._decoding.seed, [request.key for request in requests]])[:8], 16)
         with _naming(self._model_info), torch.inference_mode(), torch.random.fork_rng(enabled=self._decoding.temperature > 0):
             torch.manual_seed(seed)
-            made = self._model.generate(**inputs, generation_config=self._generation())[:, length:].tolist()
-        seconds = time.perf_counter() - started
-        return [self._reply(tokens, count, seconds) for tokens, count in zip(made, prompt_tokens, strict=True)]
+            generated = self._model.generate(**inputs, generation_config=self._generation())
+        tokens: list[list[int]] = generated[:, length:].tolist()
+        return tokens
 
     def _generation(self) -> Any:
         """Said in full, so that no default of a model's folder changes an answer."""
@@ -97,6 +118,7 @@ class Local:
         return library.GenerationConfig(max_new_tokens=decoding.max_tokens, do_sample=bool(drawn), **drawn, **ends)
 
     def _reply(self, tokens: list[int], prompt_tokens: int, seconds: float) -> Reply:
+        tokens = tokens[: self._limit - prompt_tokens]
         ends = self._model.generation_config.eos_token_id
         ends = set(ends if isinstance(ends, list) else [ends])
         length = next((n for n, token in enumerate(tokens) if token in ends), None)

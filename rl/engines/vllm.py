@@ -6,7 +6,7 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from rl.engines.base import Decoding, EngineError, Reply, Request
+from rl.engines.base import BrokenError, Decoding, EngineError, Reply, Request
 from rl.engines.inputs import chat_text, load_processor, metadata, pixels, vllm_kwargs
 from rl.models import Family, Model
 
@@ -49,7 +49,7 @@ class Vllm:
         try:
             self._llm: Any = vllm.LLM(str(model.weights.path), **{**usual, **engine})
         except (ValueError, RuntimeError, OSError) as error:
-            raise EngineError(f"vLLM cannot load '{model.name}': {str(error).splitlines()[0]}") from error
+            raise EngineError(f"vLLM cannot load '{model.name}': {_first_line(error)}") from error
         self._processor: Any = load_processor(model)
 
     @property
@@ -60,12 +60,30 @@ class Vllm:
         return {**told, "vllm": self._version}
 
     def answer(self, requests: Sequence[Request]) -> list[Reply]:
-        """Answer all together; vLLM schedules them."""
+        """Answer all together; vLLM schedules them.
+
+        Raises:
+            BrokenError: vLLM broke down.
+        """
         started = time.perf_counter()
-        prompts = [vllm_prompt(self._processor, self._model.family, request) for request in requests]
-        outputs = self._llm.generate(prompts, [self._sampling(request) for request in requests], use_tqdm=False)
+        asked = [(vllm_prompt(self._processor, self._model.family, request), self._sampling(request)) for request in requests]
+        try:
+            outputs = self._outputs(asked)
+        except RuntimeError as error:
+            raise BrokenError(f"vLLM broke down: {_first_line(error)}") from error
         seconds = time.perf_counter() - started
         return [_reply(output, seconds) for output in outputs]
+
+    def _outputs(self, asked: Sequence[tuple[Any, Any]]) -> list[Any]:
+        """What vLLM gives for each prompt, in order; for one that it refuses, its error."""
+        prompts, sampling = zip(*asked, strict=True)
+        try:
+            return list(self._llm.generate(list(prompts), list(sampling), use_tqdm=False))
+        except ValueError as error:  # of one of them: vLLM refuses them all
+            if len(asked) == 1:
+                return [error]
+            half = len(asked) // 2
+            return self._outputs(asked[:half]) + self._outputs(asked[half:])
 
     def _sampling(self, request: Request) -> Any:
         from vllm import SamplingParams
@@ -82,9 +100,15 @@ class Vllm:
 
 
 def _reply(output: Any, seconds: float) -> Reply:
+    if isinstance(output, ValueError):
+        return Reply("", "failed", reason=f"refused: {_first_line(output)}")
     [made] = output.outputs
     finish = "length" if made.finish_reason == "length" else "stop"
     return Reply(made.text, finish, len(output.prompt_token_ids), len(made.token_ids), seconds)  # type: ignore[arg-type]
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).splitlines() or [type(error).__name__])[0]
 
 
 def vllm_prompt(processor: Any, family: Family, request: Request) -> dict[str, Any]:
