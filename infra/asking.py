@@ -3,20 +3,15 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
-from contextlib import closing, contextmanager
-from functools import partial
 from typing import Any
 
 from rich.table import Table
 
 from infra.console import Bars, plain, printable
-from infra.engine_actors import EngineActors, gpus_of
+from infra.engine_actors import opened
 from infra.evaluation import EvaluateParameters, shown_in
-from infra.ray_session import ray_session
 from infra.results import AsJson
-from rl.engines.base import Engine
-from rl.engines.build import EngineConfig, open_engine
+from rl.engines.build import EngineConfig
 from rl.evaluate import Evaluation, OnAsked, ask
 from rl.models import differences
 from rl.results import results, results_path
@@ -41,24 +36,11 @@ def run_evaluation(
         EngineError: the engine cannot answer; what it answered before stays, and the next run goes on.
     """
     conventions = [] if evaluation.protocol.captions else parameters.named_conventions()
-    with _answering(parameters, evaluation, engine or parameters.engine_config()) as answering:
-        with evaluation.store(answering).folder.exclusive():
-            store = ask(evaluation, answering, on_asked, max(1, _AHEAD * parameters.replicas))
-            told = results(evaluation.dataset, store, conventions).as_dict()
+    asked = opened(parameters, evaluation.model, engine or parameters.engine_config())
+    with asked as answering, evaluation.store(answering).folder.exclusive():
+        store = ask(evaluation, answering, on_asked, max(1, _AHEAD * parameters.replicas))
+        told = results(evaluation.dataset, store, conventions).as_dict()
     return {**told, "path": str(results_path(store))}
-
-
-@contextmanager
-def _answering(parameters: EvaluateParameters, evaluation: Evaluation, config: EngineConfig) -> Iterator[Engine]:
-    """The engine: in this process, or as many replicas on Ray as are asked for."""
-    opening = partial(open_engine, config, evaluation.model, evaluation.decoding)
-    if not parameters.replicas:
-        with closing(opening()) as answering:
-            yield answering
-        return
-    with ray_session(parameters.ray or None, parameters.replicas):
-        with closing(EngineActors(opening, parameters.replicas, gpus_of(config))) as actors:
-            yield actors
 
 
 def shown_otherwise(evaluation: Evaluation) -> list[str]:

@@ -1,16 +1,21 @@
-"""An engine held several times, each in a Ray actor: a batch goes whole to whichever is free, as it would to one in the process.
+"""An engine held several times, each in a Ray actor: a batch goes whole to one that is free, as to one in this process.
 
 A model is loaded once an actor and stays. An actor that dies is replaced by a fresh one, and its batch is asked again.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
+from functools import partial
 from queue import SimpleQueue
 from typing import Any
 
+from infra.asked import AskingParameters
+from infra.ray_session import ray_session
 from rl.engines.base import BrokenError, Engine, EngineError, Reply, Request
-from rl.engines.build import EngineConfig
+from rl.engines.build import EngineConfig, open_engine
+from rl.models import Model
 
 TRIES = 3
 """Actors that a batch may end before the run stops."""
@@ -21,8 +26,33 @@ Opening = Callable[[], Engine]
 """Starts an engine where it is to run; picklable."""
 
 
-def gpus_of(config: EngineConfig) -> int:
-    """GPUs that each replica takes; to be asked within a Ray session."""
+@contextmanager
+def opened(parameters: AskingParameters, model: Model, config: EngineConfig) -> Iterator[Engine]:
+    """The engine that is asked for, until the end of the block: in this process, or as replicas on Ray.
+
+    Args:
+        parameters: how many replicas, and where; how answers are drawn.
+        model: which is loaded.
+        config: of the engine.
+
+    Raises:
+        EngineError: it cannot start.
+        ClusterError: the cluster cannot be joined.
+    """
+    opening = partial(open_engine, config, model, parameters.decoding())
+    if not parameters.replicas:
+        with closing(opening()) as engine:
+            yield engine
+        return
+    with (
+        ray_session(parameters.ray or None, parameters.replicas),
+        closing(EngineActors(opening, parameters.replicas, _gpus(config))) as actors,
+    ):
+        yield actors
+
+
+def _gpus(config: EngineConfig) -> int:
+    """GPUs that each replica takes."""
     import ray
 
     if config.name == "vllm":
@@ -32,7 +62,7 @@ def gpus_of(config: EngineConfig) -> int:
 
 
 class _Replica:
-    """Runs in a Ray worker process. The engine starts with the first call and not in the constructor: a failure has its cause."""
+    """Runs in a Ray worker process. The engine starts with the first call, not in the constructor: a failure has its cause."""
 
     def __init__(self, opening: Opening) -> None:
         self._opening = opening
@@ -68,9 +98,7 @@ class EngineActors:
 
         there = int(ray.cluster_resources().get("GPU", 0))
         if replicas * gpus > there:
-            raise EngineError(
-                f"{replicas} replicas take {replicas * gpus} GPUs and Ray has {there}: ask for fewer, or see --ray"
-            )
+            raise EngineError(f"{replicas} replicas take {replicas * gpus} GPUs, Ray has {there}: ask for fewer, or set --ray")
         self._remote: Any = ray.remote(num_cpus=1, num_gpus=gpus, max_restarts=0, max_task_retries=0)(_Replica)
         self._opening = opening
         self._free: SimpleQueue[Any] = SimpleQueue()
@@ -87,9 +115,7 @@ class EngineActors:
             return list(ray.get([actor.identity.remote() for actor in self._actors], timeout=STARTED_WITHIN_S))
         except ray.exceptions.GetTimeoutError as error:
             self.close()
-            raise EngineError(
-                f"not all replicas were up within {STARTED_WITHIN_S:g} s: their CPUs or GPUs are taken"
-            ) from error
+            raise EngineError(f"not all replicas are up after {STARTED_WITHIN_S:g} s: their GPUs are taken") from error
         except ray.exceptions.RayError as error:
             self.close()
             raise _own(error) or EngineError(f"a replica cannot start: {_last_line(error)}") from error

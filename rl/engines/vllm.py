@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from rl.engines.base import BrokenError, Decoding, EngineError, Reply, Request
+from rl.engines.base import BrokenError, Decoding, EngineError, Reply, Request, too_long
 from rl.engines.inputs import chat_text, load_processor, metadata, pixels, vllm_kwargs
 from rl.models import Family, Model
+
+_LENGTH = re.compile(r"prompt \(length (\d+)\)", re.ASCII)
+"""In what vLLM 0.28 says of a prompt that leaves no room for an answer."""
 
 
 class Vllm:
@@ -35,7 +39,7 @@ class Vllm:
             import vllm
         except ImportError as error:
             raise EngineError("vLLM is not installed: `make install EXTRA=cluster`, or take another engine") from error
-        self._model, self._decoding, self._version = model, decoding, vllm.__version__
+        self._model, self._decoding, self._version, self._limit = model, decoding, vllm.__version__, max_length
         usual = {
             "tensor_parallel_size": gpus,
             "max_model_len": max_length,
@@ -48,16 +52,16 @@ class Vllm:
         }
         try:
             self._llm: Any = vllm.LLM(str(model.weights.path), **{**usual, **engine})
-        except (ValueError, RuntimeError, OSError) as error:
+        except (ValueError, RuntimeError, OSError, vllm.exceptions.VLLMError) as error:
             raise EngineError(f"vLLM cannot load '{model.name}': {_first_line(error)}") from error
         self._processor: Any = load_processor(model)
 
     @property
     def identity(self) -> Mapping[str, Any]:
-        """Weights by their hash, and vLLM's version."""
+        """Weights by their hash, limit and vLLM's version."""
         assert self._model.weights is not None
         told = {"engine": "vllm", "model": self._model.name, "weights": self._model.weights.sha256}
-        return {**told, "vllm": self._version}
+        return {**told, "max_length": self._limit, "vllm": self._version}
 
     def answer(self, requests: Sequence[Request]) -> list[Reply]:
         """Answer all together; vLLM schedules them.
@@ -65,25 +69,33 @@ class Vllm:
         Raises:
             BrokenError: vLLM broke down.
         """
+        from vllm.exceptions import VLLMServerError
+
         started = time.perf_counter()
         asked = [(vllm_prompt(self._processor, self._model.family, request), self._sampling(request)) for request in requests]
         try:
             outputs = self._outputs(asked)
-        except RuntimeError as error:
+        except VLLMServerError as error:
             raise BrokenError(f"vLLM broke down: {_first_line(error)}") from error
         seconds = time.perf_counter() - started
-        return [_reply(output, seconds) for output in outputs]
+        return [self._refused(output) if isinstance(output, Exception) else _reply(output, seconds) for output in outputs]
 
     def _outputs(self, asked: Sequence[tuple[Any, Any]]) -> list[Any]:
         """What vLLM gives for each prompt, in order; for one that it refuses, its error."""
+        from vllm.exceptions import VLLMClientError
+
         prompts, sampling = zip(*asked, strict=True)
         try:
             return list(self._llm.generate(list(prompts), list(sampling), use_tqdm=False))
-        except ValueError as error:  # of one of them: vLLM refuses them all
+        except VLLMClientError as error:  # of one of them, for which vLLM refuses them all
             if len(asked) == 1:
                 return [error]
             half = len(asked) // 2
             return self._outputs(asked[:half]) + self._outputs(asked[half:])
+
+    def _refused(self, error: Exception) -> Reply:
+        length = _LENGTH.search(str(error))
+        return too_long(int(length[1]), self._limit) if length else Reply("", "failed", reason=f"refused: {_first_line(error)}")
 
     def _sampling(self, request: Request) -> Any:
         from vllm import SamplingParams
@@ -100,8 +112,6 @@ class Vllm:
 
 
 def _reply(output: Any, seconds: float) -> Reply:
-    if isinstance(output, ValueError):
-        return Reply("", "failed", reason=f"refused: {_first_line(output)}")
     [made] = output.outputs
     finish = "length" if made.finish_reason == "length" else "stop"
     return Reply(made.text, finish, len(output.prompt_token_ids), len(made.token_ids), seconds)  # type: ignore[arg-type]

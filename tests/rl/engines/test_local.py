@@ -49,6 +49,23 @@ def test_draws_depend_on_seed_and_key_alone(tiny: Any, shown: Make) -> None:
     assert texts[0] != texts[1]
 
 
+def test_a_prompt_without_room_for_an_answer_fails_by_name_and_alone(tiny: Any, shown: Make) -> None:
+    model = tiny("tiny")
+    asked = requests(shown, model)[:2]
+    usual = Local(model, Decoding(max_tokens=8)).answer(asked)
+    short, long = (reply.prompt_tokens for reply in usual)
+    engine = Local(model, Decoding(max_tokens=8), max_length=long)
+    replies = engine.answer([asked[1], asked[0], asked[1]])
+    told = f"too_long: the prompt takes {long} tokens, and prompt and answer together may take {long} (--max-length)"
+    assert [reply.reason for reply in replies] == [told, "", told]
+    assert [(reply.finish, reply.passing) for reply in replies[::2]] == [("failed", False)] * 2
+    assert replies[1].text == usual[0].text
+    assert engine.answer(asked[1:])[0].reason == told, "all of a batch"
+    assert engine.identity["max_length"] == long, "asked again with more room, it is another evaluation"
+    cut = Local(model, Decoding(max_tokens=8), max_length=short + 3).answer(asked[:1])[0]
+    assert (cut.finish, cut.tokens) == ("length", 3), "an answer ends where the room does"
+
+
 def test_a_folder_that_is_no_model_is_one_sentence(tiny: Any, tmp_path: Path) -> None:
     (tmp_path / "config.json").write_text(json.dumps({"model_type": "qwen2_5_vl"}))
     with pytest.raises(EngineError, match="cannot be used"):
@@ -63,15 +80,3 @@ def test_vllm_that_is_not_installed_says_how_to_get_it(tiny: Any) -> None:
             Vllm(tiny("tiny"), Decoding())
     else:
         pytest.skip("vLLM is installed here")
-
-
-@pytest.mark.heavy
-@pytest.mark.parametrize("name", ["tiny", "tiny-internvl3"])
-def test_vllm_says_what_transformers_says(name: str, tiny: Any, shown: Make) -> None:
-    pytest.importorskip("vllm", reason="vLLM is not installed: `make install EXTRA=cluster`")
-    model = tiny(name)
-    asked = requests(shown, model)
-    ours = [reply.text for reply in Local(model, Decoding(max_tokens=16), precision="float32").answer(asked)]
-    engine = Vllm(model, Decoding(max_tokens=16), max_length=8192, memory=0.3, dtype="float32", enforce_eager=True)
-    assert [reply.text for reply in engine.answer(asked)] == ours
-    engine.close()

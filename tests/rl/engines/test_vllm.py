@@ -1,0 +1,134 @@
+"""vLLM against transformers; runs where vLLM can be imported, also on a CPU."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from rl.clips import Clips, asked_samples
+from rl.engines.base import Decoding, Request, Shown
+from rl.engines.inputs import prepare
+from rl.engines.local import Local
+from rl.engines.vllm import Vllm, vllm_prompt
+from rl.models import Model
+from rl.prompts import prompt_named
+from rl.protocols import PROTOCOLS, Asker
+from storage.reader import Dataset
+from tasks.build import publish_build, run_frames, run_here, run_masks
+from tasks.datasets.base import Task
+from tasks.datasets.hcstvg import read_hcstvg
+from tasks.detect import DetectConfig
+from tasks.pipeline import BuildConfig
+from tasks.plan import Build
+from tasks.sample import SampleConfig, generate
+
+pytestmark = pytest.mark.heavy
+
+Make = Callable[..., Shown]
+Engines = tuple[Model, Local, Vllm]
+DECODING = Decoding(max_tokens=16)
+LENGTH = 8192
+VIDEOS = 4
+
+
+@pytest.fixture(scope="module", params=["tiny", "tiny-internvl3"])
+def engines(request: pytest.FixtureRequest, tiny: Callable[[str], Model]) -> Iterator[Engines]:
+    """A tiny model, and transformers and vLLM with it in float32."""
+    pytest.importorskip("vllm", reason="vLLM is not installed: `make install EXTRA=cluster`")
+    model = tiny(request.param)
+    local = Local(model, DECODING, "cpu", "float32", LENGTH)
+    engine = Vllm(model, DECODING, max_length=LENGTH, memory=0.3, dtype="float32", enforce_eager=True)
+    yield model, local, engine
+    engine.close()
+    local.close()
+
+
+@pytest.fixture(scope="module")
+def sample(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
+    """Four videos of the generated sample, built in this process."""
+    folder = tmp_path_factory.mktemp("sample")
+    generate(folder / "sources", SampleConfig(videos=VIDEOS, broken=False))
+    read = read_hcstvg(folder / "sources" / "annotations.json", folder / "sources" / "videos")
+    build = Build(folder / "datasets" / "sample", read, BuildConfig(detect=DetectConfig("motion")))
+    tracked = run_masks(build, run_here, lambda _: None)
+    publish_build(build, tracked, run_frames(build, tracked, run_here, lambda _: None), 1.0)
+    return Dataset(build.folder)
+
+
+def asked(dataset: Dataset, model: Model) -> list[Request]:
+    asker = Asker(PROTOCOLS["marked"], model, Clips(dataset))
+    requests = [asker.first(one) for one in asked_samples(dataset, {Task.SPATIO_TEMPORAL})]
+    return [request for request in requests if request is not None]
+
+
+def drawn(model: Model, make: Make) -> list[Request]:
+    """Two videos of different length and rate, and an image."""
+    shown = [("a", "figure-5", make(count=4)), ("b", "figure-5", make(count=8, fps=1.9, seed=1))]
+    shown.append(("c", model.family.box_prompt, make(count=1)))
+    return [Request(key, prompt_named(p).messages("A man.", size=s.size, medium=s.medium), s) for key, p, s in shown]
+
+
+def test_greedy_text_is_the_same_on_drawn_frames_and_on_the_sample(engines: Engines, sample: Dataset, shown: Make) -> None:
+    model, local, engine = engines
+    requests = [*drawn(model, shown), *asked(sample, model)]
+    assert len(requests) >= 3 + VIDEOS
+    ours, theirs = local.answer(requests), engine.answer(requests)
+    assert [reply.text for reply in theirs] == [reply.text for reply in ours]
+    assert [reply.prompt_tokens for reply in theirs] == [reply.prompt_tokens for reply in ours]
+
+
+def local_logprobs(engine: Local, request: Request) -> list[dict[int, float]]:
+    """Log-probabilities of the five likeliest tokens at each step of a greedy answer."""
+    import torch
+
+    batch = prepare(engine._processor, engine._model_info.family, engine._model.config, [request])
+    inputs = {name: value for name, value in batch.items() if name != "second_per_grid_ts"}
+    config = engine._generation()
+    config.output_logits, config.return_dict_in_generate = True, True
+    with torch.inference_mode():
+        made = engine._model.generate(**inputs, generation_config=config)
+    steps = [torch.log_softmax(logits[0].float(), -1).topk(5) for logits in made.logits]
+    return [dict(zip(step.indices.tolist(), step.values.tolist(), strict=True)) for step in steps]
+
+
+def vllm_logprobs(engine: Vllm, request: Request) -> list[dict[int, float]]:
+    from vllm import SamplingParams
+
+    prompt = vllm_prompt(engine._processor, engine._model.family, request)
+    sampling = SamplingParams(max_tokens=DECODING.max_tokens, temperature=0, logprobs=5)
+    [output] = engine._llm.generate([prompt], [sampling], use_tqdm=False)
+    return [{token: told.logprob for token, told in step.items()} for step in output.outputs[0].logprobs]
+
+
+def test_log_probabilities_agree_to_a_thousandth(
+    engines: Engines, sample: Dataset, shown: Make, record_property: Callable[[str, object], None]
+) -> None:
+    model, local, engine = engines
+    furthest, compared = 0.0, 0
+    for request in [*drawn(model, shown), *asked(sample, model)]:
+        ours, theirs = local_logprobs(local, request), vllm_logprobs(engine, request)
+        assert len(ours) == len(theirs)
+        for step, other in zip(ours, theirs, strict=True):
+            both = step.keys() & other.keys()
+            assert max(step, key=step.__getitem__) in both
+            furthest = max(furthest, *(math.fabs(step[token] - other[token]) for token in both))
+            compared += len(both)
+    record_property("log-probabilities", f"{compared} compared, furthest apart by {furthest:.2g}")
+    print(f"\n{model.name}: {compared} log-probabilities, furthest apart by {furthest:.2g}")
+    assert compared > 100
+    assert furthest < 1e-3
+
+
+def test_a_prompt_that_is_too_long_fails_alone_and_alike(engines: Engines, shown: Make) -> None:
+    model, local, engine = engines
+    few, many = drawn(model, shown)[:2]
+    long = Request(
+        "long", [*many.messages, {"role": "user", "content": [{"type": "text", "text": "word " * LENGTH}]}], many.shown
+    )
+    ours, theirs = local.answer([few, long, many]), engine.answer([few, long, many])
+    assert [reply.finish for reply in theirs] == [reply.finish for reply in ours] == ["length", "failed", "length"]
+    assert theirs[1].reason == ours[1].reason
+    assert ours[1].reason.startswith(f"too_long: the prompt takes {ours[1].prompt_tokens} tokens")
+    assert [reply.text for reply in theirs] == [reply.text for reply in ours]
