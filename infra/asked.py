@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
+from pydantic import BaseModel, ConfigDict, Field
 
 from rl.engines.base import Decoding
 from rl.engines.build import EngineConfig, EngineName
@@ -30,19 +30,6 @@ class AskingParameters(BaseModel):
         "auto", title="Precision", description="Of transformers: auto takes bfloat16 on a GPU, else float32."
     )
     gpus: int = Field(1, title="GPUs", ge=1, le=64, description="Over which vLLM splits the model, or each of its replicas.")
-    replicas: int = Field(
-        0,
-        title="Replicas",
-        ge=0,
-        le=1024,
-        description="Copies of the model, each in a Ray actor with GPUs of its own; 0 takes this process.",
-    )
-    ray: str = Field(
-        "",
-        title="Ray cluster",
-        pattern=r"^(auto|[^\s/:]+:\d+)?$",
-        description="Where replicas run: empty starts a Ray here, auto or host:port joins one.",
-    )
     max_length: int = Field(
         16_384,
         title="Most tokens in all",
@@ -55,14 +42,6 @@ class AskingParameters(BaseModel):
     at_once: int = Field(16, title="Requests at once", ge=1, le=1024, description="To a server.")
     tries: int = Field(5, title="Tries", ge=1, le=100, description="Of a request that meets a rate limit or a server's error.")
     timeout_s: float = Field(300, title="Timeout", gt=0, le=86_400, description="Seconds that a server has for an answer.")
-
-    @field_validator("replicas")
-    @classmethod
-    def _replicas_hold_a_model(cls, replicas: int, info: ValidationInfo) -> int:
-        """Refuse copies of what a server holds."""
-        if replicas and info.data.get("engine") == "openai":
-            raise ValueError("replicas hold a model, and openai asks a server that does: set at_once instead")
-        return replicas
 
     def asked_model(self) -> Model:
         """The model, with its weights where an engine of ours needs them.

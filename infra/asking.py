@@ -8,7 +8,7 @@ from typing import Any
 from rich.table import Table
 
 from infra.console import Bars, plain, printable
-from infra.engine_actors import opened
+from infra.engine_actors import replicated
 from infra.evaluation import EvaluateParameters, shown_in
 from infra.results import AsJson
 from rl.engines.build import EngineConfig
@@ -36,9 +36,10 @@ def run_evaluation(
         EngineError: the engine cannot answer; what it answered before stays, and the next run goes on.
     """
     conventions = [] if evaluation.protocol.captions else parameters.named_conventions()
-    asked = opened(parameters, evaluation.model, engine or parameters.engine_config())
-    with asked as answering, evaluation.store(answering).folder.exclusive():
-        store = ask(evaluation, answering, on_asked, max(1, _AHEAD * parameters.replicas))
+    config, replicas = engine or parameters.engine_config(), parameters.replicas
+    opened = replicated(config, evaluation.model, evaluation.decoding, replicas, parameters.ray or None)
+    with opened as answering, evaluation.store(answering).folder.exclusive():
+        store = ask(evaluation, answering, on_asked, max(1, _AHEAD * replicas))
         told = results(evaluation.dataset, store, conventions).as_dict()
     return {**told, "path": str(results_path(store))}
 

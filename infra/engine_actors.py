@@ -11,9 +11,8 @@ from functools import partial
 from queue import SimpleQueue
 from typing import Any
 
-from infra.asked import AskingParameters
 from infra.ray_session import ray_session
-from rl.engines.base import BrokenError, Engine, EngineError, Reply, Request
+from rl.engines.base import BrokenError, Decoding, Engine, EngineError, Reply, Request
 from rl.engines.build import EngineConfig, open_engine
 from rl.models import Model
 
@@ -27,26 +26,30 @@ Opening = Callable[[], Engine]
 
 
 @contextmanager
-def opened(parameters: AskingParameters, model: Model, config: EngineConfig) -> Iterator[Engine]:
-    """The engine that is asked for, until the end of the block: in this process, or as replicas on Ray.
+def replicated(
+    config: EngineConfig, model: Model, decoding: Decoding, replicas: int = 0, address: str | None = None
+) -> Iterator[Engine]:
+    """An engine for the length of the block: in this process, or as replicas on Ray.
 
     Args:
-        parameters: how many replicas, and where; how answers are drawn.
-        model: which is loaded.
-        config: of the engine.
+        config: of the engine, or of each replica.
+        model: which each holds.
+        decoding: how answers are drawn.
+        replicas: 0 takes this process.
+        address: of a running Ray cluster; None starts a Ray of its own on this machine.
 
     Raises:
         EngineError: it cannot start.
         ClusterError: the cluster cannot be joined.
     """
-    opening = partial(open_engine, config, model, parameters.decoding())
-    if not parameters.replicas:
+    opening = partial(open_engine, config, model, decoding)
+    if not replicas:
         with closing(opening()) as engine:
             yield engine
         return
     with (
-        ray_session(parameters.ray or None, parameters.replicas),
-        closing(EngineActors(opening, parameters.replicas, _gpus(config))) as actors,
+        ray_session(address, replicas),
+        closing(EngineActors(opening, replicas, _gpus(config))) as actors,
     ):
         yield actors
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from pydantic import Field, create_model
+from pydantic import Field, ValidationInfo, create_model, field_validator
 
 from infra.asked import AskingParameters
 from infra.benchmarks import BENCHMARKS
@@ -32,9 +32,30 @@ class EvaluateParameters(AskingParameters):
     )
     batch_size: int = Field(8, title="Batch size", ge=1, le=4096, description="Samples asked together; vLLM likes hundreds.")
     limit: int = Field(0, title="Limit", ge=0, le=10_000_000, description="Only so many samples, by key; 0 asks all.")
+    replicas: int = Field(
+        0,
+        title="Replicas",
+        ge=0,
+        le=1024,
+        description="Copies of the model, each in a Ray actor with GPUs of its own; 0 takes this process.",
+    )
+    ray: str = Field(
+        "",
+        title="Ray cluster",
+        pattern=r"^(auto|[^\s/:]+:\d+)?$",
+        description="Where replicas run: empty starts a Ray here, auto or host:port joins one.",
+    )
     strict: bool = Field(
         False, title="Strict", description="Refuse a dataset that shows frames otherwise than the model's training did."
     )
+
+    @field_validator("replicas")
+    @classmethod
+    def _replicas_hold_a_model(cls, replicas: int, info: ValidationInfo) -> int:
+        """Refuse copies of what a server holds."""
+        if replicas and info.data.get("engine") == "openai":
+            raise ValueError("replicas hold a model, and openai asks a server that does: set at_once instead")
+        return replicas
 
     def folder(self) -> Folder:
         """The dataset's folder: as given, a path or a URL, or by name below the datasets folder."""

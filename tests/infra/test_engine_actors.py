@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from infra.asked import AskingParameters
 from infra.engine_actors import TRIES, EngineActors
+from infra.evaluation import EvaluateParameters
 from infra.ray_session import ray_session
 from rl.engines.base import BrokenError, Decoding, EngineError, Reply, Request, Shown
 from rl.engines.build import EngineConfig, open_engine
@@ -144,4 +144,4 @@ def test_a_model_that_cannot_be_loaded_is_the_same_sentence_as_in_this_process(r
 
 def test_a_server_has_no_replicas() -> None:
     with pytest.raises(ValidationError, match="replicas hold a model, and openai asks a server that does: set at_once"):
-        AskingParameters(model="tiny", engine="openai", replicas=2)
+        EvaluateParameters(dataset="sample", model="tiny", engine="openai", replicas=2)
