@@ -72,6 +72,26 @@ def test_a_run_killed_three_times_ends_with_the_predictions_of_an_undisturbed_on
     assert json.loads(again.stdout)["scores"] == told["scores"]
 
 
+def test_replicas_on_ray_say_what_one_process_says_and_the_same_evaluation_is_gone_on_with(built: Path) -> None:
+    here = stvg(*ASK, "--out", "here", cwd=built)
+    there = stvg(*ASK, "--out", "there", "--replicas", "2", cwd=built)
+    assert there.returncode == 0, there.stderr
+    assert predictions(built / "there") == predictions(built / "here")
+    told = json.loads(there.stdout)
+    assert told["scores"] == json.loads(here.stdout)["scores"]
+    assert Path(told["path"]).relative_to("there") == Path(json.loads(here.stdout)["path"]).relative_to("here")
+
+
+def test_captions_of_a_dataset_with_sentences_are_kept_once_a_clip_and_not_scored(built: Path) -> None:
+    done = stvg(*ASK, "--protocol", "caption", "--limit", "2", "--out", "captions", cwd=built)
+    assert done.returncode == 0, done.stderr
+    told = json.loads(done.stdout)
+    assert (told["samples"], told["scores"]) == (2, {})
+    assert [row["texts"] for row in predictions(built / "captions")] == [
+        [row["answer"]] for row in predictions(built / "captions")
+    ]
+
+
 def test_a_second_run_asks_nothing_and_says_the_same(built: Path) -> None:
     first, second = (json.loads(stvg(*ASK, "--out", "twice", cwd=built).stdout) for _ in range(2))
     assert first == second

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import threading
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -8,8 +9,9 @@ from typing import Any
 
 import pytest
 
+from rl.batches import batches
 from rl.engines.base import Decoding, EngineError, Reply, Request, Told
-from rl.evaluate import Evaluation, ask, batches, predictions
+from rl.evaluate import Evaluation, ask, predictions
 from rl.models import FAMILIES, Model
 from rl.protocols import PROTOCOLS, ProtocolError
 from rl.results import results, results_path
@@ -109,6 +111,36 @@ def test_a_stopped_run_goes_on_and_ends_as_an_undisturbed_one(evaluation: Evalua
     assert not done & {request.key for request in again.asked}, "what was kept is not asked again"
 
 
+@pytest.mark.parametrize("protocol", ["marked", "two-stage"])
+def test_several_batches_under_way_together_end_as_one_after_the_other(
+    evaluation: Evaluation, tmp_path: Path, protocol: str
+) -> None:
+    one = replace(evaluation, protocol=PROTOCOLS[protocol], batch_size=1)
+    text = '{"bbox_2d": [10, 20, 60, 70]}' if protocol == "two-stage" else ""
+    engine = Told(text=text, by_key=BY_KEY)
+    ask(replace(one, folder=tmp_path / "single"), engine)
+    told: list[tuple[int, int, int]] = []
+    slow = Together(text=text, by_key=BY_KEY)
+    ask(one, slow, lambda *counts: told.append(counts), at_once=3)
+    assert rows(one, slow) == rows(replace(one, folder=tmp_path / "single"), slow)
+    assert [asked for asked, _, _ in told] == list(range(told[0][1] + 1)), "told in order"
+
+
+@dataclass
+class Together(Told):
+    """Answers nobody until three are under way."""
+
+    started: int = 0
+    three: threading.Event = field(default_factory=threading.Event)
+
+    def answer(self, requests: Sequence[Request]) -> list[Reply]:
+        self.started += 1
+        if self.started == 3:
+            self.three.set()
+        assert self.three.wait(20), "alone"
+        return super().answer(requests)
+
+
 def test_batches_are_cut_by_key_and_a_limit_takes_the_first(evaluation: Evaluation) -> None:
     names = [sample.sample_id for sample in evaluation.samples()]
     assert names == ["again", "ask", "stvg", "svg", "when", "nothing"]
@@ -150,6 +182,20 @@ def test_an_engine_that_cannot_answer_stops_the_run_and_nothing_is_lost(evaluati
     with pytest.raises(EngineError, match="cannot be reached"):
         ask(evaluation, Gone(by_key=BY_KEY))
     assert len(rows(evaluation, Told(by_key=BY_KEY))) == 2
+
+
+def test_a_batch_that_fails_beside_others_stops_the_run_and_those_before_it_are_kept(evaluation: Evaluation) -> None:
+    class Refusing(Together):
+        def answer(self, requests: Sequence[Request]) -> list[Reply]:
+            replies = super().answer(requests)
+            if requests[0].key == "stvg":
+                raise EngineError("the third batch")
+            return replies
+
+    one = replace(evaluation, batch_size=1)
+    with pytest.raises(EngineError, match="the third batch"):
+        ask(one, Refusing(by_key=BY_KEY), at_once=3)
+    assert set(rows(one, Told(by_key=BY_KEY))) == {"again", "ask"}
 
 
 def test_frames_without_markers_come_from_the_source_at_the_same_times(evaluation: Evaluation) -> None:

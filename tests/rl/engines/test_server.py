@@ -155,6 +155,36 @@ def test_an_answer_that_never_ends_is_cut_off_in_time(backend: Backend, request_
     assert reply.passing
 
 
+def test_a_server_that_never_says_anything_is_left_in_time(backend: Backend, request_of: Request) -> None:
+    over = threading.Event()
+    backend.script = [lambda _: over.wait(30)]
+    try:
+        reply = asked(backend, request_of, timeout_s=0.3, tries=1)
+    finally:
+        over.set()
+    assert (reply.reason, reply.passing) == ("timeout: no answer within 0.3 s", True)
+
+
+def test_an_answer_without_end_is_cut_off_by_its_size_too(
+    backend: Backend, request_of: Request, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("rl.engines.server._MOST_BYTES", 2**16)
+    backend.script = [(200, b" " * 2**18, {})]
+    reply = asked(backend, request_of, tries=1)
+    assert (reply.reason, reply.passing) == ("server: the response does not end", True)
+
+
+@pytest.mark.parametrize(("told", "waited"), [("7", 7), ("3600", 60), ("soon", 2), (None, 2)])
+def test_a_rate_limit_says_how_long_to_wait_within_reason(
+    backend: Backend, request_of: Request, monkeypatch: pytest.MonkeyPatch, told: str | None, waited: float
+) -> None:
+    slept: list[float] = []
+    monkeypatch.setattr("rl.engines.server.time.sleep", slept.append)
+    backend.script = [(429, {}, {"Retry-After": told} if told else {})]
+    assert asked(backend, request_of, backoff_s=2.0).text == "Target ID: 3"
+    assert slept == pytest.approx([waited], rel=0.25), "at most a minute; its own pace where the server names none"
+
+
 def test_an_answer_cut_off_at_the_most_tokens_says_so(backend: Backend, request_of: Request) -> None:
     backend.script = [(200, answer("and so on", "length"), {})]
     assert asked(backend, request_of).finish == "length"
