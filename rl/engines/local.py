@@ -124,6 +124,7 @@ class Local:
         length = next((n for n, token in enumerate(tokens) if token in ends), None)
         kept = tokens if length is None else tokens[:length]
         text = self._processor.tokenizer.decode(kept, skip_special_tokens=True)
+        text = text.rstrip("\ufffd") if length is None else text  # a character that was cut off, as vLLM leaves it out
         return Reply(text, "length" if length is None else "stop", prompt_tokens, len(kept), seconds)
 
     def close(self) -> None:

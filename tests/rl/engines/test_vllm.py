@@ -124,11 +124,10 @@ def test_log_probabilities_agree_to_a_thousandth(
 def test_a_prompt_that_is_too_long_fails_alone_and_alike(engines: Engines, shown: Make) -> None:
     model, local, engine = engines
     few, many = drawn(model, shown)[:2]
-    long = Request(
-        "long", [*many.messages, {"role": "user", "content": [{"type": "text", "text": "word " * LENGTH}]}], many.shown
-    )
+    words = {"role": "user", "content": [{"type": "text", "text": "word " * ((LENGTH - 600) // 3)}]}
+    long = Request("long", [*many.messages, words], shown(count=60))
     ours, theirs = local.answer([few, long, many]), engine.answer([few, long, many])
     assert [reply.finish for reply in theirs] == [reply.finish for reply in ours] == ["length", "failed", "length"]
-    assert theirs[1].reason == ours[1].reason
     assert ours[1].reason.startswith(f"too_long: the prompt takes {ours[1].prompt_tokens} tokens")
+    assert theirs[1].reason == ours[1].reason
     assert [reply.text for reply in theirs] == [reply.text for reply in ours]
