@@ -50,7 +50,7 @@ class RowSettings:
             ProtocolError: there is none of this name, or one cannot train by it.
         """
         protocol = protocol_named(self.protocol)
-        if protocol.boxes or not protocol.tasks & TRAINED:
+        if protocol.boxes or protocol.captions or not protocol.tasks & TRAINED:
             raise ProtocolError(
                 f"the protocol '{self.protocol}' cannot be trained by: choose marked, figures, released or unmarked"
             )
