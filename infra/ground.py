@@ -152,7 +152,7 @@ def answer_path(parameters: GroundParameters, dataset: Dataset, model: Model) ->
     """Where the answer goes: a name that a person recognises, and a hash of all that shapes it but versions."""
     prompt = prompt_named(protocol_named(PROTOCOL).prompts[Task.SPATIO_TEMPORAL])
     weights = model.weights.sha256 if model.weights else None
-    engine = {"engine": parameters.engine, "precision": parameters.precision, "device": parameters.device}
+    engine = parameters.model_dump(include={"engine", "precision", "device", "max_length"})
     shaping = [dataset.manifest.content_hash, asdict(prompt), parameters.sentence, model.name, weights, engine]
     key = digest([*shaping, asdict(parameters.decoding())])[:8]
     return Path(parameters.out) / f"{_slug(Path(parameters.video).stem)}-{_slug(parameters.sentence)}-{key}.json"
