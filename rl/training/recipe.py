@@ -1,0 +1,155 @@
+"""Recipes: every number of a training, where it is from, and what verl calls it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass, field, fields, replace
+from pathlib import Path
+from typing import Any, Literal
+
+_RELEASED = "released code, scripts/run_grpo_video.sh"
+_USUAL = "not in the paper; the released code leaves transformers' default"
+_TRL = "not in the paper; the released code leaves TRL's default"
+_OURS = "ours: how it runs, not what is computed"
+
+
+class RecipeError(Exception):
+    """A recipe that is not known, or a value that it cannot have; the message names the choices."""
+
+
+def _from(source: str, default: Any) -> Any:
+    return field(default=default, metadata={"source": source})
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """GRPO as the paper has it; the defaults are `stvg-r1`. `sources()` says where each value is from.
+
+    Attributes:
+        n: answers a prompt (equation 7).
+        temperature: at which they are drawn.
+        learning_rate, schedule: of AdamW; `linear` falls to zero over the whole training.
+        beta_1, beta_2, weight_decay, clip_grad: AdamW's others, and the largest norm of a gradient.
+        prompts_per_device, devices: their product is a batch, and one update of the weights.
+        epochs: times that every prompt is seen.
+        steps: updates after which it ends; 0 stands for the epochs' end.
+        kl, kl_estimator: weight and estimator of the divergence from the frozen reference (equation 8).
+        clip: epsilon of equation 8. With one update a batch, the ratio is one.
+        by_std: whether advantages are divided by their group's standard deviation (equation 7).
+        loss: how tokens become one loss: the mean over each answer, then over answers.
+        max_prompt_tokens, max_answer_tokens: pixels' tokens included; longer prompts are refused, answers cut.
+        precision: of the forward pass; weights and AdamW are float32.
+        checkpointing: whether activations are computed anew in the backward pass.
+        answers_at_once: answers a device computes at once.
+        save_every: steps between checkpoints.
+        seed: of the order of prompts.
+        platform: `cuda` or `cpu`.
+        rollout: who answers while training: `vllm` or `transformers`.
+        tensor_parallel: devices over which vLLM splits a model.
+        vllm_memory: share of a device's memory that vLLM takes while it answers.
+        keep: checkpoints kept.
+    """
+
+    n: int = _from("paper, 3.4", 8)
+    temperature: float = _from("released code, its trainer's generation settings", 1.0)
+    learning_rate: float = _from("paper, 4.1", 1e-6)
+    schedule: Literal["linear", "constant", "cosine"] = _from("paper, 4.1", "linear")
+    beta_1: float = _from(_USUAL, 0.9)
+    beta_2: float = _from(_USUAL, 0.999)
+    weight_decay: float = _from(_USUAL, 0.0)
+    clip_grad: float = _from(_USUAL, 1.0)
+    prompts_per_device: int = _from("paper, 4.1", 1)
+    devices: int = _from("paper, 4.1", 8)
+    epochs: int = _from("paper, 4.1; the released code has 2", 1)
+    steps: int = _from("paper, 4.1: by epochs", 0)
+    kl: float = _from(_TRL, 0.04)
+    kl_estimator: Literal["k3", "k1", "k2"] = _from("released code, its trainer's loss", "k3")
+    clip: float = _from(_TRL, 0.2)
+    by_std: bool = _from("paper, equation 7", True)
+    loss: Literal["seq-mean-token-mean", "token-mean"] = _from("paper, equation 8; released code", "seq-mean-token-mean")
+    max_prompt_tokens: int = _from(_RELEASED, 8192)
+    max_answer_tokens: int = _from(_RELEASED, 1024)
+    precision: Literal["bfloat16", "float32"] = _from(_RELEASED, "bfloat16")
+    checkpointing: bool = _from(_RELEASED, True)
+    answers_at_once: int = _from(_OURS, 1)
+    save_every: int = _from(_RELEASED, 50)
+    seed: int = _from(_OURS, 0)
+    platform: Literal["cuda", "cpu"] = _from(_OURS, "cuda")
+    rollout: Literal["vllm", "transformers"] = _from(_OURS, "vllm")
+    tensor_parallel: int = _from(_OURS, 1)
+    vllm_memory: float = _from(_OURS, 0.5)
+    keep: int = _from(_OURS, 2)
+
+    @property
+    def batch(self) -> int:
+        """Prompts of one update."""
+        return self.prompts_per_device * self.devices
+
+    @property
+    def gpus(self) -> int:
+        """Real GPUs that it needs; on a CPU the devices are logical slots of Ray."""
+        return self.devices if self.platform == "cuda" else 0
+
+    def total_steps(self, prompts: int) -> int:
+        """Updates of a training on so many prompts; what does not fill a batch is left out.
+
+        Raises:
+            RecipeError: there is not one batch.
+        """
+        if prompts < self.batch:
+            raise RecipeError(f"a batch has {self.batch} prompts, and there are {prompts}: give more, or fewer devices")
+        return self.steps or prompts // self.batch * self.epochs
+
+
+RECIPES: Mapping[str, Recipe] = {
+    "stvg-r1": Recipe(),
+    "sample": Recipe(
+        n=4,
+        learning_rate=1e-3,
+        prompts_per_device=2,
+        devices=1,
+        max_prompt_tokens=1024,
+        max_answer_tokens=16,
+        precision="float32",
+        checkpointing=False,
+        answers_at_once=8,
+        save_every=1,
+        platform="cpu",
+        rollout="transformers",
+    ),
+}
+"""By name: the paper's on 8 GPUs of 80 GB, and one for a CPU and a tiny model."""
+
+
+def recipe_named(name: str, changes: Mapping[str, Any] | None = None) -> Recipe:
+    """A recipe by name, with some of its values changed.
+
+    Raises:
+        RecipeError: there is no such recipe or value.
+    """
+    if name not in RECIPES:
+        raise RecipeError(f"there is no recipe '{name}': choose from {', '.join(RECIPES)}")
+    known = {one.name for one in fields(Recipe)}
+    if unknown := sorted(set(changes or {}) - known):
+        raise RecipeError(f"a recipe has no '{unknown[0]}': its values are {', '.join(sorted(known))}")
+    changed = replace(RECIPES[name], **(changes or {}))
+    _check(changed)
+    return changed
+
+
+def _check(recipe: Recipe) -> None:
+    for name, value in asdict(recipe).items():
+        usual = getattr(Recipe(), name)
+        numbers = isinstance(usual, int | float) and not isinstance(usual, bool)
+        if numbers and not (isinstance(value, int | float) and math.isfinite(value) and value >= 0):
+            raise RecipeError(f"'{name}' must be a number and not below zero, not {value!r}")
+    if recipe.n < 2:
+        raise RecipeError("advantages compare answers to one prompt: 'n' must be 2 or more")
+    if recipe.platform == "cpu" and recipe.rollout == "vllm":
+        raise RecipeError("on a CPU the rollout is 'transformers': vllm needs a GPU, or an environment of its own")
+
+
+def sources() -> dict[str, str]:
+    """Where each value of `stvg-r1` is from."""
+    return {one.name: str(one.metadata["source"]) for one in fields(Recipe)}
