@@ -1,0 +1,165 @@
+"""Training itself: Ray, verl's configuration, verl's trainer in this very process.
+
+verl would put its trainer into an actor of its own; here, a process less imports torch, and its errors arrive as they are.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+import tempfile
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from rl.training.checkpoints import CHECKPOINTS, FAILURES, METRICS, step_folder
+from rl.training.errors import TrainingError
+from rl.training.overrides import overrides
+from rl.training.recipe import Recipe
+from rl.training.request import Training
+from rl.training.rows import verl_data
+
+_PLUGIN = "rl.verl.plugin"
+_SLOTS = 16
+"""Logical CPUs of a Ray of our own: verl's actors take one each, however few there are."""
+_STORE_BYTES = 300 * 2**20
+_QUEUE = ("TransferQueueController", "transfer_queue")
+"""verl's queue, an actor that a second training on the cluster would take for its own."""
+_PATIENCE_S = 60.0
+"""How long a killed training's queue may take to vanish."""
+
+
+def fit(folder: Path, training: Training, recipe: Recipe, steps: int, start: int) -> None:
+    """Train from a checkpoint's step to the last.
+
+    Raises:
+        TrainingError: the cluster has too few free devices, or another training; or it broke.
+    """
+    environment = _environment(recipe)
+    os.environ.update(environment)
+    _before_ray()
+    config = _config(folder, training, recipe, steps, start)
+    with _ray(recipe, environment):
+        _wait_alone()
+        _check_devices(recipe)
+        _run(config, folder / METRICS)
+
+
+def _environment(recipe: Recipe) -> dict[str, str]:
+    """What every process of the training must know before it imports verl."""
+    cpu = {"VERL_PLATFORM": "cpu", "OMP_NUM_THREADS": "1"} if recipe.platform == "cpu" else {}
+    offline = {"HF_HUB_OFFLINE": "1", "TRANSFORMERS_OFFLINE": "1"}
+    return {"VERL_USE_EXTERNAL_MODULES": _PLUGIN, "TRANSFER_QUEUE_ENABLE": "1", **offline, **cpu}
+
+
+def _before_ray() -> None:
+    """What Ray reads once, when verl imports it: a Ray of our own has a token of its own."""
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    if os.environ.setdefault("RAY_AUTH_MODE", "token") == "token" and "RAY_ADDRESS" not in os.environ:
+        os.environ.setdefault("RAY_AUTH_TOKEN", secrets.token_hex(32))
+
+
+def _config(folder: Path, training: Training, recipe: Recipe, steps: int, start: int) -> Any:
+    """verl's configuration, validated as its own command does."""
+    from hydra import compose, initialize_config_module
+    from verl.trainer.ppo.utils import need_critic, need_reference_policy
+    from verl.utils.config import validate_config
+
+    others = {**verl_data(Path(training.rows)), **_reward(folder, training), **_resume(folder, start)}
+    said = overrides(recipe, training.model, str((folder / CHECKPOINTS).resolve()), steps, others)
+    with initialize_config_module("verl.trainer.config", version_base=None):
+        config = compose("ppo_trainer", said)
+    config.transfer_queue.enable = True
+    validate_config(config, use_reference_policy=need_reference_policy(config), use_critic=need_critic(config))
+    return config
+
+
+def _reward(folder: Path, training: Training) -> dict[str, Any]:
+    how = {"failures": str((folder / FAILURES).resolve()), "reward": training.reward, "appears": training.appears}
+    key = "reward.custom_reward_function"
+    return {f"{key}.path": "pkg://rl.training.reward", f"{key}.name": "compute_score", f"+{key}.reward_kwargs": how}
+
+
+def _resume(folder: Path, start: int) -> dict[str, Any]:
+    if not start:
+        return {"trainer.resume_mode": "disable"}
+    return {"trainer.resume_mode": "resume_path", "trainer.resume_from_path": str(step_folder(folder, start).resolve())}
+
+
+@contextmanager
+def _ray(recipe: Recipe, environment: Mapping[str, str]) -> Iterator[None]:
+    """The cluster of RAY_ADDRESS, or a Ray of our own, with this training's environment for all its processes."""
+    address = os.environ.get("RAY_ADDRESS")
+    import ray
+    from verl.trainer.constants_ppo import get_ppo_ray_runtime_env
+
+    known: Any = get_ppo_ray_runtime_env()
+    known["env_vars"] |= environment
+    with tempfile.TemporaryDirectory(prefix="stvg-ray-", ignore_cleanup_errors=True) as temporary:
+        slots = {"num_cpus": max(_SLOTS, os.cpu_count() or 1), "num_gpus": recipe.devices if recipe.platform == "cpu" else None}
+        own = {**slots, "include_dashboard": False, "object_store_memory": _STORE_BYTES, "_temp_dir": temporary}
+        try:
+            ray.init(runtime_env=known, **({} if address else own))
+            yield
+        finally:
+            ray.shutdown()
+
+
+def _wait_alone() -> None:
+    """Wait for the remains of a killed training to vanish.
+
+    Raises:
+        TrainingError: it does not: another training is at work.
+    """
+    import ray
+
+    deadline = time.monotonic() + _PATIENCE_S
+    while time.monotonic() < deadline:
+        try:
+            ray.get_actor(_QUEUE[0], namespace=_QUEUE[1])
+        except ValueError:
+            return
+        time.sleep(1)
+    raise TrainingError("another training is at work on this Ray cluster, and verl takes one at a time: wait or stop it")
+
+
+def _check_devices(recipe: Recipe) -> None:
+    import ray
+
+    free, there = (int(found.get("GPU", 0)) for found in (ray.available_resources(), ray.cluster_resources()))
+    if free < recipe.devices:
+        kind = "GPUs" if recipe.gpus else "training slots (nodes started with --num-gpus)"
+        raise TrainingError(f"{recipe.devices} {kind} are needed, and {free} of the cluster's {there} are free")
+
+
+def _run(config: Any, metrics: Path) -> None:
+    """What verl's task runner does, with our trainer."""
+    import transfer_queue
+    from omegaconf import OmegaConf
+    from verl.trainer.ppo.v1 import AgentLoopManagerTQ
+
+    from rl.verl.trainer import Trainer
+
+    def tell(step: Mapping[str, Any]) -> None:
+        line = json.dumps(step)
+        with metrics.open("a", encoding="utf-8") as file:
+            file.write(line + "\n")
+        print(json.dumps({"step": step}), flush=True)
+
+    OmegaConf.resolve(config)
+    transfer_queue.init(config.transfer_queue)
+    try:
+        trainer = Trainer(config, tell)
+        trainer.init()
+        loops = AgentLoopManagerTQ.create(
+            config=config,
+            llm_client=trainer.get_llm_client(),
+            teacher_client=trainer.get_teacher_client(),
+            reward_loop_worker_handles=trainer.get_reward_handles(),
+        )
+        trainer.fit(loops)
+    finally:
+        transfer_queue.close()

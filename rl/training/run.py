@@ -1,0 +1,131 @@
+"""The driver of a training: `python -m rl.training.run FOLDER`, and once more to go on where it stopped.
+
+It joins the Ray cluster of RAY_ADDRESS, as a Ray Job does, or starts a Ray of its own. It prints verl's lines, and between
+them JSON lines of steps and, last, of the model. An error is one sentence and an exit code: 1 the training broke, 2 it
+cannot be started.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import traceback
+from dataclasses import asdict
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import NoReturn
+
+from rl.models import ModelError, find_model
+from rl.rewards import RewardError, reward_named
+from rl.training.checkpoints import FAILURES, MODEL, Lineage, lineage, rewind, sweep, write_lineage
+from rl.training.errors import TrainingError
+from rl.training.merge import publish_model
+from rl.training.recipe import Recipe, RecipeError
+from rl.training.request import Training, read_training
+from rl.training.reward import failure
+from rl.training.rows import RowsError, read_plan
+from storage.files import BusyError, exclusive
+from tasks.weights import WeightsError, find_weights
+
+BAD_INPUT = (RecipeError, RewardError, RowsError, ModelError, WeightsError, BusyError)
+"""What cannot be started."""
+_VERSIONS = ("verl", "torch", "transformers", "ray", "vllm")
+_FULL = ("No space left on device", "PytorchStreamWriter failed writing file")
+"""What a full disk is called, by Python and by torch."""
+
+
+def train(folder: Path) -> Lineage:
+    """Train to the end, from where the run in this folder stopped, and publish the model.
+
+    Raises:
+        RecipeError, RewardError, RowsError, ModelError, WeightsError: what is asked for cannot be.
+        BusyError: another process trains in this folder.
+        TrainingError: it broke.
+    """
+    training = read_training(folder)
+    with exclusive(folder / ".lock", str(folder)):
+        if (made := lineage(folder)) is not None:
+            return made
+        recipe, steps = check(training)
+        try:
+            if (start := rewind(folder)) < steps:
+                from rl.training.fit import fit
+
+                fit(folder, training, recipe, steps, start)
+            publish_model(folder, training, steps)
+        except Exception as error:
+            raise explained(error, folder) from error
+        return _done(folder, training, recipe, steps)
+
+
+def check(training: Training) -> tuple[Recipe, int]:
+    """Find out, without Ray, whether a training can be started; returns its recipe and all its steps.
+
+    Raises:
+        RecipeError, RewardError, RowsError, ModelError, WeightsError: it cannot.
+    """
+    recipe = training.chosen()
+    reward_named(training.reward)
+    find_model(training.model)
+    return recipe, recipe.total_steps(read_plan(Path(training.rows)).train)
+
+
+def explained(error: Exception, folder: Path) -> TrainingError:
+    """What broke a training, as one sentence; what it left half-written is removed."""
+    if told := failure(folder / FAILURES):
+        return TrainingError(told)
+    sweep(folder)
+    text = str(error)
+    if any(sign in text for sign in _FULL):
+        return TrainingError(f"the disk of '{folder}' is full: make room and run the same again to go on from step {sweep(folder)}")
+    if isinstance(error, TrainingError):
+        return error
+    last = [line for line in text.splitlines() if line.strip()][-1:] or [type(error).__name__]
+    return TrainingError(f"the training broke: {last[0].strip()}")
+
+
+def _done(folder: Path, training: Training, recipe: Recipe, steps: int) -> Lineage:
+    made = Lineage(
+        recipe=training.recipe,
+        values=asdict(recipe),
+        reward=training.reward,
+        appears=training.appears,
+        dataset=training.dataset,
+        rows=Path(training.rows).name,
+        base=find_weights(training.model).sha256,
+        steps=steps,
+        sha256=find_weights(str(folder / MODEL)).sha256,
+        versions={name: found for name in _VERSIONS if (found := _version(name))},
+    )
+    write_lineage(folder, made)
+    return made
+
+
+def _version(package: str) -> str:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return ""
+
+
+def main() -> None:
+    """Train in the folder that is named."""
+    folder = Path(sys.argv[1])
+    try:
+        made = train(folder)
+    except BAD_INPUT as error:
+        _fail(error, 2)
+    except TrainingError as error:
+        if error.__cause__ is not None:
+            traceback.print_exception(error.__cause__)
+        _fail(error, 1)
+    print(json.dumps({"trained": {"folder": str(folder), "steps": made.steps, "sha256": made.sha256}}), flush=True)
+
+
+def _fail(error: Exception, code: int) -> NoReturn:
+    print(f"error: {' '.join(str(error).split())}", file=sys.stderr, flush=True)
+    sys.exit(code)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,89 @@
+"""verl's synchronous trainer, which tells each step, and stops where verl would go on: on a loss that is no number, or
+without the answers whose reward broke.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import transfer_queue
+from verl.trainer.ppo.v1 import PPOTrainerSync
+
+from rl.training.errors import TrainingError
+
+OnStep = Callable[[Mapping[str, Any]], None]
+"""Called after each update of the weights, before the checkpoint."""
+
+_TOLD = {
+    "pearson": "training/rollout_actor_probs_pearson_corr",
+    "loss": "actor/loss",
+    "kl": "actor/kl_loss",
+    "grad_norm": "actor/grad_norm",
+    "lr": "actor/lr",
+    "entropy": "actor/entropy",
+}
+"""What a step tells, and verl's name for it."""
+_NUMBERS = ("loss", "kl", "grad_norm")
+
+
+class Trainer(PPOTrainerSync):
+    """verl's trainer with a listener."""
+
+    def __init__(self, config: Any, on_step: OnStep) -> None:
+        super().__init__(config)
+        self._on_step = on_step
+
+    def on_sample_end(self) -> None:
+        """Refuse a batch of which answers are missing: verl trains on what is left of it.
+
+        Raises:
+            TrainingError: answers are missing.
+        """
+        super().on_sample_end()
+        if missing := self.replay_buffer.failure_keys["train"]:
+            raise TrainingError(f"the answers to {len(missing)} of the prompts of step {self.global_steps} are missing")
+
+    def step(self, metrics: dict[str, Any], timing_raw: dict[str, float]) -> Any:
+        """One update.
+
+        Raises:
+            TrainingError: loss, divergence or gradient is no number; the weights are as they were.
+        """
+        started = time.perf_counter()
+        batch = super().step(metrics, timing_raw)
+        seconds = time.perf_counter() - started
+        told = {name: float(metrics[key]) for name, key in _TOLD.items() if key in metrics}
+        for name in _NUMBERS:
+            if not math.isfinite(told.get(name, 0.0)):
+                raise TrainingError(f"'{name}' of step {self.global_steps} is {told[name]}: a lower learning rate may help")
+        answered = [tag for tag in batch.tags if not tag.get("is_padding", False)]
+        tokens = sum(tag["seq_len"] for tag in answered)
+        self._on_step(
+            {
+                "step": self.global_steps,
+                "of": self.total_training_steps,
+                "seconds": round(seconds, 3),
+                "tokens_per_s": round(tokens / seconds, 1),
+                "answer_tokens": sum(tag["response_len"] for tag in answered) / len(answered),
+                **told,
+                **self._rewards(batch),
+                "timing": {name: round(value, 3) for name, value in timing_raw.items()},
+            }
+        )
+        return batch
+
+    def _rewards(self, batch: Any) -> dict[str, float]:
+        """Means of the reward and its parts over the batch's answers."""
+        keys = [key for key, tag in zip(batch.keys, batch.tags, strict=True) if not tag.get("is_padding", False)]
+        fields = transfer_queue.kv_batch_get(keys=keys, partition_id=batch.partition_id, select_fields=["extra_fields"])
+        return means([one["reward_extra_info"] for one in fields["extra_fields"].tolist()])
+
+
+def means(rewards: Sequence[Mapping[str, Any]]) -> dict[str, float]:
+    """Mean of each number over the answers; the score is called `reward`."""
+    numbers = [name for name, value in rewards[0].items() if isinstance(value, int | float)]
+    return {"reward" if name == "score" else name: float(np.mean([one[name] for one in rewards])) for name in numbers}
