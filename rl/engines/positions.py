@@ -32,7 +32,9 @@ def positions(
     at, start = 0, 0
     while at < len(tokens):
         if is_media[at]:
-            grid, step = next(media)
+            grid, step = next(media, ((0, 0, 0), 0.0))
+            if not grid[0]:
+                raise ValueError("tokens stand for a video or an image that is not there")
             length = int(np.prod(grid))
             block = np.indices(grid)
             block[0] = np.floor(block[0] * step)

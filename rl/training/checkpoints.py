@@ -31,7 +31,7 @@ class Lineage:
         recipe, values: name, and every value.
         reward, appears: variant of the reward.
         dataset: of the prompts: `path`, `content_hash`.
-        rows: hash of the prompts' plan.
+        rows: names of the prompts' folders, each made of all that shapes them.
         base: sha256 of the model that was trained.
         steps: updates of its weights.
         sha256: of the model that came of it.
@@ -43,7 +43,7 @@ class Lineage:
     reward: str
     appears: str
     dataset: Mapping[str, Any]
-    rows: str
+    rows: tuple[str, ...]
     base: str
     steps: int
     sha256: str

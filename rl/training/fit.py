@@ -20,7 +20,8 @@ from rl.training.errors import TrainingError
 from rl.training.overrides import overrides
 from rl.training.recipe import Recipe
 from rl.training.request import Training
-from rl.training.rows import verl_data
+from rl.training.plan import SPLITS
+from rl.training.rows import open_rows, verl_data
 
 _PLUGIN = "rl.verl.plugin"
 _SLOTS = 16
@@ -65,28 +66,33 @@ def _before_ray() -> None:
 def _config(folder: Path, training: Training, recipe: Recipe, steps: int, start: int) -> Any:
     """verl's configuration, validated as its own command does."""
     from hydra import compose, initialize_config_module
+    from omegaconf import OmegaConf
     from verl.trainer.ppo.utils import need_critic, need_reference_policy
     from verl.utils.config import validate_config
 
-    others = {**verl_data(Path(training.rows)), **_reward(folder, training), **_resume(folder, start)}
-    said = overrides(recipe, training.model, str((folder / CHECKPOINTS).resolve()), steps, others)
+    checkpoints = str((folder / CHECKPOINTS).resolve())
+    said = overrides(recipe, training.model, checkpoints, steps)
     with initialize_config_module("verl.trainer.config", version_base=None):
-        config = compose("ppo_trainer", said)
-    config.transfer_queue.enable = True
+        composed = compose("ppo_trainer", said)
+    OmegaConf.set_struct(composed, False)
+    config = OmegaConf.merge(composed, _of_this_run(folder, training, recipe, start))
     validate_config(config, use_reference_policy=need_reference_policy(config), use_critic=need_critic(config))
     return config
 
 
-def _reward(folder: Path, training: Training) -> dict[str, Any]:
+def _of_this_run(folder: Path, training: Training, recipe: Recipe, start: int) -> dict[str, Any]:
+    """Prompts, reward and where to go on, as sections of verl's configuration."""
+    every = [open_rows(Path(rows)) for rows in training.rows]
+    files = {split: [rows.file(split) for rows in every] for split in SPLITS}
     how = {"failures": str((folder / FAILURES).resolve()), "reward": training.reward, "appears": training.appears}
-    key = "reward.custom_reward_function"
-    return {f"{key}.path": "pkg://rl.training.reward", f"{key}.name": "compute_score", f"+{key}.reward_kwargs": how}
-
-
-def _resume(folder: Path, start: int) -> dict[str, Any]:
-    if not start:
-        return {"trainer.resume_mode": "disable"}
-    return {"trainer.resume_mode": "resume_path", "trainer.resume_from_path": str(step_folder(folder, start).resolve())}
+    reward = {"path": "pkg://rl.training.reward", "name": "compute_score", "reward_kwargs": how}
+    resume = {"resume_mode": "resume_path", "resume_from_path": str(step_folder(folder, start).resolve())}
+    return {
+        "data": verl_data(files["train"], files["val"], recipe.max_prompt_tokens),
+        "reward": {"custom_reward_function": reward},
+        "trainer": resume if start else {"resume_mode": "disable"},
+        "transfer_queue": {"enable": True},
+    }
 
 
 @contextmanager

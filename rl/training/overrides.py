@@ -14,22 +14,18 @@ _OUT_OF_REACH = 1e6
 _WORKERS = 8
 """Processes of a GPU machine that prepare prompts; a CPU has one, since each imports a torch of its own."""
 
-Paths = Mapping[str, Any]
-"""What does not come from the recipe: verl's keys and their values."""
 
-
-def overrides(recipe: Recipe, model: str, checkpoints: str, steps: int, others: Paths) -> list[str]:
-    """All of it as Hydra takes it.
+def overrides(recipe: Recipe, model: str, checkpoints: str, steps: int) -> list[str]:
+    """All of it as Hydra takes it, data and reward aside.
 
     Args:
         recipe: what is computed.
         model: folder of the model.
         checkpoints: folder that they go to.
         steps: of the whole training.
-        others: overrides of data and reward.
     """
     made = {**_algorithm(recipe), **_training(recipe, model), **_answering(recipe), **_run(recipe, checkpoints, steps)}
-    return [f"{key}={_value(value)}" for key, value in {**made, **others}.items()]
+    return [f"{key}={_value(value)}" for key, value in made.items()]
 
 
 def _value(value: Any) -> str:
@@ -108,7 +104,6 @@ def _run(recipe: Recipe, checkpoints: str, steps: int) -> dict[str, Any]:
     cpu = recipe.platform == "cpu"
     return {
         "data.train_batch_size": recipe.batch,
-        "data.max_prompt_length": recipe.max_prompt_tokens,
         "data.max_response_length": recipe.max_answer_tokens,
         "data.shuffle": True,
         "data.seed": recipe.seed,

@@ -21,7 +21,7 @@ class Training:
     Attributes:
         recipe, changes: name of a recipe, and what is changed of it.
         model: folder of the model that is trained.
-        rows: folder of the prompts, `rl.training.rows`.
+        rows: folders of prompts, made by `rl.training.rows`.
         reward: variant of `rl.rewards`.
         appears: what "appears in" means to it.
         dataset: of which the prompts are, for the lineage: `path`, `content_hash`.
@@ -30,7 +30,7 @@ class Training:
 
     recipe: str
     model: str
-    rows: str
+    rows: tuple[str, ...]
     reward: str = "paper"
     appears: str = "visible"
     changes: Mapping[str, Any] = field(default_factory=dict)

@@ -23,7 +23,8 @@ from rl.training.merge import publish_model
 from rl.training.recipe import Recipe, RecipeError
 from rl.training.request import Training, read_training
 from rl.training.reward import failure
-from rl.training.rows import RowsError, read_plan
+from rl.training.plan import RowsError
+from rl.training.rows import open_rows
 from storage.files import BusyError, exclusive
 from tasks.weights import WeightsError, find_weights
 
@@ -67,7 +68,11 @@ def check(training: Training) -> tuple[Recipe, int]:
     recipe = training.chosen()
     reward_named(training.reward)
     find_model(training.model)
-    return recipe, recipe.total_steps(read_plan(Path(training.rows)).train)
+    records = [open_rows(Path(rows)).record for rows in training.rows]
+    longest = max((record.longest for record in records), default=0)
+    if longest > recipe.max_prompt_tokens:
+        raise RowsError(f"a prompt has {longest} tokens, more than {recipe.max_prompt_tokens}: raise max_prompt_tokens")
+    return recipe, recipe.total_steps(sum(record.counts["train"] for record in records))
 
 
 def explained(error: Exception, folder: Path) -> TrainingError:
@@ -91,7 +96,7 @@ def _done(folder: Path, training: Training, recipe: Recipe, steps: int) -> Linea
         reward=training.reward,
         appears=training.appears,
         dataset=training.dataset,
-        rows=Path(training.rows).name,
+        rows=tuple(Path(rows).name for rows in training.rows),
         base=find_weights(training.model).sha256,
         steps=steps,
         sha256=find_weights(str(folder / MODEL)).sha256,

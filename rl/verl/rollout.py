@@ -34,7 +34,7 @@ def server_name(rank: int) -> str:
     return f"{NAME}_server_{rank}"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Asked:
     """One request: prompt, how to draw, and the videos in it, each frames (count, height, width, 3) with their metadata."""
 
