@@ -106,11 +106,11 @@ def find_model(name: str, cache: Path = Path(".stvg")) -> Model:
     """A model by name or by its folder.
 
     Args:
-        name: one of `MODEL_NAMES`, looked for as a folder in $STVG_WEIGHTS, or the folder of a checkpoint.
+        name: one of `MODEL_NAMES`, looked for as a folder in $STVG_WEIGHTS, or the folder of a checkpoint or of a training.
         cache: where tiny models are made.
 
     Raises:
-        ModelError: it is no name and no folder of a supported model.
+        ModelError: it is no name and no folder of a supported model, or the training there has not ended.
         WeightsError: a known model whose folder is not here.
     """
     if name in TINY:
@@ -122,12 +122,20 @@ def find_model(name: str, cache: Path = Path(".stvg")) -> Model:
         known = _KNOWN[name]
         return Model(name, FAMILIES[known.family], find_weights(known.folder), known.shown)
     try:
-        weights = find_weights(name)
+        weights = find_weights(str(_of_training(Path(name)) or name))
     except WeightsError:
         raise ModelError(
             f"there is no model '{name}': choose from {', '.join(MODEL_NAMES)}, or name a model's folder"
         ) from None
     return Model(name, _family_of(weights.path), weights, _shown(weights.path))
+
+
+def _of_training(folder: Path) -> Path | None:
+    """The model that a training made, if this is a training's folder."""
+    from rl.training.checkpoints import trained_model
+    from rl.training.request import REQUEST
+
+    return trained_model(folder) if (folder / REQUEST).is_file() else None
 
 
 def served_model(name: str, family: str = "") -> Model:
@@ -165,6 +173,15 @@ def _shown(folder: Path) -> Mapping[str, Any] | None:
     return {str(key): value for key, value in told.items()}
 
 
+def shown_by(render: Mapping[str, Any]) -> dict[str, Any]:
+    """How a dataset shows its frames, the keys of `TRAINING_SHOWN`; what a model trained on it is to be shown.
+
+    Args:
+        render: the `render` parameters in the dataset's manifest.
+    """
+    return {key: _value(render, key) for key in TRAINING_SHOWN}
+
+
 def differences(model: Model, shown: Mapping[str, Any]) -> list[str]:
     """What a dataset shows otherwise than the model was trained with, a phrase each.
 
@@ -174,9 +191,14 @@ def differences(model: Model, shown: Mapping[str, Any]) -> list[str]:
     """
     told = []
     for key, trained in (model.shown or {}).items():
-        value: Any = shown
-        for part in key.split("."):
-            value = value.get(part) if isinstance(value, Mapping) else None
-        if value != trained:
+        if (value := _value(shown, key)) != trained:
             told.append(f"{key} is {value} in the dataset and was {trained} in the training of {model.name}")
     return told
+
+
+def _value(parameters: Mapping[str, Any], key: str) -> Any:
+    """A value by its dotted key; None if there is none."""
+    value: Any = parameters
+    for part in key.split("."):
+        value = value.get(part) if isinstance(value, Mapping) else None
+    return value

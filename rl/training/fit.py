@@ -15,13 +15,13 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from rl.training.check import Checked
 from rl.training.checkpoints import CHECKPOINTS, FAILURES, METRICS, step_folder
 from rl.training.errors import TrainingError
 from rl.training.overrides import overrides
-from rl.training.recipe import Recipe
-from rl.training.request import Training
 from rl.training.plan import SPLITS
-from rl.training.rows import open_rows, verl_data
+from rl.training.recipe import Recipe
+from rl.training.rows import verl_data
 
 _PLUGIN = "rl.verl.plugin"
 _SLOTS = 16
@@ -33,16 +33,17 @@ _PATIENCE_S = 60.0
 """How long a killed training's queue may take to vanish."""
 
 
-def fit(folder: Path, training: Training, recipe: Recipe, steps: int, start: int) -> None:
+def fit(folder: Path, checked: Checked, start: int) -> None:
     """Train from a checkpoint's step to the last.
 
     Raises:
         TrainingError: the cluster has too few free devices, or another training; or it broke.
     """
+    recipe = checked.recipe
     environment = _environment(recipe)
     os.environ.update(environment)
     _before_ray()
-    config = _config(folder, training, recipe, steps, start)
+    config = _config(folder, checked, start)
     with _ray(recipe, environment):
         _wait_alone()
         _check_devices(recipe)
@@ -63,27 +64,28 @@ def _before_ray() -> None:
         os.environ.setdefault("RAY_AUTH_TOKEN", secrets.token_hex(32))
 
 
-def _config(folder: Path, training: Training, recipe: Recipe, steps: int, start: int) -> Any:
-    """verl's configuration, validated as its own command does."""
+def _config(folder: Path, checked: Checked, start: int) -> Any:
+    """The configuration of verl, validated as its own command does."""
     from hydra import compose, initialize_config_module
     from omegaconf import OmegaConf
     from verl.trainer.ppo.utils import need_critic, need_reference_policy
     from verl.utils.config import validate_config
 
-    checkpoints = str((folder / CHECKPOINTS).resolve())
-    said = overrides(recipe, training.model, checkpoints, steps)
+    assert checked.model.weights is not None
+    model, checkpoints = str(checked.model.weights.path), str((folder / CHECKPOINTS).resolve())
+    said = overrides(checked.recipe, model, checkpoints, checked.steps)
     with initialize_config_module("verl.trainer.config", version_base=None):
         composed = compose("ppo_trainer", said)
     OmegaConf.set_struct(composed, False)
-    config = OmegaConf.merge(composed, _of_this_run(folder, training, recipe, start))
+    config: Any = OmegaConf.merge(composed, _of_this_run(folder, checked, start))
     validate_config(config, use_reference_policy=need_reference_policy(config), use_critic=need_critic(config))
     return config
 
 
-def _of_this_run(folder: Path, training: Training, recipe: Recipe, start: int) -> dict[str, Any]:
+def _of_this_run(folder: Path, checked: Checked, start: int) -> dict[str, Any]:
     """Prompts, reward and where to go on, as sections of verl's configuration."""
-    every = [open_rows(Path(rows)) for rows in training.rows]
-    files = {split: [rows.file(split) for rows in every] for split in SPLITS}
+    training, recipe = checked.training, checked.recipe
+    files = {split: [rows.file(split) for rows in checked.rows] for split in SPLITS}
     how = {"failures": str((folder / FAILURES).resolve()), "reward": training.reward, "appears": training.appears}
     reward = {"path": "pkg://rl.training.reward", "name": "compute_score", "reward_kwargs": how}
     resume = {"resume_mode": "resume_path", "resume_from_path": str(step_folder(folder, start).resolve())}
@@ -158,7 +160,7 @@ def _run(config: Any, metrics: Path) -> None:
     OmegaConf.resolve(config)
     transfer_queue.init(config.transfer_queue)
     try:
-        trainer = Trainer(config, tell)
+        trainer: Any = Trainer(config, tell)
         trainer.init()
         loops = AgentLoopManagerTQ.create(
             config=config,

@@ -1,5 +1,7 @@
-"""The reward as verl calls it. verl trains on without an answer whose reward raised, and says so only in a worker's log:
-here the reason is kept in a file, for whoever stops the training.
+"""The reward as verl calls it.
+
+verl trains on without an answer whose reward raised, and says so only in a worker's log: here the reason is kept in a file,
+for whoever stops the training.
 """
 
 from __future__ import annotations
@@ -18,10 +20,7 @@ def compute_score(
 ) -> dict[str, float]:
     """The reward of an answer and its parts.
 
-    Args:
-        data_source, solution_str, ground_truth, extra_info: as verl gives them.
-        failures: folder for the reason, should it raise.
-        variant: of `rl.rewards`.
+    The first four are verl's; `failures` is a folder for the reason, should it raise, and the rest chooses a variant.
     """
     try:
         return score(data_source, solution_str, ground_truth, extra_info, **variant)

@@ -15,16 +15,16 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import NoReturn
 
-from rl.models import ModelError, find_model
-from rl.rewards import RewardError, reward_named
+from rl.models import ModelError
+from rl.rewards import RewardError
+from rl.training.check import Checked, check
 from rl.training.checkpoints import FAILURES, MODEL, Lineage, lineage, rewind, sweep, write_lineage
 from rl.training.errors import TrainingError
 from rl.training.merge import publish_model
-from rl.training.recipe import Recipe, RecipeError
-from rl.training.request import Training, read_training
-from rl.training.reward import failure
 from rl.training.plan import RowsError
-from rl.training.rows import open_rows
+from rl.training.recipe import RecipeError
+from rl.training.request import read_training
+from rl.training.reward import failure
 from storage.files import BusyError, exclusive
 from tasks.weights import WeightsError, find_weights
 
@@ -47,58 +47,43 @@ def train(folder: Path) -> Lineage:
     with exclusive(folder / ".lock", str(folder)):
         if (made := lineage(folder)) is not None:
             return made
-        recipe, steps = check(training)
+        checked = check(training)
         try:
-            if (start := rewind(folder)) < steps:
+            if (start := rewind(folder)) < checked.steps:
                 from rl.training.fit import fit
 
-                fit(folder, training, recipe, steps, start)
-            publish_model(folder, training, steps)
+                fit(folder, checked, start)
+            publish_model(folder, training, checked.steps)
         except Exception as error:
             raise explained(error, folder) from error
-        return _done(folder, training, recipe, steps)
-
-
-def check(training: Training) -> tuple[Recipe, int]:
-    """Find out, without Ray, whether a training can be started; returns its recipe and all its steps.
-
-    Raises:
-        RecipeError, RewardError, RowsError, ModelError, WeightsError: it cannot.
-    """
-    recipe = training.chosen()
-    reward_named(training.reward)
-    find_model(training.model)
-    records = [open_rows(Path(rows)).record for rows in training.rows]
-    longest = max((record.longest for record in records), default=0)
-    if longest > recipe.max_prompt_tokens:
-        raise RowsError(f"a prompt has {longest} tokens, more than {recipe.max_prompt_tokens}: raise max_prompt_tokens")
-    return recipe, recipe.total_steps(sum(record.counts["train"] for record in records))
+        return _done(folder, checked)
 
 
 def explained(error: Exception, folder: Path) -> TrainingError:
     """What broke a training, as one sentence; what it left half-written is removed."""
     if told := failure(folder / FAILURES):
         return TrainingError(told)
-    sweep(folder)
-    text = str(error)
+    step, text = sweep(folder), str(error)
     if any(sign in text for sign in _FULL):
-        return TrainingError(f"the disk of '{folder}' is full: make room and run the same again to go on from step {sweep(folder)}")
+        return TrainingError(f"the disk of '{folder}' is full: make room, and the same command goes on from step {step}")
     if isinstance(error, TrainingError):
         return error
     last = [line for line in text.splitlines() if line.strip()][-1:] or [type(error).__name__]
     return TrainingError(f"the training broke: {last[0].strip()}")
 
 
-def _done(folder: Path, training: Training, recipe: Recipe, steps: int) -> Lineage:
+def _done(folder: Path, checked: Checked) -> Lineage:
+    training = checked.training
+    assert checked.model.weights is not None
     made = Lineage(
         recipe=training.recipe,
-        values=asdict(recipe),
+        values=asdict(checked.recipe),
         reward=training.reward,
         appears=training.appears,
         dataset=training.dataset,
-        rows=tuple(Path(rows).name for rows in training.rows),
-        base=find_weights(training.model).sha256,
-        steps=steps,
+        rows=tuple(rows.folder.name for rows in checked.rows),
+        base=checked.model.weights.sha256,
+        steps=checked.steps,
         sha256=find_weights(str(folder / MODEL)).sha256,
         versions={name: found for name in _VERSIONS if (found := _version(name))},
     )

@@ -11,8 +11,9 @@ from functools import partial
 from typing import Any
 
 import torch
+from torch.distributed.fsdp import MixedPrecisionPolicy
 from torch.optim.lr_scheduler import LambdaLR
-from verl.utils.fsdp_utils import MixedPrecisionPolicy, apply_fsdp2, fsdp2_load_full_state_dict
+from verl.utils.fsdp_utils import apply_fsdp2, fsdp2_load_full_state_dict
 from verl.workers.config import FSDPOptimizerConfig, OptimizerConfig
 from verl.workers.engine import EngineRegistry
 from verl.workers.engine.fsdp.transformer_impl import FSDPEngineWithLMHead
@@ -49,7 +50,8 @@ class LinearDecayEngine(FSDPEngineWithLMHead):
     def _build_lr_scheduler(self, optimizer: Any) -> Any:
         config = self.optimizer_config
         if not isinstance(config, LinearDecayConfig):
-            return super()._build_lr_scheduler(optimizer)
+            own: Any = super()
+            return own._build_lr_scheduler(optimizer)
         return LambdaLR(optimizer, partial(linear_decay, steps=config.total_training_steps))
 
 

@@ -7,11 +7,11 @@ from __future__ import annotations
 
 from functools import partial
 from importlib import import_module
+from importlib.metadata import version
 from inspect import signature
 from typing import Any
 
 from rl.verl import VERL
-
 
 _AXES = 4
 """Rows of a sequence's positions: text, time, row, column."""
@@ -43,8 +43,8 @@ def check_doors(*names: str) -> None:
     for name in names:
         found = _found(name)
         if found is None or (DOORS[name] and str(signature(found)) != DOORS[name]):
-            here = import_module("importlib.metadata").version("verl")
-            raise VerlError(f"verl {here} has another '{name}' than verl {VERL}, for which this was written: install verl=={VERL}")
+            here = version("verl")
+            raise VerlError(f"'{name}' of verl {here} is not the one of {VERL}, for which this is: install verl=={VERL}")
 
 
 def _found(name: str) -> Any:
@@ -77,7 +77,7 @@ def open_rollout(name: str, adapter: str) -> None:
 
 
 def open_equal_lengths() -> None:
-    """Positions of sequences that happen to be equally long: verl takes their four rows for the ragged dimension, and breaks."""
+    """Positions of equally long sequences: verl takes their four rows for the ragged dimension, and breaks."""
     name = "verl.utils.tensordict_utils.maybe_fix_3d_position_ids"
     check_doors(name)
     module = import_module("verl.utils.tensordict_utils")
@@ -86,7 +86,7 @@ def open_equal_lengths() -> None:
 
 def ragged_by_length(data: Any) -> None:
     """Make a batch's `position_ids`, jagged (batch, 4, length), ragged in their length, be the lengths equal or not."""
-    nested = data["position_ids"] if "position_ids" in data.keys() else None
+    nested = data.get("position_ids", None)
     if nested is None or not nested.is_nested or nested.dim() != 3:
         return
     values, end = nested.values(), int(nested.offsets()[-1])

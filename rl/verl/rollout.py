@@ -73,11 +73,11 @@ class Server:
             self._step = step
 
     async def generate(
-        self, request_id: str, *, prompt_ids: Sequence[int], sampling_params: Mapping[str, Any], video_data: Any = None, **_: Any
+        self, request_id: str, *, prompt_ids: list[int], sampling_params: dict[str, Any], video_data: Any = None, **_: Any
     ) -> TokenOutput:
         """Answer a request, with all that wait when its turn comes and are drawn alike."""
         done: asyncio.Future[TokenOutput] = asyncio.get_running_loop().create_future()
-        self._waiting.append((Asked(list(prompt_ids), dict(sampling_params), video_data or ()), done))
+        self._waiting.append((Asked(prompt_ids, sampling_params, video_data or ()), done))
         async with self._turn:
             if not done.done():
                 await self._answer(self._batch())
@@ -173,8 +173,7 @@ class Adapter(BaseRollout):
 
     def __init__(self, config: Any, model_config: Any, device_mesh: Any, replica_rank: int = -1) -> None:
         super().__init__(config, model_config, device_mesh)
-        size = self.config.tensor_model_parallel_size * self.config.data_parallel_size * self.config.pipeline_model_parallel_size
-        rank = int(os.environ["RANK"])
+        size, rank = self.config.tensor_model_parallel_size, int(os.environ["RANK"])
         self._replica, self._leads = rank // size if replica_rank == -1 else replica_rank, rank % size == 0
 
     async def resume(self, tags: list[str]) -> None:

@@ -1,5 +1,6 @@
-"""verl's synchronous trainer, which tells each step, and stops where verl would go on: on a loss that is no number, or
-without the answers whose reward broke.
+"""verl's synchronous trainer, which tells each step, and stops where verl would go on.
+
+That is, on a loss that is no number, and without the answers whose reward broke.
 """
 
 from __future__ import annotations
@@ -27,6 +28,8 @@ _TOLD = {
     "entropy": "actor/entropy",
 }
 """What a step tells, and verl's name for it."""
+POLL_S = 0.2
+"""How often the answers are looked for; verl's own two seconds are most of a small model's step."""
 _NUMBERS = ("loss", "kl", "grad_norm")
 
 
@@ -36,6 +39,7 @@ class Trainer(PPOTrainerSync):
     def __init__(self, config: Any, on_step: OnStep) -> None:
         super().__init__(config)
         self._on_step = on_step
+        self.replay_buffer.poll_interval = POLL_S
 
     def on_sample_end(self) -> None:
         """Refuse a batch of which answers are missing: verl trains on what is left of it.
@@ -43,7 +47,8 @@ class Trainer(PPOTrainerSync):
         Raises:
             TrainingError: answers are missing.
         """
-        super().on_sample_end()
+        own: Any = super()
+        own.on_sample_end()
         if missing := self.replay_buffer.failure_keys["train"]:
             raise TrainingError(f"the answers to {len(missing)} of the prompts of step {self.global_steps} are missing")
 
@@ -80,7 +85,7 @@ class Trainer(PPOTrainerSync):
         """Means of the reward and its parts over the batch's answers."""
         keys = [key for key, tag in zip(batch.keys, batch.tags, strict=True) if not tag.get("is_padding", False)]
         fields = transfer_queue.kv_batch_get(keys=keys, partition_id=batch.partition_id, select_fields=["extra_fields"])
-        return means([one["reward_extra_info"] for one in fields["extra_fields"].tolist()])
+        return means([getattr(one, "data", one)["reward_extra_info"] for one in fields["extra_fields"]])
 
 
 def means(rewards: Sequence[Mapping[str, Any]]) -> dict[str, float]:
