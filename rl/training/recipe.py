@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, fields, replace
-from typing import Any, Literal
+from dataclasses import dataclass, field, fields, replace
+from typing import Any, Literal, get_args, get_type_hints
 
 _RELEASED = "released code, scripts/run_grpo_video.sh"
 _USUAL = "not in the paper; the released code leaves transformers' default"
@@ -138,15 +138,23 @@ def recipe_named(name: str, changes: Mapping[str, Any] | None = None) -> Recipe:
 
 
 def _check(recipe: Recipe) -> None:
-    for name, value in asdict(recipe).items():
-        usual = getattr(Recipe(), name)
-        numbers = isinstance(usual, int | float) and not isinstance(usual, bool)
-        if numbers and not (isinstance(value, int | float) and math.isfinite(value) and value >= 0):
-            raise RecipeError(f"'{name}' must be a number and not below zero, not {value!r}")
+    for name, kind in get_type_hints(Recipe).items():
+        _check_value(name, kind, getattr(recipe, name))
     if recipe.n < 2:
         raise RecipeError("advantages compare answers to one prompt: 'n' must be 2 or more")
     if recipe.platform == "cpu" and recipe.rollout == "vllm":
-        raise RecipeError("on a CPU the rollout is 'transformers': vllm needs a GPU, or an environment of its own")
+        raise RecipeError("on a CPU the rollout is 'transformers': vllm needs a GPU")
+
+
+def _check_value(name: str, kind: Any, value: Any) -> None:
+    if choices := get_args(kind):
+        if value not in choices:
+            raise RecipeError(f"'{name}' is one of {', '.join(choices)}, not {value!r}")
+    elif kind is bool:
+        if not isinstance(value, bool):
+            raise RecipeError(f"'{name}' is true or false, not {value!r}")
+    elif isinstance(value, bool) or not isinstance(value, int if kind is int else int | float) or not 0 <= value < math.inf:
+        raise RecipeError(f"'{name}' must be a number and not below zero, not {value!r}")
 
 
 def sources() -> dict[str, str]:
