@@ -71,11 +71,8 @@ def _config(folder: Path, checked: Checked, start: int) -> Any:
     from verl.trainer.ppo.utils import need_critic, need_reference_policy
     from verl.utils.config import validate_config
 
-    assert checked.model.weights is not None
-    model, checkpoints = str(checked.model.weights.path), str((folder / CHECKPOINTS).resolve())
-    said = overrides(checked.recipe, model, checkpoints, checked.steps)
     with initialize_config_module("verl.trainer.config", version_base=None):
-        composed = compose("ppo_trainer", said)
+        composed = compose("ppo_trainer", overrides(checked.recipe, checked.steps))
     OmegaConf.set_struct(composed, False)
     config: Any = OmegaConf.merge(composed, _of_this_run(folder, checked, start))
     validate_config(config, use_reference_policy=need_reference_policy(config), use_critic=need_critic(config))
@@ -83,16 +80,19 @@ def _config(folder: Path, checked: Checked, start: int) -> Any:
 
 
 def _of_this_run(folder: Path, checked: Checked, start: int) -> dict[str, Any]:
-    """Prompts, reward and where to go on, as sections of verl's configuration."""
+    """Model, prompts, reward, and where to go on, as sections of verl's configuration."""
+    assert checked.model.weights is not None
     training, recipe = checked.training, checked.recipe
     files = {split: [rows.file(split) for rows in checked.rows] for split in SPLITS}
     how = {"failures": str((folder / FAILURES).resolve()), "reward": training.reward, "appears": training.appears}
     reward = {"path": "pkg://rl.training.reward", "name": "compute_score", "reward_kwargs": how}
     resume = {"resume_mode": "resume_path", "resume_from_path": str(step_folder(folder, start).resolve())}
+    trainer = {"default_local_dir": str((folder / CHECKPOINTS).resolve()), **(resume if start else {"resume_mode": "disable"})}
     return {
         "data": verl_data(files["train"], files["val"], recipe.max_prompt_tokens),
         "reward": {"custom_reward_function": reward},
-        "trainer": resume if start else {"resume_mode": "disable"},
+        "actor_rollout_ref": {"model": {"path": str(checked.model.weights.path)}},
+        "trainer": trainer,
         "transfer_queue": {"enable": True},
     }
 

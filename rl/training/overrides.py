@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
 from typing import Any
 
 from rl.training.recipe import Recipe
@@ -15,28 +14,20 @@ _WORKERS = 8
 """Processes of a GPU machine that prepare prompts; a CPU has one, since each imports a torch of its own."""
 
 
-def overrides(recipe: Recipe, model: str, checkpoints: str, steps: int) -> list[str]:
-    """All of it as Hydra takes it, data and reward aside.
+def overrides(recipe: Recipe, steps: int) -> list[str]:
+    """All of it as Hydra takes it.
 
     Args:
         recipe: what is computed.
-        model: folder of the model.
-        checkpoints: folder that they go to.
         steps: of the whole training.
     """
-    made = {**_algorithm(recipe), **_training(recipe, model), **_answering(recipe), **_run(recipe, checkpoints, steps)}
+    made = {**_algorithm(recipe), **_training(recipe), **_answering(recipe), **_run(recipe, steps)}
     return [f"{key}={_value(value)}" for key, value in made.items()]
 
 
 def _value(value: Any) -> str:
-    """A value in Hydra's grammar, where a string in quotes is taken as it stands."""
-    if isinstance(value, Mapping):
-        return "{" + ",".join(f"{key}:{_value(one)}" for key, one in value.items()) + "}"
-    if isinstance(value, list | tuple):
-        return "[" + ",".join(map(_value, value)) + "]"
-    if isinstance(value, str):
-        return "'" + value.replace("\\", "\\\\").replace("'", "\\'") + "'"
-    return json.dumps(value)
+    """A value in Hydra's grammar, which for these is JSON but for words: they go without quotes."""
+    return value if isinstance(value, str) else json.dumps(value)
 
 
 def _algorithm(recipe: Recipe) -> dict[str, Any]:
@@ -57,11 +48,10 @@ def _algorithm(recipe: Recipe) -> dict[str, Any]:
     }
 
 
-def _training(recipe: Recipe, model: str) -> dict[str, Any]:
+def _training(recipe: Recipe) -> dict[str, Any]:
     """The model, its optimizer, and how both lie in memory."""
     cpu = recipe.platform == "cpu"
     made = {
-        f"{_MODEL}.path": model,
         f"{_MODEL}.external_lib": "rl.verl.engine",
         f"{_MODEL}.use_remove_padding": False,
         f"{_MODEL}.enable_gradient_checkpointing": recipe.checkpointing,
@@ -86,7 +76,10 @@ def _training(recipe: Recipe, model: str) -> dict[str, Any]:
 def _answering(recipe: Recipe) -> dict[str, Any]:
     """Who answers while training: vLLM on the GPUs that train, asleep while they do, or the rollout of a CPU."""
     vllm, length = recipe.rollout == "vllm", recipe.max_prompt_tokens + recipe.max_answer_tokens
+    # A cached video would keep the times of the request that it came with.
+    uncached = {f"+{_ROLLOUT}.engine_kwargs.vllm.mm_processor_cache_gb": 0} if vllm else {}
     return {
+        **uncached,
         f"{_ROLLOUT}.name": recipe.rollout,
         f"{_ROLLOUT}.dtype": recipe.precision,
         f"{_ROLLOUT}.load_format": "auto",
@@ -99,7 +92,7 @@ def _answering(recipe: Recipe) -> dict[str, Any]:
     }
 
 
-def _run(recipe: Recipe, checkpoints: str, steps: int) -> dict[str, Any]:
+def _run(recipe: Recipe, steps: int) -> dict[str, Any]:
     """Batches, steps, checkpoints and processes."""
     cpu = recipe.platform == "cpu"
     return {
@@ -113,12 +106,11 @@ def _run(recipe: Recipe, checkpoints: str, steps: int) -> dict[str, Any]:
         "trainer.device": recipe.platform,
         "trainer.nnodes": 1,
         "trainer.n_gpus_per_node": recipe.devices,
-        "trainer.logger": ["console"],
+        "trainer.logger": "[console]",
         "trainer.val_before_train": False,
         "trainer.test_freq": -1,
         "trainer.save_freq": recipe.save_every,
         "trainer.max_actor_ckpt_to_keep": recipe.keep,
         "trainer.total_training_steps": steps,
         "trainer.total_epochs": 10**6,
-        "trainer.default_local_dir": checkpoints,
     }

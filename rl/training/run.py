@@ -31,7 +31,7 @@ from tasks.weights import WeightsError, find_weights
 BAD_INPUT = (RecipeError, RewardError, RowsError, ModelError, WeightsError, BusyError)
 """What cannot be started."""
 _VERSIONS = ("verl", "torch", "transformers", "ray", "vllm")
-_FULL = ("No space left on device", "PytorchStreamWriter failed writing file")
+_FULL = ("No space left on device", "PytorchStreamWriter failed", "unexpected pos")
 """What a full disk is called, by Python and by torch."""
 
 

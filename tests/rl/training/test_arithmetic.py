@@ -48,7 +48,7 @@ def configured(recipe: Recipe) -> Any:
     from hydra import compose, initialize_config_module
 
     with initialize_config_module("verl.trainer.config", version_base=None):
-        return compose("ppo_trainer", overrides(recipe, "model", "checkpoints", 1))
+        return compose("ppo_trainer", overrides(recipe, 1))
 
 
 def by_verl(batch: dict[str, Any], epsilon: float = EPSILON) -> tuple[Any, float]:

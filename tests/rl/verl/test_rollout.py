@@ -33,7 +33,7 @@ def server(tiny: Callable[[str], Model]) -> Any:
     made._model = AutoModelForImageTextToText.from_pretrained(model.weights.path).eval()
     made._processor = load_processor(model)
     made._pad, made._config = made._processor.tokenizer.pad_token_id, SimpleNamespace(response_length=LENGTH)
-    made._turn, made._waiting, made._step = asyncio.Lock(), [], 5
+    made._waiting, made._step = [], 5
     return made
 
 
@@ -51,11 +51,9 @@ def prompts(server: Any, tiny: Callable[[str], Model], shown: Callable[..., Show
 
 def generate(server: Any, prompts: list[tuple[list[int], Any]], sampling: dict[str, Any]) -> list[Any]:
     async def together() -> list[Any]:
-        asked = [
-            server.generate(str(n), prompt_ids=ids, sampling_params=sampling, video_data=v)
-            for n, (ids, v) in enumerate(prompts)
-        ]
-        return list(await asyncio.gather(*asked))
+        server._turn = asyncio.Lock()  # of this loop
+        every = [{"prompt_ids": ids, "sampling_params": sampling, "video_data": videos} for ids, videos in prompts]
+        return list(await asyncio.gather(*[server.generate(str(n), **asked) for n, asked in enumerate(every)]))
 
     return asyncio.run(together())
 
@@ -110,6 +108,7 @@ def test_what_cannot_be_answered_fails_and_does_not_wait(server: Any, prompts: l
 
 def test_weights_must_be_all_and_only_the_models(server: Any) -> None:
     weights = dict(server._model.state_dict())
+    server._turn = asyncio.Lock()
     asyncio.run(server.load_weights(weights, 7))
     assert server._step == 7
     server._step = 5
