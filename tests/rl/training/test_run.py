@@ -15,13 +15,13 @@ from typing import Any
 
 import numpy as np
 import psutil
+import pyarrow.parquet as pq
 import pytest
 
 from rl.engines.base import Request, Shown
 from rl.engines.inputs import load_processor, prepare
 from rl.engines.positions import add_positions
 from rl.models import Model, ModelError, differences, find_model, shown_by
-from rl.prompts import prompt_named
 from rl.training.checkpoints import Lineage, last_step, lineage, read_steps, step_folder, trained_model
 from rl.training.plan import RowSettings
 from rl.training.request import Training, write_training
@@ -32,11 +32,12 @@ pytestmark = pytest.mark.heavy
 
 ROOT = Path(__file__).resolve().parents[3]
 PATIENCE_S = 600
+LESSONS = 200
 SAID = "<think>{i}</think><answer>Target ID: {i}, Time range: {s} to {e}</answer>"
 
 
-def schooled(model: Model, shown: Callable[..., Shown], folder: Path) -> Path:
-    """The tiny model after half a minute of school: it answers in the form that rewards read, and knows nothing."""
+def schooled(model: Model, prompts: Path, folder: Path) -> Path:
+    """The tiny model after half a minute of school: asked this, it answers in the form that rewards read, and knows nothing."""
     import torch
     from transformers import AutoModelForImageTextToText
 
@@ -44,26 +45,30 @@ def schooled(model: Model, shown: Callable[..., Shown], folder: Path) -> Path:
     processor, draws = load_processor(model), np.random.default_rng(0)
     pupil: Any = AutoModelForImageTextToText.from_pretrained(model.weights.path)
     optimizer = torch.optim.AdamW(pupil.parameters(), 3e-3)
-    asked = Request("", prompt_named("figure-5").messages("It moves."), shown(8, size=(252, 168)))
-    batch = dict(prepare(processor, model.family, pupil.config, [asked]))
-    prompt = batch["input_ids"]
-    for _ in range(150):
+    asked = [prepare(processor, model.family, pupil.config, [request]) for request in requests_of(prompts)]
+    for lesson in range(LESSONS):
+        batch = asked[lesson % len(asked)]
         answer = SAID.format(i=draws.integers(1, 4), s=draws.integers(0, 2), e=draws.integers(2, 5))
         said = processor.tokenizer(f"{answer}<|im_end|>", return_tensors="pt")["input_ids"]
-        ids = torch.cat([prompt, said], dim=1)
-        sequence = {**batch, "input_ids": ids, "attention_mask": torch.ones_like(ids)}
-        inputs = {
-            k: v
-            for k, v in add_positions(sequence, pupil.config).items()
-            if k not in {"second_per_grid_ts", "mm_token_type_ids"}
-        }
-        logits = pupil(**inputs).logits[0, prompt.shape[1] - 1 : -1]
+        ids = torch.cat([batch["input_ids"], said], dim=1)
+        placed = add_positions({**batch, "input_ids": ids, "attention_mask": torch.ones_like(ids)}, pupil.config)
+        inputs = {name: value for name, value in placed.items() if name not in {"second_per_grid_ts", "mm_token_type_ids"}}
+        logits = pupil(**inputs).logits[0, -said.shape[1] - 1 : -1]
         optimizer.zero_grad()
         torch.nn.functional.cross_entropy(logits, said[0]).backward()
+        torch.nn.utils.clip_grad_norm_(pupil.parameters(), 1.0)
         optimizer.step()
     pupil.save_pretrained(folder)
     processor.save_pretrained(folder)
     return folder
+
+
+def requests_of(prompts: Path) -> Iterator[Request]:
+    """What training rows ask."""
+    for number, row in enumerate(pq.read_table(prompts).to_pylist()):
+        [video] = row["videos"]
+        shown = Shown(tuple(video["frames"]), (video["width"], video["height"]), video["fps"], tuple(video["times_s"]))
+        yield Request(str(number), row["prompt"], shown)
 
 
 @contextmanager
@@ -97,10 +102,10 @@ def until(true: Callable[[], Any], driver: subprocess.Popen[bytes], log: Path) -
 
 
 @pytest.fixture
-def run(trained_dataset: Dataset, tiny: Callable[[str], Model], shown: Callable[..., Shown], tmp_path: Path) -> Path:
+def run(trained_dataset: Dataset, tiny: Callable[[str], Model], tmp_path: Path) -> Path:
     """A run's folder: three steps of two prompts, four answers each."""
-    base = schooled(tiny("tiny"), shown, tmp_path / "base")
-    rows = write_rows(trained_dataset, find_model(str(base)), RowSettings(), tmp_path / "rows")
+    rows = write_rows(trained_dataset, tiny("tiny"), RowSettings(), tmp_path / "rows")
+    base = schooled(tiny("tiny"), rows.file("train"), tmp_path / "base")
     manifest = trained_dataset.manifest
     training = Training(
         "sample",
@@ -150,7 +155,7 @@ def check_steps(steps: list[dict[str, Any]]) -> None:
     for step in steps:
         assert step["reward"] == pytest.approx(step["r_t"] + step["r_s"] + step["r_f"])
         assert step["tokens_per_s"] > 0
-    assert sum(step["reward"] for step in steps) > 0
+    assert all(sum(step[part] for step in steps) > 0 for part in ("r_t", "r_f"))
     assert any(step["grad_norm"] > 0 for step in steps)
 
 
