@@ -27,10 +27,11 @@ _PLUGIN = "rl.verl.plugin"
 _SLOTS = 16
 """Logical CPUs of a Ray of our own: verl's actors take one each, however few there are."""
 _STORE_BYTES = 300 * 2**20
+"""Its object store: a tiny model's weights, once."""
 _QUEUE = ("TransferQueueController", "transfer_queue")
 """verl's queue, an actor that a second training on the cluster would take for its own."""
-_PATIENCE_S = 60.0
-"""How long a killed training's queue may take to vanish."""
+PATIENCE_S, LOOK_S = 60.0, 1.0
+"""How long a killed training's queue may take to vanish, and how often it is looked for."""
 
 
 def fit(folder: Path, checked: Checked, start: int) -> None:
@@ -107,8 +108,10 @@ def _ray(recipe: Recipe, environment: Mapping[str, str]) -> Iterator[None]:
     known: Any = get_ppo_ray_runtime_env()
     known["env_vars"] |= environment
     with tempfile.TemporaryDirectory(prefix="stvg-ray-", ignore_cleanup_errors=True) as temporary:
-        slots = {"num_cpus": max(_SLOTS, os.cpu_count() or 1), "num_gpus": recipe.devices if recipe.platform == "cpu" else None}
-        own = {**slots, "include_dashboard": False, "object_store_memory": _STORE_BYTES, "_temp_dir": temporary}
+        own: dict[str, Any] = {"include_dashboard": False, "_temp_dir": temporary}
+        if recipe.platform == "cpu":
+            slots = max(_SLOTS, os.cpu_count() or 1)
+            own |= {"num_cpus": slots, "num_gpus": recipe.devices, "object_store_memory": _STORE_BYTES}
         try:
             ray.init(runtime_env=known, **({} if address else own))
             yield
@@ -124,13 +127,13 @@ def _wait_alone() -> None:
     """
     import ray
 
-    deadline = time.monotonic() + _PATIENCE_S
+    deadline = time.monotonic() + PATIENCE_S
     while time.monotonic() < deadline:
         try:
             ray.get_actor(_QUEUE[0], namespace=_QUEUE[1])
         except ValueError:
             return
-        time.sleep(1)
+        time.sleep(LOOK_S)
     raise TrainingError("another training is at work on this Ray cluster, and verl takes one at a time: wait or stop it")
 
 
