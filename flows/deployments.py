@@ -15,10 +15,12 @@ from flows.automations import HEARTBEAT_S, set_up
 from flows.build_dataset import BUILDS
 from flows.evaluate import EVALUATE
 from flows.ground import ground_video
+from flows.train import TRAIN
 from infra.benchmarks import BENCHMARKS
 from infra.evaluation import EVALUATIONS
 from infra.ground import GroundParameters
 from infra.prefect_setup import SetupParameters
+from infra.training import TRAININGS
 
 ONE_AT_A_TIME = ConcurrencyLimitConfig(limit=1, collision_strategy=ConcurrencyLimitStrategy.ENQUEUE)
 """Runs of a deployment that write to the same place wait for each other."""
@@ -28,7 +30,8 @@ def deployments() -> list[RunnerDeployment]:
     """All deployments, ready to be registered."""
     builds = [_deployment(name, flow, "build", BENCHMARKS[name]) for name, flow in BUILDS.items()]
     evaluations = [_deployment(name, flow, "evaluate", EVALUATIONS[name]) for name, flow in EVALUATE.items()]
-    return [*builds, *evaluations, _deployment("video", ground_video, "ground", GroundParameters)]
+    trainings = [_deployment(name, flow, "train", TRAININGS[name]) for name, flow in TRAIN.items()]
+    return [*builds, *evaluations, *trainings, _deployment("video", ground_video, "ground", GroundParameters)]
 
 
 def _deployment(name: str, flow: Flow[..., Any], tag: str, model: type[BaseModel]) -> RunnerDeployment:

@@ -33,13 +33,17 @@ from infra.prefect_setup import SetupParameters, set_up
 from infra.ray_job import JobError
 from infra.ray_session import ClusterError
 from infra.results import AsJson, inspect, preview, quality, score
+from infra.train import train_command
+from infra.training import TRAININGS
 from rl.engines.base import EngineError
 from rl.ground import GroundError
 from rl.models import ModelError
 from rl.prompts import PromptError
 from rl.protocols import ProtocolError
 from rl.rewards import RewardError
+from rl.training.errors import TrainingError
 from rl.training.plan import RowsError
+from rl.training.recipe import RecipeError
 from storage.bundles import RecordError, TableError
 from storage.files import BusyError
 from storage.folders import ConflictError, StoreError
@@ -60,10 +64,12 @@ T = TypeVar("T")
 app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False, help="Object-centric datasets for video grounding.")
 build_app = typer.Typer(no_args_is_help=True, help="Build a dataset: detect, track, mark, publish.")
 plan_app = typer.Typer(no_args_is_help=True, help="Show what a build would do, and do nothing.")
+train_app = typer.Typer(no_args_is_help=True, help="Train a model by GRPO; stopped, the same command goes on.")
 check_app = typer.Typer(no_args_is_help=True, help="Tell which videos of a benchmark are there, missing or broken.")
 app.add_typer(build_app, name="build")
 app.add_typer(plan_app, name="plan")
 app.add_typer(check_app, name="check")
+app.add_typer(train_app, name="train")
 
 app.command()(score)
 app.command()(quality)
@@ -78,7 +84,7 @@ app.command(hidden=True)(job)
 BAD_INPUT = (
     AnnotationError, DatasetError, RecordError, TableError, WeightsError, ValidationError, BusyError, VideoError, ScoreError,
     PredictionsError, RequeueError, CountsError, AccessError, ClusterError, RefusedError,
-    ModelError, ProtocolError, PromptError, GroundError, RewardError, RowsError,
+    ModelError, ProtocolError, PromptError, GroundError, RewardError, RowsError, RecipeError,
 )  # fmt: skip
 
 
@@ -141,6 +147,8 @@ def _register() -> None:
     for name, model in BENCHMARKS.items():
         for group, function in ((build_app, _build), (plan_app, _plan), (check_app, _check)):
             group.command(name, help=model.__doc__)(flat(model, _option)(function))
+    for recipe, asked in TRAININGS.items():
+        train_app.command(recipe, help=asked.__doc__)(flat(asked, _option)(_stoppably(train_command)))
     app.command("ground", help=GroundParameters.__doc__)(flat(GroundParameters, _option)(_stoppably(ground_command)))
     app.command("evaluate", help=EvaluateParameters.__doc__)(flat(EvaluateParameters, _option)(_stoppably(evaluate_command)))
 
@@ -193,7 +201,7 @@ def _guarded(command: Callable[[], None]) -> None:
         _fail(str(error), 3)
     except BAD_INPUT as error:
         _fail(_sentence(error), 2)
-    except (WorkerError, JobError, StoreError, ConflictError, ServerError, EngineError) as error:
+    except (WorkerError, JobError, StoreError, ConflictError, ServerError, EngineError, TrainingError) as error:
         _fail(str(error), 1)
     except StoppedError as error:
         _fail(str(error), 130)

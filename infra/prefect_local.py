@@ -20,10 +20,15 @@ from rich.console import Console
 
 from infra.benchmarks import BENCHMARKS
 from infra.prefect_access import AUTH_FILE, HOST, ask, check_access, environment, free_port, server_environment
+from infra.training import TRAININGS
 
 START_TIMEOUT_S = 120.0
 STOP_TIMEOUT_S = 20.0
-DEPLOYMENTS = (*(f"{family}/{name}" for family in ("build-dataset", "evaluate") for name in BENCHMARKS), "ground/video")
+DEPLOYMENTS = (
+    *(f"{family}/{name}" for family in ("build-dataset", "evaluate") for name in BENCHMARKS),
+    *(f"train-grpo/{recipe}" for recipe in TRAININGS),
+    "ground/video",
+)
 
 
 class ServerError(Exception):

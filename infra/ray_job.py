@@ -80,6 +80,15 @@ def follow(job: Job, on_line: Callable[[str], None]) -> None:
     _raise_ending(client.get_job_info(job_id), job, sentence, last_line)
 
 
+def running(job: Job) -> str | None:
+    """ID of the attempt that is at work, or waits to be.
+
+    Raises:
+        ClusterError, BusyError: as `follow` does.
+    """
+    return _running(connect(job.address), job)
+
+
 def stop(job: Job) -> str | None:
     """Stop a job, if it runs, and wait until it has ended; returns its ID."""
     client = connect(job.address)

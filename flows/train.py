@@ -1,0 +1,161 @@
+"""`train-grpo/<recipe>`: rows, checks, the training as a Ray Job, its curves, and the evaluation of what came of it.
+
+The training may be tried again: it is attached to where it runs, and goes on from its last whole checkpoint where it broke.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from dataclasses import asdict
+from typing import Any
+
+from prefect import Flow, State, flow, get_run_logger, task
+from prefect.artifacts import create_link_artifact, create_markdown_artifact, create_table_artifact
+from prefect.cache_policies import NO_CACHE
+from prefect.client.schemas.objects import FlowRun
+from prefect.deployments import run_deployment
+
+from flows.artifacts import MOST_ROWS, progress_artifact
+from flows.limits import gpu_slot
+from infra import ray_gpus, ray_job
+from infra.flat import flat
+from infra.train import OnStep, Prepared, job_of, prepare, run_training
+from infra.training import TRAININGS, TrainParameters
+from rl.training.checkpoints import MODEL, Lineage, read_steps
+from rl.training.curves import CURVES, CURVES_FILE, curves_svg, series, spark
+from storage.files import replacing
+from tasks.build import Progress
+
+_ONCE: dict[str, Any] = {"cache_policy": NO_CACHE}
+_DRAW_S = 20.0
+"""Between two drawings of the curves."""
+
+
+@task(name="prepare", **_ONCE)
+def preparing(parameters: TrainParameters) -> Prepared:
+    """Make the rows and find out what can be wrong; show what is trained on, and by which recipe."""
+    prepared = prepare(parameters)
+    counts = [{"samples": name, "count": count} for name, count in prepared.record.counts.items()]
+    create_table_artifact(counts, key="rows", description="What is trained on, and what is left out and why")
+    values = [{"value": name, "is": value} for name, value in asdict(prepared.recipe).items()]
+    create_table_artifact(values, key="recipe", description=f"{parameters.recipe}, {prepared.steps} steps")
+    return prepared
+
+
+@task(name="cluster", retries=2, retry_delay_seconds=10, **_ONCE)
+def cluster(parameters: TrainParameters, prepared: Prepared) -> list[ray_gpus.Gpu]:
+    """Make sure that the cluster has the GPUs, unless the training is at work on them already."""
+    found = ray_gpus.gpus(parameters.ray)
+    create_table_artifact(
+        [{**asdict(gpu), "pids": str(gpu.pids)} for gpu in found], key="gpus", description="Before the training"
+    )
+    if ray_job.running(job_of(parameters)) is None:
+        ray_gpus.check_free(parameters.ray, prepared.recipe.devices)
+    return found
+
+
+@task(name="train", retries=1, retry_delay_seconds=30, **_ONCE)
+def training(parameters: TrainParameters, prepared: Prepared) -> Lineage:
+    """Train to the end; curves and the last steps are shown as it goes."""
+    made = run_training(parameters, prepared, _watch(prepared))
+    _draw(prepared)
+    return made
+
+
+def _watch(prepared: Prepared) -> OnStep:
+    report = progress_artifact("steps", "No step has ended yet", _told)
+    drawn = 0.0
+
+    def on_step(step: Mapping[str, Any]) -> None:
+        nonlocal drawn
+        report(Progress("train", step["step"], step["of"], 0))
+        if time.monotonic() - drawn > _DRAW_S:
+            drawn = time.monotonic()
+            _draw(prepared)
+
+    return on_step
+
+
+def _told(progress: Progress) -> str:
+    return f"step {progress.ended} of {progress.total}"
+
+
+def _draw(prepared: Prepared) -> None:
+    """Curves as a picture in the run's folder, and as lines of blocks in an artifact."""
+    steps = read_steps(prepared.folder)
+    picture = prepared.folder / CURVES_FILE
+    with replacing(picture, durable=False) as temporary:
+        temporary.write_text(curves_svg(steps, prepared.folder.name), encoding="utf-8")
+    rows = ["| | first | last | |", "|---|---|---|---|"]
+    for name in CURVES:
+        if values := [value for _, value in series(steps, name)]:
+            rows.append(f"| {name} | {values[0]:.4g} | {values[-1]:.4g} | `{spark(values)}` |")
+    create_markdown_artifact("\n".join(rows), key="curves", description=f"{len(steps)} of {prepared.steps} steps")
+    create_table_artifact(_last(steps), key="last-steps", description="The last steps")
+    create_link_artifact(picture.as_uri(), link_text="Curves", key="curves-picture", description="Curves of every number")
+
+
+def _last(steps: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    names = ("step", *CURVES)
+    return [{name: step[name] for name in names if name in step} for step in steps[-min(50, MOST_ROWS) :]]
+
+
+@task(name="register", **_ONCE)
+def registered(prepared: Prepared, made: Lineage) -> str:
+    """Show where the new model is and where it is from; it can be named by its run's folder from now on."""
+    rows = [{"of": name, "is": str(value)} for name, value in asdict(made).items()]
+    create_table_artifact(rows, key="lineage", description=f"Where {prepared.folder / MODEL} is from")
+    return str(prepared.folder)
+
+
+@task(name="evaluate", **_ONCE)
+def evaluated(parameters: TrainParameters, model: str, benchmark: str) -> str:
+    """Evaluate the new model by the benchmark's deployment, and wait for it."""
+    asked: dict[str, Any] = {"model": model, "root": parameters.root}
+    run = run_deployment(f"evaluate/{benchmark}", parameters=asked)
+    if run.state is None or not run.state.is_completed():  # type: ignore[union-attr]
+        raise RuntimeError(f"evaluate/{benchmark} of the new model did not complete; the model itself stands in {model}")
+    return benchmark
+
+
+def run(parameters: TrainParameters) -> str | State[str]:
+    """Train and evaluate; returns the run's folder, by which its model is named."""
+    prepared = preparing(parameters)
+    with gpu_slot(prepared.recipe.gpus):
+        before = cluster(parameters, prepared) if parameters.ray else []
+        made = training(parameters, prepared)
+        if parameters.ray:
+            ray_gpus.wait_until_free(parameters.ray, before)
+    folder = registered(prepared, made)
+    for benchmark in parameters.benchmarks():
+        evaluated(parameters, folder, benchmark)
+    get_run_logger().info("trained %s", folder)
+    return folder
+
+
+def _flow(name: str, model: type[TrainParameters]) -> Flow[..., str | State[str]]:
+    """The flow of one recipe. Prefect finds it again by the name under which this module holds it."""
+
+    @flat(model)
+    def train(parameters: TrainParameters) -> str | State[str]:
+        return run(parameters)
+
+    def cancel(flow: Flow[..., str], flow_run: FlowRun, state: State) -> None:
+        """Called by the process that serves the flow, once the flow's own has been ended."""
+        parameters = model(**flow_run.parameters)
+        if parameters.ray:
+            ray_job.stop(job_of(parameters))
+
+    train.__name__ = train.__qualname__ = _attribute(name)
+    return flow(name="train-grpo", description=model.__doc__, on_cancellation=[cancel])(train)
+
+
+def _attribute(name: str) -> str:
+    return f"train_{name.replace('-', '_')}"
+
+
+TRAIN: dict[str, Flow[..., str | State[str]]] = {name: _flow(name, model) for name, model in TRAININGS.items()}
+"""Recipe -> its flow; all are named `train-grpo`, a deployment each."""
+
+globals().update({_attribute(name): made for name, made in TRAIN.items()})

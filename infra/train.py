@@ -1,0 +1,203 @@
+"""A training from its parameters, without Prefect: its rows, its folder, and its driver here or as a Ray Job."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from infra import ray_job
+from infra.build_job import RefusedError
+from infra.console import Bars, plain
+from infra.evaluation import shown_in
+from infra.prefect_local import stop
+from infra.ray_client import code_version
+from infra.results import AsJson
+from infra.training import TrainParameters
+from rl.models import find_model, shown_by
+from rl.training.checkpoints import Lineage, lineage, read_steps
+from rl.training.curves import CURVES, CURVES_FILE, curves_svg, series, spark
+from rl.training.errors import TrainingError
+from rl.training.recipe import Recipe, RecipeError
+from rl.training.request import REQUEST, Training, read_training, write_training
+from rl.training.rows import Record, write_rows
+from rl.training.run import check
+from storage.files import hash8
+
+OnStep = Callable[[Mapping[str, Any]], None]
+"""Is given what each step told: see docs/training.md."""
+ROWS = "rows"
+_ERRORS: Mapping[int, type[Exception]] = {1: TrainingError, 2: RefusedError}
+"""Exit code of the driver -> what its sentence is raised as."""
+_BYTES_A_WEIGHT = 12
+"""Of a checkpoint: the weight and AdamW's two moments, float32."""
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A training that can be started.
+
+    Attributes:
+        folder: of the run.
+        training: what is asked for.
+        recipe: what is computed.
+        steps: of the whole training.
+        record: what its rows are.
+    """
+
+    folder: Path
+    training: Training
+    recipe: Recipe
+    steps: int
+    record: Record
+
+
+def prepare(parameters: TrainParameters) -> Prepared:
+    """Make the rows, and find out what can be wrong before a process is started.
+
+    Raises:
+        DatasetError, ModelError, WeightsError, RecipeError, RewardError, RowsError: something named is not there or unfit.
+        RecipeError: the run's folder holds another training, or its disk has no room for the checkpoints.
+    """
+    model, dataset = find_model(parameters.model), parameters.data()
+    assert model.weights is not None
+    rows = write_rows(dataset, model, parameters.rows(), parameters.folder.parent / ROWS)
+    training = Training(
+        recipe=parameters.recipe,
+        model=str(model.weights.path.resolve()),
+        rows=(str(rows.folder.resolve()),),
+        reward=parameters.reward,
+        appears=parameters.appears,
+        changes=parameters.changed(),
+        dataset={"path": str(dataset.folder), "content_hash": dataset.manifest.content_hash},
+        shown=shown_by(shown_in(dataset)),
+    )
+    recipe, steps = check(training)
+    _claim(parameters.folder, training)
+    _check_disk(parameters.folder, model.weights.path, recipe)
+    return Prepared(parameters.folder, training, recipe, steps, rows.record)
+
+
+def _claim(folder: Path, training: Training) -> None:
+    """Take the run's folder, or find that it holds this very training."""
+    if not (folder / REQUEST).is_file():
+        write_training(folder, training)
+    elif (there := read_training(folder)) != training:
+        other = next(name for name, value in asdict(there).items() if value != asdict(training)[name])
+        raise RecipeError(f"'{folder}' holds a training with another {other}: give this one a --name of its own")
+
+
+def _check_disk(folder: Path, model: Path, recipe: Recipe) -> None:
+    needed = (recipe.keep + 1) * _BYTES_A_WEIGHT * _weights(model)
+    free = shutil.disk_usage(folder).free
+    if free < needed:
+        raise RecipeError(f"checkpoints need {needed / 1e9:.0f} GB, and the disk of '{folder}' has {free / 1e9:.0f} GB free")
+
+
+def _weights(model: Path) -> int:
+    """Numbers in a model's files, by their headers."""
+    return sum(_in_header(path) for path in model.glob("*.safetensors"))
+
+
+def _in_header(path: Path) -> int:
+    with path.open("rb") as file:
+        header: dict[str, Any] = json.loads(file.read(int.from_bytes(file.read(8), "little")))
+    return sum(_product(entry["shape"]) for name, entry in header.items() if name != "__metadata__")
+
+
+def _product(shape: list[int]) -> int:
+    made = 1
+    for side in shape:
+        made *= side
+    return made
+
+
+def run_training(parameters: TrainParameters, prepared: Prepared, on_step: OnStep) -> Lineage:
+    """Train to the end, from the last whole checkpoint, and return where the model is from; it lies in `model/`.
+
+    Raises:
+        TrainingError: it broke; the same again goes on from its last whole checkpoint.
+        RefusedError: it cannot be started.
+        ClusterError, BusyError, JobError: as `ray_job.follow` does.
+    """
+    for step in read_steps(prepared.folder):
+        on_step(step)
+
+    def read(line: str) -> None:
+        if line.startswith('{"step": '):
+            on_step(json.loads(line)["step"])
+
+    if parameters.ray:
+        _on_cluster(parameters, read)
+    else:
+        _here(prepared.folder, read)
+    made = lineage(prepared.folder)
+    if made is None:
+        raise TrainingError(f"the training ended without a model in '{prepared.folder}': is that folder seen by the cluster?")
+    return made
+
+
+def job_of(parameters: TrainParameters) -> ray_job.Job:
+    """A training as work for a cluster."""
+    folder = str(parameters.folder)
+    command = ["python", "-m", "rl.training.run", folder]
+    stem = f"stvg-train-{parameters.folder.name}-{hash8([folder, parameters.changed(), code_version()])}-"
+    return ray_job.Job(parameters.ray, stem, folder, command, parameters.hours)
+
+
+def _on_cluster(parameters: TrainParameters, on_line: Callable[[str], None]) -> None:
+    try:
+        ray_job.follow(job_of(parameters), on_line)
+    except ray_job.ExitError as error:
+        raise _ERRORS.get(error.code, ray_job.JobError)(str(error)) from None
+
+
+def _here(folder: Path, on_line: Callable[[str], None]) -> None:
+    """Run the driver as a process of its own, which the kernel ends with this one."""
+    command = ["setpriv", "--pdeathsig", "KILL", sys.executable, "-m", "rl.training.run", str(folder)]
+    with (folder / "driver.log").open("a", encoding="utf-8") as log:
+        driver = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace")
+        try:
+            last = _read(driver, log.write, on_line)
+            code = driver.wait()
+        except BaseException:
+            stop(driver.pid)
+            raise
+    if code:
+        sentence = last.removeprefix("error: ") or f"the driver was ended by signal {-code}"
+        raise _ERRORS.get(code, TrainingError)(f"{sentence} ('{folder}/driver.log' tells more)")
+
+
+def _read(driver: subprocess.Popen[str], write: Callable[[str], Any], on_line: Callable[[str], None]) -> str:
+    """Pass on every line until the end; returns the driver's own sentence, empty without one."""
+    assert driver.stdout is not None
+    sentence = ""
+    for line in driver.stdout:
+        write(line)
+        on_line(line.strip())
+        sentence = line.strip() if line.startswith("error: ") else sentence
+    return sentence
+
+
+def train_command(parameters: TrainParameters, as_json: AsJson = False) -> None:
+    """Train with a bar, and print what came of it."""
+    prepared = prepare(parameters)
+    with Bars(as_json) as bars:
+        made = run_training(parameters, prepared, lambda step: bars.count("steps", step["step"], step["of"]))
+    steps = read_steps(prepared.folder)
+    picture = prepared.folder / CURVES_FILE
+    picture.write_text(curves_svg(steps, prepared.folder.name), encoding="utf-8")
+    if as_json:
+        print(json.dumps({"folder": str(prepared.folder), **asdict(made)}))
+        return
+    console = plain()
+    for name in CURVES:
+        if values := [value for _, value in series(steps, name)]:
+            console.print(f"{name:<14} {values[0]:10.4g} {values[-1]:10.4g}  {spark(values)}")
+    console.print(f"{made.steps} steps on {prepared.record.counts['train']} sentences; curves: {picture}")
+    console.print(f"model: {prepared.folder} (stvg evaluate DATASET --model {prepared.folder})", soft_wrap=True)
