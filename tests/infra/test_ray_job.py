@@ -4,16 +4,10 @@ from __future__ import annotations
 
 import json
 import os
-import re
-import secrets
 import signal
 import subprocess
 import sys
-import tempfile
-import time
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack
-from dataclasses import dataclass, field
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -22,8 +16,7 @@ import pytest
 from infra.benchmarks import FolderParameters
 from infra.build_job import RefusedError, job_of, run_job, stop_job
 from infra.prefect_access import ask, free_port
-from infra.prefect_local import running, stop
-from infra.ray_client import connect
+from infra.prefect_local import running
 from infra.ray_session import ClusterError
 from storage.files import BusyError
 from storage.manifest import load_manifest
@@ -35,36 +28,12 @@ pytestmark = pytest.mark.heavy
 VIDEOS = 60
 
 
-def until(true: Callable[[], Any], timeout_s: float = 120) -> Any:
-    deadline = time.monotonic() + timeout_s
-    while not (found := true()):
-        assert time.monotonic() < deadline, "it did not happen in time"
-        time.sleep(0.2)
-    return found
+class Builds:
+    """Builds as jobs of a cluster."""
 
-
-@dataclass
-class Cluster:
-    """A Ray cluster of processes on this machine."""
-
-    folder: Path
-    address: str
-    env: dict[str, str]
-    nodes: list[subprocess.Popen[bytes]] = field(default_factory=list)
-
-    def start(self, *options: str) -> str:
-        """Start a node; returns the address that others join it by. On a busy machine Ray may give up in 30 s: try again."""
-        ports = ("--dashboard-agent-listen-port", str(free_port()), "--object-store-memory", "80000000")
-        log = self.folder / f"node-{len(self.nodes)}.log"
-        command = [Path(sys.executable).with_name("ray"), "start", *options, *ports, "--block"]
-        for _ in range(3):
-            with log.open("wb") as output:
-                node = subprocess.Popen(command, env=self.env, stdout=output, stderr=output, start_new_session=True)
-            self.nodes.append(node)
-            until(lambda: self.nodes[-1].poll() is not None or "--block" in log.read_text())
-            if node.poll() is None:
-                return "".join(re.findall(r"--address='([^']+)'", log.read_text()))
-        raise AssertionError(log.read_text())
+    def __init__(self, cluster: Any) -> None:
+        self.address, self.env, self.nodes, self.actors = cluster.address, cluster.env, cluster.nodes, cluster.actors
+        self.client, self.until = cluster.client, cluster.until
 
     def stvg(self, root: Path, name: str, videos: Path, hours: float = 1, **env: str) -> subprocess.Popen[str]:
         """`stvg build folder` as a Ray Job."""
@@ -72,11 +41,6 @@ class Cluster:
         options = ["--detector", "motion", "--ray", self.address, "--hours", str(hours), "--json"]
         pipes: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
         return subprocess.Popen([*command, *options], env={**self.env, **env}, **pipes)
-
-    def actors(self) -> list[Any]:
-        from ray.util.state import list_actors
-
-        return [actor for actor in list_actors(self.address) if actor.state not in {"DEAD"}]
 
     def jobs(self, parameters: FolderParameters) -> list[Any]:
         start = job_of(parameters).stem
@@ -92,34 +56,16 @@ class Cluster:
 
     def wait_for_progress(self, parameters: FolderParameters, follower: subprocess.Popen[str]) -> None:
         """Wait until the job of a build has told progress, or who follows it has ended."""
-        until(lambda: follower.poll() is not None or '{"progress"' in self.logs(parameters))
-
-    @property
-    def client(self) -> Any:
-        return connect(self.address)
+        self.until(lambda: follower.poll() is not None or '{"progress"' in self.logs(parameters))
 
     def parameters(self, root: Path, name: str, videos: Path) -> FolderParameters:
         return FolderParameters(root=str(root), name=name, videos=str(videos), detector="motion", ray=self.address)
 
 
 @pytest.fixture(scope="module")
-def cluster() -> Iterator[Cluster]:
-    # Ray reads these once a process, so they stay.
-    os.environ.setdefault("RAY_AUTH_MODE", "token")
-    os.environ.setdefault("RAY_AUTH_TOKEN", secrets.token_hex(32))
-    root = Path(__file__).resolve().parents[2]
-    path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
-    env = {**os.environ, "PATH": path, "PYTHONPATH": str(root), "RAY_USAGE_STATS_ENABLED": "0", "OMP_NUM_THREADS": "1"}
-    env["PREFECT_RUNNER_POLL_FREQUENCY"] = "1"
-    with ExitStack() as ending, tempfile.TemporaryDirectory(prefix="rj", ignore_cleanup_errors=True) as folder:
-        dashboard = free_port()
-        made = Cluster(Path(folder), f"http://127.0.0.1:{dashboard}", env)
-        ending.callback(lambda: [stop(node.pid) or node.wait() for node in reversed(made.nodes)])
-        own = ("--dashboard-port", str(dashboard), "--port", str(free_port()), "--temp-dir", folder, "--num-cpus", "0")
-        address = made.start("--head", *own, "--dashboard-host", "127.0.0.1", "--ray-client-server-port", str(free_port()))
-        for _ in range(2):
-            made.start("--address", address, "--num-cpus", "1")
-        yield made
+def cluster(clusters: Any) -> Iterator[Builds]:
+    with clusters(("--num-cpus", "0"), ("--num-cpus", "1"), ("--num-cpus", "1")) as made:
+        yield Builds(made)
 
 
 @pytest.fixture(scope="module")
@@ -131,7 +77,7 @@ def videos(square_clip: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_a_job_outlives_its_driver_and_a_node_and_builds_what_a_build_here_does(
-    cluster: Cluster, videos: Path, tmp_path: Path
+    cluster: Builds, videos: Path, tmp_path: Path
 ) -> None:
     parameters = cluster.parameters(tmp_path, "there", videos)
     first = cluster.stvg(tmp_path, "there", videos)
@@ -146,7 +92,7 @@ def test_a_job_outlives_its_driver_and_a_node_and_builds_what_a_build_here_does(
     assert second.returncode == 0, err
     assert json.loads(out)["counts"] == {"done": VIDEOS}
     assert cluster.job(parameters).status == "SUCCEEDED", "one job, attached to"
-    assert until(lambda: cluster.actors() == [])
+    assert cluster.until(lambda: cluster.actors() == [])
 
     here = parameters.model_copy(update={"name": "here", "ray": ""}).build()
     tracked = run_masks(here, run_here, lambda _: None)
@@ -156,7 +102,7 @@ def test_a_job_outlives_its_driver_and_a_node_and_builds_what_a_build_here_does(
 
 
 def test_a_stopped_job_ends_its_followers_with_a_sentence_and_leaves_no_actor(
-    cluster: Cluster, videos: Path, tmp_path: Path
+    cluster: Builds, videos: Path, tmp_path: Path
 ) -> None:
     parameters = cluster.parameters(tmp_path, "stopped", videos)
     following = cluster.stvg(tmp_path, "stopped", videos)
@@ -168,11 +114,11 @@ def test_a_stopped_job_ends_its_followers_with_a_sentence_and_leaves_no_actor(
     _, err = following.communicate(timeout=60)
     assert following.returncode == 1
     assert "was stopped; run the same again to go on where it stopped" in err
-    assert until(lambda: not cluster.actors())
+    assert cluster.until(lambda: not cluster.actors())
 
 
 def test_a_job_that_fails_ends_with_the_sentence_and_exit_code_of_a_build_here(
-    cluster: Cluster, videos: Path, tmp_path: Path
+    cluster: Builds, videos: Path, tmp_path: Path
 ) -> None:
     """At once, since most of it is waiting. The code of one is sent along: it ends as those do that take the cluster's."""
     bad = tmp_path / "bad"
@@ -197,7 +143,7 @@ def test_a_job_that_fails_ends_with_the_sentence_and_exit_code_of_a_build_here(
 
 
 def test_another_ray_or_python_is_refused_before_any_work(
-    cluster: Cluster, videos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    cluster: Builds, videos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     parameters = cluster.parameters(tmp_path, "other", videos)
     monkeypatch.setattr("platform.python_version", lambda: "3.12.1")
@@ -210,7 +156,7 @@ def test_another_ray_or_python_is_refused_before_any_work(
 
 
 def test_cancelling_the_flow_run_stops_the_job_and_the_next_run_finishes_it(
-    cluster: Cluster, videos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    cluster: Builds, videos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     parameters = cluster.parameters(tmp_path, "flow", videos)
     given = parameters.model_dump(include={"root", "name", "videos", "detector", "ray"})
@@ -223,12 +169,12 @@ def test_cancelling_the_flow_run_stops_the_job_and_the_next_run_finishes_it(
 
         deployment = ask(env, "deployments/name/build-dataset/folder")["id"]
         first = ask(env, f"deployments/{deployment}/create_flow_run", {"parameters": given})["id"]
-        until(lambda: '{"progress"' in cluster.logs(parameters))
+        cluster.until(lambda: '{"progress"' in cluster.logs(parameters))
         ask(env, f"flow_runs/{first}/set_state", {"state": {"type": "CANCELLING"}})
-        until(lambda: state(first) == "CANCELLED")
+        cluster.until(lambda: state(first) == "CANCELLED")
         assert [job.status for job in cluster.jobs(parameters)] == ["STOPPED"]
         second = ask(env, f"deployments/{deployment}/create_flow_run", {"parameters": given})["id"]
-        assert until(lambda: state(second) in {"COMPLETED", "FAILED", "CRASHED"} and state(second)) == "COMPLETED"
+        assert cluster.until(lambda: state(second) in {"COMPLETED", "FAILED", "CRASHED"} and state(second)) == "COMPLETED"
         assert sorted(job.status for job in cluster.jobs(parameters)) == ["STOPPED", "SUCCEEDED"]
         artifacts = ask(env, "artifacts/filter", {"flow_runs": {"id": {"any_": [second]}}})
         [progress] = [a for a in artifacts if a["type"] == "progress"]

@@ -1,0 +1,131 @@
+"""What is found before a training starts: its rows, its folder, its disk; and whose the GPUs are."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pytest
+
+from infra import ray_gpus, train
+from infra.ray_gpus import Gpu
+from infra.ray_session import ClusterError
+from infra.train import job_of, prepare
+from infra.training import TRAININGS, TrainParameters
+from rl.models import ModelError
+from rl.rewards import RewardError
+from rl.training.recipe import RECIPES, RecipeError
+from rl.training.request import read_training
+from storage.manifest import DatasetError
+from storage.reader import Dataset
+
+Asked = Callable[..., TrainParameters]
+
+
+@pytest.fixture
+def asked(trained_dataset: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Asked:
+    """Parameters of a training of the tiny model on three small videos."""
+    monkeypatch.chdir(tmp_path)
+    usual = {"dataset": str(trained_dataset.folder), "out": str(tmp_path / "trainings"), "validation": 0.4}
+    return lambda **given: TRAININGS["sample"].model_validate({**usual, **given})
+
+
+def test_every_recipe_has_its_form() -> None:
+    assert set(TRAININGS) == set(RECIPES)
+    assert {name: made.recipe for name, made in TRAININGS.items()} == {name: name for name in RECIPES}
+
+
+def test_changes_are_numbers_and_words_by_name(asked: Asked) -> None:
+    parameters = asked(changes="n=6, learning_rate=1e-4,schedule=constant,by_std=false", steps=3)
+    assert parameters.changed() == {"steps": 3, "n": 6, "learning_rate": 1e-4, "schedule": "constant", "by_std": False}
+    assert parameters.chosen().n == 6
+    with pytest.raises(RecipeError, match="'n' changes nothing: write name=value"):
+        asked(changes="n").changed()
+    with pytest.raises(RecipeError, match="a recipe has no 'rate'"):
+        asked(changes="rate=3").chosen()
+
+
+def test_a_prepared_training_says_what_it_is_made_of(asked: Asked, trained_dataset: Dataset) -> None:
+    prepared = prepare(asked(steps=2))
+    training = read_training(prepared.folder)
+    assert training == prepared.training
+    assert training.dataset["content_hash"] == trained_dataset.manifest.content_hash
+    assert training.shown["markers.size"] == 20.0, "so that a dataset shown otherwise is noticed"
+    assert prepared.steps == 2
+    assert prepared.record.counts["train"] > 0
+    assert prepare(asked(steps=2)) == prepared, "the same again goes on in the same folder"
+
+
+@pytest.mark.parametrize(
+    ("given", "error", "said"),
+    [
+        ({"dataset": "none"}, DatasetError, "none"),
+        ({"model": "gpt"}, ModelError, "there is no model 'gpt'"),
+        ({"reward": "applause"}, RewardError, "there is no reward 'applause'"),
+        ({"changes": "devices=100"}, RecipeError, "a batch has 200 prompts"),
+    ],
+)
+def test_what_is_not_there_is_said_before_anything_starts(
+    asked: Asked, given: dict[str, Any], error: type[Exception], said: str
+) -> None:
+    parameters = asked(**given)
+    with pytest.raises(error, match=said):
+        prepare(parameters)
+    assert not parameters.folder.exists(), "nothing half-written"
+
+
+def test_a_folder_with_another_training_is_left_alone(asked: Asked) -> None:
+    before = prepare(asked(steps=2))
+    with pytest.raises(RecipeError, match="holds a training with another reward: give this one a --name"):
+        prepare(asked(steps=2, reward="coupled"))
+    assert read_training(before.folder) == before.training
+
+
+def test_a_disk_without_room_for_checkpoints_is_refused(asked: Asked, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Usage(NamedTuple):
+        free: int
+
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: Usage(1000))
+    with pytest.raises(RecipeError, match=r"checkpoints need 0 GB, and the disk of .* has 0 GB free"):
+        prepare(asked(steps=2))
+
+
+def test_weights_are_counted_by_the_headers_of_their_files(asked: Asked) -> None:
+    from transformers import AutoModelForImageTextToText
+
+    prepared = prepare(asked(steps=2))
+    folder = Path(prepared.training.model)
+    model = AutoModelForImageTextToText.from_pretrained(folder)
+    assert train._weights(folder) == sum(weight.numel() for weight in model.parameters())
+
+
+def test_a_jobs_id_is_that_of_its_run(asked: Asked) -> None:
+    job = job_of(asked(ray="http://a:1"))
+    assert job.stem == job_of(asked(ray="http://b:2", hours=3)).stem
+    assert job.stem != job_of(asked(ray="http://a:1", name="other")).stem
+    assert job.command[-1] == job.folder
+
+
+def test_memory_that_stays_in_use_is_told_with_its_processes(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ray_gpus, "_PATIENCE_S", -1)
+    before = [Gpu("a", 0, "H100", 10, 80_000, ()), Gpu("a", 1, "H100", 30_000, 80_000, (7,))]
+    after = [Gpu("a", 0, "H100", 40_000, 80_000, (11, 12)), before[1]]
+    monkeypatch.setattr(ray_gpus, "gpus", lambda _: after)
+    with pytest.raises(ClusterError, match=r"not free: GPU 0 of a \(40000 of 80000 MiB in use, processes 11, 12\)$"):
+        ray_gpus.wait_until_free("http://a", before)
+    monkeypatch.setattr(ray_gpus, "gpus", lambda _: before)
+    ray_gpus.wait_until_free("http://a", before)
+
+
+def test_gpus_are_read_from_what_a_dashboard_tells() -> None:
+    told = {
+        "index": 1,
+        "name": "H100",
+        "memoryUsed": 12,
+        "memoryTotal": 81559,
+        "processesPids": [{"pid": 3, "gpuMemoryUsage": 9}],
+    }
+    assert ray_gpus._gpu({"hostname": "node"}, told) == Gpu("node", 1, "H100", 12, 81559, (3,))
+    assert ray_gpus._gpu({"hostname": "node"}, {"index": 0, "processesPids": None}) == Gpu("node", 0, "", 0, 0, ())
