@@ -20,13 +20,13 @@ from infra.ray_client import code_version
 from infra.results import AsJson
 from infra.training import TrainParameters
 from rl.models import find_model, shown_by
+from rl.training.check import check
 from rl.training.checkpoints import Lineage, lineage, read_steps
 from rl.training.curves import CURVES, CURVES_FILE, curves_svg, series, spark
 from rl.training.errors import TrainingError
 from rl.training.recipe import Recipe, RecipeError
 from rl.training.request import REQUEST, Training, read_training, write_training
 from rl.training.rows import Record, write_rows
-from rl.training.run import check
 from storage.files import hash8
 
 OnStep = Callable[[Mapping[str, Any]], None]
@@ -77,10 +77,10 @@ def prepare(parameters: TrainParameters) -> Prepared:
         dataset={"path": str(dataset.folder), "content_hash": dataset.manifest.content_hash},
         shown=shown_by(shown_in(dataset)),
     )
-    recipe, steps = check(training)
+    checked = check(training)
     _claim(parameters.folder, training)
-    _check_disk(parameters.folder, model.weights.path, recipe)
-    return Prepared(parameters.folder, training, recipe, steps, rows.record)
+    _check_disk(parameters.folder, model.weights.path, checked.recipe)
+    return Prepared(parameters.folder, training, checked.recipe, checked.steps, rows.record)
 
 
 def _claim(folder: Path, training: Training) -> None:

@@ -12,12 +12,14 @@ from typing import Any
 import psutil
 import pytest
 
+from infra.prefect_access import free_port
+from infra.prefect_local import running
 from infra.training import TRAININGS
 from rl.training.checkpoints import lineage, read_steps
 from storage.reader import Dataset
 
 pytestmark = pytest.mark.heavy
-RUN = "run"
+RUN, TRACKER = "run", "checkpoints/latest_checkpointed_iteration.txt"
 
 
 @pytest.fixture(scope="module")
@@ -41,24 +43,34 @@ def drivers(folder: Path) -> list[psutil.Process]:
 
 
 def test_a_killed_training_goes_on_and_its_model_is_merged_registered_and_evaluated(
-    server_factory: Any, cluster: Any, given: dict[str, Any], tmp_path: Path
+    server_factory: Any, cluster: Any, given: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     folder = TRAININGS["sample"].model_validate(given).folder
-    server = server_factory(cluster.env)
-    first = server.start("train-grpo/sample", **given)
-    cluster.until(lambda: (folder / "checkpoints" / "latest_checkpointed_iteration.txt").is_file(), 300)
-    for driver in drivers(folder):
-        os.kill(driver.pid, signal.SIGKILL)
-    ended = cluster.until(lambda: server.flow_run(first)["state_type"] in {"COMPLETED", "FAILED"} and server.flow_run(first), 400)
-    assert ended["state_type"] == "COMPLETED", "the task that follows the job is tried again, and goes on"
-    assert [step["step"] for step in read_steps(folder)] == [1, 2, 3]
-    assert all(step["pearson"] > 0.999 for step in read_steps(folder))
-    assert all({"reward", "r_t", "r_s", "r_f", "kl", "loss"} <= set(step) for step in read_steps(folder))
+    for name, value in cluster.env.items():
+        monkeypatch.setenv(name, value)
+    with running(free_port(), tmp_path / "prefect") as env:
+        server = server_factory(env)
+        run = server.start("train-grpo/sample", **given)
+        cluster.until(lambda: (folder / TRACKER).is_file() or ended(server, run), 400)
+        for driver in drivers(folder):
+            os.kill(driver.pid, signal.SIGKILL)
+        state = cluster.until(lambda: ended(server, run), 400)
+        shown = server.artifacts({"id": run})
+    assert state == "COMPLETED", "the task that follows the job is tried again, and goes on"
+    steps = read_steps(folder)
+    assert [step["step"] for step in steps] == [1, 2, 3]
+    assert all(step["pearson"] > 0.999 for step in steps)
+    assert all({"reward", "r_t", "r_s", "r_f", "kl", "loss"} <= set(step) for step in steps)
     made = lineage(folder)
     assert made is not None
     assert made.sha256 != made.base, "its weights changed"
-    shown = server.artifacts({"id": first})
     assert {"rows", "recipe", "steps", "curves", "last-steps", "lineage"} <= set(shown)
     assert shown["steps"]["data"] == 100
     assert "r_t" in shown["curves"]["data"]
     assert made.sha256 in json.dumps(shown["lineage"]["data"])
+
+
+def ended(server: Any, run: str) -> str | None:
+    """The state of a flow run, once it is final."""
+    state = str(server.flow_run(run)["state_type"])
+    return state if state in {"COMPLETED", "FAILED", "CRASHED", "CANCELLED"} else None
