@@ -112,7 +112,7 @@ def registered(prepared: Prepared, made: Lineage) -> str:
 @task(name="evaluate", **_ONCE)
 def evaluated(parameters: TrainParameters, model: str, benchmark: str) -> str:
     """Evaluate the new model by the benchmark's deployment, and wait for it."""
-    asked: dict[str, Any] = {"model": model, "root": parameters.root}
+    asked: dict[str, Any] = {"model": model, "root": parameters.root, "out": parameters.evaluations}
     run = run_deployment(f"evaluate/{benchmark}", parameters=asked)
     if run.state is None or not run.state.is_completed():  # type: ignore[union-attr]
         raise RuntimeError(f"evaluate/{benchmark} of the new model did not complete; the model itself stands in {model}")

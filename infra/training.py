@@ -8,6 +8,7 @@ from typing import Any, ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, create_model
 
+from rl.models import SCHOOLED
 from rl.rewards import REWARDS
 from rl.training.plan import RowSettings
 from rl.training.recipe import Recipe, RecipeError, recipe_named
@@ -23,7 +24,7 @@ class TrainParameters(BaseModel):
     recipe: ClassVar[str] = ""
 
     dataset: str = Field(title="Dataset", description="Name of a dataset below the datasets folder, or its folder.")
-    model: str = Field(title="Model", description="What is trained: qwen2.5-vl-7b, tiny, or a model's folder.")
+    model: str = Field(title="Model", description="What is trained: qwen2.5-vl-7b, tiny-schooled, or a model's folder.")
     root: str = Field("datasets", title="Datasets folder", description="Where datasets are looked for by name.")
     out: str = Field("trainings", title="Trainings folder", description="On a disk that all nodes see; runs are kept below it.")
     name: str = Field(
@@ -54,6 +55,8 @@ class TrainParameters(BaseModel):
         title="Then evaluate",
         description="Benchmarks on which the new model is evaluated, comma-separated; empty for none.",
     )
+
+    evaluations: str = Field("evaluations", title="Evaluations folder", description="Where these evaluations are kept.")
 
     @property
     def folder(self) -> Path:
@@ -128,6 +131,6 @@ def _of(recipe: str, dataset: str, model: str) -> type[TrainParameters]:
 
 TRAININGS: dict[str, type[TrainParameters]] = {
     "stvg-r1": _of("stvg-r1", "stvg-r1-train", "qwen2.5-vl-7b"),
-    "sample": _of("sample", "sample", "tiny"),
+    "sample": _of("sample", "sample", SCHOOLED),
 }
 """Recipe -> its parameters; each is a deployment `train-grpo/<recipe>` and a command `stvg train <recipe>`."""

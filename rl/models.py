@@ -82,7 +82,9 @@ _KNOWN: Mapping[str, _Known] = {
 }
 TINY: Mapping[str, str] = {"tiny": "qwen2.5-vl", "tiny-qwen3-vl": "qwen3-vl", "tiny-internvl3": "internvl3"}
 """Made by `rl.tiny`, by name."""
-MODEL_NAMES = (*_KNOWN, *TINY)
+SCHOOLED = "tiny-schooled"
+"""Made of `tiny` by `rl.school`."""
+MODEL_NAMES = (*_KNOWN, *TINY, SCHOOLED)
 
 
 @dataclass(frozen=True)
@@ -118,6 +120,11 @@ def find_model(name: str, cache: Path = Path(".stvg")) -> Model:
 
         folder = make_tiny(cache / name, TINY[name])
         return Model(name, FAMILIES[TINY[name]], find_weights(str(folder.resolve())))
+    if name == SCHOOLED:
+        from rl.school import make_schooled
+
+        folder = make_schooled(cache / name, find_model("tiny", cache))
+        return Model(name, FAMILIES[TINY["tiny"]], find_weights(str(folder.resolve())))
     if name in _KNOWN:
         known = _KNOWN[name]
         return Model(name, FAMILIES[known.family], find_weights(known.folder), known.shown)

@@ -9,10 +9,12 @@ from pydantic import BaseModel
 
 from flows.deployments import BUILDS, EVALUATE
 from flows.ground import ground_video
+from flows.train import TRAIN
 from infra.benchmarks import BENCHMARKS
 from infra.evaluation import EVALUATIONS
 from infra.ground import GroundParameters
 from infra.prefect_local import DEPLOYMENTS
+from infra.training import TRAININGS
 
 SNAPSHOTS = Path(__file__).parent / "snapshots"
 
@@ -27,14 +29,15 @@ def registered() -> dict[str, object]:
 
 def test_every_benchmark_has_its_deployment(registered: dict[str, object]) -> None:
     families = ("build-dataset", "evaluate")
-    expected = {f"{family}/{name}" for family in families for name in BENCHMARKS} | {"ground/video"}
+    expected = {f"{family}/{name}" for family in families for name in BENCHMARKS}
+    expected |= {"ground/video", *(f"train-grpo/{recipe}" for recipe in TRAININGS)}
     assert set(registered) == set(DEPLOYMENTS) == expected
 
 
 def test_every_deployment_is_limited_tagged_and_described(registered: dict[str, object]) -> None:
     for deployment in registered.values():
         assert deployment.concurrency_limit == 1  # type: ignore[attr-defined]
-        assert {"build", "evaluate", "ground"} & set(deployment.tags)  # type: ignore[attr-defined]
+        assert {"build", "evaluate", "ground", "train"} & set(deployment.tags)  # type: ignore[attr-defined]
         assert deployment.description  # type: ignore[attr-defined]
 
 
@@ -42,6 +45,7 @@ FORMS = [
     *(("build-dataset", name, BENCHMARKS[name], BUILDS[name]) for name in BENCHMARKS),
     *(("evaluate", name, EVALUATIONS[name], EVALUATE[name]) for name in BENCHMARKS),
     ("ground", "video", GroundParameters, ground_video),
+    *(("train-grpo", name, TRAININGS[name], TRAIN[name]) for name in TRAININGS),
 ]
 
 
@@ -64,5 +68,6 @@ def test_the_form_is_flat_and_as_it_was(
     if family == "evaluate":
         assert schema["properties"]["dataset"].pop("default") == name, "each form has its benchmark's dataset filled in"
     text = json.dumps(schema, indent=1, sort_keys=True) + "\n"
-    snapshot = SNAPSHOTS / (f"{name}.json" if family == "build-dataset" else f"{family}.json")
+    file = {"build-dataset": name, "train-grpo": f"{family}-{name}"}.get(family, family)
+    snapshot = SNAPSHOTS / f"{file}.json"
     assert snapshot.read_text() == text, f"the form of {name} changed; if wanted, write:\n{text}"

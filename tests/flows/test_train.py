@@ -32,8 +32,17 @@ def cluster(clusters: Any) -> Iterator[Any]:
 @pytest.fixture
 def given(cluster: Any, trained_dataset: Dataset, tmp_path: Path) -> dict[str, Any]:
     """What a person fills in."""
+    (tmp_path / "datasets" / "own").symlink_to(trained_dataset.folder.path)  # type: ignore[attr-defined]
     folders = {"dataset": str(trained_dataset.folder), "root": str(tmp_path / "datasets"), "out": str(tmp_path / "trainings")}
-    return {**folders, "name": RUN, "validation": 0.4, "ray": cluster.address, "changes": "save_every=1", "steps": 3}
+    return {
+        **folders,
+        "name": RUN,
+        "validation": 0.4,
+        "ray": cluster.address,
+        "steps": 3,
+        "evaluate": "own",
+        "evaluations": str(tmp_path / "evaluations"),
+    }
 
 
 def drivers(folder: Path) -> list[psutil.Process]:
@@ -56,17 +65,22 @@ def test_a_killed_training_goes_on_and_its_model_is_merged_registered_and_evalua
             os.kill(driver.pid, signal.SIGKILL)
         state = cluster.until(lambda: ended(server, run), 400)
         shown = server.artifacts({"id": run})
+        every = server.ask("artifacts/filter", {"flow_runs": {"id": {"any_": [run]}}})
+    progress = max(artifact["data"] for artifact in every if artifact["key"] == "steps")
     assert state == "COMPLETED", "the task that follows the job is tried again, and goes on"
     steps = read_steps(folder)
     assert [step["step"] for step in steps] == [1, 2, 3]
     assert all(step["pearson"] > 0.999 for step in steps)
+    assert any(step["grad_norm"] > 0 for step in steps), "answers differ in what they are worth"
     assert all({"reward", "r_t", "r_s", "r_f", "kl", "loss"} <= set(step) for step in steps)
     made = lineage(folder)
     assert made is not None
     assert made.sha256 != made.base, "its weights changed"
     assert {"rows", "recipe", "steps", "curves", "last-steps", "lineage"} <= set(shown)
-    assert shown["steps"]["data"] == 100
+    assert progress == 100, "of the try that went on"
     assert "r_t" in shown["curves"]["data"]
+    [results] = tmp_path.glob("evaluations/own/*/results.json")
+    assert json.loads(results.read_text())["samples"] > 0, "the new model was evaluated"
     assert made.sha256 in json.dumps(shown["lineage"]["data"])
 
 
