@@ -19,10 +19,12 @@ from rl.models import Model
 from rl.prompts import prompt_named
 from storage.files import replacing_folder
 
-LESSONS = 150
+LESSONS = 250
 RATE = 3e-3
 _SAID = "<think>{i}</think><answer>Target ID: {i}, Time range: {s} to {e}</answer><|im_end|>"
-_CLIPS, _FRAMES, _SIZE = 16, 4, (252, 168)
+_SENTENCES = ("It moves.", "The man in red turns and walks to the left.", "A dog.", "She opens the door, then sits down.")
+_CLIPS, _FRAMES, _SIZE = 24, (2, 13), (252, 168)
+"""Clips, how many frames they have (from, below), and their size."""
 _NOT_THE_MODELS = {"second_per_grid_ts", "mm_token_type_ids"}
 
 
@@ -43,13 +45,14 @@ def make_schooled(folder: Path, model: Model, seed: int = 0) -> Path:
     processor, draws = load_processor(model), np.random.default_rng(seed)
     pupil = library.AutoModelForImageTextToText.from_pretrained(model.weights.path, use_safetensors=True)
     optimizer = torch.optim.AdamW(pupil.parameters(), RATE)
-    prompt = prompt_named("figure-5").messages("It moves.")
-    asked = [Request("", prompt, _patches(draws)) for _ in range(_CLIPS)]
+    prompts = [prompt_named(name).messages(sentence) for name in ("figure-5", "figure-7") for sentence in _SENTENCES]
+    asked = [Request("", prompts[n % len(prompts)], _patches(draws)) for n in range(_CLIPS)]
     batches = [dict(prepare(processor, model.family, pupil.config, [one])) for one in asked]
     for lesson in range(LESSONS):
         answer = _SAID.format(i=draws.integers(1, 4), s=draws.integers(0, 2), e=draws.integers(2, 5))
         optimizer.zero_grad()
         _loss(pupil, batches[lesson % _CLIPS], processor.tokenizer(answer, return_tensors="pt")["input_ids"]).backward()
+        torch.nn.utils.clip_grad_norm_(pupil.parameters(), 1.0)
         optimizer.step()
     with replacing_folder(folder) as temporary:
         pupil.save_pretrained(temporary)
@@ -73,7 +76,7 @@ def _patches(draws: np.random.Generator) -> Shown:
     from PIL import Image
 
     frames = []
-    for _ in range(_FRAMES):
+    for _ in range(draws.integers(*_FRAMES)):
         grey, contrast = draws.integers(0, 255), draws.uniform(0, 1)
         patches = draws.integers(0, 255, (_SIZE[1] // 14, _SIZE[0] // 14, 3)) * contrast + grey * (1 - contrast)
         buffer = io.BytesIO()

@@ -13,18 +13,13 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import psutil
-import pyarrow.parquet as pq
 import pytest
 
-from rl.engines.base import Request, Shown
-from rl.engines.inputs import load_processor, prepare
-from rl.engines.positions import add_positions
 from rl.models import Model, ModelError, differences, find_model, shown_by
 from rl.training.checkpoints import Lineage, last_step, lineage, read_steps, step_folder, trained_model
 from rl.training.plan import RowSettings
-from rl.training.request import Training, write_training
+from rl.training.request import Training, read_training, write_training
 from rl.training.rows import write_rows
 from storage.reader import Dataset
 
@@ -32,43 +27,6 @@ pytestmark = pytest.mark.heavy
 
 ROOT = Path(__file__).resolve().parents[3]
 PATIENCE_S = 600
-LESSONS = 200
-SAID = "<think>{i}</think><answer>Target ID: {i}, Time range: {s} to {e}</answer>"
-
-
-def schooled(model: Model, prompts: Path, folder: Path) -> Path:
-    """The tiny model after half a minute of school: asked this, it answers in the form that rewards read, and knows nothing."""
-    import torch
-    from transformers import AutoModelForImageTextToText
-
-    assert model.weights is not None
-    processor, draws = load_processor(model), np.random.default_rng(0)
-    pupil: Any = AutoModelForImageTextToText.from_pretrained(model.weights.path)
-    optimizer = torch.optim.AdamW(pupil.parameters(), 3e-3)
-    asked = [prepare(processor, model.family, pupil.config, [request]) for request in requests_of(prompts)]
-    for lesson in range(LESSONS):
-        batch = asked[lesson % len(asked)]
-        answer = SAID.format(i=draws.integers(1, 4), s=draws.integers(0, 2), e=draws.integers(2, 5))
-        said = processor.tokenizer(f"{answer}<|im_end|>", return_tensors="pt")["input_ids"]
-        ids = torch.cat([batch["input_ids"], said], dim=1)
-        placed = add_positions({**batch, "input_ids": ids, "attention_mask": torch.ones_like(ids)}, pupil.config)
-        inputs = {name: value for name, value in placed.items() if name not in {"second_per_grid_ts", "mm_token_type_ids"}}
-        logits = pupil(**inputs).logits[0, -said.shape[1] - 1 : -1]
-        optimizer.zero_grad()
-        torch.nn.functional.cross_entropy(logits, said[0]).backward()
-        torch.nn.utils.clip_grad_norm_(pupil.parameters(), 1.0)
-        optimizer.step()
-    pupil.save_pretrained(folder)
-    processor.save_pretrained(folder)
-    return folder
-
-
-def requests_of(prompts: Path) -> Iterator[Request]:
-    """What training rows ask."""
-    for number, row in enumerate(pq.read_table(prompts).to_pylist()):
-        [video] = row["videos"]
-        shown = Shown(tuple(video["frames"]), (video["width"], video["height"]), video["fps"], tuple(video["times_s"]))
-        yield Request(str(number), row["prompt"], shown)
 
 
 @contextmanager
@@ -101,15 +59,21 @@ def until(true: Callable[[], Any], driver: subprocess.Popen[bytes], log: Path) -
         time.sleep(0.05)
 
 
+def made_of(run: Path) -> str:
+    """The model that a run trains."""
+    return read_training(run).model
+
+
 @pytest.fixture
 def run(trained_dataset: Dataset, tiny: Callable[[str], Model], tmp_path: Path) -> Path:
     """A run's folder: three steps of two prompts, four answers each."""
-    rows = write_rows(trained_dataset, tiny("tiny"), RowSettings(), tmp_path / "rows")
-    base = schooled(tiny("tiny"), rows.file("train"), tmp_path / "base")
+    weights = tiny("tiny-schooled").weights
+    assert weights is not None
+    rows = write_rows(trained_dataset, tiny("tiny-schooled"), RowSettings(), tmp_path / "rows")
     manifest = trained_dataset.manifest
     training = Training(
         "sample",
-        str(base),
+        str(weights.path),
         (str(rows.folder),),
         changes={"steps": 3, "max_answer_tokens": 64},
         dataset={"path": str(trained_dataset.folder), "content_hash": manifest.content_hash},
@@ -166,7 +130,7 @@ def check_model(run: Path, dataset: Dataset) -> None:
     assert isinstance(made, Lineage)
     assert made.dataset["content_hash"] == dataset.manifest.content_hash
     assert (made.recipe, made.reward, made.steps) == ("sample", "paper", 3)
-    model, base = find_model(str(run)), find_model(str(run.parent / "base"))
+    model, base = find_model(str(run)), find_model(made_of(run))
     assert model.weights is not None
     assert base.weights is not None
     assert (made.sha256, made.base) == (model.weights.sha256, base.weights.sha256)
