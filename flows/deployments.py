@@ -8,6 +8,7 @@ from typing import Any
 from prefect import Flow, serve
 from prefect.client.schemas.objects import ConcurrencyLimitConfig, ConcurrencyLimitStrategy
 from prefect.deployments.runner import RunnerDeployment
+from prefect.schedules import Schedule
 from prefect.utilities.callables import ParameterSchema
 from pydantic import BaseModel
 
@@ -15,11 +16,15 @@ from flows.automations import HEARTBEAT_S, set_up
 from flows.build_dataset import BUILDS
 from flows.evaluate import EVALUATE
 from flows.ground import ground_video
+from flows.nightly import nightly_benchmarks, nightly_schedule
+from flows.sweep import sweep_file
 from flows.train import TRAIN
 from infra.benchmarks import BENCHMARKS
 from infra.evaluation import EVALUATIONS
 from infra.ground import GroundParameters
+from infra.nightly import NightlyParameters
 from infra.prefect_setup import SetupParameters
+from infra.sweeps import SweepParameters
 from infra.training import TRAININGS
 
 ONE_AT_A_TIME = ConcurrencyLimitConfig(limit=1, collision_strategy=ConcurrencyLimitStrategy.ENQUEUE)
@@ -31,11 +36,17 @@ def deployments() -> list[RunnerDeployment]:
     builds = [_deployment(name, flow, "build", BENCHMARKS[name]) for name, flow in BUILDS.items()]
     evaluations = [_deployment(name, flow, "evaluate", EVALUATIONS[name]) for name, flow in EVALUATE.items()]
     trainings = [_deployment(name, flow, "train", TRAININGS[name]) for name, flow in TRAIN.items()]
-    return [*builds, *evaluations, *trainings, _deployment("video", ground_video, "ground", GroundParameters)]
+    ground = _deployment("video", ground_video, "ground", GroundParameters)
+    sweep = _deployment("file", sweep_file, "sweep", SweepParameters)
+    nightly = _deployment("benchmarks", nightly_benchmarks, "nightly", NightlyParameters, nightly_schedule())
+    return [*builds, *evaluations, *trainings, ground, sweep, nightly]
 
 
-def _deployment(name: str, flow: Flow[..., Any], tag: str, model: type[BaseModel]) -> RunnerDeployment:
-    made = flow.to_deployment(name, description=flow.description, tags=[tag, name], concurrency_limit=ONE_AT_A_TIME)
+def _deployment(
+    name: str, flow: Flow[..., Any], tag: str, model: type[BaseModel], schedule: Schedule | None = None
+) -> RunnerDeployment:
+    limits: dict[str, Any] = {"concurrency_limit": ONE_AT_A_TIME, "schedule": schedule}
+    made = flow.to_deployment(name, description=flow.description, tags=[tag, name], **limits)
     assert isinstance(made, RunnerDeployment)  # a coroutine only where an event loop runs
     # Prefect derives a form from the signature and drops titles and descriptions on the way: give it the model's own.
     made._parameter_openapi_schema = form(model)

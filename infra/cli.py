@@ -25,6 +25,8 @@ from infra.evaluation import EvaluateParameters
 from infra.flat import flat
 from infra.ground import GroundParameters, ground_command
 from infra.maintenance import gc, replay, requeue, trust
+from infra.nightly import NightlyParameters
+from infra.nightly_commands import accept_command, nightly_command
 from infra.parameters import BuildParameters
 from infra.poison import WorkerError
 from infra.prefect_access import HOST, AccessError
@@ -33,14 +35,18 @@ from infra.prefect_setup import SetupParameters, set_up
 from infra.ray_job import JobError
 from infra.ray_session import ClusterError
 from infra.results import AsJson, inspect, preview, quality, score
+from infra.sweeping import sweep_command
+from infra.sweeps import SweepParameters
 from infra.train import train_command
 from infra.training import TRAININGS
 from rl.engines.base import EngineError
 from rl.ground import GroundError
 from rl.models import ModelError
+from rl.nightly import DropError, NightlyError
 from rl.prompts import PromptError
 from rl.protocols import ProtocolError
 from rl.rewards import RewardError
+from rl.sweep import SweepError
 from rl.training.errors import TrainingError
 from rl.training.plan import RowsError
 from rl.training.recipe import RecipeError
@@ -85,6 +91,7 @@ BAD_INPUT = (
     AnnotationError, DatasetError, RecordError, TableError, WeightsError, ValidationError, BusyError, VideoError, ScoreError,
     PredictionsError, RequeueError, CountsError, AccessError, ClusterError, RefusedError,
     ModelError, ProtocolError, PromptError, GroundError, RewardError, RowsError, RecipeError,
+    SweepError, NightlyError,
 )  # fmt: skip
 
 
@@ -96,7 +103,7 @@ def _option(name: str, field: FieldInfo) -> Any:
     return Annotated[field.annotation, typer.Option(help=field.description, **bounds)]
 
 
-_ARGUMENTS = ("annotations", "videos", "dataset", "video", "sentence")
+_ARGUMENTS = ("annotations", "videos", "dataset", "video", "sentence", "file")
 _BOUNDS = {"min": "ge", "max": "le"}
 
 
@@ -151,6 +158,9 @@ def _register() -> None:
         train_app.command(recipe, help=asked.__doc__)(flat(asked, _option)(_stoppably(train_command)))
     app.command("ground", help=GroundParameters.__doc__)(flat(GroundParameters, _option)(_stoppably(ground_command)))
     app.command("evaluate", help=EvaluateParameters.__doc__)(flat(EvaluateParameters, _option)(_stoppably(evaluate_command)))
+    app.command("sweep", help=SweepParameters.__doc__)(flat(SweepParameters, _option)(sweep_command))
+    app.command("nightly", help=NightlyParameters.__doc__)(flat(NightlyParameters, _option)(nightly_command))
+    app.command("accept", help=_ACCEPT)(flat(NightlyParameters, _option)(accept_command))
 
 
 def _stoppably(command: Callable[[T, bool], None]) -> Callable[[T, bool], None]:
@@ -173,6 +183,7 @@ def serve(
     keep_up(port, host=host, auth=auth)
 
 
+_ACCEPT = "Let the results that there are now be those with which later nights are compared."
 _SETUP = "Give the server of $PREFECT_API_URL its limits and automations; done again, it changes only what differs."
 
 
@@ -201,7 +212,7 @@ def _guarded(command: Callable[[], None]) -> None:
         _fail(str(error), 3)
     except BAD_INPUT as error:
         _fail(_sentence(error), 2)
-    except (WorkerError, JobError, StoreError, ConflictError, ServerError, EngineError, TrainingError) as error:
+    except (WorkerError, JobError, StoreError, ConflictError, ServerError, EngineError, TrainingError, DropError) as error:
         _fail(str(error), 1)
     except StoppedError as error:
         _fail(str(error), 130)

@@ -32,7 +32,7 @@ Yes = Annotated[bool, typer.Option("--yes", help="Do it; without, only say what 
 _NAMES_SHOWN = 3
 
 
-def asked_for(dataset: str, changes: Mapping[str, str] | None = None) -> BuildParameters:
+def asked_for(dataset: str, changes: Mapping[str, Any] | None = None) -> BuildParameters:
     """Parameters of the last build in a dataset's folder, with some of them changed.
 
     Raises:

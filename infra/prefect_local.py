@@ -28,6 +28,8 @@ DEPLOYMENTS = (
     *(f"{family}/{name}" for family in ("build-dataset", "evaluate") for name in BENCHMARKS),
     *(f"train-grpo/{recipe}" for recipe in TRAININGS),
     "ground/video",
+    "sweep/file",
+    "nightly/benchmarks",
 )
 
 

@@ -69,12 +69,16 @@ class Evaluation:
 
     def store(self, engine: Engine) -> StageStore:
         """Where its predictions are: a folder named by all that shapes them."""
+        return self.store_of(engine.identity)
+
+    def store_of(self, identity: Mapping[str, Any]) -> StageStore:
+        """Where the predictions of an engine of this identity are."""
         wanted = {*self.protocol.prompts.values(), self.model.family.box_prompt if self.protocol.boxes else ""} - {""}
         params = {
             "dataset": self.dataset.manifest.content_hash,
             "protocol": self.protocol.name,
             "prompts": {name: {**asdict(prompts()[name]), "order": list(prompts()[name].order)} for name in sorted(wanted)},
-            "engine": dict(engine.identity),
+            "engine": dict(identity),
             "decoding": asdict(self.decoding),
             "batch_size": self.batch_size,
             "limit": self.limit,
@@ -112,8 +116,7 @@ def ask(evaluation: Evaluation, engine: Engine, on_asked: OnAsked = lambda *_: N
     store.prepare()
     store.sweep()
     every = batches(samples, evaluation.batch_size)
-    settled = {entry.fingerprint for entries in store.known().values() for entry in entries if entry.outcome.settled}
-    todo = [batch for batch in every if batch.fingerprint not in settled]
+    todo = _unsettled(every, store)
     asked = len(samples) - sum(len(batch.samples) for batch in todo)
     failed = 0
     on_asked(asked, len(samples), failed)
@@ -124,6 +127,21 @@ def ask(evaluation: Evaluation, engine: Engine, on_asked: OnAsked = lambda *_: N
         on_asked(asked, len(samples), failed)
     _commit(store, every)
     return store
+
+
+def left_to_ask(evaluation: Evaluation, store: StageStore) -> int:
+    """Samples that a run would ask now.
+
+    Raises:
+        ProtocolError: the dataset holds nothing that the protocol asks.
+    """
+    every = batches(evaluation.samples(), evaluation.batch_size)
+    return sum(len(batch.samples) for batch in _unsettled(every, store))
+
+
+def _unsettled(every: Sequence[Batch], store: StageStore) -> list[Batch]:
+    settled = {entry.fingerprint for entries in store.known().values() for entry in entries if entry.outcome.settled}
+    return [batch for batch in every if batch.fingerprint not in settled]
 
 
 def _asker(evaluation: Evaluation) -> Asker:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -18,6 +19,7 @@ from tasks.predictions import Prediction, prediction_of
 from tasks.scoring import DatasetScores, score_dataset
 
 RESULTS = "results.json"
+_COUNTED = ("samples", "failures", "cut_off", "tokens", "prompt_tokens")
 _OWN = {
     "hcstvg": "hcstvg_official",
     "hcstvg-v1": "hcstvg_official",
@@ -59,7 +61,7 @@ class Results:
 
     def as_dict(self) -> dict[str, Any]:
         """The results as JSON values; each mean beside its confidence interval."""
-        told = {name: getattr(self, name) for name in ("samples", "failures", "cut_off", "tokens", "prompt_tokens")}
+        told = {name: getattr(self, name) for name in _COUNTED}
         statuses = {name: dict(sorted(counts.items())) for name, counts in self.statuses.items()}
         how = {"level": LEVEL, "resamples": RESAMPLES, "of": "samples"}
         scores = {name: _with_intervals(scores) for name, scores in self.scores.items()}
@@ -79,6 +81,26 @@ def results(dataset: Dataset, store: StageStore, conventions: Sequence[str]) -> 
         told.scores = {name: score_dataset(dataset, answers, name) for name in conventions}
     write_json(store.folder, RESULTS, told.as_dict())
     return told
+
+
+def kept_results(dataset: Dataset, store: StageStore, conventions: Sequence[str]) -> dict[str, Any]:
+    """The results beside finished predictions, with their `path`; scored now where they are older, or lack a convention.
+
+    Raises:
+        ScoreError: there is no such convention.
+    """
+    counted = Results()
+    for row in predictions(store):
+        _counted(row, counted)
+    try:
+        told: dict[str, Any] = json.loads(store.folder.read(RESULTS))
+    except FileNotFoundError:
+        told = {}
+    same = all(told.get(name) == getattr(counted, name) for name in _COUNTED)
+    if not same or set(conventions) - set(told["scores"]):
+        told = results(dataset, store, conventions).as_dict()
+    scores = {name: told["scores"][name] for name in conventions if name in told["scores"]}
+    return {**told, "scores": scores, "path": results_path(store)}
 
 
 def results_path(store: StageStore) -> str:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from contextlib import closing
 from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
 from rl.engines.base import Decoding, Engine
 from rl.engines.local import Precision
@@ -52,3 +54,21 @@ def open_engine(config: EngineConfig, model: Model, decoding: Decoding) -> Engin
     from rl.engines.local import Local
 
     return Local(model, decoding, config.device, config.precision, config.max_length)
+
+
+def identity_of(config: EngineConfig, model: Model, decoding: Decoding) -> Mapping[str, Any]:
+    """Identity of the engine that `open_engine` would start here; no model is loaded, no server asked.
+
+    Raises:
+        EngineError: it could not start: no vLLM here, a folder that cannot be read.
+    """
+    if config.name == "vllm":
+        from rl.engines.vllm import identity_here as of_vllm
+
+        return of_vllm(model, config.max_length)
+    if config.name == "openai":
+        with closing(open_engine(config, model, decoding)) as served:
+            return served.identity
+    from rl.engines.local import identity_here as of_local
+
+    return of_local(model, config.device, config.precision, config.max_length)

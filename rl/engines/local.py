@@ -44,9 +44,7 @@ class Local:
         import torch
 
         self._model_info, self._decoding = model, decoding
-        self._device = ("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device
-        usual = "bfloat16" if self._device.startswith("cuda") else "float32"
-        self._precision = usual if precision == "auto" else precision
+        self._device, self._precision = _placed(device, precision)
         with _naming(model):
             library: Any = import_module("transformers")
             library.utils.logging.disable_progress_bar()
@@ -56,25 +54,12 @@ class Local:
                 model.weights.path, dtype=getattr(torch, self._precision), use_safetensors=True, **here
             )
             self._model.eval().to(self._device)
-        self._limit = min(max_length, self._model.config.get_text_config().max_position_embeddings)
+        self._limit = _limit(self._model.config, max_length)
 
     @property
     def identity(self) -> Mapping[str, Any]:
         """Weights by their hash, precision, limit, kind of device and versions."""
-        import torch
-        import transformers
-
-        assert self._model_info.weights is not None
-        return {
-            "engine": "transformers",
-            "model": self._model_info.name,
-            "weights": self._model_info.weights.sha256,
-            "precision": self._precision,
-            "max_length": self._limit,
-            "device": self._device.partition(":")[0],
-            "torch": torch.__version__,
-            "transformers": transformers.__version__,
-        }
+        return _identity(self._model_info, self._device, self._precision, self._limit)
 
     def answer(self, requests: Sequence[Request]) -> list[Reply]:
         """Answer a batch; images and videos in runs of their own, since a processor takes one kind at a time."""
@@ -137,6 +122,49 @@ class Local:
         gc.collect()
         if self._device.startswith("cuda"):
             torch.cuda.empty_cache()
+
+
+def identity_here(model: Model, device: str, precision: Precision, max_length: int) -> dict[str, Any]:
+    """Identity that a `Local` of these arguments has on this machine; the model is not loaded.
+
+    Raises:
+        EngineError: the folder's config cannot be read.
+    """
+    assert model.weights is not None
+    with _naming(model):
+        library: Any = import_module("transformers")
+        config = library.AutoConfig.from_pretrained(model.weights.path, local_files_only=True, trust_remote_code=False)
+    return _identity(model, *_placed(device, precision), _limit(config, max_length))
+
+
+def _identity(model: Model, device: str, precision: str, limit: int) -> dict[str, Any]:
+    import torch
+    import transformers
+
+    assert model.weights is not None
+    return {
+        "engine": "transformers",
+        "model": model.name,
+        "weights": model.weights.sha256,
+        "precision": precision,
+        "max_length": limit,
+        "device": device.partition(":")[0],
+        "torch": torch.__version__,
+        "transformers": transformers.__version__,
+    }
+
+
+def _placed(device: str, precision: Precision) -> tuple[str, str]:
+    """Device and precision, where `auto` says which."""
+    import torch
+
+    chosen = ("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device
+    usual = "bfloat16" if chosen.startswith("cuda") else "float32"
+    return chosen, usual if precision == "auto" else precision
+
+
+def _limit(config: Any, max_length: int) -> int:
+    return min(max_length, int(config.get_text_config().max_position_embeddings))
 
 
 @contextmanager

@@ -5,12 +5,14 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Mapping, Sequence
+from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 from rl.engines.base import BrokenError, Decoding, EngineError, Reply, Request, too_long
 from rl.engines.inputs import chat_text, load_processor, metadata, pixels, vllm_kwargs
 from rl.models import Family, Model
 
+_ABSENT = "vLLM is not installed: `make install EXTRA=cluster`, or take another engine"
 _LENGTH = re.compile(r"prompt \(length (\d+)\)", re.ASCII)
 """In what vLLM 0.28 says of a prompt that leaves no room for an answer."""
 
@@ -38,7 +40,7 @@ class Vllm:
         try:
             import vllm
         except ImportError as error:
-            raise EngineError("vLLM is not installed: `make install EXTRA=cluster`, or take another engine") from error
+            raise EngineError(_ABSENT) from error
         self._model, self._decoding, self._version, self._limit = model, decoding, vllm.__version__, max_length
         usual = {
             "tensor_parallel_size": gpus,
@@ -59,9 +61,7 @@ class Vllm:
     @property
     def identity(self) -> Mapping[str, Any]:
         """Weights by their hash, limit and vLLM's version."""
-        assert self._model.weights is not None
-        told = {"engine": "vllm", "model": self._model.name, "weights": self._model.weights.sha256}
-        return {**told, "max_length": self._limit, "vllm": self._version}
+        return _identity(self._model, self._limit, self._version)
 
     def answer(self, requests: Sequence[Request]) -> list[Reply]:
         """Answer all together; vLLM schedules them.
@@ -109,6 +109,24 @@ class Vllm:
     def close(self) -> None:
         """Let go of the GPU."""
         del self._llm
+
+
+def identity_here(model: Model, max_length: int) -> dict[str, Any]:
+    """Identity that a `Vllm` of these arguments has on this machine; the model is not loaded.
+
+    Raises:
+        EngineError: vLLM is not installed.
+    """
+    try:
+        return _identity(model, max_length, version("vllm"))
+    except PackageNotFoundError as error:
+        raise EngineError(_ABSENT) from error
+
+
+def _identity(model: Model, limit: int, vllm: str) -> dict[str, Any]:
+    assert model.weights is not None
+    told = {"engine": "vllm", "model": model.name, "weights": model.weights.sha256}
+    return {**told, "max_length": limit, "vllm": vllm}
 
 
 def _reply(output: Any, seconds: float) -> Reply:

@@ -9,11 +9,15 @@ from pydantic import BaseModel
 
 from flows.deployments import BUILDS, EVALUATE
 from flows.ground import ground_video
+from flows.nightly import nightly_benchmarks, nightly_schedule
+from flows.sweep import sweep_file
 from flows.train import TRAIN
 from infra.benchmarks import BENCHMARKS
 from infra.evaluation import EVALUATIONS
 from infra.ground import GroundParameters
+from infra.nightly import NightlyParameters
 from infra.prefect_local import DEPLOYMENTS
+from infra.sweeps import SweepParameters
 from infra.training import TRAININGS
 
 SNAPSHOTS = Path(__file__).parent / "snapshots"
@@ -30,15 +34,26 @@ def registered() -> dict[str, object]:
 def test_every_benchmark_has_its_deployment(registered: dict[str, object]) -> None:
     families = ("build-dataset", "evaluate")
     expected = {f"{family}/{name}" for family in families for name in BENCHMARKS}
-    expected |= {"ground/video", *(f"train-grpo/{recipe}" for recipe in TRAININGS)}
+    expected |= {"ground/video", "sweep/file", "nightly/benchmarks", *(f"train-grpo/{recipe}" for recipe in TRAININGS)}
     assert set(registered) == set(DEPLOYMENTS) == expected
 
 
 def test_every_deployment_is_limited_tagged_and_described(registered: dict[str, object]) -> None:
     for deployment in registered.values():
         assert deployment.concurrency_limit == 1  # type: ignore[attr-defined]
-        assert {"build", "evaluate", "ground", "train"} & set(deployment.tags)  # type: ignore[attr-defined]
+        assert {"build", "evaluate", "ground", "train", "sweep", "nightly"} & set(deployment.tags)  # type: ignore[attr-defined]
         assert deployment.description  # type: ignore[attr-defined]
+
+
+def test_the_nightly_is_scheduled_and_at_work_only_where_its_file_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert (nightly_schedule().cron, nightly_schedule().active) == ("0 3 * * *", False)
+    (tmp_path / "nightly.toml").touch()
+    assert nightly_schedule().active is True
+
+
+def test_only_the_nightly_starts_by_itself(registered: dict[str, object]) -> None:
+    assert [name for name, made in registered.items() if made.schedules] == ["nightly/benchmarks"]  # type: ignore[attr-defined]
 
 
 FORMS = [
@@ -46,6 +61,8 @@ FORMS = [
     *(("evaluate", name, EVALUATIONS[name], EVALUATE[name]) for name in BENCHMARKS),
     ("ground", "video", GroundParameters, ground_video),
     *(("train-grpo", name, TRAININGS[name], TRAIN[name]) for name in TRAININGS),
+    ("sweep", "file", SweepParameters, sweep_file),
+    ("nightly", "benchmarks", NightlyParameters, nightly_benchmarks),
 ]
 
 

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from rl.engines.base import Decoding, EngineError, Request, Shown
+from rl.engines.build import EngineConfig, identity_of
 from rl.engines.local import Local
 from rl.engines.vllm import Vllm
 from rl.models import Model, find_model
@@ -36,6 +37,7 @@ def test_every_family_answers_videos_and_images_the_same_each_time(name: str, ti
     alone = [engine.answer([request])[0].text for request in asked]
     assert alone == [reply.text for reply in replies], "padding makes no difference"
     assert engine.identity["weights"] == model.weights.sha256
+    assert identity_of(EngineConfig(), model, Decoding()) == engine.identity, "told without the model"
 
 
 def test_draws_depend_on_seed_and_key_alone(tiny: Any, shown: Make) -> None:

@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from tasks.metrics.bootstrap import intervals
+from tasks.metrics.bootstrap import intervals, paired
 from tasks.metrics.report import Report
 
 
@@ -38,3 +38,15 @@ def test_the_means_of_a_report_are_those_of_its_values() -> None:
     assert {name: sum(values) / len(values) for name, values in made.values().items()} == pytest.approx(
         {name: told[name] for name in made.values()}
     )
+
+
+def test_pairs_tell_a_small_gain_of_all_from_chance_where_two_intervals_overlap() -> None:
+    before = np.random.default_rng(0).random(200)
+    gained = paired((np.full(200, 0.02)).tolist())
+    assert gained.difference == pytest.approx(0.02)
+    assert gained.interval == pytest.approx((0.02, 0.02))
+    low, high = intervals(report(before.tolist()))["m_vIoU"]
+    assert high - low > 0.04, "the means alone would not tell"
+    noise = paired(np.random.default_rng(1).normal(0, 0.1, 200).tolist())
+    assert noise.interval[0] < 0 < noise.interval[1]
+    assert paired([]) == (0.0, (0.0, 0.0))

@@ -1,0 +1,59 @@
+"""`sweep/file`: checkpoints, benchmarks, protocols and settings of markers, as a file combines them; planned, then run.
+
+One task a flow run, which is tried again where an engine failed: what has its results is not asked again.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from prefect import flow, get_run_logger, task
+from prefect.artifacts import create_table_artifact
+from prefect.cache_policies import NO_CACHE
+from prefect.tasks import exponential_backoff
+
+from flows.artifacts import MOST_ROWS, progress_artifact
+from flows.evaluate import may_pass
+from infra.flat import flat
+from infra.sweeping import plan_rows, render_missing, run_cells, score_rows
+from infra.sweeps import SweepParameters
+from rl.engines.base import EngineError
+from tasks.build import OnProgress, Progress
+
+
+@task(
+    name="cells",
+    cache_policy=NO_CACHE,
+    retries=2,
+    retry_delay_seconds=exponential_backoff(backoff_factor=10),
+    retry_jitter_factor=0.5,
+    retry_condition_fn=may_pass,
+)
+def sweeping(parameters: SweepParameters) -> list[dict[str, Any]]:
+    """Show the plan, render and ask what is missing, and show every cell's scores."""
+    sweep, log = parameters.sweep(), get_run_logger()
+    planned = plan_rows(sweep.standings(), {cell: sweep.parameters(cell).gpus for cell in sweep.cells})
+    create_table_artifact(
+        planned[:MOST_ROWS], key="plan", description=f"{len(planned)} cells; hours are of GPUs, as measured before"
+    )
+    log.info("%d datasets rendered", render_missing(sweep, _progress("renders", "videos")))
+    report, ran = _progress("cells", "cells"), []
+    for one in run_cells(sweep, parameters.at_once):
+        ran.append(one)
+        report(Progress("cells", len(ran), len(sweep.cells), sum(r.results is None for r in ran)))
+    about = "Means in per cent, 95 % intervals; with ID repair where there are boxes"
+    create_table_artifact(score_rows(ran)[:MOST_ROWS], key="sweep", description=about)
+    if failed := [one for one in ran if one.asked and one.results is None]:
+        raise EngineError(f"{len(failed)} of {len(ran)} cells failed, the first since {failed[0].why}")
+    return [one.as_dict() for one in ran]
+
+
+def _progress(key: str, what: str) -> OnProgress:
+    return progress_artifact(key, f"No {what} yet", lambda p: f"{p.ended} of {p.total} {what}, {p.lost} without results")
+
+
+@flow(name="sweep", description=SweepParameters.__doc__)
+@flat(SweepParameters)
+def sweep_file(parameters: SweepParameters) -> int:
+    """Run a sweep; returns how many cells it has."""
+    return len(sweeping(parameters))

@@ -1,0 +1,152 @@
+"""What a sweep is asked for: a TOML file that names checkpoints, benchmarks, protocols and settings of markers."""
+
+from __future__ import annotations
+
+import tomllib
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
+
+from infra.evaluation import EvaluateParameters
+from infra.rendering import rendered, variant
+from rl.engines.build import identity_of
+from rl.evaluate import Evaluation
+from rl.protocols import ProtocolError, protocol_named
+from rl.results import conventions_of
+from rl.sweep import Cell, Standing, SweepError, cells, standing
+from storage.folders import Folder, folder_at, is_url
+from storage.reader import Dataset
+
+SettingName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9._-]*$")]
+
+
+class SweepFile(BaseModel):
+    """A sweep as its file says it.
+
+    Attributes:
+        checkpoints, benchmarks, protocols: each is combined with each.
+        markers: setting -> parameters of a build that it changes; none leaves datasets as they were built.
+        asking: further parameters of every evaluation, as `stvg evaluate` has them.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    checkpoints: tuple[str, ...]
+    benchmarks: tuple[str, ...]
+    protocols: tuple[str, ...] = ("marked",)
+    markers: dict[SettingName, dict[str, float | str]] = {}
+    asking: dict[str, Any] = {}
+
+
+class SweepParameters(BaseModel):
+    """Evaluate checkpoints on benchmarks by protocols and settings of markers; what is there already is not done again."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    file: str = Field(title="Sweep file", description="TOML; see docs/sweeps.md.")
+    checkpoints: str = Field("", title="Checkpoints", description="Comma-separated, in place of the file's; empty takes those.")
+    root: str = Field("datasets", title="Datasets folder", description="Where datasets are, and other renders of them go.")
+    out: str = Field("evaluations", title="Evaluations folder", description="Predictions and results are kept below it.")
+    at_once: int = Field(1, title="Cells at once", ge=1, le=64, description="Evaluations under way together.")
+
+    def sweep(self) -> Sweep:
+        """The sweep that the file describes.
+
+        Raises:
+            SweepError: the file is not there or not as a sweep's is.
+            ProtocolError: there is no such protocol.
+        """
+        try:
+            told = tomllib.loads(Path(self.file).read_text(encoding="utf-8"))
+            asked = SweepFile.model_validate(told)
+        except (OSError, ValueError) as error:
+            raise SweepError(f"'{self.file}' is no sweep: {_reason(error)}") from None
+        given = tuple(name.strip() for name in self.checkpoints.split(",") if name.strip())
+        asked = asked.model_copy(update={"checkpoints": given}) if given else asked
+        return Sweep(asked, self.root, self.out)
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, ValidationError):
+        first = error.errors(include_url=False)[0]
+        return f"{'.'.join(map(str, first['loc']))}: {first['msg']}"
+    return error.strerror or str(error) if isinstance(error, OSError) else str(error)
+
+
+@dataclass(frozen=True)
+class Sweep:
+    """A sweep with the folders it works in. Nothing is loaded, rendered or asked by it."""
+
+    asked: SweepFile
+    root: str
+    out: str
+
+    @cached_property
+    def cells(self) -> list[Cell]:
+        """Its cells, in the order of the file."""
+        return cells(self.asked.checkpoints, self.asked.benchmarks, self.asked.protocols, tuple(self.asked.markers) or ("",))
+
+    def base(self, benchmark: str) -> Folder:
+        """The folder of a benchmark's dataset, as it was built."""
+        given = is_url(benchmark) or Path(benchmark).is_dir()
+        return folder_at(benchmark) if given else folder_at(self.root).child(benchmark)
+
+    def folder(self, cell: Cell) -> Folder:
+        """The folder of the dataset that a cell asks: that beside the base which shows its markers."""
+        changes = self.asked.markers.get(cell.markers, {})
+        base = self.base(cell.benchmark)
+        return folder_at(variant(base, cell.markers, changes).folder) if changes else base
+
+    def to_render(self) -> list[tuple[Folder, str]]:
+        """(base, setting) of datasets that show no such markers yet, each once.
+
+        Raises:
+            DatasetError: a base is not published, or does not say how it was built.
+            SweepError: a setting changes more than how frames are shown.
+        """
+        wanted = dict.fromkeys((cell.benchmark, cell.markers) for cell in self.cells if self.asked.markers.get(cell.markers))
+        pairs = [(self.base(benchmark), setting) for benchmark, setting in wanted]
+        return [(base, setting) for base, setting in pairs if not rendered(base, setting, self.asked.markers[setting])]
+
+    def parameters(self, cell: Cell) -> EvaluateParameters:
+        """The evaluation that a cell is."""
+        conventions = ",".join(conventions_of(self.base(cell.benchmark).name))
+        own = {"model": cell.checkpoint, "protocol": cell.protocol, "dataset": str(self.folder(cell)), "out": self.out}
+        return EvaluateParameters.model_validate({"conventions": conventions, **self.asked.asking, **own})
+
+    def evaluation(self, cell: Cell) -> Evaluation:
+        """What a cell asks of whom; all renders of a benchmark keep their predictions in one folder.
+
+        Raises:
+            DatasetError, ModelError, WeightsError, ProtocolError, ScoreError: something named is not there.
+        """
+        Dataset(self.folder(cell))  # says which folder holds none, before it is looked for by name
+        made = self.parameters(cell).evaluation()
+        return replace(made, folder=folder_at(self.out).child(self.base(cell.benchmark).name))
+
+    def standings(self) -> dict[Cell, Standing]:
+        """How far each cell has come.
+
+        Raises:
+            DatasetError, ModelError, WeightsError, ScoreError, SweepError, EngineError: a cell cannot be asked as it is.
+        """
+        return {cell: self.standing(cell) for cell in self.cells}
+
+    def standing(self, cell: Cell) -> Standing:
+        """How far a cell has come; one whose dataset is still to be rendered is told by its base, without a key."""
+        changes = self.asked.markers.get(cell.markers, {})
+        ready = not changes or rendered(self.base(cell.benchmark), cell.markers, changes)
+        try:
+            evaluation = self.evaluation(cell if ready else cell._replace(markers=""))
+            config = self.parameters(cell).engine_config()
+            found = standing(evaluation, identity_of(config, evaluation.model, evaluation.decoding))
+        except ProtocolError as error:
+            return Standing(why=str(error))
+        return found if ready else replace(found, key="", left=found.samples, seconds=None)
+
+    def conventions(self, cell: Cell) -> list[str]:
+        """By whose rules a cell is scored."""
+        return [] if protocol_named(cell.protocol).captions else self.parameters(cell).named_conventions()

@@ -1,0 +1,93 @@
+"""What sweeps and nights are tried with: a small built dataset, and an engine that says what it is told."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from infra.benchmarks import OwnParameters
+from infra.sweeps import SweepParameters
+from rl.engines.base import Reply, Told
+from tasks.build import run_build, run_here
+
+SWEEP = """
+checkpoints = ["tiny"]
+benchmarks = ["own"]
+protocols = ["marked", "unmarked"]
+[asking]
+max_tokens = 8
+[markers.built]
+[markers.size-40]
+marker_size = 40
+[markers.theta-0]
+theta = 0
+"""
+
+
+class Says(Told):
+    """Counts how often it is opened, takes two seconds a sample, and has its text for identity, as weights are."""
+
+    opened = 0
+    says = ""
+
+    def __init__(self) -> None:
+        super().__init__(self.says)
+        type(self).opened += 1
+
+    def answer(self, requests: Any) -> list[Reply]:
+        return [Reply(self.text, seconds=2.0 * len(requests)) for _ in requests]
+
+
+@pytest.fixture
+def engine(monkeypatch: pytest.MonkeyPatch) -> type[Says]:
+    """In place of every engine."""
+    Says.opened, Says.says = 0, "<think>It is red.</think><answer>Target ID: 1, Time range: 0.5 to 2.5</answer>"
+    monkeypatch.setattr("infra.engine_actors.open_engine", lambda *_: Says())
+    for module in ("infra.sweeps", "infra.sweeping"):
+        monkeypatch.setattr(f"{module}.identity_of", lambda *_: Told(Says.says).identity)
+    return Says
+
+
+@pytest.fixture(scope="session")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where the tiny model is made, once."""
+    return tmp_path_factory.mktemp("home")
+
+
+Swept = Callable[..., Any]
+"""Parameters of a sweep file, in which some texts are replaced by others; of nights with their model given."""
+
+
+@pytest.fixture
+def sweep_of(
+    tmp_path: Path, square_clip: Path, models: Any, home: Path, engine: type[Says], monkeypatch: pytest.MonkeyPatch
+) -> Swept:
+    """Sweeps over a built dataset of two videos with a sentence each."""
+    monkeypatch.chdir(home)
+    videos, lines = tmp_path / "videos", []
+    videos.mkdir()
+    for name in ("a.mp4", "b.mp4"):
+        shutil.copy(square_clip, videos / name)
+        lines.append(json.dumps({"video": name, "sentence": "It moves.", "span_s": [0.5, 2.5], "boxes": _boxes()}))
+    (tmp_path / "own.jsonl").write_text("\n".join(lines))
+    build = OwnParameters(annotations=str(tmp_path / "own.jsonl"), videos=str(videos), root=str(tmp_path / "sets")).build()
+    run_build(build, run_here, lambda _: None, 0.0)
+
+    def make(*changes: tuple[str, str], model: type[SweepParameters] = SweepParameters) -> SweepParameters:
+        text = SWEEP
+        for old, new in changes:
+            assert old in text
+            text = text.replace(old, new)
+        (tmp_path / "sweep.toml").write_text(text)
+        return model(file=str(tmp_path / "sweep.toml"), root=str(tmp_path / "sets"), out=str(tmp_path / "out"))
+
+    return make
+
+
+def _boxes() -> dict[str, list[float]]:
+    return {str(frame): [10.0 + frame, 20, 50 + frame, 60] for frame in range(5, 26)}
