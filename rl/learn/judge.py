@@ -1,0 +1,80 @@
+"""How good answers are on held-out clips, beside the best constant answer and the same model shown blank frames."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from rl.learn.forms import Form
+from rl.learn.policy import Policy
+from rl.learn.scenes import FPS, IDS, LANES, PAIRS, SIDE, Figure, Scene, frames
+from rl.learn.words import prompt, with_boxes, with_id
+from tasks.metrics.conventions import paper
+from tasks.metrics.tubes import Case, Tube, overlap
+
+_BATCH = 50
+_LIMIT = 32
+
+
+class Marks(NamedTuple):
+    """Means over clips, each in [0, 1].
+
+    Attributes:
+        id_accuracy: answers that point at the right figure: by its number, or by boxes that overlap it most.
+        m_tiou, m_viou: the paper's.
+    """
+
+    id_accuracy: float
+    m_tiou: float
+    m_viou: float
+
+
+def answers(policy: Policy, form: Form, scenes: Sequence[Scene], blank: bool = False) -> list[str]:
+    """The likeliest answers."""
+    import torch
+
+    policy.model.eval()
+    told: list[str] = []
+    for first in range(0, len(scenes), _BATCH):
+        some = scenes[first : first + _BATCH]
+        ids = policy.ids([prompt(made.target, made.pairs) for made in some])
+        clips = np.stack([frames(made, form.marked, blank) for made in some])
+        with torch.no_grad():
+            asked = policy.embedded(ids, clips)
+        told += policy.texts(policy.sample(asked, policy.positions(ids, PAIRS), _LIMIT))
+    return told
+
+
+def marks(texts: Sequence[str], form: Form, scenes: Sequence[Scene]) -> Marks:
+    """Marks of one answer a clip; one that cannot be read scores zero."""
+    rows = [_marks(form.tube(text, made), made) for text, made in zip(texts, scenes, strict=True)]
+    return Marks(*np.mean(rows, axis=0).tolist())
+
+
+def _marks(found: Tube | None, made: Scene) -> tuple[float, float, float]:
+    if found is None:
+        return 0.0, 0.0, 0.0
+    scores = paper(Case("", FPS, 2 * made.pairs, made.target.tube, found))
+    return float(_pointed_at(found, made) is made.target), scores.t_iou, scores.v_iou
+
+
+def _pointed_at(found: Tube, made: Scene) -> Figure | None:
+    """The figure that a tube overlaps most, whenever that is; None if it meets none."""
+    totals = [float(overlap(figure.tube, found).ious.sum()) for figure in made.figures]
+    return made.figures[int(np.argmax(totals))] if max(totals) > 0 else None
+
+
+def best_constant(form: Form, scenes: Sequence[Scene]) -> Marks:
+    """Each mark of the constant answer that is best at it: chosen on these very clips, so it is hard to beat."""
+    edges = [n / FPS for n in range(2 * PAIRS + 1)]
+    spans = [(start, end) for start in edges for end in edges if start < end]
+    if form.marked:
+        told = [with_id(number, span) for number in range(1, IDS + 1) for span in spans]
+    else:
+        lane = SIDE // LANES
+        boxes = [(x + 2, y + 2, x + lane - 2, y + lane - 2) for x in range(0, SIDE, lane) for y in range(0, SIDE, lane)]
+        told = [with_boxes(box, box, span) for box in boxes for span in spans]
+    every = [marks([text] * len(scenes), form, scenes) for text in told]
+    return Marks(*np.max(every, axis=0).tolist())
