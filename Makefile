@@ -9,7 +9,7 @@ export VIRTUAL_ENV := $(CURDIR)/$(VENV)
 export UV_LINK_MODE ?= copy
 export DO_NOT_TRACK := 1
 
-.PHONY: help install demo serve test check format bench bench-track bench-scale lock clean
+.PHONY: help install demo serve test check format bench bench-track bench-scale learn lock clean
 
 help:  ## show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "%-12s %s\n", $$1, $$2}'
@@ -53,6 +53,9 @@ bench-track: $(VENV)/.installed-dev  ## measure the tracker beside the official 
 
 bench-scale: $(VENV)/.installed-dev  ## measure ten thousand videos and fifty killed drivers: under 25 minutes
 	$(BIN)/python -m bench scale scale_kills
+
+learn: $(VENV)/.installed-dev  ## see that learning is real: three seeds, up to an hour; docs/results/learn
+	$(BIN)/python -m rl.learn
 
 lock: $(BIN)/uv  ## resolve anew and export the pins; uv.lock itself stays uncommitted
 	$(BIN)/uv lock

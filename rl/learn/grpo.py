@@ -98,7 +98,7 @@ def grpo_step(
     update(policy, optimizer, loss, rate)
     means = {name: float(np.mean([getattr(part, name) for part in parts])) for name in Parts._fields}
     kl = float((divergence.detach() * said).sum() / said.sum())
-    return {"loss": float(loss), "kl": kl, "reward": float(rewards.mean()), **means}
+    return {"loss": float(loss.detach()), "kl": kl, "reward": float(rewards.mean()), **means}
 
 
 def log_chances(policy: Policy, asked: Any, at: Any, answers: Any) -> Any:
@@ -132,7 +132,8 @@ def grpo_loss(now: Any, before: Any, divergence: Any, advantage: Any, said: Any,
     """Equation 8, negated: a mean over tokens, then over answers.
 
     Args:
-        now, before: log-probabilities (answers, length), of the model and of the one that answered.
+        now: log-probabilities (answers, length) of the model.
+        before: of the one that answered.
         divergence: from the reference, (answers, length).
         advantage: of each answer.
         said: 1 where a token was said, (answers, length).

@@ -7,8 +7,6 @@ from dataclasses import dataclass
 from importlib import import_module
 from typing import Any
 
-import numpy as np
-
 from rl.engines.positions import positions
 from rl.learn.scenes import FPS, SIDE
 from rl.learn.words import END, NUMBER, TOKENS, VIDEO, tokenizer
@@ -120,6 +118,8 @@ def new_policy(seed: int) -> Policy:
         "num_hidden_layers": _LAYERS,
         "num_attention_heads": 4,
         "num_key_value_heads": 4,
+        "bos_token_id": 0,
+        "eos_token_id": NUMBER[END],
         "initializer_range": _INIT,
         "rope_parameters": {"rope_type": "default", "rope_theta": 1e4, "mrope_section": [6, 5, 5]},
     }

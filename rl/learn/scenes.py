@@ -24,7 +24,7 @@ COLOURS = {"blue": (40, 70, 235), "green": (20, 150, 60), "yellow": (235, 220, 7
 SHAPES = ("disc", "square")
 _DIGIT_PX = 20.0
 _RADIUS = 12
-_AWAY = float(__import__("os").environ.get("AWAY","2"))
+_AWAY = 2
 """Farthest that a centre is from its cell's, pixels: digits at any place take a model of this size far longer to read."""
 _SPEED = 1.0
 """Largest, pixels a frame."""

@@ -59,7 +59,7 @@ def warm_up(
             loss = imitation_loss(policy, form, scenes)
             update(policy, optimizer, loss, now)
             step += 1
-            tell({"step": step, "loss": float(loss)})
+            tell({"step": step, "loss": float(loss.detach())})
 
 
 def imitation_loss(policy: Policy, form: Form, scenes: Sequence[Scene]) -> Any:

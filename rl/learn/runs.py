@@ -1,0 +1,74 @@
+"""A run: one form of answer and one seed, from random weights through the warm-up to the end of GRPO."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from time import monotonic
+from typing import Any
+
+from rl.learn.forms import FORMS
+from rl.learn.grpo import Settings, grpo
+from rl.learn.judge import answers, best_constant, marks
+from rl.learn.policy import new_policy
+from rl.learn.scenes import LANES, scene
+from rl.learn.warmup import Stage, warm_up
+from storage.files import replacing
+
+_WARM_UP, _GRPO, _HELD_OUT = range(3)
+"""Streams of clips, which share none."""
+
+
+@dataclass(frozen=True)
+class Budget:
+    """What a run may spend; alike for both forms.
+
+    Attributes:
+        stages: of the warm-up.
+        rate: its highest learning rate.
+        grpo: the training after it.
+        held_out: clips on which it is marked.
+    """
+
+    stages: tuple[Stage, ...]
+    rate: float
+    grpo: Settings
+    held_out: int
+
+
+WHOLE = Budget((Stage(60, 64, 1, 1), Stage(1200, 32)), 2e-3, Settings(250), 300)
+QUICK = Budget((Stage(12, 8, 1, 1), Stage(2, 4)), 2e-3, Settings(2, prompts=2, n=4), 10)
+
+
+def run(form_name: str, seed: int, budget: Budget, folder: Path) -> dict[str, Any]:
+    """Train and mark; kept in `folder`, and not made again if it is there with the same budget."""
+    import torch
+
+    torch.set_num_threads(1)
+    kept = folder / f"{form_name}-{seed}.json"
+    spent = json.loads(json.dumps(asdict(budget)))
+    if kept.is_file() and (made := json.loads(kept.read_text()))["budget"] == spent:
+        return dict(made)
+    form, policy, started = FORMS[form_name], new_policy(seed), monotonic()
+    held_out = [scene(_stream(seed, _HELD_OUT), number, LANES) for number in range(budget.held_out)]
+    curves: dict[str, list[dict[str, float]]] = {"warm_up": [], "grpo": []}
+    told: dict[str, Any] = {"constant": best_constant(form, held_out)._asdict()}
+    told["ceiling"] = marks([form.told(made.target) for made in held_out], form, held_out)._asdict()
+    warm_up(policy, form, budget.stages, budget.rate, _stream(seed, _WARM_UP), curves["warm_up"].append)
+    for when in ("before", "after"):
+        for eyes, blank in (("seeing", False), ("blank", True)):
+            said = answers(policy, form, held_out, blank)
+            told[f"{when}, {eyes}"] = marks(said, form, held_out)._asdict()
+        if when == "before":
+            grpo(policy, form, budget.grpo, _stream(seed, _GRPO), curves["grpo"].append)
+    made = {"form": form_name, "seed": seed, "seconds": round(monotonic() - started), "budget": spent, "marks": told}
+    made["curves"] = curves
+    folder.mkdir(parents=True, exist_ok=True)
+    with replacing(kept) as temporary:
+        temporary.write_text(json.dumps(made), encoding="utf-8")
+    return made
+
+
+def _stream(seed: int, which: int) -> int:
+    return 3 * seed + which
