@@ -8,24 +8,18 @@ from __future__ import annotations
 
 from typing import Any
 
-from prefect import Flow, State, Task, flow, get_run_logger, task
+from prefect import Flow, flow, get_run_logger, task
 from prefect.artifacts import create_table_artifact
-from prefect.client.schemas.objects import TaskRun
 from prefect.tasks import exponential_backoff
 
 from flows.artifacts import MOST_ROWS, progress_artifact
+from flows.retries import may_pass
 from flows.servers import engine_of
 from infra.asking import run_evaluation, shown_otherwise
-from infra.cli import BAD_INPUT
 from infra.evaluation import EVALUATIONS, EvaluateParameters
 from infra.flat import flat
 from rl.evaluate import OnAsked
 from tasks.build import Progress
-
-
-def may_pass(_task: Task[..., Any], _run: TaskRun, state: State[Any]) -> bool:
-    """Whether another try may help a task that failed."""
-    return not isinstance(state.data, BAD_INPUT)
 
 
 @task(

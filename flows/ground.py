@@ -21,9 +21,8 @@ def grounding(parameters: GroundParameters) -> dict[str, Any]:
     """Build, mark, ask, repair and draw, and show the answer."""
     for text in shown_otherwise(parameters):
         get_run_logger().warning(text)
-    engine = engine_of(parameters) if parameters.engine == "openai" else None
     with gpu_slot(parameters.gpus_per_worker):
-        told = run_ground(parameters, _progress(), engine)
+        told = run_ground(parameters, _progress(), engine_of(parameters))
     create_markdown_artifact(_answer(told), key="answer", description="What the model answered, and where that is")
     create_link_artifact(told["clip_url"], link_text="Clip", key="clip", description="The clip with the answer drawn")
     return told

@@ -13,7 +13,7 @@ from prefect.cache_policies import NO_CACHE
 from prefect.tasks import exponential_backoff
 
 from flows.artifacts import MOST_ROWS, progress_artifact
-from flows.evaluate import may_pass
+from flows.retries import may_pass
 from infra.flat import flat
 from infra.sweeping import plan_rows, render_missing, run_cells, score_rows
 from infra.sweeps import SweepParameters

@@ -18,6 +18,7 @@ from prefect.deployments import run_deployment
 
 from flows.artifacts import MOST_ROWS, progress_artifact
 from flows.limits import gpu_slot
+from flows.retries import may_pass
 from infra import ray_gpus, ray_job
 from infra.flat import flat
 from infra.train import OnStep, Prepared, job_of, prepare, run_training
@@ -55,7 +56,7 @@ def cluster(parameters: TrainParameters, prepared: Prepared) -> list[ray_gpus.Gp
     return found
 
 
-@task(name="train", retries=1, retry_delay_seconds=30, **_ONCE)
+@task(name="train", retries=1, retry_delay_seconds=30, retry_condition_fn=may_pass, **_ONCE)
 def training(parameters: TrainParameters, prepared: Prepared) -> Lineage:
     """Train to the end; curves and the last steps are shown as it goes."""
     made = run_training(parameters, prepared, _watch(prepared))

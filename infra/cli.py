@@ -19,8 +19,9 @@ from rich.text import Text
 from infra.asking import evaluate_command
 from infra.benchmarks import BENCHMARKS
 from infra.build import build_dataset
-from infra.build_job import RefusedError, job
+from infra.build_job import job
 from infra.console import Bars, StoppedError, plain, printable, show_findings, show_plan, stoppable
+from infra.errors import BAD_INPUT, BROKEN
 from infra.evaluation import EvaluateParameters
 from infra.flat import flat
 from infra.ground import GroundParameters, ground_command
@@ -28,42 +29,16 @@ from infra.maintenance import gc, replay, requeue, trust
 from infra.nightly import NightlyParameters
 from infra.nightly_commands import accept_command, nightly_command
 from infra.parameters import BuildParameters
-from infra.poison import WorkerError
-from infra.prefect_access import HOST, AccessError
-from infra.prefect_local import ServerError
+from infra.prefect_access import HOST
 from infra.prefect_setup import SetupParameters, set_up
-from infra.ray_job import JobError
-from infra.ray_session import ClusterError
 from infra.results import AsJson, inspect, preview, quality, score
 from infra.sweeping import sweep_command
 from infra.sweeps import SweepParameters
 from infra.train import train_command
 from infra.training import TRAININGS
-from rl.engines.base import EngineError
-from rl.ground import GroundError
-from rl.models import ModelError
-from rl.nightly import DropError, NightlyError
-from rl.prompts import PromptError
-from rl.protocols import ProtocolError
-from rl.rewards import RewardError
-from rl.sweep import SweepError
-from rl.training.errors import TrainingError
-from rl.training.plan import RowsError
-from rl.training.recipe import RecipeError
-from storage.bundles import RecordError, TableError
-from storage.files import BusyError
-from storage.folders import ConflictError, StoreError
-from storage.manifest import DatasetError
 from storage.outcomes import BudgetError
-from storage.rle import CountsError
-from tasks.datasets.base import AnnotationError
-from tasks.diagnose import VideoError
 from tasks.estimate import estimate
-from tasks.metrics.cases import ScoreError
 from tasks.plan import plan_frames, plan_masks
-from tasks.predictions import PredictionsError
-from tasks.requeue import RequeueError
-from tasks.weights import WeightsError
 
 T = TypeVar("T")
 
@@ -86,13 +61,6 @@ app.command()(replay)
 app.command()(gc)
 app.command()(trust)
 app.command(hidden=True)(job)
-
-BAD_INPUT = (
-    AnnotationError, DatasetError, RecordError, TableError, WeightsError, ValidationError, BusyError, VideoError, ScoreError,
-    PredictionsError, RequeueError, CountsError, AccessError, ClusterError, RefusedError,
-    ModelError, ProtocolError, PromptError, GroundError, RewardError, RowsError, RecipeError,
-    SweepError, NightlyError,
-)  # fmt: skip
 
 
 def _option(name: str, field: FieldInfo) -> Any:
@@ -212,7 +180,7 @@ def _guarded(command: Callable[[], None]) -> None:
         _fail(str(error), 3)
     except BAD_INPUT as error:
         _fail(_sentence(error), 2)
-    except (WorkerError, JobError, StoreError, ConflictError, ServerError, EngineError, TrainingError, DropError) as error:
+    except BROKEN as error:
         _fail(str(error), 1)
     except StoppedError as error:
         _fail(str(error), 130)

@@ -19,7 +19,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from infra.cli import BAD_INPUT
+from infra.errors import BAD_INPUT
 from infra.maintenance import asked_for
 from storage.folders import Folder, folder_at
 from storage.parsing import SEAL

@@ -6,7 +6,8 @@ from typing import Any
 import pytest
 from prefect.states import Failed
 
-from flows.evaluate import asking, may_pass
+from flows.evaluate import asking
+from flows.retries import may_pass
 from rl.engines.base import EngineError
 from rl.models import ModelError
 from storage.manifest import DatasetError
