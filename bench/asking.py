@@ -18,8 +18,9 @@ import pyarrow as pa
 from bench.figures import Figure, at_most, told
 from rl.clips import Asked, Clips, asked_samples
 from rl.engines.inputs import prepare
-from rl.models import Model, find_model
+from rl.models import Model
 from rl.protocols import PROTOCOLS, Asker
+from rl.registry import find_model
 from storage.bundles import Entry, Rows, write_bundle
 from storage.manifest import Ending, publish, published_stage
 from storage.outcomes import Outcome

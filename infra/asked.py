@@ -9,7 +9,8 @@ from pydantic import BaseModel, ConfigDict, Field
 from rl.engines.base import Decoding
 from rl.engines.build import EngineConfig, EngineName
 from rl.engines.server import Server, Wire, server_from_environment
-from rl.models import MODEL_NAMES, Model, find_model, served_model
+from rl.models import Model
+from rl.registry import MODEL_NAMES, find_model, served_model
 
 
 class AskingParameters(BaseModel):

@@ -1,4 +1,4 @@
-"""A build from its parameters, without Prefect: with workers here or on a cluster, or as a Ray Job."""
+"""A build from its parameters, without Prefect: with workers here or on a cluster. As a Ray Job, see `infra.build_job`."""
 
 from __future__ import annotations
 
@@ -37,10 +37,6 @@ def build_dataset(parameters: BuildParameters, on_progress: OnProgress) -> Built
         WorkerError: the workers cannot start.
         ClusterError: the cluster does not answer, refuses the token or has other versions.
     """
-    if parameters.as_job:
-        from infra.build_job import run_job
-
-        return run_job(parameters, on_progress)
     build = parameters.build()
     with build.folder.exclusive(), RayPool(parameters.pool()) as pool:
         manifest = run_build(build, pool, measured(on_progress), parameters.error_budget)

@@ -19,7 +19,7 @@ from rich.text import Text
 from infra.asking import evaluate_command
 from infra.benchmarks import BENCHMARKS
 from infra.build import build_dataset
-from infra.build_job import job
+from infra.build_job import job, run_job
 from infra.console import Bars, StoppedError, plain, printable, show_findings, show_plan, stoppable
 from infra.errors import BAD_INPUT, BROKEN
 from infra.evaluation import EvaluateParameters
@@ -77,7 +77,7 @@ _BOUNDS = {"min": "ge", "max": "le"}
 
 def _build(parameters: BuildParameters, as_json: AsJson = False) -> None:
     with stoppable(), Bars(quiet=as_json) as bars:
-        built = build_dataset(parameters, bars.update)
+        built = (run_job if parameters.as_job else build_dataset)(parameters, bars.update)
     if as_json:
         print(json.dumps(asdict(built)))
         return

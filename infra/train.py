@@ -19,7 +19,8 @@ from infra.prefect_local import stop
 from infra.ray_client import code_version
 from infra.results import AsJson
 from infra.training import TrainParameters
-from rl.models import find_model, shown_by
+from rl.models import shown_by
+from rl.registry import find_model
 from rl.training.check import check
 from rl.training.checkpoints import Lineage, lineage, read_steps
 from rl.training.curves import CURVES, CURVES_FILE, curves_svg, series, spark

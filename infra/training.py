@@ -8,7 +8,7 @@ from typing import Any, ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, create_model
 
-from rl.models import SCHOOLED
+from rl.registry import SCHOOLED
 from rl.rewards import REWARDS
 from rl.training.plan import RowSettings
 from rl.training.recipe import Recipe, RecipeError, recipe_named

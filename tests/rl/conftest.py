@@ -14,7 +14,8 @@ import pytest
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 
 from rl.engines.base import Shown
-from rl.models import Model, find_model
+from rl.models import Model
+from rl.registry import find_model
 from storage.reader import Dataset
 from tasks.build import publish_build, run_frames, run_here, run_masks
 from tasks.datasets.base import Benchmark, Clip, Sample, Target, Task, VideoJob

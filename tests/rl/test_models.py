@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from rl.models import FAMILIES, ModelError, differences, find_model, served_model
+from rl.models import FAMILIES, ModelError, differences
+from rl.registry import find_model, served_model
 from tasks.weights import WeightsError
 
 

@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from infra.benchmarks import BENCHMARKS
-from rl.models import MODEL_NAMES
 from rl.paper import Beside, PaperError, beside, table_named, tables
 from rl.protocols import PROTOCOLS
+from rl.registry import MODEL_NAMES
 from rl.rewards import REWARDS
 from tasks.metrics.report import Report
 from tasks.metrics.report import named as scores_named

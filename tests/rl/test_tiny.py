@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from rl.models import FAMILIES as KNOWN
-from rl.models import find_model
+from rl.registry import find_model
 from rl.tiny import FAMILIES, make_tiny
 from tasks.weights import find_weights
 

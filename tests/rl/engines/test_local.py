@@ -11,8 +11,9 @@ from rl.engines.base import Decoding, EngineError, Request, Shown
 from rl.engines.build import EngineConfig, identity_of
 from rl.engines.local import Local
 from rl.engines.vllm import Vllm
-from rl.models import Model, find_model
+from rl.models import Model
 from rl.prompts import prompt_named
+from rl.registry import find_model
 
 Make = Callable[..., Shown]
 

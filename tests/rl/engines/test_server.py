@@ -12,8 +12,8 @@ import pytest
 
 from rl.engines.base import Decoding, EngineError, Reply, Request, Shown
 from rl.engines.server import Served, Server, payload, server_from_environment
-from rl.models import served_model
 from rl.prompts import prompt_named
+from rl.registry import served_model
 
 MODEL = served_model("tiny")
 

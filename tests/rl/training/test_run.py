@@ -16,7 +16,8 @@ from typing import Any
 import psutil
 import pytest
 
-from rl.models import Model, ModelError, differences, find_model, shown_by
+from rl.models import Model, ModelError, differences, shown_by
+from rl.registry import find_model
 from rl.training.checkpoints import Lineage, last_step, lineage, read_steps, step_folder, trained_model
 from rl.training.plan import RowSettings
 from rl.training.request import Training, read_training, write_training
