@@ -1,1 +1,1 @@
-"""Asking a vision-language model about marked frames: prompts, answers, engines, evaluation."""
+"""Asking a vision-language model about marked frames, and training it: prompts, answers, rewards, engines, evaluation, verl."""
