@@ -10,10 +10,9 @@ from typing import Any
 
 from prefect import Flow, flow, get_run_logger, task
 from prefect.artifacts import create_table_artifact
-from prefect.tasks import exponential_backoff
 
 from flows.artifacts import MOST_ROWS, progress_artifact
-from flows.retries import may_pass
+from flows.retries import AS_ENGINES_FAIL
 from flows.servers import engine_of
 from infra.asking import run_evaluation, shown_otherwise
 from infra.evaluation import EVALUATIONS, EvaluateParameters
@@ -22,13 +21,7 @@ from rl.evaluate import OnAsked
 from tasks.build import Progress
 
 
-@task(
-    name="ask",
-    retries=2,
-    retry_delay_seconds=exponential_backoff(backoff_factor=10),
-    retry_jitter_factor=0.5,
-    retry_condition_fn=may_pass,
-)
+@task(name="ask", **AS_ENGINES_FAIL)
 def asking(parameters: EvaluateParameters) -> dict[str, Any]:
     """Ask, score, and show scores and failures as artifacts."""
     log = get_run_logger()

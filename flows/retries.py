@@ -6,6 +6,7 @@ from typing import Any
 
 from prefect import State, Task
 from prefect.client.schemas.objects import TaskRun
+from prefect.tasks import exponential_backoff
 
 from infra.errors import BAD_INPUT
 
@@ -13,3 +14,12 @@ from infra.errors import BAD_INPUT
 def may_pass(_task: Task[..., Any], _run: TaskRun, state: State[Any]) -> bool:
     """Whether another try may help a task that failed."""
     return not isinstance(state.data, BAD_INPUT)
+
+
+AS_ENGINES_FAIL: dict[str, Any] = {
+    "retries": 2,
+    "retry_delay_seconds": exponential_backoff(backoff_factor=10),
+    "retry_jitter_factor": 0.5,
+    "retry_condition_fn": may_pass,
+}
+"""Options of a task that asks an engine or a server: what it did before is not done again."""

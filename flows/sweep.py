@@ -10,10 +10,9 @@ from typing import Any
 from prefect import flow, get_run_logger, task
 from prefect.artifacts import create_table_artifact
 from prefect.cache_policies import NO_CACHE
-from prefect.tasks import exponential_backoff
 
 from flows.artifacts import MOST_ROWS, progress_artifact
-from flows.retries import may_pass
+from flows.retries import AS_ENGINES_FAIL
 from infra.flat import flat
 from infra.sweeping import plan_rows, render_missing, run_cells, score_rows
 from infra.sweeps import SweepParameters
@@ -21,14 +20,7 @@ from rl.engines.base import EngineError
 from tasks.build import OnProgress, Progress
 
 
-@task(
-    name="cells",
-    cache_policy=NO_CACHE,
-    retries=2,
-    retry_delay_seconds=exponential_backoff(backoff_factor=10),
-    retry_jitter_factor=0.5,
-    retry_condition_fn=may_pass,
-)
+@task(name="cells", cache_policy=NO_CACHE, **AS_ENGINES_FAIL)
 def sweeping(parameters: SweepParameters) -> list[dict[str, Any]]:
     """Show the plan, render and ask what is missing, and show every cell's scores."""
     sweep, log = parameters.sweep(), get_run_logger()

@@ -24,8 +24,7 @@ from infra.flat import flat
 from infra.train import OnStep, Prepared, job_of, prepare, run_training
 from infra.training import TRAININGS, TrainParameters
 from rl.training.checkpoints import MODEL, Lineage, read_steps
-from rl.training.curves import CURVES, CURVES_FILE, curves_svg, series, spark
-from storage.files import replacing
+from rl.training.curves import CURVES, CURVES_FILE, draw_curves, summary
 from tasks.build import Progress
 
 _ONCE: dict[str, Any] = {"cache_policy": NO_CACHE}
@@ -59,6 +58,8 @@ def cluster(parameters: TrainParameters, prepared: Prepared) -> list[ray_gpus.Gp
 @task(name="train", retries=1, retry_delay_seconds=30, retry_condition_fn=may_pass, **_ONCE)
 def training(parameters: TrainParameters, prepared: Prepared) -> Lineage:
     """Train to the end; curves and the last steps are shown as it goes."""
+    picture = prepared.folder / CURVES_FILE  # drawn with the first step
+    create_link_artifact(picture.as_uri(), link_text="Curves", key="curves-picture", description="Curves of every number")
     made = run_training(parameters, prepared, _watch(prepared))
     _draw(prepared)
     return made
@@ -85,16 +86,11 @@ def _told(progress: Progress) -> str:
 def _draw(prepared: Prepared) -> None:
     """Curves as a picture in the run's folder, and as lines of blocks in an artifact."""
     steps = read_steps(prepared.folder)
-    picture = prepared.folder / CURVES_FILE
-    with replacing(picture, durable=False) as temporary:
-        temporary.write_text(curves_svg(steps, prepared.folder.name), encoding="utf-8")
+    draw_curves(prepared.folder, steps)
     rows = ["| | first | last | |", "|---|---|---|---|"]
-    for name in CURVES:
-        if values := [value for _, value in series(steps, name)]:
-            rows.append(f"| {name} | {values[0]:.4g} | {values[-1]:.4g} | `{spark(values)}` |")
+    rows += [f"| {name} | {first:.4g} | {last:.4g} | `{line}` |" for name, first, last, line in summary(steps)]
     create_markdown_artifact("\n".join(rows), key="curves", description=f"{len(steps)} of {prepared.steps} steps")
     create_table_artifact(_last(steps), key="last-steps", description="The last steps")
-    create_link_artifact(picture.as_uri(), link_text="Curves", key="curves-picture", description="Curves of every number")
 
 
 def _last(steps: list[dict[str, Any]]) -> list[dict[str, Any]]:

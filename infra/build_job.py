@@ -50,10 +50,7 @@ def run_job(parameters: BuildParameters, on_progress: OnProgress) -> Built:
         elif event is not None:
             made.append(event)
 
-    try:
-        ray_job.follow(job_of(parameters), read)
-    except ray_job.ExitError as error:
-        raise _ERRORS.get(error.code, ray_job.JobError)(str(error)) from None
+    ray_job.follow(job_of(parameters), read)
     return made[-1]
 
 
@@ -69,7 +66,7 @@ def job_of(parameters: BuildParameters) -> ray_job.Job:
     there = placed.model_copy(update={"ray": "auto"}).model_dump_json()
     command = ["python", "-m", "infra.cli", "job", parameters.dataset, there, "--python", platform.python_version()]
     stem = f"stvg-{parameters.name or parameters.dataset}-{hash8(shaping)}-"
-    return ray_job.Job(parameters.ray, stem, placed.folder, command, parameters.hours)
+    return ray_job.Job(parameters.ray, stem, placed.folder, command, parameters.hours, _ERRORS)
 
 
 def job(

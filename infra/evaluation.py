@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 from pydantic import Field, ValidationInfo, create_model, field_validator
 
 from infra.asked import AskingParameters
 from infra.benchmarks import BENCHMARKS
+from infra.flat import listed
 from rl.evaluate import Evaluation
 from rl.models import ModelError, differences
 from rl.protocols import protocol_named
 from rl.results import conventions_of
-from storage.folders import Folder, folder_at, is_url
+from storage.folders import Folder, folder_at, named_folder
 from storage.reader import Dataset
 from tasks.metrics.cases import rules_named
 
@@ -59,8 +59,7 @@ class EvaluateParameters(AskingParameters):
 
     def folder(self) -> Folder:
         """The dataset's folder: as given, a path or a URL, or by name below the datasets folder."""
-        given = is_url(self.dataset) or Path(self.dataset).is_dir()
-        return folder_at(self.dataset) if given else folder_at(self.root).child(self.dataset)
+        return named_folder(self.dataset, self.root)
 
     def evaluation(self) -> Evaluation:
         """What is asked of whom; everything that can be wrong is found here, before a model is loaded.
@@ -82,8 +81,7 @@ class EvaluateParameters(AskingParameters):
 
     def named_conventions(self) -> list[str]:
         """By whose rules is scored."""
-        named = [name.strip() for name in self.conventions.split(",") if name.strip()]
-        return named or conventions_of(self.folder().name)
+        return listed(self.conventions) or conventions_of(self.folder().name)
 
 
 def shown_in(dataset: Dataset) -> dict[str, Any]:

@@ -54,3 +54,8 @@ def _parameters(model: type[BaseModel], annotate: Annotate) -> Iterator[inspect.
     for name, field in sorted(model.model_fields.items(), key=lambda item: not item[1].is_required()):
         default = inspect.Parameter.empty if field.is_required() else field.default
         yield inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=annotate(name, field))
+
+
+def listed(text: str) -> list[str]:
+    """The names in a field that takes several, comma-separated: a form and a command line show it as one line of text."""
+    return [name.strip() for name in text.split(",") if name.strip()]

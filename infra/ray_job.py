@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import shlex
 import time
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -28,14 +28,6 @@ class JobError(Exception):
     """A Ray Job that was stopped, took too long, or broke; nothing is lost, and the next one goes on where it stopped."""
 
 
-class ExitError(Exception):
-    """The job's command ended with its own sentence and exit `code`."""
-
-    def __init__(self, sentence: str, code: int) -> None:
-        super().__init__(sentence)
-        self.code = code
-
-
 @dataclass(frozen=True)
 class Job:
     """Work for a cluster that is done once, however often it is asked for.
@@ -46,6 +38,7 @@ class Job:
         folder: where it writes: other work there is refused as long as it runs.
         command: run by the cluster's own Python; an error of its own is a last line `error: ...` and an exit code.
         hours: after which the cluster ends it.
+        errors: exit code of the command -> what its sentence is raised as.
     """
 
     address: str
@@ -53,6 +46,7 @@ class Job:
     folder: str
     command: Sequence[str]
     hours: float
+    errors: Mapping[int, type[Exception]]
 
 
 def follow(job: Job, on_line: Callable[[str], None]) -> None:
@@ -68,7 +62,7 @@ def follow(job: Job, on_line: Callable[[str], None]) -> None:
         ClusterError: the cluster does not answer, refuses the token or has other versions.
         BusyError: another job is at work on the same folder.
         JobError: the job was stopped, took too long, or broke.
-        ExitError: the job's command said what is wrong.
+        Exception: of the job's `errors`, as its command said.
     """
     client = connect(job.address)
     job_id = _running(client, job) or _submit(client, job)
@@ -180,6 +174,6 @@ def _raise_ending(info: Any, job: Job, sentence: str, last_line: str) -> None:
     if info.driver_exit_code == _TIMED_OUT:
         raise JobError(f"the job {info.submission_id} took longer than {job.hours:g} h and was stopped; raise --hours")
     if sentence:
-        raise ExitError(sentence, info.driver_exit_code)
+        raise job.errors.get(info.driver_exit_code, JobError)(sentence)
     detail = last_line or info.message
     raise JobError(f"the job {info.submission_id} failed: {detail} ('ray job logs {info.submission_id}' tells more)")

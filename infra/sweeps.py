@@ -11,13 +11,14 @@ from typing import Annotated, Any
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 
 from infra.evaluation import EvaluateParameters
+from infra.flat import listed
 from infra.rendering import rendered, variant
 from rl.engines.build import identity_of
 from rl.evaluate import Evaluation
 from rl.protocols import ProtocolError, protocol_named
 from rl.results import conventions_of
 from rl.sweep import Cell, Standing, SweepError, cells, standing
-from storage.folders import Folder, folder_at, is_url
+from storage.folders import Folder, folder_at, named_folder
 from storage.reader import Dataset
 
 SettingName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9._-]*$")]
@@ -64,7 +65,7 @@ class SweepParameters(BaseModel):
             asked = SweepFile.model_validate(told)
         except (OSError, ValueError) as error:
             raise SweepError(f"'{self.file}' is no sweep: {_reason(error)}") from None
-        given = tuple(name.strip() for name in self.checkpoints.split(",") if name.strip())
+        given = tuple(listed(self.checkpoints))
         asked = asked.model_copy(update={"checkpoints": given}) if given else asked
         return Sweep(asked, self.root, self.out)
 
@@ -91,8 +92,7 @@ class Sweep:
 
     def base(self, benchmark: str) -> Folder:
         """The folder of a benchmark's dataset, as it was built."""
-        given = is_url(benchmark) or Path(benchmark).is_dir()
-        return folder_at(benchmark) if given else folder_at(self.root).child(benchmark)
+        return named_folder(benchmark, self.root)
 
     def folder(self, cell: Cell) -> Folder:
         """The folder of the dataset that a cell asks: that beside the base which shows its markers."""

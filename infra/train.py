@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
+from math import prod
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +24,7 @@ from rl.models import shown_by
 from rl.registry import find_model
 from rl.training.check import check
 from rl.training.checkpoints import Lineage, lineage, read_steps
-from rl.training.curves import CURVES, CURVES_FILE, curves_svg, series, spark
+from rl.training.curves import draw_curves, summary
 from rl.training.errors import TrainingError
 from rl.training.recipe import Recipe, RecipeError
 from rl.training.request import REQUEST, Training, read_training, write_training
@@ -108,14 +109,7 @@ def _weights(model: Path) -> int:
 def _in_header(path: Path) -> int:
     with path.open("rb") as file:
         header: dict[str, Any] = json.loads(file.read(int.from_bytes(file.read(8), "little")))
-    return sum(_product(entry["shape"]) for name, entry in header.items() if name != "__metadata__")
-
-
-def _product(shape: list[int]) -> int:
-    made = 1
-    for side in shape:
-        made *= side
-    return made
+    return sum(prod(entry["shape"]) for name, entry in header.items() if name != "__metadata__")
 
 
 def run_training(parameters: TrainParameters, prepared: Prepared, on_step: OnStep) -> Lineage:
@@ -134,7 +128,7 @@ def run_training(parameters: TrainParameters, prepared: Prepared, on_step: OnSte
             on_step(json.loads(line)["step"])
 
     if parameters.ray:
-        _on_cluster(parameters, read)
+        ray_job.follow(job_of(parameters), read)
     else:
         _here(prepared.folder, read)
     made = lineage(prepared.folder)
@@ -148,14 +142,7 @@ def job_of(parameters: TrainParameters) -> ray_job.Job:
     folder = str(parameters.folder)
     command = ["python", "-m", "rl.training.run", folder]
     stem = f"stvg-train-{parameters.folder.name}-{hash8([folder, parameters.changed(), code_version()])}-"
-    return ray_job.Job(parameters.ray, stem, folder, command, parameters.hours)
-
-
-def _on_cluster(parameters: TrainParameters, on_line: Callable[[str], None]) -> None:
-    try:
-        ray_job.follow(job_of(parameters), on_line)
-    except ray_job.ExitError as error:
-        raise _ERRORS.get(error.code, ray_job.JobError)(str(error)) from None
+    return ray_job.Job(parameters.ray, stem, folder, command, parameters.hours, _ERRORS)
 
 
 def _here(folder: Path, on_line: Callable[[str], None]) -> None:
@@ -191,14 +178,12 @@ def train_command(parameters: TrainParameters, as_json: AsJson = False) -> None:
     with Bars(as_json) as bars:
         made = run_training(parameters, prepared, lambda step: bars.count("steps", step["step"], step["of"]))
     steps = read_steps(prepared.folder)
-    picture = prepared.folder / CURVES_FILE
-    picture.write_text(curves_svg(steps, prepared.folder.name), encoding="utf-8")
+    picture = draw_curves(prepared.folder, steps)
     if as_json:
         print(json.dumps({"folder": str(prepared.folder), **asdict(made)}))
         return
     console = plain()
-    for name in CURVES:
-        if values := [value for _, value in series(steps, name)]:
-            console.print(f"{name:<14} {values[0]:10.4g} {values[-1]:10.4g}  {spark(values)}")
+    for name, first, last, line in summary(steps):
+        console.print(f"{name:<14} {first:10.4g} {last:10.4g}  {line}")
     console.print(f"{made.steps} steps on {prepared.record.counts['train']} sentences; curves: {picture}")
     console.print(f"model: {prepared.folder} (stvg evaluate DATASET --model {prepared.folder})", soft_wrap=True)

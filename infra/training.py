@@ -8,11 +8,12 @@ from typing import Any, ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, create_model
 
+from infra.flat import listed
 from rl.registry import SCHOOLED
 from rl.rewards import REWARDS
 from rl.training.plan import RowSettings
 from rl.training.recipe import Recipe, RecipeError, recipe_named
-from storage.folders import Folder, folder_at, is_url
+from storage.folders import named_folder
 from storage.reader import Dataset
 
 
@@ -69,11 +70,7 @@ class TrainParameters(BaseModel):
         Raises:
             DatasetError: nothing is published there.
         """
-        return Dataset(self._dataset_folder())
-
-    def _dataset_folder(self) -> Folder:
-        given = is_url(self.dataset) or Path(self.dataset).is_dir()
-        return folder_at(self.dataset) if given else folder_at(self.root).child(self.dataset)
+        return Dataset(named_folder(self.dataset, self.root))
 
     def changed(self) -> dict[str, Any]:
         """What is changed of the recipe.
@@ -82,7 +79,7 @@ class TrainParameters(BaseModel):
             RecipeError: it is no list of names and values.
         """
         changes: dict[str, Any] = {"steps": self.steps} if self.steps else {}
-        for part in filter(None, (part.strip() for part in self.changes.split(","))):
+        for part in listed(self.changes):
             name, equals, value = part.partition("=")
             if not equals:
                 raise RecipeError(f"'{part}' changes nothing: write name=value")
@@ -103,7 +100,7 @@ class TrainParameters(BaseModel):
 
     def benchmarks(self) -> list[str]:
         """On which the new model is evaluated."""
-        return [name.strip() for name in self.evaluate.split(",") if name.strip()]
+        return listed(self.evaluate)
 
 
 def _number(text: str) -> Any:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -13,7 +13,7 @@ from rl.protocols import Asker, Taken, protocol_named, style_of
 from storage.reader import Dataset
 from tasks.datasets.base import Task
 from tasks.masks import Box
-from tasks.metrics.repair import choices
+from tasks.metrics.repair import Choice, choices
 
 PROTOCOL = "marked"
 """Of `rl.protocols`: the one that names objects and times."""
@@ -131,23 +131,31 @@ def located(dataset: Dataset, clips: Clips, asked: Asked, taken: Taken) -> Groun
         (frames[0], frames[-1]) if frames else None,
         (clip["start_s"], clip["end_s"]),
         size,
-        {object_id: list(_places(dataset, asked.video_id, object_id, frames)) for object_id in taken.object_ids if frames},
+        _tubes(dataset, asked.video_id, taken.object_ids, frames) if frames else {},
         taken.thought,
         taken.replies[0].text,
     )
 
 
-def _places(dataset: Dataset, video_id: str, object_id: int, frames: range) -> Iterator[Place]:
+def _tubes(dataset: Dataset, video_id: str, object_ids: Iterable[int], frames: range) -> dict[int, list[Place]]:
+    """The places of each object that is named, by ID repair; the video's masks are read once."""
     [times] = dataset.rows("videos", video_id, ["times_s"]).column(0).to_pylist()
     rows: dict[int, dict[int, dict[str, Any]]] = {}
     for row in dataset.rows("masks", video_id, _COLUMNS).to_pylist():
         if row["frame_index"] in frames:
             rows.setdefault(row["frame_index"], {})[row["object_id"]] = row
     boxes = {frame: {i: _box(row) for i, row in there.items()} for frame, there in rows.items()}
-    for frame, choice in choices(boxes, object_id, (frames[0], frames[-1])).items():
-        row = rows[frame][choice.object_id]
-        box, counts = (row["x1"], row["y1"], row["x2"], row["y2"]), row["rle_counts"].decode("ascii")
-        yield Place(frame, times[frame], choice.object_id, choice.kind, row["category"], box, counts)
+    span = frames[0], frames[-1]
+    chosen = {object_id: choices(boxes, object_id, span) for object_id in object_ids}
+    return {
+        object_id: [_place(rows[frame][choice.object_id], times[frame], choice) for frame, choice in found.items()]
+        for object_id, found in chosen.items()
+    }
+
+
+def _place(row: dict[str, Any], time_s: float, choice: Choice) -> Place:
+    box, counts = (row["x1"], row["y1"], row["x2"], row["y2"]), row["rle_counts"].decode("ascii")
+    return Place(row["frame_index"], time_s, choice.object_id, choice.kind, row["category"], box, counts)
 
 
 def _box(row: dict[str, Any]) -> Box:

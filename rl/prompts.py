@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from tasks.labels import Style, noun
+from tasks.names import one_of
 
 Message = dict[str, Any]
 """A turn as chat templates take it: `role`, and `content`, a list of `{"type": "text", "text"}`, `{"type": "video"}` or
@@ -107,9 +108,7 @@ def prompt_named(name: str) -> Prompt:
     Raises:
         PromptError: there is none of this name.
     """
-    if name not in prompts():
-        raise PromptError(f"there is no prompt '{name}': choose from {', '.join(prompts())}")
-    return prompts()[name]
+    return one_of(prompts(), name, "prompt", PromptError)
 
 
 def said(messages: Sequence[Message]) -> str:

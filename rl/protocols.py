@@ -16,6 +16,7 @@ from rl.prompts import Message, prompt_named
 from tasks.datasets.base import Task
 from tasks.labels import Style
 from tasks.masks import Box
+from tasks.names import one_of
 
 
 class ProtocolError(Exception):
@@ -101,9 +102,7 @@ def protocol_named(name: str) -> Protocol:
     Raises:
         ProtocolError: there is none of this name.
     """
-    if name not in PROTOCOLS:
-        raise ProtocolError(f"there is no protocol '{name}': choose from {', '.join(PROTOCOLS)}")
-    return PROTOCOLS[name]
+    return one_of(PROTOCOLS, name, "protocol", ProtocolError)
 
 
 @dataclass

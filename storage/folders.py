@@ -141,6 +141,11 @@ def folder_at(where: Where) -> Folder:
     return ObjectFolder(where)
 
 
+def named_folder(given: str, root: Where) -> Folder:
+    """The folder that a person names: a URL or the path of one that is there, or else a name below `root`."""
+    return folder_at(given) if is_url(given) or Path(given).is_dir() else folder_at(root).child(given)
+
+
 def is_url(where: Where) -> bool:
     """Whether a folder or file is named by a URL, not by a path."""
     return "://" in str(where)

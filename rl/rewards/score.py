@@ -10,6 +10,7 @@ from rl.answers import read_answer
 from rl.rewards.parts import Appears, Parts, mean_iou, r_f, r_s, r_t
 from rl.rewards.released import released_parts
 from rl.rewards.truth import RewardError, Truth, read_truth
+from tasks.names import one_of
 
 APPEARS: tuple[Appears, ...] = get_args(Appears)
 
@@ -64,9 +65,7 @@ def reward_named(name: str) -> Reward:
     Raises:
         RewardError: there is none of this name.
     """
-    if name not in REWARDS:
-        raise RewardError(f"there is no reward '{name}': choose from {', '.join(REWARDS)}")
-    return REWARDS[name]
+    return one_of(REWARDS, name, "reward", RewardError)
 
 
 def compute_score(

@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
 from typing import Any, Literal, get_args, get_type_hints
 
+from tasks.names import one_of
+
 _RELEASED = "released code, scripts/run_grpo_video.sh"
 _USUAL = "not in the paper; the released code leaves transformers' default"
 _TRL = "not in the paper; the released code leaves TRL's default"
@@ -127,12 +129,11 @@ def recipe_named(name: str, changes: Mapping[str, Any] | None = None) -> Recipe:
     Raises:
         RecipeError: there is no such recipe or value.
     """
-    if name not in RECIPES:
-        raise RecipeError(f"there is no recipe '{name}': choose from {', '.join(RECIPES)}")
+    usual = one_of(RECIPES, name, "recipe", RecipeError)
     known = {one.name for one in fields(Recipe)}
     if unknown := sorted(set(changes or {}) - known):
         raise RecipeError(f"a recipe has no '{unknown[0]}': its values are {', '.join(sorted(known))}")
-    changed = replace(RECIPES[name], **(changes or {}))
+    changed = replace(usual, **(changes or {}))
     _check(changed)
     return changed
 

@@ -18,6 +18,7 @@ from tasks.metrics.conventions import CONVENTIONS, DEFAULT, Convention
 from tasks.metrics.report import Report, named
 from tasks.metrics.temporal import TEMPORAL, TemporalConvention
 from tasks.metrics.tubes import Case, Tube
+from tasks.names import one_of
 from tasks.predictions import is_number
 from tasks.video import MOST_FRAMES
 
@@ -32,9 +33,7 @@ def convention_named(name: str) -> Convention:
     Raises:
         ScoreError: there is none of this name.
     """
-    if name not in CONVENTIONS:
-        raise ScoreError(f"there is no convention '{name}': choose from {', '.join(CONVENTIONS)}")
-    return CONVENTIONS[name]
+    return one_of(CONVENTIONS, name, "convention", ScoreError)
 
 
 def rules_named(name: str) -> tuple[Convention, TemporalConvention]:
