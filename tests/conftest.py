@@ -14,6 +14,7 @@ from hypothesis import settings
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
+from infra.ray_session import set_environment
 from tasks.detect import Detection
 from tasks.masks import Box, Instance, Mask, encode, tight_box
 from tasks.pipeline import BuildConfig
@@ -25,6 +26,7 @@ pytest_plugins = ["tests.s3", "tests.ray_cluster", "tests.trained"]
 
 settings.register_profile("shared-machine", deadline=None)
 settings.load_profile("shared-machine")
+set_environment(local=True)  # Ray reads it at its first import, which may be that of a test's module
 
 FPS = 10
 

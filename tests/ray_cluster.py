@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import secrets
 import subprocess
 import sys
 import tempfile
@@ -76,9 +75,6 @@ def clusters() -> Clusters:
 
 @contextmanager
 def _cluster(head: tuple[str, ...], *nodes: tuple[str, ...]) -> Iterator[Cluster]:
-    # Ray reads these once a process, so they stay.
-    os.environ.setdefault("RAY_AUTH_MODE", "token")
-    os.environ.setdefault("RAY_AUTH_TOKEN", secrets.token_hex(32))
     root = Path(__file__).resolve().parents[1]
     path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
     env = {**os.environ, "PATH": path, "PYTHONPATH": str(root), "RAY_USAGE_STATS_ENABLED": "0", "OMP_NUM_THREADS": "1"}
