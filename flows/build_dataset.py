@@ -26,7 +26,8 @@ from infra.flat import flat
 from infra.metrics import measured
 from infra.parameters import BuildParameters
 from infra.ray_pool import RayPool
-from storage.folders import Folder, folder_at
+from storage.folder import Folder
+from storage.folders import folder_at
 from storage.manifest import Manifest
 from storage.outcomes import BudgetError
 from storage.reader import Dataset

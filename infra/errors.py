@@ -23,7 +23,7 @@ from rl.training.plan import RowsError
 from rl.training.recipe import RecipeError
 from storage.bundles import RecordError, TableError
 from storage.files import BusyError
-from storage.folders import ConflictError, StoreError
+from storage.folder import ConflictError, StoreError
 from storage.manifest import DatasetError
 from storage.rle import CountsError
 from tasks.datasets.base import AnnotationError

@@ -13,7 +13,8 @@ from rl.evaluate import Evaluation
 from rl.models import ModelError, differences
 from rl.protocols import protocol_named
 from rl.results import conventions_of
-from storage.folders import Folder, folder_at, named_folder
+from storage.folder import Folder
+from storage.folders import folder_at, named_folder
 from storage.reader import Dataset
 from tasks.metrics.cases import rules_named
 

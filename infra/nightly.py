@@ -16,7 +16,8 @@ from infra.sweeps import Sweep, SweepParameters
 from rl.engines.base import EngineError
 from rl.nightly import DropError, NightlyError, Scored, Verdict, judge, scored, series_of
 from storage.files import hash8
-from storage.folders import Folder, folder_at, json_bytes
+from storage.folder import Folder
+from storage.folders import folder_at, json_bytes
 from storage.parsing import parsed, sealed
 from tasks.build import FanOut, OnProgress
 

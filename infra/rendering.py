@@ -11,7 +11,8 @@ from infra.maintenance import asked_for
 from infra.parameters import BuildParameters
 from infra.ray_pool import RayPool
 from rl.sweep import SweepError
-from storage.folders import Folder, folder_at
+from storage.folder import Folder
+from storage.folders import folder_at
 from storage.manifest import DatasetError, Manifest
 from storage.reader import Dataset
 from storage.request import write_request

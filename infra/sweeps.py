@@ -18,7 +18,8 @@ from rl.evaluate import Evaluation
 from rl.protocols import ProtocolError, protocol_named
 from rl.results import conventions_of
 from rl.sweep import Cell, Standing, SweepError, cells, standing
-from storage.folders import Folder, folder_at, named_folder
+from storage.folder import Folder
+from storage.folders import folder_at, named_folder
 from storage.reader import Dataset
 
 SettingName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9._-]*$")]

@@ -19,7 +19,7 @@ from rl.models import Model
 from rl.prompts import prompts
 from rl.protocols import Asker, Protocol, Taken, check_tasks, style_of
 from storage.bundles import Entry, read_rows
-from storage.folders import Where
+from storage.folder import Where
 from storage.outcomes import Outcome
 from storage.reader import Dataset
 from storage.schema import PREDICTIONS

@@ -15,7 +15,7 @@ from datetime import timedelta
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from storage.folders import Listed, StoreError
+from storage.folder import Listed, StoreError
 
 if TYPE_CHECKING:
     from obstore import GetOptions

@@ -15,7 +15,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from storage.files import sha256_of
-from storage.folders import Folder, write_json
+from storage.folder import Folder
+from storage.folders import write_json
 from storage.outcomes import Outcome
 from storage.parsing import parsed, sealed
 from storage.schema import TABLES, versioned

@@ -17,7 +17,8 @@ from typing import IO, BinaryIO
 
 from storage.bucket import find_object, read_range
 from storage.files import digest
-from storage.folders import StoreError, in_turn
+from storage.folder import StoreError
+from storage.threads import in_turn
 
 _PIECE, _PIECES = 16 << 20, 4
 """Bytes of one request of a download, and how many are made at a time."""

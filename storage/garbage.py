@@ -13,7 +13,8 @@ from fnmatch import fnmatchcase
 from typing import Literal
 
 from storage.bundles import Bundle, Entry, RecordError, read_bundle
-from storage.folders import Folder, Listed, Where, folder_at
+from storage.folder import Folder, Listed, Where
+from storage.folders import folder_at
 from storage.local import LocalFolder
 from storage.manifest import MANIFEST, Manifest, load_manifest
 from storage.request import REQUEST, read_request

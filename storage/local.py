@@ -11,7 +11,7 @@ from pathlib import Path
 import pyarrow.parquet as pq
 
 from storage.files import exclusive, replacing, sha256_of
-from storage.folders import ConflictError, Listed
+from storage.folder import ConflictError, Listed
 
 
 @dataclass(frozen=True)

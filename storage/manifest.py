@@ -18,7 +18,8 @@ import pyarrow.parquet as pq
 from storage.bundles import Bundle, TableFile
 from storage.card import card
 from storage.files import digest
-from storage.folders import ConflictError, Folder, Where, folder_at, json_bytes
+from storage.folder import ConflictError, Folder, Where
+from storage.folders import folder_at, json_bytes
 from storage.outcomes import Outcome, tally
 from storage.parsing import parsed, sealed
 from storage.schema import OUTCOMES, SCHEMA_VERSION, versioned

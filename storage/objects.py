@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 
 from storage.bucket import Ranged, asked, find_object, listed, located
 from storage.files import digest, exclusive
-from storage.folders import ConflictError, Listed
+from storage.folder import ConflictError, Listed
 
 if TYPE_CHECKING:
     from obstore import PutMode

@@ -16,7 +16,8 @@ import pyarrow.parquet as pq
 
 from storage.bundles import TableFile, intact, open_table, whole
 from storage.cache import RemoteFile, find_remote
-from storage.folders import Folder, Where, folder_at, is_url
+from storage.folder import Folder, Where
+from storage.folders import folder_at, is_url
 from storage.manifest import DatasetError, Manifest, PublishedStage, load_manifest
 from storage.rle import Mask, decode_counts
 from storage.schema import OUTCOMES, TABLES

@@ -6,7 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from storage.folders import Where, folder_at, write_json
+from storage.folder import Where
+from storage.folders import folder_at, write_json
 from storage.manifest import DatasetError
 from storage.parsing import parsed
 

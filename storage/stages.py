@@ -17,9 +17,11 @@ import pyarrow as pa
 
 from storage.bundles import Bundle, Entry, RecordError, Rows, read_bundle, read_rows, write_bundle
 from storage.files import hash8
-from storage.folders import ConflictError, Folder, Where, folder_at, in_turn, write_json
+from storage.folder import ConflictError, Folder, Where
+from storage.folders import folder_at, write_json
 from storage.parsing import parsed
 from storage.schema import TABLES
+from storage.threads import in_turn
 
 SHARD_VIDEOS = 256
 """Videos a shard: a Parquet footer takes about 1.7 kB a row group, read whole at first look-up."""

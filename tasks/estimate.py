@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import fmean
 
-from storage.folders import StoreError
+from storage.folder import StoreError
 from tasks.datasets.base import VideoJob
 from tasks.diagnose import VideoError
 from tasks.plan import Build, StagePlan

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from storage.cache import RemoteFile, held
 from storage.files import sha256_of
-from storage.folders import StoreError
+from storage.folder import StoreError
 
 MISSING = "missing"
 """Content hash of a source that is not there."""

@@ -13,7 +13,7 @@ import pyarrow as pa
 
 from storage.bundles import Entry
 from storage.files import digest
-from storage.folders import StoreError
+from storage.folder import StoreError
 from storage.outcomes import Outcome
 from storage.stages import Spec, StageStore
 from tasks.datasets.base import VideoJob

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from storage.bundles import Entry
-from storage.folders import Folder
+from storage.folder import Folder
 from storage.request import Request
 from storage.stages import StageStore, entries_by_video
 from tasks.datasets.base import Benchmark, VideoJob

@@ -13,7 +13,7 @@ from typing import Literal
 import pyarrow as pa
 
 from storage.bundles import Entry
-from storage.folders import Folder, Where
+from storage.folder import Folder, Where
 from storage.manifest import DatasetError
 from storage.outcomes import Outcome
 from storage.stages import StageStore

@@ -9,7 +9,7 @@ from typing import Any
 import pyarrow as pa
 
 from storage.cache import RemoteFile
-from storage.folders import Folder
+from storage.folder import Folder
 from storage.local import LocalFolder
 from storage.schema import MASKS, VIDEOS
 from tasks.find import Found

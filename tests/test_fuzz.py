@@ -21,7 +21,8 @@ from hypothesis import strategies as st
 
 from infra.errors import BAD_INPUT
 from infra.maintenance import asked_for
-from storage.folders import Folder, folder_at
+from storage.folder import Folder
+from storage.folders import folder_at
 from storage.parsing import SEAL
 from storage.reader import Dataset
 from storage.request import Request

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from storage.folders import Where
+from storage.folder import Where
 from tasks.datasets.base import AnnotationError, Benchmark, Clip, Sample, Stated, Task
 from tasks.datasets.reading import Gathering, converting, finite, load_lines, load_object, require, text
 from tasks.datasets.videos import Videos

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from storage.folders import Where
+from storage.folder import Where
 from tasks.datasets.base import AnnotationError, Benchmark, Clip, VideoJob
 from tasks.datasets.reading import on_disk
 from tasks.datasets.videos import videos_below

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 
-from storage.folders import Where
+from storage.folder import Where
 from tasks.datasets.base import AnnotationError, Benchmark, Clip, Sample, Stated, Task
 from tasks.datasets.reading import Gathering, clipped_target, converting, corners, finite, load_object, require, text, whole
 from tasks.datasets.videos import Videos

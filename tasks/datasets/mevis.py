@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from storage.folders import Where
+from storage.folder import Where
 from storage.rle import check_counts
 from tasks.datasets.base import AnnotationError, Benchmark, Clip, Sample, Stated, Target, Task
 from tasks.datasets.reading import Gathering, converting, load_object, on_disk, plain_path, require, text, whole

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from storage.folders import Where
+from storage.folder import Where
 from tasks.datasets.base import AnnotationError, Benchmark, Clip, Sample, Target, Task
 from tasks.datasets.reading import (
     Gathering,

@@ -14,7 +14,8 @@ from typing import Any
 import numpy as np
 
 from storage.cache import find_remote, held
-from storage.folders import Where, folder_at, is_url
+from storage.folder import Where
+from storage.folders import folder_at, is_url
 from storage.local import LocalFolder
 from tasks.datasets.base import AnnotationError, Benchmark, Clip, Sample, Stated, Target, VideoJob
 from tasks.datasets.videos import Videos

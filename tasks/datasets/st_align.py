@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from storage.folders import Where
+from storage.folder import Where
 from tasks.datasets.base import Benchmark, Clip, Sample, Stated, Task
 from tasks.datasets.reading import Gathering, clipped_target, converting, corners, load_list, require, text, whole
 from tasks.datasets.videos import Videos

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from storage.folders import Where
+from storage.folder import Where
 from tasks.datasets.base import AnnotationError, Benchmark, Sample, VideoJob
 from tasks.datasets.hcstvg import Version, read_hcstvg
 from tasks.datasets.reading import load_json

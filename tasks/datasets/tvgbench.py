@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from storage.folders import Where
+from storage.folder import Where
 from tasks.datasets.base import Benchmark, Clip, Sample, Task
 from tasks.datasets.reading import Gathering, converting, finite, load_list, plain_path, require, text
 from tasks.datasets.videos import Videos

@@ -9,7 +9,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from storage.folders import Where
+from storage.folder import Where
 from tasks.datasets.base import Benchmark, Clip, Sample, Task
 from tasks.datasets.reading import Gathering, converting, load_list, require, text
 from tasks.datasets.videos import Videos

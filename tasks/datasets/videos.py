@@ -5,7 +5,8 @@ from __future__ import annotations
 from pathlib import Path, PurePosixPath
 
 from storage.cache import RemoteFile
-from storage.folders import Folder, Where, folder_at
+from storage.folder import Folder, Where
+from storage.folders import folder_at
 from storage.local import LocalFolder
 from tasks.datasets.base import AnnotationError
 from tasks.video import VIDEO_SUFFIXES

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from storage.folders import Where
+from storage.folder import Where
 from tasks.datasets.base import Benchmark, Clip, Sample, Stated, Target, Task
 from tasks.datasets.reading import Gathering, clipped_target, converting, finite, load_list, require, text, whole
 from tasks.datasets.videos import Videos

@@ -10,7 +10,7 @@ import numpy as np
 import pyarrow as pa
 
 from storage.cache import RemoteFile
-from storage.folders import StoreError
+from storage.folder import StoreError
 from tasks.diagnose import VideoError
 from tasks.fingerprint import content_hash
 from tasks.preview.pictures import Picture, decode_jpeg, resized, thumb_size, thumbnail

@@ -12,7 +12,7 @@ from pydantic import ValidationError
 from infra.benchmarks import FolderParameters
 from infra.rendering import render, rendered, variant
 from rl.sweep import SweepError
-from storage.folders import Folder
+from storage.folder import Folder
 from storage.manifest import DatasetError
 from storage.reader import Dataset
 from storage.request import read_request

@@ -15,7 +15,9 @@ from typing import Any
 import pytest
 
 from storage.cache import RemoteFile, cache_folder, find_remote, held
-from storage.folders import StoreError, folder_at, in_turn
+from storage.folder import StoreError
+from storage.folders import folder_at
+from storage.threads import in_turn
 
 HOLD = """
 import sys

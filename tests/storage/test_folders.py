@@ -12,8 +12,10 @@ import pyarrow.parquet as pq
 import pytest
 
 from storage.files import BusyError
-from storage.folders import ConflictError, Folder, StoreError, folder_at, in_turn
+from storage.folder import ConflictError, Folder, StoreError
+from storage.folders import folder_at
 from storage.objects import ObjectFolder
+from storage.threads import in_turn
 
 NAMES = ["a b.mp4", "100%.mp4", "a+b=c&d.mp4", "ünï.mp4", "#1?.mp4", "%41.mp4", "'quoted'.mp4"]
 

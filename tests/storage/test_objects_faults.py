@@ -16,12 +16,14 @@ import pyarrow as pa
 import pytest
 
 from storage.bundles import Entry, read_rows
-from storage.folders import ConflictError, StoreError, folder_at, in_turn
+from storage.folder import ConflictError, StoreError
+from storage.folders import folder_at
 from storage.manifest import MANIFEST, DatasetError, Ending, load_manifest, publish, published_stage, seen_manifest
 from storage.outcomes import Outcome
 from storage.reader import Dataset
 from storage.schema import CLIPS
 from storage.stages import Spec, StageStore
+from storage.threads import in_turn
 
 SPEC = Spec("frames", 1, {}, ("clips",))
 

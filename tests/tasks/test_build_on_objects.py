@@ -14,7 +14,8 @@ import pytest
 
 from infra.benchmarks import FolderParameters, HcstvgParameters
 from storage.cache import RemoteFile, cache_folder, find_remote
-from storage.folders import Folder, StoreError, folder_at, write_json
+from storage.folder import Folder, StoreError
+from storage.folders import folder_at, write_json
 from storage.manifest import Manifest, load_manifest
 from storage.reader import Dataset
 from tasks.build import publish_build, run_frames, run_here, run_masks
