@@ -13,7 +13,8 @@ from typing import Any
 
 from storage.folder import Where
 from tasks.datasets.base import AnnotationError, Benchmark, Clip, Sample, Stated, Task
-from tasks.datasets.reading import Gathering, converting, finite, load_lines, load_object, require, text
+from tasks.datasets.gathering import Gathering
+from tasks.datasets.reading import converting, finite, load_lines, load_object, require, text
 from tasks.datasets.videos import Videos
 
 _KIND = "Charades-STA's JSON format"

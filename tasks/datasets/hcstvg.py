@@ -14,7 +14,8 @@ from typing import Any, Literal
 
 from storage.folder import Where
 from tasks.datasets.base import AnnotationError, Benchmark, Clip, Sample, Stated, Task
-from tasks.datasets.reading import Gathering, clipped_target, converting, corners, finite, load_object, require, text, whole
+from tasks.datasets.gathering import Gathering
+from tasks.datasets.reading import clipped_target, converting, corners, finite, load_object, require, text, whole
 from tasks.datasets.videos import Videos
 
 Version = Literal["v1", "v2"]

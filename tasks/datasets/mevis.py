@@ -16,7 +16,8 @@ import numpy as np
 from storage.folder import Where
 from storage.rle import check_counts
 from tasks.datasets.base import AnnotationError, Benchmark, Clip, Sample, Stated, Target, Task
-from tasks.datasets.reading import Gathering, converting, load_object, on_disk, plain_path, require, text, whole
+from tasks.datasets.gathering import Gathering
+from tasks.datasets.reading import converting, load_object, on_disk, plain_path, require, text, whole
 from tasks.datasets.videos import Videos
 from tasks.video import IMAGE_SUFFIXES, Source
 

@@ -8,8 +8,8 @@ from typing import Any
 
 from storage.folder import Where
 from tasks.datasets.base import AnnotationError, Benchmark, Clip, Sample, Target, Task
+from tasks.datasets.gathering import Gathering
 from tasks.datasets.reading import (
-    Gathering,
     clipped_target,
     converting,
     finite,
@@ -19,14 +19,12 @@ from tasks.datasets.reading import (
     require,
     text,
     whole,
-)  # fmt: skip
+)
 from tasks.datasets.videos import Videos
 from tasks.fingerprint import quick_stat
 from tasks.video import Source
 
-FIELDS = (
-    "video", "sentence", "sample_id", "clip", "task", "span_s", "span_frames", "boxes", "group", "options", "answer"
-)  # fmt: skip
+FIELDS = ("video", "sentence", "sample_id", "clip", "task", "span_s", "span_frames", "boxes", "group", "options", "answer")
 _KIND = "the JSON Lines of docs/benchmarks.md"
 
 

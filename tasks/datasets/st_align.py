@@ -14,7 +14,8 @@ from typing import Any
 
 from storage.folder import Where
 from tasks.datasets.base import Benchmark, Clip, Sample, Stated, Task
-from tasks.datasets.reading import Gathering, clipped_target, converting, corners, load_list, require, text, whole
+from tasks.datasets.gathering import Gathering
+from tasks.datasets.reading import clipped_target, converting, corners, load_list, require, text, whole
 from tasks.datasets.videos import Videos
 
 _KIND = "ST-Align's format"

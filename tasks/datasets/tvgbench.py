@@ -13,7 +13,8 @@ from typing import Any
 
 from storage.folder import Where
 from tasks.datasets.base import Benchmark, Clip, Sample, Task
-from tasks.datasets.reading import Gathering, converting, finite, load_list, plain_path, require, text
+from tasks.datasets.gathering import Gathering
+from tasks.datasets.reading import converting, finite, load_list, plain_path, require, text
 from tasks.datasets.videos import Videos
 
 _KIND = "TVGBench's format"

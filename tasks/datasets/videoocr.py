@@ -11,7 +11,8 @@ from typing import Any
 
 from storage.folder import Where
 from tasks.datasets.base import Benchmark, Clip, Sample, Task
-from tasks.datasets.reading import Gathering, converting, load_list, require, text
+from tasks.datasets.gathering import Gathering
+from tasks.datasets.reading import converting, load_list, require, text
 from tasks.datasets.videos import Videos
 from tasks.metrics.questions import METHODS
 

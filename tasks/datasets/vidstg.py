@@ -12,7 +12,8 @@ from typing import Any
 
 from storage.folder import Where
 from tasks.datasets.base import Benchmark, Clip, Sample, Stated, Target, Task
-from tasks.datasets.reading import Gathering, clipped_target, converting, finite, load_list, require, text, whole
+from tasks.datasets.gathering import Gathering
+from tasks.datasets.reading import clipped_target, converting, finite, load_list, require, text, whole
 from tasks.datasets.videos import Videos
 from tasks.datasets.vidor import Vidor
 
