@@ -4,12 +4,13 @@ PYTHON ?= python3
 EXTRA ?= base
 VENV := .venv
 BIN := $(VENV)/bin
+DOCS := .venv-docs
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 export VIRTUAL_ENV := $(CURDIR)/$(VENV)
 export UV_LINK_MODE ?= copy
 export DO_NOT_TRACK := 1
 
-.PHONY: help install demo serve test check format bench bench-track bench-scale learn lock clean
+.PHONY: help install demo serve test check format docs readme bench bench-track bench-scale learn lock clean
 
 help:  ## show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "%-12s %s\n", $$1, $$2}'
@@ -45,6 +46,18 @@ format: $(VENV)/.installed-dev  ## format and mend what the linter can
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
+$(DOCS)/.installed: requirements/docs.txt $(BIN)/uv
+	$(BIN)/uv venv --quiet --allow-existing $(DOCS)
+	$(BIN)/uv pip install --python $(DOCS)/bin/python --require-hashes -r $<
+	touch $@
+
+docs: $(DOCS)/.installed  ## build the documentation into site/; links, anchors and spelling are checked
+	$(DOCS)/bin/typos
+	$(DOCS)/bin/zensical build --strict
+
+readme: $(VENV)/.installed-dev  ## follow README and the tutorials in a fresh clone with an empty home: half an hour
+	$(BIN)/python -m bench readme
+
 bench: $(VENV)/.installed-dev  ## measure the quick figures of bench/; results in bench/results/
 	$(BIN)/python -m bench
 
@@ -62,6 +75,7 @@ lock: $(BIN)/uv  ## resolve anew and export the pins; uv.lock itself stays uncom
 	for set in "base" "dev --group dev" "cluster --extra cluster"; do set -- $$set; name=$$1; shift; \
 	  $(BIN)/uv export --quiet --locked --no-emit-project --no-default-groups --group build --no-header --no-annotate \
 	    $$@ -o requirements/$$name.txt >/dev/null; done
+	$(BIN)/uv export --quiet --locked --no-emit-project --only-group docs --no-header --no-annotate -o requirements/docs.txt >/dev/null
 
 clean:  ## remove the environment and local state; datasets stay
-	rm -rf $(VENV) .stvg
+	rm -rf $(VENV) $(DOCS) .stvg site

@@ -117,7 +117,8 @@ def _check(
         raise typer.Exit(1)
 
 
-def _register() -> None:
+def register() -> None:
+    """Give the app the commands that are made of parameter models."""
     app.command("setup", help=_SETUP)(flat(SetupParameters, _option)(_setup))
     for name, model in BENCHMARKS.items():
         for group, function in ((build_app, _build), (plan_app, _plan), (check_app, _check)):
@@ -169,7 +170,7 @@ def demo() -> None:
 
 def main() -> None:
     """Run `stvg`; a foreseen error is one sentence and an exit code, never a traceback."""
-    _register()
+    register()
     _guarded(lambda: app(standalone_mode=True))
 
 

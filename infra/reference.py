@@ -1,0 +1,104 @@
+"""The page of all commands, made from the commands themselves: `python -m infra.reference > docs/reference/commands.md`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any, NamedTuple, get_args
+
+
+class Row(NamedTuple):
+    """An option: how it is written, what it takes, its default, what it is."""
+
+    option: str
+    takes: str
+    default: str
+    about: str
+
+
+_HEAD = """# Commands and parameters
+
+Options of commands, forms of deployments and Python's parameter models are one: `--max-objects` is the field `max_objects`, and
+what the form calls *Most objects*. Every command takes `--help`.
+
+Exit codes: 0 done, 1 the run failed, 2 the input cannot be used, 3 the error budget is exceeded, 130 interrupted.
+"""
+_KINDS = {str: "text", int: "integer", float: "number", Path: "path"}
+
+
+def commands_page() -> str:
+    """Every command with its options, as Markdown; what several commands take stands once."""
+    from typer.main import get_command
+
+    from infra.cli import app, register
+
+    register()
+    commands: Mapping[str, Any] = get_command(app).commands  # type: ignore[attr-defined]
+    shown = {name: command for name, command in commands.items() if not command.hidden}
+    groups: dict[tuple[str, ...], dict[str, Any]] = {}
+    for name, command in shown.items():
+        groups.setdefault(tuple(getattr(command, "commands", ())), {})[name] = command
+    parts = [_HEAD, *(_section(name, c.help, rows(c)) for name, c in groups.pop((), {}).items())]
+    return "\n".join([*parts, *(part for group in groups.values() for part in _group(group))])
+
+
+def rows(command: Any) -> list[Row]:
+    """Options of a command, in its order."""
+    return [_row(parameter) for parameter in command.params]
+
+
+def _row(parameter: Any) -> Row:
+    argument = parameter.param_type_name == "argument"
+    names = [parameter.name.upper()] if argument else [*parameter.opts, *parameter.secondary_opts]
+    default = "" if parameter.default is None else str(parameter.default)
+    if getattr(parameter, "is_flag", False):
+        default = ("on" if parameter.default else "off") if parameter.secondary_opts else ""
+        return Row(", ".join(names), "", default, parameter.help)
+    return Row(", ".join(names), _taken(parameter), "must be given" if parameter.required else default, parameter.help)
+
+
+def _taken(parameter: Any) -> str:
+    """What an option takes: its choices, or its type with the bounds there are."""
+    annotation = parameter.type_descriptor.annotation
+    kinds = [kind for kind in get_args(annotation) or (annotation,) if kind is not type(None)]
+    bounds = [f"{word} {bound}" for word, bound in (("from", parameter.min), ("to", parameter.max)) if bound is not None]
+    return " ".join([" | ".join(_KINDS.get(kind, kind) for kind in kinds), *bounds])
+
+
+def _group(group: Mapping[str, Any]) -> Iterator[str]:
+    """Commands that take the same names: what all of them take, then what each name takes besides."""
+    names = list(next(iter(group.values())).commands)
+    every = {name: _of_any({verb: rows(command.commands[name]) for verb, command in group.items()}) for name in names}
+    common = [row for row in every[names[0]] if all(row in own for own in every.values())]
+    about = " ".join(f"{command.help} (`{verb}`)" if len(group) > 1 else command.help for verb, command in group.items())
+    yield _section(" NAME, stvg ".join(group) + " NAME", f"{about} NAME is one of those below; each takes", common)
+    for name in names:
+        own = next(iter(group.values())).commands[name]
+        yield _section(name, own.help, [row for row in every[name] if row not in common], "### ")
+
+
+def _of_any(verbs: Mapping[str, list[Row]]) -> list[Row]:
+    """The rows of several commands, each once; which command has it is said where it is not all."""
+    told: list[Row] = []
+    for row in dict.fromkeys(row for own in verbs.values() for row in own):
+        having = [verb for verb, own in verbs.items() if row in own]
+        told.append(row if len(having) == len(verbs) else row._replace(about=f"{row.about} ({', '.join(having)} alone)"))
+    return told
+
+
+def _section(title: str, about: str | None, own: Iterable[Row], level: str = "## stvg ") -> str:
+    lines = [f"| {_code(r.option)} | {_code(r.takes)} | {_code(r.default)} | {_escaped(r.about)} |" for r in own]
+    table = ["", "| option | takes | default | |", "|---|---|---|---|", *lines] if lines else []
+    return "\n".join([level + title, "", _escaped(about or ""), *table, ""])
+
+
+def _code(text: str) -> str:
+    return "`" + text.replace("|", "\\|") + "`" if text else ""
+
+
+def _escaped(text: str) -> str:
+    return " ".join(text.split()).replace("<", "&lt;").replace("|", "\\|").replace("*", "\\*")
+
+
+if __name__ == "__main__":
+    print(commands_page(), end="")
