@@ -53,7 +53,7 @@ $(DOCS)/.installed: requirements/docs.txt $(BIN)/uv
 
 docs: $(DOCS)/.installed  ## build the documentation into site/; links, anchors and spelling are checked
 	$(DOCS)/bin/typos
-	$(DOCS)/bin/zensical build --strict
+	$(DOCS)/bin/zensical build --strict --clean
 
 readme: $(VENV)/.installed-dev  ## follow README and the tutorials in a fresh clone with an empty home: half an hour
 	$(BIN)/python -m bench readme

@@ -3,14 +3,22 @@
 from __future__ import annotations
 
 import ast
+import json
 import re
 import shlex
+from importlib import import_module
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
 import yaml
 
 from bench.readme import fences
+from tasks.datasets.base import AnnotationError
+from tasks.detect import DetectConfig
+from tasks.metrics.tubes import Case, Tube
+from tasks.video import Source, open_video
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
@@ -30,7 +38,7 @@ def commands(text: str) -> list[list[str]]:
 
 
 @pytest.fixture(scope="module")
-def stvg() -> object:
+def stvg() -> Any:
     from typer.main import get_command
 
     from infra.cli import app, register
@@ -39,17 +47,17 @@ def stvg() -> object:
     return get_command(app)
 
 
-def parse(command: object, words: list[str]) -> None:
+def parse(command: Any, words: list[str]) -> None:
     """Parse a command as the shell would give it, and run nothing."""
     if hasattr(command, "commands"):
         assert words[0] in command.commands, f"there is no command {words[0]}"
         parse(command.commands[words[0]], words[1:])
     elif "--help" not in words:
-        command.make_context(command.name, list(words))  # type: ignore[attr-defined]
+        command.make_context(command.name, list(words))
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda path: str(path.relative_to(ROOT)))
-def test_what_is_shown_can_be_typed(page: Path, stvg: object) -> None:
+def test_what_is_shown_can_be_typed(page: Path, stvg: Any) -> None:
     for fence in fences(page.read_text()):
         if fence.language == "python":
             ast.parse(fence.text)
@@ -72,3 +80,40 @@ def test_every_page_is_in_the_menu() -> None:
     site = yaml.safe_load((ROOT / "mkdocs.yml").read_text())
     menu = set(re.findall(r"[\w/.-]+\.md", str(site["nav"])))
     assert {str(page.relative_to(ROOT / "docs")) for page in PAGES[1:]} == menu
+
+
+def shown_in(page: str, *names: str) -> dict[str, Any]:
+    """What the Python blocks of a page define, beside the given modules' names."""
+    space: dict[str, Any] = {}
+    for name in names:
+        space |= vars(import_module(name))
+    for fence in fences((ROOT / "docs" / page).read_text()):
+        exec(fence.text, space)
+    return space
+
+
+def test_the_detector_of_the_how_to_finds_what_is_coloured(square_clip: Path) -> None:
+    made = shown_in("how-to/detector.md")["VividDetector"](DetectConfig())
+    video = open_video(Source("a", square_clip))
+    [[first], [later]] = made.detect(video, [0, 30])
+    assert first.category == "colour"
+    assert first.box != later.box, "the squares move"
+
+
+def test_the_adapter_of_the_how_to_reads_and_refuses(tmp_path: Path, square_clip: Path) -> None:
+    read = shown_in("how-to/dataset.md", "infra.benchmarks")["read_shots"]
+    shots = tmp_path / "shots.json"
+    record = {"video": square_clip.name, "text": "It moves.", "from": 0.5, "to": 1}
+    shots.write_text(json.dumps([record]))
+    [job] = read(shots, square_clip.parent).jobs
+    [sample] = job.samples
+    assert (sample.sentence, sample.start_s, sample.end_s) == ("It moves.", 0.5, 1.0)
+    shots.write_text(json.dumps([{**record, "from": "soon"}]))
+    with pytest.raises(AnnotationError, match="record 0"):
+        read(shots, square_clip.parent)
+
+
+def test_the_convention_of_the_how_to_scores() -> None:
+    rule = shown_in("how-to/metric.md", "tasks.metrics.conventions")["truth_alone"]
+    true, found = (Tube(start, 9, np.arange(start, 10), np.tile([0.0, 0, 4, 4], (10 - start, 1))) for start in (0, 5))
+    assert tuple(rule(Case("a", 10, 10, true, found)))[:2] == (0.5, 0.5)
