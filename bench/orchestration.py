@@ -9,7 +9,7 @@ from functools import partial
 from pathlib import Path
 
 from bench.figures import Figure, at_most, told
-from infra.ray_pool import PoolConfig, RayPool
+from infra.ray.pool import PoolConfig, RayPool
 from storage.bundles import Entry
 from storage.folders import folder_at
 from storage.outcomes import Outcome
@@ -68,8 +68,8 @@ def _prefect() -> list[Figure]:
     import json
     import subprocess
 
-    from infra.prefect_access import ask, free_port
-    from infra.prefect_local import running
+    from infra.prefect.access import ask, free_port
+    from infra.prefect.local import running
 
     with tempfile.TemporaryDirectory() as root, running(free_port(), Path(root) / "prefect") as env:
         videos = Path(root) / "videos"

@@ -11,8 +11,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from bench.figures import Figure, at_least, told
-from infra.benchmarks import SampleParameters
-from infra.ray_pool import RayPool
+from infra.forms.benchmarks import SampleParameters
+from infra.ray.pool import RayPool
 from storage.reader import Dataset
 from tasks.build import publish_build, run_frames, run_masks
 from tasks.masks import box_iou

@@ -13,7 +13,7 @@ from typing import Any
 
 from bench import scale_videos
 from bench.scale_videos import Poisoned, Written, parameters
-from infra.ray_pool import RayPool
+from infra.ray.pool import RayPool
 from tasks.build import Ended
 from tasks.datasets.base import VideoJob
 from tasks.pipeline import WorkerFactory

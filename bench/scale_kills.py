@@ -27,7 +27,7 @@ from typing import Any, NamedTuple
 from bench import scale_scribe
 from bench.figures import Figure, at_least, told
 from bench.scale_scribe import Scribe, benchmark
-from infra.ray_pool import PoolConfig, RayPool
+from infra.ray.pool import PoolConfig, RayPool
 from storage.folders import folder_at
 from storage.manifest import load_manifest
 from tasks.build import publish_build, run_frames, run_masks
@@ -173,8 +173,8 @@ def _long_lived_ray(folder: Path) -> Iterator[None]:
     import secrets
     import subprocess
 
-    from infra.prefect_access import HOST, free_port
-    from infra.prefect_local import stop
+    from infra.prefect.access import HOST, free_port
+    from infra.prefect.local import stop
 
     folder.mkdir()
     token = {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": secrets.token_hex(32), "RAY_USAGE_STATS_ENABLED": "0"}

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from infra.benchmarks import OwnParameters
+from infra.forms.benchmarks import OwnParameters
 from storage.outcomes import Outcome
 from tasks.datasets.base import VideoJob
 from tasks.pipeline import Worker, WorkerFactory

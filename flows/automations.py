@@ -16,7 +16,7 @@ from prefect.exceptions import ObjectNotFound, PrefectHTTPStatusError
 from prefect.settings import PREFECT_API_URL
 
 from flows.limits import put_gpu_limit
-from infra.prefect_setup import SetupParameters
+from infra.prefect.setup import SetupParameters
 
 HEARTBEAT_S = 30
 """A flow run is heard from so often; Prefect takes no less."""

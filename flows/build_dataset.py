@@ -19,13 +19,13 @@ from prefect.utilities.annotations import quote
 from flows.artifacts import MOST_ROWS, progress_artifact
 from flows.automations import BUDGET_EXCEEDED
 from flows.limits import gpu_slot
-from infra.benchmarks import BENCHMARKS
 from infra.build import Built
-from infra.build_job import run_job, stop_job
-from infra.flat import flat
-from infra.metrics import measured
-from infra.parameters import BuildParameters
-from infra.ray_pool import RayPool
+from infra.forms.benchmarks import BENCHMARKS
+from infra.forms.build import BuildParameters
+from infra.forms.flat import flat
+from infra.ray.build_job import run_job, stop_job
+from infra.ray.metrics import measured
+from infra.ray.pool import RayPool
 from storage.folder import Folder
 from storage.folders import folder_at
 from storage.manifest import Manifest

@@ -19,13 +19,13 @@ from flows.ground import ground_video
 from flows.nightly import nightly_benchmarks, nightly_schedule
 from flows.sweep import sweep_file
 from flows.train import TRAIN
-from infra.benchmarks import BENCHMARKS
-from infra.evaluation import EVALUATIONS
+from infra.forms.benchmarks import BENCHMARKS
+from infra.forms.evaluation import EVALUATIONS
+from infra.forms.training import TRAININGS
 from infra.ground import GroundParameters
 from infra.nightly import NightlyParameters
-from infra.prefect_setup import SetupParameters
+from infra.prefect.setup import SetupParameters
 from infra.sweeps import SweepParameters
-from infra.training import TRAININGS
 
 ONE_AT_A_TIME = ConcurrencyLimitConfig(limit=1, collision_strategy=ConcurrencyLimitStrategy.ENQUEUE)
 """Runs of a deployment that write to the same place wait for each other."""

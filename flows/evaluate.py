@@ -15,8 +15,8 @@ from flows.artifacts import MOST_ROWS, progress_artifact
 from flows.retries import AS_ENGINES_FAIL
 from flows.servers import engine_of
 from infra.asking import run_evaluation, shown_otherwise
-from infra.evaluation import EVALUATIONS, EvaluateParameters
-from infra.flat import flat
+from infra.forms.evaluation import EVALUATIONS, EvaluateParameters
+from infra.forms.flat import flat
 from rl.evaluate import OnAsked
 from tasks.build import Progress
 

@@ -11,7 +11,7 @@ from prefect.cache_policies import NO_CACHE
 from flows.artifacts import progress_artifact
 from flows.limits import gpu_slot
 from flows.servers import engine_of
-from infra.flat import flat
+from infra.forms.flat import flat
 from infra.ground import GroundParameters, run_ground, shown_otherwise
 from tasks.build import OnProgress
 

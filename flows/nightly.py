@@ -13,7 +13,7 @@ from prefect.cache_policies import NO_CACHE
 from prefect.schedules import Schedule
 
 from flows.artifacts import MOST_ROWS, progress_artifact
-from infra.flat import flat
+from infra.forms.flat import flat
 from infra.nightly import NIGHTLY, Night, NightlyParameters, check, run_nightly
 from tasks.build import OnProgress
 

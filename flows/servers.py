@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from prefect.blocks.system import Secret
 
-from infra.asked import AskingParameters
+from infra.forms.asked import AskingParameters
 from rl.engines.build import EngineConfig
 from rl.engines.server import Server, server_from_environment
 

@@ -13,7 +13,7 @@ from prefect.cache_policies import NO_CACHE
 
 from flows.artifacts import MOST_ROWS, progress_artifact
 from flows.retries import AS_ENGINES_FAIL
-from infra.flat import flat
+from infra.forms.flat import flat
 from infra.sweeping import plan_rows, render_missing, run_cells, score_rows
 from infra.sweeps import SweepParameters
 from rl.engines.base import EngineError

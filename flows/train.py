@@ -19,10 +19,11 @@ from prefect.deployments import run_deployment
 from flows.artifacts import MOST_ROWS, progress_artifact
 from flows.limits import gpu_slot
 from flows.retries import may_pass
-from infra import ray_gpus, ray_job
-from infra.flat import flat
+from infra.forms.flat import flat
+from infra.forms.training import TRAININGS, TrainParameters
+from infra.ray import gpus as ray_gpus
+from infra.ray import job as ray_job
 from infra.train import OnStep, Prepared, job_of, prepare, run_training
-from infra.training import TRAININGS, TrainParameters
 from rl.training.checkpoints import MODEL, Lineage, read_steps
 from rl.training.curves import CURVES, CURVES_FILE, draw_curves, summary
 from tasks.build import Progress

@@ -1,1 +1,1 @@
-"""Where things run and are started: the `stvg` command, the pool of Ray workers, the local Prefect server."""
+"""Where things run and are started: the `stvg` command and its forms, Ray, a local Prefect server."""

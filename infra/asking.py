@@ -8,8 +8,8 @@ from typing import Any
 from rich.table import Table
 
 from infra.console import Bars, plain, printable
-from infra.engine_actors import replicated
-from infra.evaluation import EvaluateParameters, shown_in
+from infra.forms.evaluation import EvaluateParameters, shown_in
+from infra.ray.engine_actors import replicated
 from infra.results import AsJson
 from rl.engines.build import EngineConfig
 from rl.evaluate import Evaluation, OnAsked, ask

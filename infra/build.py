@@ -1,13 +1,13 @@
-"""A build from its parameters, without Prefect: with workers here or on a cluster. As a Ray Job, see `infra.build_job`."""
+"""A build from its parameters, without Prefect: with workers here or on a cluster. As a Ray Job, see `infra.ray.build_job`."""
 
 from __future__ import annotations
 
 import time
 from dataclasses import dataclass
 
-from infra.metrics import measured
-from infra.parameters import BuildParameters
-from infra.ray_pool import RayPool
+from infra.forms.build import BuildParameters
+from infra.ray.metrics import measured
+from infra.ray.pool import RayPool
 from storage.reader import Dataset
 from tasks.build import OnProgress, Progress, run_build
 

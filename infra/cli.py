@@ -17,25 +17,25 @@ from pydantic.fields import FieldInfo
 from rich.text import Text
 
 from infra.asking import evaluate_command
-from infra.benchmarks import BENCHMARKS
 from infra.build import build_dataset
-from infra.build_job import job, run_job
 from infra.console import Bars, StoppedError, plain, printable, show_findings, show_plan, stoppable
 from infra.errors import BAD_INPUT, BROKEN
-from infra.evaluation import EvaluateParameters
-from infra.flat import flat
+from infra.forms.benchmarks import BENCHMARKS
+from infra.forms.build import BuildParameters
+from infra.forms.evaluation import EvaluateParameters
+from infra.forms.flat import flat
+from infra.forms.training import TRAININGS
 from infra.ground import GroundParameters, ground_command
 from infra.maintenance import gc, replay, requeue, trust
 from infra.nightly import NightlyParameters
 from infra.nightly_commands import accept_command, nightly_command
-from infra.parameters import BuildParameters
-from infra.prefect_access import HOST
-from infra.prefect_setup import SetupParameters, set_up
+from infra.prefect.access import HOST
+from infra.prefect.setup import SetupParameters, set_up
+from infra.ray.build_job import job, run_job
 from infra.results import AsJson, inspect, preview, quality, score
 from infra.sweeping import sweep_command
 from infra.sweeps import SweepParameters
 from infra.train import train_command
-from infra.training import TRAININGS
 from storage.outcomes import BudgetError
 from tasks.estimate import estimate
 from tasks.plan import plan_frames, plan_masks
@@ -147,7 +147,7 @@ def serve(
     auth: Annotated[bool, typer.Option("--auth/--no-auth", help="Ask for the password in .stvg/auth.")] = True,
 ) -> None:
     """Keep a Prefect server, its UI and the deployments up until interrupted."""
-    from infra.prefect_local import serve as keep_up
+    from infra.prefect.local import serve as keep_up
 
     keep_up(port, host=host, auth=auth)
 
@@ -163,7 +163,7 @@ def _setup(parameters: SetupParameters) -> None:
 @app.command()
 def demo() -> None:
     """Start a server, run `build-dataset/sample` from it, say where everything is, and stop the server."""
-    from infra.prefect_local import demo as run_demo
+    from infra.prefect.local import demo as run_demo
 
     sys.exit(run_demo())
 

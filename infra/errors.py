@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from pydantic import ValidationError
 
-from infra.build_job import RefusedError
-from infra.poison import WorkerError
-from infra.prefect_access import AccessError
-from infra.prefect_local import ServerError
-from infra.ray_job import JobError
-from infra.ray_session import ClusterError
+from infra.prefect.access import AccessError
+from infra.prefect.local import ServerError
+from infra.ray.build_job import RefusedError
+from infra.ray.job import JobError
+from infra.ray.poison import WorkerError
+from infra.ray.session import ClusterError
 from rl.engines.base import EngineError
 from rl.ground import GroundError
 from rl.models import ModelError

@@ -13,10 +13,10 @@ from typing import Any, ClassVar
 from pydantic import Field
 from rich.text import Text
 
-from infra.asked import AskingParameters
 from infra.console import Steps, plain, printable
-from infra.parameters import BuildParameters, Located
-from infra.ray_pool import RayPool
+from infra.forms.asked import AskingParameters
+from infra.forms.build import BuildParameters, Located
+from infra.ray.pool import RayPool
 from infra.results import AsJson
 from rl.drawn import write_answer
 from rl.engines.build import EngineConfig, open_engine

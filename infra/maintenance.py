@@ -11,10 +11,10 @@ from typing import Annotated, Any
 
 import typer
 
-from infra.benchmarks import BENCHMARKS
 from infra.console import Bars, show_report
-from infra.parameters import BuildParameters
-from infra.ray_pool import RayPool
+from infra.forms.benchmarks import BENCHMARKS
+from infra.forms.build import BuildParameters
+from infra.ray.pool import RayPool
 from infra.results import AsJson
 from storage.folders import folder_at, is_url
 from storage.garbage import collect, garbage

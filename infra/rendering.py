@@ -7,9 +7,9 @@ from contextlib import nullcontext
 from dataclasses import replace
 from typing import Any
 
+from infra.forms.build import BuildParameters
 from infra.maintenance import asked_for
-from infra.parameters import BuildParameters
-from infra.ray_pool import RayPool
+from infra.ray.pool import RayPool
 from rl.sweep import SweepError
 from storage.folder import Folder
 from storage.folders import folder_at

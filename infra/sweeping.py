@@ -13,7 +13,7 @@ from rich.table import Table
 
 from infra.asking import run_evaluation
 from infra.console import Bars, plain, printable, stoppable
-from infra.evaluation import EvaluateParameters
+from infra.forms.evaluation import EvaluateParameters
 from infra.rendering import render
 from infra.results import AsJson
 from infra.sweeps import Sweep, SweepParameters

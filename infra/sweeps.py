@@ -10,8 +10,8 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 
-from infra.evaluation import EvaluateParameters
-from infra.flat import listed
+from infra.forms.evaluation import EvaluateParameters
+from infra.forms.flat import listed
 from infra.rendering import rendered, variant
 from rl.engines.build import identity_of
 from rl.evaluate import Evaluation

@@ -12,14 +12,14 @@ from math import prod
 from pathlib import Path
 from typing import Any
 
-from infra import ray_job
-from infra.build_job import RefusedError
 from infra.console import Bars, plain
-from infra.evaluation import shown_in
-from infra.prefect_local import stop
-from infra.ray_client import code_version
+from infra.forms.evaluation import shown_in
+from infra.forms.training import TrainParameters
+from infra.prefect.local import stop
+from infra.ray import job as ray_job
+from infra.ray.build_job import RefusedError
+from infra.ray.client import code_version
 from infra.results import AsJson
-from infra.training import TrainParameters
 from rl.models import shown_by
 from rl.registry import find_model
 from rl.training.check import check

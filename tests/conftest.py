@@ -14,7 +14,7 @@ from hypothesis import settings
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
-from infra.ray_session import set_environment
+from infra.ray.session import set_environment
 from tasks.detect import Detection
 from tasks.masks import Box, Instance, Mask, encode, tight_box
 from tasks.pipeline import BuildConfig

@@ -16,9 +16,9 @@ from typing import Any
 
 import pytest
 
-from infra.prefect_access import free_port
-from infra.prefect_local import stop
-from infra.ray_client import connect
+from infra.prefect.access import free_port
+from infra.prefect.local import stop
+from infra.ray.client import connect
 
 
 def until(true: Callable[[], Any], timeout_s: float = 120) -> Any:

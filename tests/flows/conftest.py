@@ -15,9 +15,9 @@ from typing import Any
 import psutil
 import pytest
 
-from infra.prefect_access import ask, environment, free_port
-from infra.prefect_local import deployments
-from infra.prefect_local import server as running_server
+from infra.prefect.access import ask, environment, free_port
+from infra.prefect.local import deployments
+from infra.prefect.local import server as running_server
 
 
 class Server:

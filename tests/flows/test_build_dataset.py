@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from infra.benchmarks import BENCHMARKS
+from infra.forms.benchmarks import BENCHMARKS
 from storage.manifest import DatasetError, load_manifest
 from storage.reader import Dataset
 from tasks.video import Source, open_video

@@ -12,13 +12,13 @@ from flows.ground import ground_video
 from flows.nightly import nightly_benchmarks, nightly_schedule
 from flows.sweep import sweep_file
 from flows.train import TRAIN
-from infra.benchmarks import BENCHMARKS
-from infra.evaluation import EVALUATIONS
+from infra.forms.benchmarks import BENCHMARKS
+from infra.forms.evaluation import EVALUATIONS
+from infra.forms.training import TRAININGS
 from infra.ground import GroundParameters
 from infra.nightly import NightlyParameters
-from infra.prefect_local import DEPLOYMENTS
+from infra.prefect.local import DEPLOYMENTS
 from infra.sweeps import SweepParameters
-from infra.training import TRAININGS
 
 SNAPSHOTS = Path(__file__).parent / "snapshots"
 

@@ -14,7 +14,7 @@ from prefect.settings import PREFECT_API_AUTH_STRING, PREFECT_API_URL, temporary
 
 import flows.build_dataset as building
 from flows.limits import GPU_LIMIT, gpu_slot
-from infra.benchmarks import FolderParameters
+from infra.forms.benchmarks import FolderParameters
 
 
 @pytest.mark.heavy

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from infra.benchmarks import BENCHMARKS
-from infra.prefect_setup import SetupParameters
+from infra.forms.benchmarks import BENCHMARKS
+from infra.prefect.setup import SetupParameters
 
 SECRET = re.compile(r"password|passwd|token|secret|credential|auth|(^|_)(key|url|dsn)$")
 

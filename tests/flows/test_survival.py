@@ -12,9 +12,9 @@ from typing import Any
 import psutil
 import pytest
 
-from infra.benchmarks import BENCHMARKS
-from infra.prefect_access import environment, free_port
-from infra.prefect_local import deployments, server
+from infra.forms.benchmarks import BENCHMARKS
+from infra.prefect.access import environment, free_port
+from infra.prefect.local import deployments, server
 from storage.manifest import load_manifest
 from tasks.build import publish_build, run_frames, run_here, run_masks
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from infra.benchmarks import OwnParameters
+from infra.forms.benchmarks import OwnParameters
 from tasks.build import run_build, run_here
 
 pytestmark = pytest.mark.heavy

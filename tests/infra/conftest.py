@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from infra.benchmarks import OwnParameters
+from infra.forms.benchmarks import OwnParameters
 from infra.sweeps import SweepParameters
 from rl.engines.base import Reply, Told
 from tasks.build import run_build, run_here
@@ -47,7 +47,7 @@ class Says(Told):
 def engine(monkeypatch: pytest.MonkeyPatch) -> type[Says]:
     """In place of every engine."""
     Says.opened, Says.says = 0, "<think>It is red.</think><answer>Target ID: 1, Time range: 0.5 to 2.5</answer>"
-    monkeypatch.setattr("infra.engine_actors.open_engine", lambda *_: Says())
+    monkeypatch.setattr("infra.ray.engine_actors.open_engine", lambda *_: Says())
     for module in ("infra.sweeps", "infra.sweeping"):
         monkeypatch.setattr(f"{module}.identity_of", lambda *_: Told(Says.says).identity)
     return Says

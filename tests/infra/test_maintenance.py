@@ -12,8 +12,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from infra.forms.build import BuildParameters
 from infra.maintenance import asked_for
-from infra.parameters import BuildParameters
 from storage.manifest import DatasetError
 from storage.request import Request, write_request
 

@@ -14,8 +14,8 @@ from pathlib import Path
 
 import pytest
 
-from infra.prefect_access import HOST, ask, free_port
-from infra.prefect_local import running, stop
+from infra.prefect.access import HOST, ask, free_port
+from infra.prefect.local import running, stop
 from storage.manifest import load_manifest
 
 pytestmark = pytest.mark.heavy

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from infra.benchmarks import FolderParameters
+from infra.forms.benchmarks import FolderParameters
 from infra.rendering import render, rendered, variant
 from rl.sweep import SweepError
 from storage.folder import Folder

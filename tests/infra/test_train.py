@@ -9,11 +9,12 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from infra import ray_gpus, train
-from infra.ray_gpus import Gpu
-from infra.ray_session import ClusterError
+from infra import train
+from infra.forms.training import TRAININGS, TrainParameters
+from infra.ray import gpus as ray_gpus
+from infra.ray.gpus import Gpu
+from infra.ray.session import ClusterError
 from infra.train import job_of, prepare
-from infra.training import TRAININGS, TrainParameters
 from rl.models import ModelError
 from rl.rewards import RewardError
 from rl.training.recipe import RECIPES, RecipeError

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from infra.benchmarks import BENCHMARKS
+from infra.forms.benchmarks import BENCHMARKS
 from rl.paper import Beside, PaperError, beside, table_named, tables
 from rl.protocols import PROTOCOLS
 from rl.registry import MODEL_NAMES

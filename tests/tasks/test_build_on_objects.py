@@ -12,7 +12,7 @@ from typing import Any
 import obstore
 import pytest
 
-from infra.benchmarks import FolderParameters, HcstvgParameters
+from infra.forms.benchmarks import FolderParameters, HcstvgParameters
 from storage.cache import RemoteFile, cache_folder, find_remote
 from storage.folder import Folder, StoreError
 from storage.folders import folder_at, write_json

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from pydantic import ValidationError
 
-from infra.benchmarks import FolderParameters
+from infra.forms.benchmarks import FolderParameters
 from tasks.detect import DETECTORS, OPEN_VOCABULARY, DetectConfig
 from tasks.detectors.grounding_dino import best_prompts
 from tasks.detectors.vocabulary import prompts_of

@@ -11,7 +11,7 @@ from functools import partial
 from queue import SimpleQueue
 from typing import Any
 
-from infra.ray_session import ray_session
+from infra.ray.session import ray_session
 from rl.engines.base import BrokenError, Decoding, Engine, EngineError, Reply, Request
 from rl.engines.build import EngineConfig, open_engine
 from rl.models import Model

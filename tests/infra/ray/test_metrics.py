@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from infra.metrics import measured
-from infra.ray_session import ray_session
+from infra.ray.metrics import measured
+from infra.ray.session import ray_session
 from storage.outcomes import Outcome
 from tasks.build import Progress
 

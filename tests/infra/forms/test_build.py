@@ -8,9 +8,9 @@ from typing import Annotated, Any, get_args, get_origin
 import pytest
 from pydantic import BaseModel, Field, ValidationError
 
-from infra.benchmarks import BENCHMARKS, FolderParameters
-from infra.flat import flat
-from infra.parameters import DetectorName, TrackerName
+from infra.forms.benchmarks import BENCHMARKS, FolderParameters
+from infra.forms.build import DetectorName, TrackerName
+from infra.forms.flat import flat
 from tasks.detect import DETECTORS
 from tasks.pipeline import frames_spec, masks_spec
 from tasks.trackers.base import TRACKERS

@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from infra.engine_actors import TRIES, EngineActors
-from infra.evaluation import EvaluateParameters
-from infra.ray_session import ray_session
+from infra.forms.evaluation import EvaluateParameters
+from infra.ray.engine_actors import TRIES, EngineActors
+from infra.ray.session import ray_session
 from rl.engines.base import BrokenError, Decoding, EngineError, Reply, Request, Shown
 from rl.engines.build import EngineConfig, open_engine
 from rl.models import FAMILIES, Model

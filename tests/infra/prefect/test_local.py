@@ -11,8 +11,8 @@ from pathlib import Path
 import psutil
 import pytest
 
-from infra.prefect_access import HOST, ask, environment, free_port
-from infra.prefect_local import ServerError, running, server, stop
+from infra.prefect.access import HOST, ask, environment, free_port
+from infra.prefect.local import ServerError, running, server, stop
 
 pytestmark = pytest.mark.heavy
 STVG = Path(sys.executable).with_name("stvg")

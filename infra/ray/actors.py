@@ -6,7 +6,7 @@ import time
 from collections import Counter
 from typing import Any
 
-from infra.poison import Task, WorkerError
+from infra.ray.poison import Task, WorkerError
 from storage.outcomes import Outcome
 from tasks.datasets.base import VideoJob
 from tasks.pipeline import Worker, WorkerFactory

@@ -7,7 +7,7 @@ from typing import ClassVar
 
 from pydantic import Field
 
-from infra.parameters import BuildParameters, DetectorName, Located
+from infra.forms.build import BuildParameters, DetectorName, Located
 from storage.cache import cache_folder
 from storage.folders import is_url
 from tasks.datasets.base import Benchmark, Task

@@ -8,7 +8,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from infra.ray_session import ClusterError, same_version, set_environment, unreachable
+from infra.ray.session import ClusterError, same_version, set_environment, unreachable
 from storage.files import hash8, sha256_of
 
 PACKAGES = ("infra", "rl", "tasks", "storage")
@@ -51,4 +51,4 @@ def code_sent() -> dict[str, Any]:
 
 
 def _folders() -> list[Path]:
-    return [Path(__file__).resolve().parent.parent / name for name in PACKAGES]
+    return [Path(__file__).resolve().parents[2] / name for name in PACKAGES]

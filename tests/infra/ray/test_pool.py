@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from infra.poison import Patience, WorkerError
-from infra.ray_pool import PoolConfig, RayPool, _failure
+from infra.ray.poison import Patience, WorkerError
+from infra.ray.pool import PoolConfig, RayPool, _failure
 from storage.outcomes import Outcome
 from tasks.build import Ended
 from tasks.datasets.base import VideoJob

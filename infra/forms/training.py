@@ -8,7 +8,7 @@ from typing import Any, ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, create_model
 
-from infra.flat import listed
+from infra.forms.flat import listed
 from rl.registry import SCHOOLED
 from rl.rewards import REWARDS
 from rl.training.plan import RowSettings

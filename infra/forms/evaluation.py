@@ -6,9 +6,9 @@ from typing import Any
 
 from pydantic import Field, ValidationInfo, create_model, field_validator
 
-from infra.asked import AskingParameters
-from infra.benchmarks import BENCHMARKS
-from infra.flat import listed
+from infra.forms.asked import AskingParameters
+from infra.forms.benchmarks import BENCHMARKS
+from infra.forms.flat import listed
 from rl.evaluate import Evaluation
 from rl.models import ModelError, differences
 from rl.protocols import protocol_named

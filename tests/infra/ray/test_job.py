@@ -13,11 +13,11 @@ from typing import Any
 
 import pytest
 
-from infra.benchmarks import FolderParameters
-from infra.build_job import RefusedError, job_of, run_job, stop_job
-from infra.prefect_access import ask, free_port
-from infra.prefect_local import running
-from infra.ray_session import ClusterError
+from infra.forms.benchmarks import FolderParameters
+from infra.prefect.access import ask, free_port
+from infra.prefect.local import running
+from infra.ray.build_job import RefusedError, job_of, run_job, stop_job
+from infra.ray.session import ClusterError
 from storage.files import BusyError
 from storage.manifest import load_manifest
 from storage.reader import Dataset
@@ -149,7 +149,7 @@ def test_another_ray_or_python_is_refused_before_any_work(
     monkeypatch.setattr("platform.python_version", lambda: "3.12.1")
     with pytest.raises(RefusedError, match=r"the cluster runs Python 3\.1\d\.\d+, and this machine 3\.12\.1: install the same"):
         run_job(parameters, lambda _: None)
-    monkeypatch.setattr("infra.ray_client.version", lambda _: "2.1.0")
+    monkeypatch.setattr("infra.ray.client.version", lambda _: "2.1.0")
     with pytest.raises(ClusterError, match=r"the cluster runs Ray 2\.\d+\.\d, and this machine 2\.1\.0: install the same"):
         run_job(parameters, lambda _: None)
     assert not (tmp_path / "other").exists()

@@ -1,4 +1,4 @@
-"""The second door to Ray: work as a Ray Job, which is submitted once and attached to by whoever asks again.
+"""Work as a Ray Job, which is submitted once and attached to by whoever asks again.
 
 The job's ID is made of what the work is, so a driver that died, or a second one, finds the job that runs. It ends by itself,
 when it is stopped here, or after its hours, whether anyone follows it or not.
@@ -13,8 +13,8 @@ from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from infra.ray_client import code_sent, connect
-from infra.ray_session import ClusterError
+from infra.ray.client import code_sent, connect
+from infra.ray.session import ClusterError
 from storage.files import BusyError
 
 RECONNECT_S, RECONNECTS = 2.0, 60

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from infra.poison import KILLED, NODE_LOST, Breaker, Patience, Task, Waiting, WorkerError
+from infra.ray.poison import KILLED, NODE_LOST, Breaker, Patience, Task, Waiting, WorkerError
 from storage.outcomes import Outcome
 from tasks.datasets.base import VideoJob
 from tasks.video import Source

@@ -8,8 +8,8 @@ from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
 
-from infra.model_weights import detector_weights, tracker_weights
-from infra.ray_pool import PoolConfig
+from infra.forms.model_weights import detector_weights, tracker_weights
+from infra.ray.pool import PoolConfig
 from storage.folders import folder_at
 from storage.request import Request
 from tasks.datasets.base import Benchmark

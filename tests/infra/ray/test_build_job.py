@@ -4,11 +4,11 @@ from pathlib import Path
 
 import pytest
 
-from infra.benchmarks import FolderParameters
 from infra.build import Built, seldom
-from infra.build_job import job_of, tell, told
-from infra.ray_client import code_sent
-from infra.ray_session import ClusterError, _same_versions
+from infra.forms.benchmarks import FolderParameters
+from infra.ray.build_job import job_of, tell, told
+from infra.ray.client import code_sent
+from infra.ray.session import ClusterError, _same_versions
 from tasks.build import Progress
 
 
@@ -53,7 +53,7 @@ def test_a_jobs_id_is_made_of_what_the_build_is(monkeypatch: pytest.MonkeyPatch,
     assert stem_of(build.model_copy(update={"ray": "http://b:2", "hours": 3})) == start, "where and how long is no part of it"
     assert stem_of(build.placed()) == start, "nor the folder it was started from"
     assert stem_of(build.model_copy(update={"theta": 0.5})) != start
-    monkeypatch.setattr("infra.build_job.code_version", lambda: "other code")
+    monkeypatch.setattr("infra.ray.build_job.code_version", lambda: "other code")
     assert stem_of(build) != start
 
 

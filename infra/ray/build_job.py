@@ -13,13 +13,13 @@ from typing import Annotated
 
 import typer
 
-from infra import ray_job
-from infra.benchmarks import BENCHMARKS
 from infra.build import Built, build_dataset, seldom
-from infra.parameters import BuildParameters
-from infra.poison import WorkerError
-from infra.ray_client import code_version
-from infra.ray_session import same_version
+from infra.forms.benchmarks import BENCHMARKS
+from infra.forms.build import BuildParameters
+from infra.ray import job as ray_job
+from infra.ray.client import code_version
+from infra.ray.poison import WorkerError
+from infra.ray.session import same_version
 from storage.files import hash8
 from storage.outcomes import BudgetError
 from tasks.build import OnProgress, Progress

@@ -18,9 +18,9 @@ from types import FrameType
 import psutil
 from rich.console import Console
 
-from infra.benchmarks import BENCHMARKS
-from infra.prefect_access import AUTH_FILE, HOST, ask, check_access, environment, free_port, server_environment
-from infra.training import TRAININGS
+from infra.forms.benchmarks import BENCHMARKS
+from infra.forms.training import TRAININGS
+from infra.prefect.access import AUTH_FILE, HOST, ask, check_access, environment, free_port, server_environment
 
 START_TIMEOUT_S = 120.0
 STOP_TIMEOUT_S = 20.0
@@ -45,7 +45,7 @@ def running(port: int, home: Path, host: str = HOST, auth: bool = True) -> Itera
         port: TCP port of UI and API.
         home: folder of its state; made if missing.
         host: address it listens on.
-        auth: whether it asks for the password of `infra.prefect_access.auth_string`.
+        auth: whether it asks for the password of `infra.prefect.access.auth_string`.
 
     Raises:
         AccessError: anybody could use it.

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from infra.prefect_access import AccessError, auth_string, check_access, environment, server_environment
+from infra.prefect.access import AccessError, auth_string, check_access, environment, server_environment
 
 DATABASE = "PREFECT_API_DATABASE_CONNECTION_URL"
 

@@ -7,8 +7,8 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import Any
 
-from infra.ray_client import connect
-from infra.ray_session import ClusterError
+from infra.ray.client import connect
+from infra.ray.session import ClusterError
 
 FREE_MB = 2048
 """A GPU on which nothing runs uses less than this of its memory, MiB."""

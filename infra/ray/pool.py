@@ -1,4 +1,4 @@
-"""The one door to Ray: a fixed pool of actors that do one video after another.
+"""A fixed pool of actors that do one video after another.
 
 Each actor holds one worker, and so its models, for its whole life, and one video at a time, so that a death has one
 culprit. Only jobs go in and outcomes come out: no frame and no mask crosses the object store.
@@ -13,9 +13,9 @@ from dataclasses import dataclass, field, replace
 from types import TracebackType
 from typing import Any
 
-from infra.actors import Actors
-from infra.poison import NODE_LOST, Breaker, Patience, Task, Waiting
-from infra.ray_session import ray_session
+from infra.ray.actors import Actors
+from infra.ray.poison import NODE_LOST, Breaker, Patience, Task, Waiting
+from infra.ray.session import ray_session
 from storage.outcomes import Outcome
 from tasks.build import Ended
 from tasks.datasets.base import VideoJob
