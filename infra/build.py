@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from dataclasses import dataclass
 
@@ -48,7 +49,7 @@ def build_dataset(parameters: BuildParameters, on_progress: OnProgress) -> Built
 
 def seldom(on_progress: OnProgress, every_s: float = 2.0) -> OnProgress:
     """Pass on the last progress of each stage, and of the others one each `every_s` seconds."""
-    last = 0.0
+    last = -math.inf  # the clock starts with the machine
 
     def report(progress: Progress) -> None:
         nonlocal last
