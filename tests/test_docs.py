@@ -101,7 +101,7 @@ def test_the_detector_of_the_how_to_finds_what_is_coloured(square_clip: Path) ->
 
 
 def test_the_adapter_of_the_how_to_reads_and_refuses(tmp_path: Path, square_clip: Path) -> None:
-    read = shown_in("how-to/dataset.md", "infra.benchmarks")["read_shots"]
+    read = shown_in("how-to/dataset.md", "infra.forms.benchmarks")["read_shots"]
     shots = tmp_path / "shots.json"
     record = {"video": square_clip.name, "text": "It moves.", "from": 0.5, "to": 1}
     shots.write_text(json.dumps([record]))
