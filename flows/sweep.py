@@ -14,7 +14,7 @@ from prefect.cache_policies import NO_CACHE
 from flows.artifacts import MOST_ROWS, progress_artifact
 from flows.retries import AS_ENGINES_FAIL
 from infra.forms.flat import flat
-from infra.sweeping import plan_rows, render_missing, run_cells, score_rows
+from infra.sweeping import plan_rows, render_missing, render_rows, run_cells, score_rows
 from infra.sweeps import SweepParameters
 from rl.engines.base import EngineError
 from tasks.build import OnProgress, Progress
@@ -24,17 +24,20 @@ from tasks.build import OnProgress, Progress
 def sweeping(parameters: SweepParameters) -> list[dict[str, Any]]:
     """Show the plan, render and ask what is missing, and show every cell's scores."""
     sweep, log = parameters.sweep(), get_run_logger()
-    planned = plan_rows(sweep.standings(), {cell: sweep.parameters(cell).gpus for cell in sweep.cells})
+    standings = sweep.standings()
+    planned = plan_rows(standings, {cell: sweep.parameters(cell).gpus for cell in sweep.cells})
     create_table_artifact(
         planned[:MOST_ROWS], key="plan", description=f"{len(planned)} cells; hours are of GPUs, as measured before"
     )
     log.info("%d datasets rendered", render_missing(sweep, _progress("renders", "videos")))
     report, ran = _progress("cells", "cells"), []
-    for one in run_cells(sweep, parameters.at_once):
+    for one in run_cells(sweep, standings, parameters.at_once):
         ran.append(one)
         report(Progress("cells", len(ran), len(sweep.cells), sum(r.results is None for r in ran)))
     about = "Means in per cent, 95 % intervals; with ID repair where there are boxes"
     create_table_artifact(score_rows(ran)[:MOST_ROWS], key="sweep", description=about)
+    about = "Settings of markers, and what a clip took to be shown by them"
+    create_table_artifact(render_rows(sweep)[:MOST_ROWS], key="rendered", description=about)
     if failed := [one for one in ran if one.asked and one.results is None]:
         raise EngineError(f"{len(failed)} of {len(ran)} cells failed, the first since {failed[0].why}")
     return [one.as_dict() for one in ran]

@@ -53,7 +53,7 @@ class Night:
     Attributes:
         series: who was asked what and how.
         state: `unchanged`, nothing that shapes it did; `new`, nothing was accepted yet; `held`; `dropped`; `incomparable`, what
-            was accepted is of another kind; `failed`, nothing came of it.
+            was accepted is of another kind, or nothing can be scored; `failed`, nothing came of it.
         now: its scores; None where there are none to compare.
         verdict: against what was accepted; None where nothing was, or nothing was asked.
         why: it failed or is not comparable, a sentence.
@@ -103,7 +103,8 @@ def run_nightly(
     sweep, folder = parameters.sweep(), parameters.folder
     with folder.exclusive():
         render_missing(sweep, on_progress, fan_out)
-        nights = [_night(sweep, folder, ran, parameters.tolerance) for ran in run_cells(sweep, parameters.at_once, ask)]
+        ran = run_cells(sweep, sweep.standings(), parameters.at_once, ask)
+        nights = [_night(sweep, folder, one, parameters.tolerance) for one in ran]
         _remember(folder, nights)
     return nights
 
@@ -111,7 +112,7 @@ def run_nightly(
 def _night(sweep: Sweep, folder: Folder, ran: Ran, tolerance: float) -> Night:
     series = _series(sweep, ran)
     if ran.results is None:
-        return Night(series, "failed", why=ran.why)
+        return Night(series, "failed" if ran.asked else "incomparable", why=ran.why)
     try:
         now, accepted = _scored(sweep, ran), accepted_of(folder, series)
         if accepted is None:
@@ -158,10 +159,11 @@ def accept(parameters: NightlyParameters, keep: bool = True) -> list[Scored]:
         NightlyError: a series has no results yet, or none to follow; nothing is accepted then.
     """
     sweep, folder = parameters.sweep(), parameters.folder
-    for cell, standing in sweep.standings().items():
+    standings = sweep.standings()
+    for cell, standing in standings.items():
         if not standing.done:
             raise NightlyError(f"{'/'.join(filter(None, cell))} has no results yet: run `stvg nightly {parameters.file}` first")
-    found = [_scored(sweep, ran) for ran in run_cells(sweep, 1)]
+    found = [_scored(sweep, ran) for ran in run_cells(sweep, standings, 1)]
     if keep:
         for one in found:
             folder.write(_record(one.series), json_bytes(sealed(asdict(one))))

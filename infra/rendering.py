@@ -84,6 +84,11 @@ def render(base: Folder, name: str, changes: Changes, on_progress: OnProgress, f
         return publish_build(build, masks, frames, parameters.error_budget)
 
 
+def render_seconds(dataset: Dataset) -> float:
+    """Seconds that rendering took, all videos together: from masks and source video to frames and labels, writing included."""
+    return sum(row["seconds"] for row in dataset.outcomes.to_pylist() if row["stage"] == "frames")
+
+
 def _say(build: Build) -> None:
     assert build.request is not None
     write_request(build.folder, replace(build.request, stages=(build.masks.spec.key, build.frames.spec.key)))

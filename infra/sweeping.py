@@ -14,7 +14,7 @@ from rich.table import Table
 from infra.asking import run_evaluation
 from infra.console import Bars, plain, printable, stoppable
 from infra.forms.evaluation import EvaluateParameters
-from infra.rendering import render
+from infra.rendering import render, render_seconds, variant
 from infra.results import AsJson
 from infra.sweeps import Sweep, SweepParameters
 from rl.engines.base import EngineError
@@ -22,6 +22,7 @@ from rl.engines.build import identity_of
 from rl.evaluate import Evaluation
 from rl.results import kept_results
 from rl.sweep import Cell, Standing
+from storage.reader import Dataset
 from tasks.build import FanOut, OnProgress
 
 Ask = Callable[[EvaluateParameters, Evaluation], dict[str, Any]]
@@ -58,32 +59,43 @@ def render_missing(sweep: Sweep, on_progress: OnProgress, fan_out: FanOut | None
     return len(missing)
 
 
-def run_cells(sweep: Sweep, at_once: int, ask: Ask = ask_quietly) -> Iterator[Ran]:
+def run_cells(sweep: Sweep, standings: Mapping[Cell, Standing], at_once: int, ask: Ask = ask_quietly) -> Iterator[Ran]:
     """Run each cell, some at once, in the order of the sweep; one that has its results opens no model.
 
     A cell whose engine fails has a reason in place of results, and the others go on.
+
+    Args:
+        sweep: whose datasets are rendered by now.
+        standings: how far each cell had come; only what was still to be rendered is looked at again.
+        at_once: cells under way together, each with an engine of its own.
+        ask: runs an evaluation.
     """
-    standings = sweep.standings()
-    if at_once == 1:
-        yield from (run_cell(sweep, cell, ask) for cell in standings)
-        return
-    # Cells that come to the same evaluation wait for each other: the second finds it done.
-    locks = {found.key: Lock() for found in standings.values()}
+    found = {cell: sweep.standing(cell) if was.to_render else was for cell, was in standings.items()}
+    # Cells that come to the same evaluation wait for each other, and the second has the results of the first.
+    locks = {one.key: Lock() for one in found.values()}
+    kept: dict[str, dict[str, Any]] = {}
 
     def run(cell: Cell) -> Ran:
-        with locks[standings[cell].key]:
-            return run_cell(sweep, cell, ask)
+        with locks[key := found[cell].key]:
+            if key in kept:
+                return Ran(cell, kept[key])
+            ran = run_cell(sweep, cell, found[cell], ask)
+            if ran.results is not None:
+                kept[key] = ran.results
+            return ran
 
+    if at_once == 1:
+        yield from map(run, found)
+        return
     pool = ThreadPoolExecutor(at_once, thread_name_prefix="cell")
     try:
-        yield from pool.map(run, standings)
+        yield from pool.map(run, found)
     finally:
         pool.shutdown(cancel_futures=True)
 
 
-def run_cell(sweep: Sweep, cell: Cell, ask: Ask = ask_quietly) -> Ran:
-    """The results of a cell: as they are kept, or from a run of its evaluation."""
-    found = sweep.standing(cell)
+def run_cell(sweep: Sweep, cell: Cell, found: Standing, ask: Ask = ask_quietly) -> Ran:
+    """The results of a cell that has come so far: as they are kept, or from a run of its evaluation."""
     if found.why:
         return Ran(cell, None, found.why)
     parameters, evaluation = sweep.parameters(cell), sweep.evaluation(cell)
@@ -113,9 +125,19 @@ def plan_rows(standings: Mapping[Cell, Standing], gpus: Mapping[Cell, int]) -> l
 def _state(found: Standing) -> str:
     if found.why:
         return f"cannot run: {found.why}"
-    if not found.key:
+    if found.to_render:
         return "to render and ask"
     return "done" if found.done else "to ask" if found.left == found.samples else "begun"
+
+
+def render_rows(sweep: Sweep) -> list[dict[str, Any]]:
+    """A row a setting that is rendered: its dataset, the clips in it and the seconds that one took, the source's decoding included."""
+    rows = []
+    for base, setting in sweep.settings():
+        shown = Dataset(variant(base, setting, sweep.asked.markers[setting]).folder)
+        clips, seconds = shown.table("clips", ["clip_id"]).num_rows, render_seconds(shown)
+        rows.append({"rendered": shown.folder.name, "clips": clips, "s a clip": seconds / clips if clips else None})
+    return rows
 
 
 def score_rows(ran: Iterable[Ran]) -> list[dict[str, str]]:
@@ -154,19 +176,22 @@ def sweep_command(
     ran: list[Ran] = []
     with stoppable(), Bars(as_json) as bars:
         render_missing(sweep, bars.update)
-        for one in run_cells(sweep, parameters.at_once):
+        for one in run_cells(sweep, standings, parameters.at_once):
             ran.append(one)
             bars.count("cells", len(ran), len(sweep.cells), sum(r.results is None for r in ran))
     if as_json:
-        print(json.dumps({"cells": [one.as_dict() for one in ran]}))
+        print(json.dumps({"cells": [one.as_dict() for one in ran], "renders": render_rows(sweep)}))
     else:
         _show(score_rows(ran), "")
+        _show(render_rows(sweep), "")
         plain().print(f"{sum(one.asked for one in ran)} of {len(ran)} cells were asked")
     if any(one.asked and one.results is None for one in ran):
         raise typer.Exit(1)
 
 
 def _show(rows: list[dict[str, Any]], absent: str) -> None:
+    if not rows:
+        return
     table = Table(*rows[0])
     for row in rows:
         table.add_row(*(_told(value, absent) for value in row.values()))

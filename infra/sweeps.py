@@ -16,11 +16,13 @@ from infra.rendering import rendered, variant
 from rl.engines.build import identity_of
 from rl.evaluate import Evaluation
 from rl.protocols import ProtocolError, protocol_named
-from rl.results import conventions_of
+from rl.registry import check_lineage
+from rl.results import conventions_of, no_truth
 from rl.sweep import Cell, Standing, SweepError, cells, standing
 from storage.folder import Folder
 from storage.folders import folder_at, named_folder
 from storage.reader import Dataset
+from tasks.stored import has_truth
 
 SettingName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9._-]*$")]
 
@@ -101,6 +103,11 @@ class Sweep:
         base = self.base(cell.benchmark)
         return folder_at(variant(base, cell.markers, changes).folder) if changes else base
 
+    def settings(self) -> list[tuple[Folder, str]]:
+        """(base, setting) of datasets that show other markers than their base, each once."""
+        wanted = dict.fromkeys((cell.benchmark, cell.markers) for cell in self.cells if self.asked.markers.get(cell.markers))
+        return [(self.base(benchmark), setting) for benchmark, setting in wanted]
+
     def to_render(self) -> list[tuple[Folder, str]]:
         """(base, setting) of datasets that show no such markers yet, each once.
 
@@ -108,8 +115,7 @@ class Sweep:
             DatasetError: a base is not published, or does not say how it was built.
             SweepError: a setting changes more than how frames are shown.
         """
-        wanted = dict.fromkeys((cell.benchmark, cell.markers) for cell in self.cells if self.asked.markers.get(cell.markers))
-        pairs = [(self.base(benchmark), setting) for benchmark, setting in wanted]
+        pairs = self.settings()
         return [(base, setting) for base, setting in pairs if not rendered(base, setting, self.asked.markers[setting])]
 
     def parameters(self, cell: Cell) -> EvaluateParameters:
@@ -125,7 +131,10 @@ class Sweep:
             DatasetError, ModelError, WeightsError, ProtocolError, ScoreError: something named is not there.
         """
         Dataset(self.folder(cell))  # says which folder holds none, before it is looked for by name
-        made = self.parameters(cell).evaluation()
+        parameters = self.parameters(cell)
+        made = parameters.evaluation()
+        if parameters.engine != "openai":  # a server does not say what it holds
+            check_lineage(cell.checkpoint, made.model)
         return replace(made, folder=folder_at(self.out).child(self.base(cell.benchmark).name))
 
     def standings(self) -> dict[Cell, Standing]:
@@ -142,6 +151,8 @@ class Sweep:
         ready = not changes or rendered(self.base(cell.benchmark), cell.markers, changes)
         try:
             evaluation = self.evaluation(cell if ready else cell._replace(markers=""))
+            if not evaluation.protocol.captions and not has_truth(evaluation.dataset, evaluation.protocol.tasks):
+                return Standing(why=no_truth(self.base(cell.benchmark).name))
             config = self.parameters(cell).engine_config()
             found = standing(evaluation, identity_of(config, evaluation.model, evaluation.decoding))
         except ProtocolError as error:

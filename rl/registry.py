@@ -11,7 +11,7 @@ from typing import Any
 from rl.models import FAMILIES, SHOWN_FILE, TRAINING_SHOWN, Family, Model, ModelError
 from rl.school import make_schooled
 from rl.tiny import make_tiny
-from rl.training.checkpoints import trained_model
+from rl.training.checkpoints import LINEAGE, lineage, trained_model
 from rl.training.request import REQUEST
 from tasks.weights import WeightsError, find_weights
 
@@ -64,6 +64,28 @@ def find_model(name: str, cache: Path = Path(".stvg")) -> Model:
             f"there is no model '{name}': choose from {', '.join(MODEL_NAMES)}, or name a model's folder"
         ) from None
     return Model(name, _family_of(weights.path), weights, _shown(weights.path))
+
+
+def check_lineage(name: str, model: Model) -> None:
+    """Make sure that it is known where a model is from, so that its answers can stand beside others'.
+
+    Args:
+        name: by which it was found: one of `MODEL_NAMES`, whose origin is known, or the folder of a training.
+        model: that was found.
+
+    Raises:
+        ModelError: no training's record stands beside the folder, or its weights are not those of the record.
+    """
+    if name in MODEL_NAMES:
+        return
+    folder = Path(name)
+    made = lineage(folder) or lineage(folder.resolve().parent)
+    if made is None or model.weights is None or made.sha256 != model.weights.sha256:
+        why = f"it has no {LINEAGE}" if made is None else f"its weights are not those that its {LINEAGE} names"
+        raise ModelError(
+            f"nobody can tell where '{name}' is from ({why}), so that it is compared with nothing: "
+            f"name a training's folder or one of {', '.join(MODEL_NAMES)}"
+        )
 
 
 def _of_training(folder: Path) -> Path | None:

@@ -33,9 +33,19 @@ _OWN = {
 """Benchmark -> whose rules its published numbers follow; the others follow the paper's."""
 
 
+_PUBLIC = {"mevis": "its split valid_u, with --masks mask_dict.json", "hcstvg-v2": "its val split", "hcstvg": "its val split"}
+"""Benchmark -> what of it has a public truth, where not all has."""
+
+
+def no_truth(benchmark: str) -> str:
+    """Why a benchmark's dataset cannot be scored that holds no truth, a sentence."""
+    name = benchmark.partition(".")[0]
+    return f"the truth of '{benchmark}' is not public, so that nothing can be scored: build {_PUBLIC.get(name, 'a split that has one')}"
+
+
 def conventions_of(benchmark: str) -> list[str]:
-    """The benchmark's own convention, then the paper's, by the name under which it was built."""
-    return list(dict.fromkeys([_OWN.get(benchmark, DEFAULT), DEFAULT]))
+    """The benchmark's own convention, then the paper's, by the name under which it was built; what follows a dot is a variant's."""
+    return list(dict.fromkeys([_OWN.get(benchmark.partition(".")[0], DEFAULT), DEFAULT]))
 
 
 @dataclass

@@ -64,6 +64,11 @@ class Standing:
     why: str = ""
 
     @property
+    def to_render(self) -> bool:
+        """Whether its dataset is to be rendered before more can be said."""
+        return not self.key and not self.why
+
+    @property
     def done(self) -> bool:
         """Whether a run would ask nothing."""
         return self.left == 0

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -101,6 +101,13 @@ def lost_samples(dataset: Dataset) -> int:
     """Number of sentences of videos that have no rows of them."""
     there = set(dataset.video_ids("samples"))
     return sum(row["samples"] for row in dataset.outcomes.to_pylist() if row["video_id"] not in there)
+
+
+def has_truth(dataset: Dataset, tasks: Collection[Task]) -> bool:
+    """Whether there is a truth to score by, of any sentence of these tasks."""
+    rows = dataset.table("samples", ["task", "start_s", "start_frame", "answer"]).to_pylist()
+    told = (row["start_s"] is not None or row["start_frame"] is not None or row["answer"] for row in rows if row["task"] in tasks)
+    return any(told)
 
 
 def _taken(rows: list[dict[str, Any]], at: range) -> list[dict[str, Any]]:

@@ -1,0 +1,158 @@
+"""The sample in the formats of other benchmarks: the same videos and figures, asked for in other ways."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from storage.files import replacing_folder
+from tasks.datasets.base import Benchmark, Task
+from tasks.datasets.charades import read_charades
+from tasks.datasets.hcstvg import read_hcstvg
+from tasks.datasets.mevis import read_mevis
+from tasks.datasets.st_align import read_st_align
+from tasks.datasets.tvgbench import read_tvgbench
+from tasks.datasets.videoocr import read_videoocr
+from tasks.sample.scene import SECONDS
+
+_GRID = 100
+"""Frames on which ST-Align has boxes."""
+_EVERY = 2
+"""Frames of a video to one of its JPEG folder."""
+_KINDS = ("TR", "VTQA", "TG", "AR", "CDT", "STP", "CFTU", "TBR", "TBVU", "RVT")
+"""MME-VideoOCR's kinds of questions."""
+
+
+class Said(NamedTuple):
+    """A sentence of the sample: of which video, its entry in HC-STVG's format, and that of another video."""
+
+    name: str
+    entry: Mapping[str, Any]
+    other: Mapping[str, Any]
+
+    @property
+    def stem(self) -> str:
+        """The video's name without its suffix."""
+        return Path(self.name).stem
+
+
+def read_as(sample: Path, form: str) -> Benchmark:
+    """Read the sample as if it were another benchmark; its annotations in that form are written once, beside its own.
+
+    Args:
+        sample: folder of a generated sample.
+        form: `hcstvg-v2` or one of `FORMS`.
+    """
+    if form == "hcstvg-v2":
+        return read_hcstvg(sample / "annotations.json", sample / "videos")
+    write, read = FORMS[form]
+    folder = sample / "forms" / form
+    if not folder.is_dir():
+        with replacing_folder(folder) as temporary:
+            write(temporary, sample)
+    return read(folder, sample / "videos")
+
+
+def _said(sample: Path) -> Iterator[Said]:
+    entries = list(json.loads((sample / "annotations.json").read_text("utf-8")).items())
+    for (name, entry), (_, other) in zip(entries, [*entries[1:], entries[0]], strict=True):
+        yield Said(name, entry, other)
+
+
+def _st_align(folder: Path, sample: Path) -> None:
+    _dump(folder / "items.json", [_item(said) for said in _said(sample)])
+
+
+def _item(said: Said) -> dict[str, Any]:
+    entry, last = said.entry, said.entry["img_num"] - 1
+    first = entry["st_frame"] - 1
+    grid = [round(n / (_GRID - 1) * last) for n in range(_GRID)]
+    boxes = {str(f): entry["bbox"][f - first] for f in grid if first <= f < first + len(entry["bbox"])}
+    height, width = entry["img_size"]
+    meta = {"split": [0, last], "width": width, "height": height, "spatial_token": {"<bboxes>": boxes}}
+    span = {"<s>": first, "<e>": first + len(entry["bbox"]) - 1}
+    asked = f'Where and when does this happen: "{entry["English"]}"'
+    return {"video_path": said.name, "conversations": [{"from": "human", "value": asked}], "meta": {**meta, "time_token": span}}
+
+
+def _charades(folder: Path, sample: Path) -> None:
+    _dump(folder / "items.json", {said.stem: _timed(said.entry) for said in _said(sample)})
+
+
+def _timed(entry: Mapping[str, Any]) -> dict[str, Any]:
+    return {"duration": SECONDS, "timestamps": [[entry["st_time"], entry["ed_time"]]], "sentences": [entry["English"]]}
+
+
+def _tvgbench(folder: Path, sample: Path) -> None:
+    items = [
+        {
+            "path": said.name,
+            "question": said.entry["English"],
+            "answer": f"{said.entry['st_time']:.1f}-{said.entry['ed_time']:.1f}",
+            "duration": SECONDS,
+        }
+        for said in _said(sample)
+    ]
+    _dump(folder / "items.json", items)
+
+
+def _videoocr(folder: Path, sample: Path) -> None:
+    """Two questions a video, with two choices each."""
+    pairs = [(said, right) for said in _said(sample) for right in "AB"]
+    items = []
+    for number, (said, right) in enumerate(pairs):
+        true, false = said.entry["English"], said.other["English"]
+        choices = [f"A. {true}", f"B. {false}"] if right == "A" else [f"A. {false}", f"B. {true}"]
+        kind = {"task_type": _KINDS[number % len(_KINDS)], "task": "sentence", "eval_method": "multiple_choice"}
+        items.append({"video_index": said.stem, "question": "What happens?", "option": choices, "answer": right, **kind})
+    _dump(folder / "items.json", items)
+
+
+def _mevis(folder: Path, sample: Path) -> None:
+    """JPEG folders of the videos that there are; of each, one expression of its target and one of all figures."""
+    truth = json.loads((sample / "truth.json").read_text("utf-8"))
+    videos: dict[str, Any] = {}
+    masks: dict[str, Any] = {}
+    for said in _said(sample):
+        if said.name not in truth:
+            continue
+        told, names = truth[said.name], _write_jpegs(folder, next((sample / "videos").glob(f"*/{said.name}")))
+        ids = [f"{said.stem}:{figure}" for figure in range(len(told["figures"]))]
+        for annotation, figure in zip(ids, told["figures"], strict=True):
+            codes = figure["counts"][::_EVERY]
+            masks[annotation] = [code and {"size": told["size"], "counts": code} for code in codes]
+        meant = {"exp": said.entry["English"], "obj_id": [told["target"]], "anno_id": [ids[told["target"]]]}
+        every = {"exp": "Everyone.", "obj_id": list(range(len(ids))), "anno_id": ids}
+        videos[said.stem] = {"frames": names, "expressions": {"0": meant, "1": every}}
+    _dump(folder / "meta_expressions.json", {"videos": videos})
+    _dump(folder / "mask_dict.json", masks)
+
+
+def _write_jpegs(folder: Path, path: Path) -> list[str]:
+    from tasks.render import encode_jpeg
+    from tasks.video import Source, open_video
+
+    video, target = open_video(Source(path.name, path)), folder / "JPEGImages" / path.stem
+    target.mkdir(parents=True)
+    names = []
+    for index in range(0, len(video), _EVERY):
+        names.append(f"{len(names):05d}")
+        (target / f"{names[-1]}.jpg").write_bytes(encode_jpeg(video.frames([index])[0], 95))
+    return names
+
+
+def _dump(path: Path, content: Any) -> None:
+    path.write_text(json.dumps(content) + "\n", "utf-8")
+
+
+FORMS: Mapping[str, tuple[Callable[[Path, Path], None], Callable[[Path, Path], Benchmark]]] = {
+    "st-align-stvg": (_st_align, lambda form, videos: read_st_align(form / "items.json", videos, Task.SPATIO_TEMPORAL)),
+    "st-align-svg": (_st_align, lambda form, videos: read_st_align(form / "items.json", videos, Task.SPATIAL)),
+    "charades-sta": (_charades, lambda form, videos: read_charades(form / "items.json", videos)),
+    "tvgbench": (_tvgbench, lambda form, videos: read_tvgbench(form / "items.json", videos)),
+    "mme-videoocr": (_videoocr, lambda form, videos: read_videoocr(form / "items.json", videos)),
+    "mevis": (_mevis, lambda form, _: read_mevis(form / "meta_expressions.json", form / "mask_dict.json", form, 10 / _EVERY)),
+}
+"""Benchmark -> how the sample is written in its format, and read from there."""
