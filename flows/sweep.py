@@ -14,7 +14,8 @@ from prefect.cache_policies import NO_CACHE
 from flows.artifacts import MOST_ROWS, progress_artifact
 from flows.retries import AS_ENGINES_FAIL
 from infra.forms.flat import flat
-from infra.sweeping import plan_rows, render_missing, render_rows, run_cells, score_rows
+from infra.sweep_command import plan_rows, render_rows, score_rows
+from infra.sweeping import render_missing, run_cells
 from infra.sweeps import SweepParameters
 from rl.engines.base import EngineError
 from tasks.build import OnProgress, Progress

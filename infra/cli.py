@@ -33,7 +33,7 @@ from infra.prefect.access import HOST
 from infra.prefect.setup import SetupParameters, set_up
 from infra.ray.build_job import job, run_job
 from infra.results import AsJson, inspect, preview, quality, score
-from infra.sweeping import sweep_command
+from infra.sweep_command import sweep_command
 from infra.sweeps import SweepParameters
 from infra.train import train_command
 from storage.outcomes import BudgetError

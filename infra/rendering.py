@@ -86,7 +86,7 @@ def render(base: Folder, name: str, changes: Changes, on_progress: OnProgress, f
 
 def render_seconds(dataset: Dataset) -> float:
     """Seconds that rendering took, all videos together: from masks and source video to frames and labels, writing included."""
-    return sum(row["seconds"] for row in dataset.outcomes.to_pylist() if row["stage"] == "frames")
+    return sum(float(row["seconds"]) for row in dataset.outcomes.to_pylist() if row["stage"] == "frames")
 
 
 def _say(build: Build) -> None:

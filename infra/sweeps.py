@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import tomllib
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -60,7 +60,7 @@ class SweepParameters(BaseModel):
         """The sweep that the file describes.
 
         Raises:
-            SweepError: the file is not there or not as a sweep's is.
+            SweepError: the file is not there or not as a sweep's is, or combines to nothing.
             ProtocolError: there is no such protocol.
         """
         try:
@@ -68,9 +68,9 @@ class SweepParameters(BaseModel):
             asked = SweepFile.model_validate(told)
         except (OSError, ValueError) as error:
             raise SweepError(f"'{self.file}' is no sweep: {_reason(error)}") from None
-        given = tuple(listed(self.checkpoints))
-        asked = asked.model_copy(update={"checkpoints": given}) if given else asked
-        return Sweep(asked, self.root, self.out)
+        checkpoints = listed(self.checkpoints) or asked.checkpoints
+        every = cells(checkpoints, asked.benchmarks, asked.protocols, tuple(asked.markers) or ("",))
+        return Sweep(every, asked.markers, asked.asking, self.root, self.out)
 
 
 def _reason(error: Exception) -> str:
@@ -82,16 +82,20 @@ def _reason(error: Exception) -> str:
 
 @dataclass(frozen=True)
 class Sweep:
-    """A sweep with the folders it works in. Nothing is loaded, rendered or asked by it."""
+    """Evaluations that belong together, with the folders they work in. Nothing is loaded, rendered or asked by it.
 
-    asked: SweepFile
+    Attributes:
+        cells: the evaluations, in order, each once.
+        markers: setting -> parameters of a build that it changes.
+        asking: further parameters of every evaluation.
+        root, out: where datasets are, and where predictions go.
+    """
+
+    cells: Sequence[Cell]
+    markers: Mapping[str, Mapping[str, Any]]
+    asking: Mapping[str, Any]
     root: str
     out: str
-
-    @cached_property
-    def cells(self) -> list[Cell]:
-        """Its cells, in the order of the file."""
-        return cells(self.asked.checkpoints, self.asked.benchmarks, self.asked.protocols, tuple(self.asked.markers) or ("",))
 
     def base(self, benchmark: str) -> Folder:
         """The folder of a benchmark's dataset, as it was built."""
@@ -99,13 +103,13 @@ class Sweep:
 
     def folder(self, cell: Cell) -> Folder:
         """The folder of the dataset that a cell asks: that beside the base which shows its markers."""
-        changes = self.asked.markers.get(cell.markers, {})
+        changes = self.markers.get(cell.markers, {})
         base = self.base(cell.benchmark)
         return folder_at(variant(base, cell.markers, changes).folder) if changes else base
 
     def settings(self) -> list[tuple[Folder, str]]:
         """(base, setting) of datasets that show other markers than their base, each once."""
-        wanted = dict.fromkeys((cell.benchmark, cell.markers) for cell in self.cells if self.asked.markers.get(cell.markers))
+        wanted = dict.fromkeys((cell.benchmark, cell.markers) for cell in self.cells if self.markers.get(cell.markers))
         return [(self.base(benchmark), setting) for benchmark, setting in wanted]
 
     def to_render(self) -> list[tuple[Folder, str]]:
@@ -116,13 +120,13 @@ class Sweep:
             SweepError: a setting changes more than how frames are shown.
         """
         pairs = self.settings()
-        return [(base, setting) for base, setting in pairs if not rendered(base, setting, self.asked.markers[setting])]
+        return [(base, setting) for base, setting in pairs if not rendered(base, setting, self.markers[setting])]
 
     def parameters(self, cell: Cell) -> EvaluateParameters:
         """The evaluation that a cell is."""
         conventions = ",".join(conventions_of(self.base(cell.benchmark).name))
         own = {"model": cell.checkpoint, "protocol": cell.protocol, "dataset": str(self.folder(cell)), "out": self.out}
-        return EvaluateParameters.model_validate({"conventions": conventions, **self.asked.asking, **own})
+        return EvaluateParameters.model_validate({"conventions": conventions, **self.asking, **own})
 
     def evaluation(self, cell: Cell) -> Evaluation:
         """What a cell asks of whom; all renders of a benchmark keep their predictions in one folder.
@@ -147,7 +151,7 @@ class Sweep:
 
     def standing(self, cell: Cell) -> Standing:
         """How far a cell has come; one whose dataset is still to be rendered is told by its base, without a key."""
-        changes = self.asked.markers.get(cell.markers, {})
+        changes = self.markers.get(cell.markers, {})
         ready = not changes or rendered(self.base(cell.benchmark), cell.markers, changes)
         try:
             evaluation = self.evaluation(cell if ready else cell._replace(markers=""))

@@ -39,12 +39,12 @@ _PUBLIC = {"mevis": "its split valid_u, with --masks mask_dict.json", "hcstvg-v2
 
 def no_truth(benchmark: str) -> str:
     """Why a benchmark's dataset cannot be scored that holds no truth, a sentence."""
-    name = benchmark.partition(".")[0]
-    return f"the truth of '{benchmark}' is not public, so that nothing can be scored: build {_PUBLIC.get(name, 'a split that has one')}"
+    public = _PUBLIC.get(benchmark.partition(".")[0], "a split that has one")
+    return f"the truth of '{benchmark}' is not public, so that nothing can be scored: build {public}"
 
 
 def conventions_of(benchmark: str) -> list[str]:
-    """The benchmark's own convention, then the paper's, by the name under which it was built; what follows a dot is a variant's."""
+    """The benchmark's own convention, then the paper's, by the name under which it was built, up to its first dot."""
     return list(dict.fromkeys([_OWN.get(benchmark.partition(".")[0], DEFAULT), DEFAULT]))
 
 

@@ -105,9 +105,9 @@ def lost_samples(dataset: Dataset) -> int:
 
 def has_truth(dataset: Dataset, tasks: Collection[Task]) -> bool:
     """Whether there is a truth to score by, of any sentence of these tasks."""
-    rows = dataset.table("samples", ["task", "start_s", "start_frame", "answer"]).to_pylist()
-    told = (row["start_s"] is not None or row["start_frame"] is not None or row["answer"] for row in rows if row["task"] in tasks)
-    return any(told)
+    truths = ["start_s", "start_frame", "answer"]
+    rows = dataset.table("samples", ["task", *truths]).to_pylist()
+    return any(row[truth] not in {None, ""} for row in rows if row["task"] in tasks for truth in truths)
 
 
 def _taken(rows: list[dict[str, Any]], at: range) -> list[dict[str, Any]]:

@@ -136,7 +136,7 @@ def _write_jpegs(folder: Path, path: Path) -> list[str]:
 
     video, target = open_video(Source(path.name, path)), folder / "JPEGImages" / path.stem
     target.mkdir(parents=True)
-    names = []
+    names: list[str] = []
     for index in range(0, len(video), _EVERY):
         names.append(f"{len(names):05d}")
         (target / f"{names[-1]}.jpg").write_bytes(encode_jpeg(video.frames([index])[0], 95))

@@ -3,18 +3,29 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from infra.sweeping import plan_rows, render_missing, run_cells, score_rows, sweep_command
+from infra.forms.benchmarks import OwnParameters
+from infra.sweep_command import plan_rows, render_rows, score_rows, sweep_command
+from infra.sweeping import Ran, ask_quietly, render_missing, run_cells
 from infra.sweeps import Sweep, SweepParameters
 from rl.engines.base import EngineError
-from rl.sweep import Cell, SweepError
+from rl.models import ModelError
+from rl.registry import find_model
+from rl.sweep import Cell, Standing, SweepError
+from rl.training.checkpoints import Lineage, write_lineage
 from storage.manifest import DatasetError
-from tasks.build import run_here
+from tasks.build import run_build, run_here
+
+
+def run(sweep: Sweep, at_once: int = 1, ask: Any = ask_quietly) -> list[Ran]:
+    return list(run_cells(sweep, sweep.standings(), at_once, ask))
 
 
 def states(sweep: Sweep) -> dict[Cell, str]:
@@ -35,7 +46,7 @@ def test_a_sweep_is_planned_renders_what_it_lacks_and_asks_each_cell_once(
     assert render_missing(sweep, lambda _: None, run_here) == 2
     assert (models.detected, models.opened) == calls, "nothing is detected or tracked again"
     assert set(states(sweep).values()) == {"to ask"}
-    ran = list(run_cells(sweep, 1))
+    ran = run(sweep)
     assert engine.opened == 4
     assert [one.cell for one in ran] == [*marked, unmarked]
     rows = score_rows(ran)
@@ -47,6 +58,9 @@ def test_a_sweep_is_planned_renders_what_it_lacks_and_asks_each_cell_once(
     )
     assert 90 < float(rows[0]["mean"]) <= 100
     assert set(states(sweep).values()) == {"done"}
+    renders = render_rows(sweep)
+    assert [(row["rendered"], row["clips"]) for row in renders] == [("own.size-40", 2), ("own.theta-0", 2)]
+    assert all(0 < row["s a clip"] < 60 for row in renders)
 
 
 def test_a_finished_sweep_asks_nothing_and_says_the_same(
@@ -69,7 +83,7 @@ def test_a_finished_sweep_asks_nothing_and_says_the_same(
 def test_a_setting_that_shows_the_same_is_the_same_evaluation(sweep_of: Callable[..., SweepParameters], engine: Any) -> None:
     sweep = sweep_of(("marker_size = 40", "marker_size = 20")).sweep()
     render_missing(sweep, lambda _: None, run_here)
-    asked = {one.cell.markers: one.asked for one in run_cells(sweep, 1) if one.cell.protocol == "marked"}
+    asked = {one.cell.markers: one.asked for one in run(sweep) if one.cell.protocol == "marked"}
     assert asked == {"built": True, "size-40": False, "theta-0": True}
 
 
@@ -81,7 +95,7 @@ def test_hours_come_from_earlier_predictions_and_are_unknown_without(
     assert {cell["hours"] for cell in json.loads(capsys.readouterr().out)["cells"]} == {None}
     sweep = parameters.sweep()
     render_missing(sweep, lambda _: None, run_here)
-    [first, *_] = run_cells(sweep, 1)
+    [first, *_] = run(sweep)
     assert first.results is not None
     again = parameters.model_copy(update={"file": sweep_of(("max_tokens = 8", "max_tokens = 9")).file})
     sweep_command(again, plan=True, as_json=True)
@@ -100,7 +114,7 @@ def test_cells_at_once_say_what_they_say_one_by_one_and_a_failing_engine_fails_i
             raise EngineError("the GPU is gone")
         return {"scores": {}, "path": parameters.dataset}
 
-    ran = list(run_cells(sweep, 3, ask))
+    ran = run(sweep, 3, ask)
     assert [one.why for one in ran] == ["", "", "", "the GPU is gone"]
     assert score_rows(ran)[-1]["95 % interval"] == "the GPU is gone"
     assert [Path(one.results["path"]).name for one in ran if one.results] == ["own", "own.size-40", "own.theta-0"]
@@ -118,9 +132,64 @@ def test_a_file_that_is_no_sweep_is_one_sentence(
     sweep_of: Callable[..., SweepParameters], change: tuple[str, str], said: str
 ) -> None:
     with pytest.raises(SweepError, match=said):
-        _ = sweep_of(change).sweep().cells
+        sweep_of(change).sweep()
 
 
 def test_a_benchmark_that_is_not_built_is_one_sentence(sweep_of: Callable[..., SweepParameters]) -> None:
     with pytest.raises(DatasetError, match="holds no published dataset"):
         sweep_of(('"own"', '"hcstvg-v1"')).sweep().standings()
+
+
+def test_how_far_a_cell_has_come_is_found_once(
+    sweep_of: Callable[..., SweepParameters], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    parameters, looked = sweep_of(), list[Cell]()
+    standing = Sweep.standing
+
+    def counted(sweep: Sweep, cell: Cell) -> Standing:
+        looked.append(cell)
+        return standing(sweep, cell)
+
+    monkeypatch.setattr(Sweep, "standing", counted)
+    sweep_command(parameters, as_json=True)
+    assert len(looked) == 4 + 2, "each once, and once more what was still to be rendered"
+    looked.clear()
+    sweep_command(parameters, as_json=True)
+    assert len(looked) == 4
+
+
+def test_a_checkpoint_of_unknown_origin_is_compared_with_nothing(
+    sweep_of: Callable[..., SweepParameters], tmp_path: Path
+) -> None:
+    model = find_model("tiny").weights
+    assert model is not None
+    bare, run_folder = tmp_path / "bare", tmp_path / "run"
+    shutil.copytree(model.path, bare)
+    with pytest.raises(ModelError, match=r"nobody can tell where '.*bare' is from \(it has no checkpoint\.json\)"):
+        sweep_of(('["tiny"]', f'["{bare}"]')).sweep().standings()
+    shutil.copytree(model.path, run_folder / "model")
+    made = Lineage("sample", {}, "paper", "visible", {}, (), "", 1, model.sha256, {})
+    write_lineage(run_folder, made)
+    known = sweep_of(('["tiny"]', f'["{run_folder / "model"}"]')).sweep()
+    assert {found.why for found in known.standings().values()} == {""}
+    write_lineage(run_folder, replace(made, sha256="another"))
+    with pytest.raises(ModelError, match=r"its weights are not those that its checkpoint\.json names"):
+        known.standings()
+
+
+def test_a_benchmark_without_public_truth_says_what_to_build_instead(
+    sweep_of: Callable[..., SweepParameters], tmp_path: Path, engine: Any
+) -> None:
+    parameters = sweep_of()
+    (tmp_path / "hidden.jsonl").write_text(json.dumps({"video": "a.mp4", "sentence": "It moves.", "task": "segmentation"}))
+    videos = str(tmp_path / "videos")
+    given = {"annotations": str(tmp_path / "hidden.jsonl"), "videos": videos, "root": parameters.root, "name": "mevis"}
+    run_build(OwnParameters.model_validate(given).build(), run_here, lambda _: None, 0.0)
+    sweep = sweep_of(('"own"', '"mevis"'), ('["marked", "unmarked"]', '["marked"]')).sweep()
+    render_missing(sweep, lambda _: None, run_here)
+    said = {one.why for one in run(sweep)}
+    assert said == {
+        "the truth of 'mevis' is not public, so that nothing can be scored: "
+        "build its split valid_u, with --masks mask_dict.json"
+    }
+    assert engine.opened == 0

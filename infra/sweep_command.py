@@ -1,0 +1,113 @@
+"""The command `stvg sweep`, and what it and a flow show of a sweep: its plan, its scores, what renders took."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Annotated, Any
+
+import typer
+from rich.table import Table
+
+from infra.console import Bars, plain, printable, stoppable
+from infra.rendering import render_seconds, variant
+from infra.results import AsJson
+from infra.sweeping import Ran, render_missing, run_cells
+from infra.sweeps import Sweep, SweepParameters
+from rl.sweep import Cell, Standing
+from storage.reader import Dataset
+
+
+def plan_rows(standings: Mapping[Cell, Standing], gpus: Mapping[Cell, int]) -> list[dict[str, Any]]:
+    """A row a cell: what it is, what it lacks and how long that takes; hours count every GPU of the cell's engine."""
+    return [
+        {
+            **cell._asdict(),
+            "samples": found.samples,
+            "to ask": found.left,
+            "state": _state(found),
+            "hours": None if found.seconds is None else found.seconds * gpus[cell] / 3600,
+        }
+        for cell, found in standings.items()
+    ]
+
+
+def _state(found: Standing) -> str:
+    if found.why:
+        return f"cannot run: {found.why}"
+    if found.to_render:
+        return "to render and ask"
+    return "done" if found.done else "to ask" if found.left == found.samples else "begun"
+
+
+def render_rows(sweep: Sweep) -> list[dict[str, Any]]:
+    """A row a setting that is rendered: its dataset, its clips and the seconds that one took, decoding included."""
+    rows = []
+    for base, setting in sweep.settings():
+        shown = Dataset(variant(base, setting, sweep.markers[setting]).folder)
+        clips, seconds = shown.table("clips", ["clip_id"]).num_rows, render_seconds(shown)
+        rows.append({"rendered": shown.folder.name, "clips": clips, "s a clip": seconds / clips if clips else None})
+    return rows
+
+
+def score_rows(ran: Iterable[Ran]) -> list[dict[str, str]]:
+    """A row a cell, task and mean, per cent, with ID repair where there are boxes; for a cell without results, why."""
+    rows = []
+    for one in ran:
+        about = {"cell": "/".join(filter(None, one.cell))}
+        means = list(_means(one.results)) if one.results else []
+        absent = {"task": "", "metric": "", "mean": "", "95 % interval": one.why or "not scored"}
+        rows += [{**about, **mean} for mean in means or [absent]]
+    return rows
+
+
+def _means(results: Mapping[str, Any]) -> Iterator[dict[str, str]]:
+    """Means by the first convention."""
+    for scores in list(results["scores"].values())[:1]:
+        for task, report in {**scores["results"], **scores["repaired"]}.items():
+            for name, (low, high) in report["intervals"].items():
+                kind = f"{task} ({report['convention']})"
+                mean, interval = f"{100 * report[name]:.1f}", f"{100 * low:.1f} to {100 * high:.1f}"
+                yield {"task": kind, "metric": name, "mean": mean, "95 % interval": interval}
+
+
+def sweep_command(
+    parameters: SweepParameters,
+    plan: Annotated[bool, typer.Option("--plan", help="Only show which cells there are, and what each lacks.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Plan or run a sweep, and print it."""
+    sweep = parameters.sweep()
+    standings = sweep.standings()  # what cannot be asked as it stands is found before anything is rendered
+    if plan:
+        rows = plan_rows(standings, {cell: sweep.parameters(cell).gpus for cell in sweep.cells})
+        print(json.dumps({"cells": rows})) if as_json else show_rows(rows, "unknown")
+        return
+    ran: list[Ran] = []
+    with stoppable(), Bars(as_json) as bars:
+        render_missing(sweep, bars.update)
+        for one in run_cells(sweep, standings, parameters.at_once):
+            ran.append(one)
+            bars.count("cells", len(ran), len(sweep.cells), sum(r.results is None for r in ran))
+    if as_json:
+        print(json.dumps({"cells": [one.as_dict() for one in ran], "renders": render_rows(sweep)}))
+    else:
+        show_rows(score_rows(ran), "")
+        show_rows(render_rows(sweep), "")
+        plain().print(f"{sum(one.asked for one in ran)} of {len(ran)} cells were asked")
+    if any(one.asked and one.results is None for one in ran):
+        raise typer.Exit(1)
+
+
+def show_rows(rows: list[dict[str, Any]], absent: str) -> None:
+    """Print rows as a table, what is None as `absent`; nothing where there are none."""
+    if not rows:
+        return
+    table = Table(*rows[0])
+    for row in rows:
+        table.add_row(*(_told(value, absent) for value in row.values()))
+    plain().print(table)
+
+
+def _told(value: Any, absent: str) -> str:
+    return absent if value is None else f"{value:.2f}" if isinstance(value, float) else printable(value)
