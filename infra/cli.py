@@ -20,6 +20,7 @@ from infra.asking import evaluate_command
 from infra.build import build_dataset
 from infra.console import Bars, StoppedError, plain, printable, show_findings, show_plan, stoppable
 from infra.errors import BAD_INPUT, BROKEN
+from infra.exchange import export
 from infra.forms.benchmarks import BENCHMARKS
 from infra.forms.build import BuildParameters
 from infra.forms.evaluation import EvaluateParameters
@@ -56,6 +57,7 @@ app.command()(score)
 app.command()(quality)
 app.command()(inspect)
 app.command()(preview)
+app.command()(export)
 app.command()(requeue)
 app.command()(replay)
 app.command()(gc)

@@ -28,6 +28,7 @@ from storage.manifest import DatasetError
 from storage.rle import CountsError
 from tasks.datasets.base import AnnotationError
 from tasks.diagnose import VideoError
+from tasks.formats.base import FormatError
 from tasks.metrics.cases import ScoreError
 from tasks.predictions import PredictionsError
 from tasks.requeue import RequeueError
@@ -37,7 +38,7 @@ BAD_INPUT = (
     AnnotationError, DatasetError, RecordError, TableError, WeightsError, ValidationError, BusyError, VideoError, ScoreError,
     PredictionsError, RequeueError, CountsError, AccessError, ClusterError, RefusedError,
     ModelError, ProtocolError, PromptError, GroundError, RewardError, RowsError, RecipeError,
-    SweepError, NightlyError,
+    SweepError, NightlyError, FormatError,
 )  # fmt: skip
 """The input cannot be used: exit code 2, and never tried again."""
 

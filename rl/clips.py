@@ -6,7 +6,6 @@ from collections import OrderedDict
 from collections.abc import Collection, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -17,7 +16,8 @@ from tasks.datasets.base import Task
 from tasks.diagnose import VideoError
 from tasks.render import encode_jpeg
 from tasks.sampling import PIXEL_FACTOR, fit, sample_frames
-from tasks.video import Source, Timeline, Video, at_hand, open_video
+from tasks.stored import source_of
+from tasks.video import Timeline, Video, at_hand, open_video
 
 _COLUMNS = ["sample_id", "clip_id", "video_id", "task", "sentence", "start_s", "end_s", "options", "record"]
 _IMAGE_PIXELS = 1280 * PIXEL_FACTOR**2
@@ -149,11 +149,8 @@ class Clips:
     def _video(self, video_id: str, size: tuple[int, int]) -> Video:
         """The source video, decoded at a size; the last few stay open."""
         if (video_id, size) not in self._videos:
-            [row] = self._dataset.rows("videos", video_id, ["fps"]).to_pylist()
-            path, stack = self._dataset.source(video_id), ExitStack()
-            fps = row["fps"] if isinstance(path, Path) and path.is_dir() else None
-            with stack:
-                video = open_video(stack.enter_context(at_hand(Source(video_id, path, fps))), size)
+            with ExitStack() as stack:
+                video = open_video(stack.enter_context(at_hand(source_of(self._dataset, video_id))), size)
                 self._videos[video_id, size] = video, stack.pop_all()
             while len(self._videos) > _OPEN_VIDEOS:
                 self._videos.popitem(last=False)[1][1].close()

@@ -13,7 +13,8 @@ from storage.files import replacing
 from storage.reader import Dataset, StoredInstance
 from storage.rle import Mask, decode_counts
 from tasks.markers import Candidate, digit_height_px, draw, place
-from tasks.video import Frames, Source, Video, at_hand, open_video
+from tasks.stored import source_of
+from tasks.video import Frames, Video, at_hand, open_video
 
 PALETTE = ((230, 80, 60), (60, 160, 240), (90, 200, 90), (240, 190, 40), (170, 90, 220), (40, 200, 200), (240, 120, 180))
 """RGB tints, by object ID."""
@@ -52,9 +53,7 @@ def painted_clip(dataset: Dataset, video_id: str, path: Path, paint: Paint, fram
         DatasetError: no such video.
         VideoError: the source cannot be read any more.
     """
-    path_then, fps = dataset.source(video_id), dataset.rows("videos", video_id, ["fps"]).column(0)[0].as_py()
-    then = Source(video_id, path_then, fps if isinstance(path_then, Path) and path_then.is_dir() else None)
-    with at_hand(then) as source, replacing(path.with_suffix(".mp4"), durable=False) as temporary:
+    with at_hand(source_of(dataset, video_id)) as source, replacing(path.with_suffix(".mp4"), durable=False) as temporary:
         video = open_video(source)
         _encode(video, temporary, frames or range(len(video)), paint)
     return path.with_suffix(".mp4")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,7 +15,7 @@ from numpy.typing import NDArray
 from storage.reader import Dataset
 from storage.scan import Scan
 from tasks.datasets.base import Target, Task
-from tasks.video import Timeline
+from tasks.video import Source, Timeline
 
 _VIDEO = ["times_s", "duration_s", "width", "height"]
 _MASKS = ["frame_index", "object_id", "x1", "y1", "x2", "y2"]
@@ -95,6 +96,17 @@ def stored_videos(dataset: Dataset, extra: tuple[str, ...] = ()) -> Iterator[Sto
             said = tuple(_sample(sample, starts[sample["clip_id"]]) for sample in _taken(*samples.place(video_id)))
             extras = {name: numbers[:, 2 + k] for k, name in enumerate(extra)}
             yield StoredVideo(video_id, *timelines[row], numbers[:, 0], numbers[:, 1], boxes, extras, said)
+
+
+def source_of(dataset: Dataset, video_id: str) -> Source:
+    """Where a video's pixels were when it was tracked; of a folder of JPEGs with the rate at which they are shown.
+
+    Raises:
+        DatasetError: no such video.
+    """
+    path = dataset.source(video_id)
+    fps: float = dataset.rows("videos", video_id, ["fps"]).column(0)[0].as_py()
+    return Source(video_id, path, fps if isinstance(path, Path) and path.is_dir() else None)
 
 
 def lost_samples(dataset: Dataset) -> int:

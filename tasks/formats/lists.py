@@ -1,0 +1,47 @@
+"""JSON objects of long lists, written item by item: they are never held whole."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import IO, Any
+
+
+class Lists:
+    """The lists of one JSON object while it is being written."""
+
+    def __init__(self, files: Mapping[str, IO[str]]) -> None:
+        self._files = files
+        self.counts = dict.fromkeys(files, 0)
+
+    def add(self, name: str, item: Any) -> int:
+        """Append an item to a list, and return how many it holds then."""
+        self._files[name].write(("," if self.counts[name] else "") + "\n" + json.dumps(item, ensure_ascii=False))
+        self.counts[name] += 1
+        return self.counts[name]
+
+
+@contextmanager
+def writing_lists(path: Path, names: Sequence[str], head: Mapping[str, Any]) -> Iterator[Lists]:
+    """Write `{**head, name: [...], ...}` to a file, which is there once the block has ended well.
+
+    Args:
+        path: the file.
+        names: of its lists, in their order.
+        head: its other entries, which come first.
+    """
+    parts = [path.with_name(f"{path.name}.{name}.part") for name in names]
+    with ExitStack() as stack:
+        yield Lists({name: stack.enter_context(part.open("w")) for name, part in zip(names, parts, strict=True)})
+    with path.open("w") as whole:
+        whole.write("{" + "".join(f"\n{json.dumps(key)}: {json.dumps(value)}," for key, value in head.items()))
+        for number, (name, part) in enumerate(zip(names, parts, strict=True)):
+            whole.write(f"{',' if number else ''}\n{json.dumps(name)}: [")
+            with part.open() as lines:
+                shutil.copyfileobj(lines, whole)
+            whole.write("]")
+            part.unlink()
+        whole.write("}\n")

@@ -1,0 +1,54 @@
+"""The layout of the released STVG-R1 code: a JSON file a frame, of every object and of those that are large enough.
+
+    <video>/mask_data/mask_<frame>.json
+    <video>/mask_data_filtered_1_3/mask_<frame>.json
+    {"height", "width", "objects": {"<id>": {"rle": {"size", "counts"}, "class_name", "box": null}}}
+
+Frames count from 0 in the order of decoding. `<video>` is the file's name without folder and suffix. The released code makes
+masks of a frame disjoint before it writes them; its readers take them one by one, so that those that overlap are kept here.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from storage.reader import Dataset
+from tasks.formats.base import FormatError, Masks, Options, plain, rle_of, videos_of
+from tasks.released import kept_ids
+
+ALL, LARGE = "mask_data", "mask_data_filtered_1_3"
+
+
+def write(dataset: Dataset, out: Path, options: Options) -> dict[str, int]:
+    """Write every tracked frame, those without an object too. See `tasks.formats.base.Write`."""
+    assert options == Options(), "every frame is its own file, and there is no place for media"
+    counts = {"videos": 0, "frames": 0, "masks": 0}
+    names: dict[str, str] = {}
+    for video in videos_of(dataset):
+        stem = plain(PurePosixPath(video.video_id).stem)
+        if (other := names.setdefault(stem, video.video_id)) != video.video_id:
+            raise FormatError(f"'{other}' and '{video.video_id}' would both be '{stem}' in the released layout: rename one")
+        _write_video(video, out / stem)
+        counts["videos"] += 1
+        counts["frames"] += len(video.tracked)
+        counts["masks"] += sum(map(len, video.frames.values()))
+    return counts
+
+
+def _write_video(video: Masks, folder: Path) -> None:
+    for name in (ALL, LARGE):
+        (folder / name).mkdir(parents=True)
+    for frame in video.tracked:
+        seen = video.frames.get(frame, {})
+        large = kept_ids({object_id: instance.area for object_id, instance in seen.items()})
+        for name, ids in ((ALL, list(seen)), (LARGE, large)):
+            (folder / name / f"mask_{frame}.json").write_text(json.dumps(_told(video, frame, ids)))
+
+
+def _told(video: Masks, frame: int, ids: Iterable[int]) -> dict[str, Any]:
+    seen = video.frames.get(frame, {})
+    objects = {str(i): {"rle": rle_of(seen[i], video), "class_name": video.categories[i], "box": None} for i in ids}
+    return {"height": video.height, "width": video.width, "objects": objects}
