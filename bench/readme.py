@@ -92,8 +92,8 @@ def shell(clone: Path, home: Path) -> Iterator[Callable[[Fence], int]]:
         if PLACEHOLDER in fence.text:
             place_videos(clone)
         text = fence.text if fence.language == "sh" else f"python - <<'END_OF_FENCE'\n{fence.text}END_OF_FENCE\n"
-        script.write_text(f"source {exported}\n{text}export -p > {exported}\n", encoding="utf-8")
-        bash: Any = partial(subprocess.Popen, ["bash", "-ev", script], cwd=clone, env=env, stdin=subprocess.DEVNULL)
+        script.write_text(f"source {exported}\nset -v\n{text}set +v\nexport -p > {exported}\n", encoding="utf-8")
+        bash: Any = partial(subprocess.Popen, ["bash", "-e", script], cwd=clone, env=env, stdin=subprocess.DEVNULL)
         if not fence.title:
             return int(bash().wait())
         kept.append(bash(stdout=subprocess.PIPE, text=True, start_new_session=True))
