@@ -10,7 +10,7 @@ export VIRTUAL_ENV := $(CURDIR)/$(VENV)
 export UV_LINK_MODE ?= copy
 export DO_NOT_TRACK := 1
 
-.PHONY: help install demo serve test check format docs readme bench bench-track bench-scale learn lock clean
+.PHONY: help install demo serve test check format spelling docs readme bench bench-track bench-scale learn lock clean
 
 help:  ## show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "%-12s %s\n", $$1, $$2}'
@@ -51,8 +51,10 @@ $(DOCS)/.installed: requirements/docs.txt $(BIN)/uv
 	$(BIN)/uv pip install --python $(DOCS)/bin/python --require-hashes -r $<
 	touch $@
 
-docs: $(DOCS)/.installed  ## build the documentation into site/; links, anchors and spelling are checked
+spelling: $(DOCS)/.installed  ## look for misspelt words; what is none is listed in pyproject.toml
 	$(DOCS)/bin/typos
+
+docs: $(DOCS)/.installed  ## build the documentation into site/; links and anchors are checked
 	$(DOCS)/bin/zensical build --strict --clean
 
 readme: $(VENV)/.installed-dev  ## follow README and the tutorials in a fresh clone with an empty home: half an hour
