@@ -82,6 +82,17 @@ def test_every_page_is_in_the_menu() -> None:
     assert {str(page.relative_to(ROOT / "docs")) for page in PAGES[1:]} == menu
 
 
+def test_the_map_of_readme_is_of_this_tree() -> None:
+    _, _, told = (ROOT / "README.md").read_text().partition("## Where things are")
+    rows = re.findall(r"^\| (`.*?) \| (.*) \|$", told.partition("\n## ")[0], re.MULTILINE)
+    assert len(rows) > 10
+    for places, what in rows:
+        folders = [ROOT / place for place in re.findall(r"`([^`]+)`", places)]
+        assert all(folder.exists() for folder in folders), places
+        for name in re.findall(r"`([a-z_]+)`", what.replace("`stvg`", "")):
+            assert any((folder / f"{name}.py").exists() or (folder / name).is_dir() for folder in folders), f"{places}: {name}"
+
+
 def shown_in(page: str, *names: str) -> dict[str, Any]:
     """What the Python blocks of a page define, beside the given modules' names."""
     space: dict[str, Any] = {}
