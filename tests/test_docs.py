@@ -7,6 +7,7 @@ import json
 import re
 import shlex
 from importlib import import_module
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,10 @@ import pytest
 import yaml
 
 from bench.readme import fences
+from infra.forms.benchmarks import BENCHMARKS
+from infra.forms.evaluation import EVALUATIONS
+from infra.forms.training import TRAININGS
+from infra.prefect.local import DEPLOYMENTS
 from tasks.datasets.base import AnnotationError
 from tasks.detect import DetectConfig
 from tasks.metrics.tubes import Case, Tube
@@ -25,13 +30,13 @@ PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 ENDS = {"|", "||", "&&", "&", ";", ">", "<", "\\"}
 
 
-def commands(text: str) -> list[list[str]]:
-    """Words of every `stvg` command in a shell block, comments aside."""
+def commands(text: str, program: str = "stvg") -> list[list[str]]:
+    """Words of every command of a program in a shell block, comments aside."""
     found = []
     for line in text.replace("\\\n", " ").splitlines():
         words = shlex.split(line, comments=True)
         for start, word in enumerate(words):
-            if Path(word).name == "stvg":
+            if Path(word).name == program:
                 rest = words[start + 1 :]
                 found.append(rest[: next((i for i, w in enumerate(rest) if w in ENDS), len(rest))])
     return found
@@ -67,6 +72,19 @@ def test_what_is_shown_can_be_typed(page: Path, stvg: Any) -> None:
                 parse(stvg, words)
             except Exception as error:  # whatever click says of it
                 pytest.fail(f"{page.name}, line {fence.line}: stvg {' '.join(words)}: {error}")
+
+
+def test_deployments_that_are_shown_exist_and_take_what_they_are_given() -> None:
+    forms = {"build-dataset": BENCHMARKS, "evaluate": EVALUATIONS, "train-grpo": TRAININGS}
+    blocks = [fence.text for page in PAGES for fence in fences(page.read_text()) if fence.language == "sh"]
+    shown = [words for text in blocks for words in commands(text, "prefect")]
+    runs = [words[2:] for words in shown if words[:2] == ["deployment", "run"]]
+    assert runs
+    for name, *rest in runs:
+        family, _, form = name.partition("/")
+        assert name in DEPLOYMENTS
+        given = {after.partition("=")[0] for before, after in pairwise(rest) if before == "--param"}
+        assert given <= set(forms[family][form].model_fields if family in forms else given), name
 
 
 def test_every_block_is_read() -> None:
