@@ -25,6 +25,7 @@ from infra.forms.benchmarks import BENCHMARKS
 from infra.forms.build import BuildParameters
 from infra.forms.evaluation import EvaluateParameters
 from infra.forms.flat import flat
+from infra.forms.imports import IMPORTS, UNUSED
 from infra.forms.training import TRAININGS
 from infra.ground import GroundParameters, ground_command
 from infra.maintenance import gc, replay, requeue, trust
@@ -48,10 +49,12 @@ build_app = typer.Typer(no_args_is_help=True, help="Build a dataset: detect, tra
 plan_app = typer.Typer(no_args_is_help=True, help="Show what a build would do, and do nothing.")
 train_app = typer.Typer(no_args_is_help=True, help="Train a model by GRPO; stopped, the same command goes on.")
 check_app = typer.Typer(no_args_is_help=True, help="Tell which videos of a benchmark are there, missing or broken.")
+import_app = typer.Typer(no_args_is_help=True, help="Build a dataset from masks that another tool has left.")
 app.add_typer(build_app, name="build")
 app.add_typer(plan_app, name="plan")
 app.add_typer(check_app, name="check")
 app.add_typer(train_app, name="train")
+app.add_typer(import_app, name="import")
 
 app.command()(score)
 app.command()(quality)
@@ -73,7 +76,7 @@ def _option(name: str, field: FieldInfo) -> Any:
     return Annotated[field.annotation, typer.Option(help=field.description, **bounds)]
 
 
-_ARGUMENTS = ("annotations", "videos", "dataset", "video", "sentence", "file")
+_ARGUMENTS = ("annotations", "masks", "videos", "dataset", "video", "sentence", "file")
 _BOUNDS = {"min": "ge", "max": "le"}
 
 
@@ -125,6 +128,8 @@ def register() -> None:
     for name, model in BENCHMARKS.items():
         for group, function in ((build_app, _build), (plan_app, _plan), (check_app, _check)):
             group.command(name, help=model.__doc__)(flat(model, _option)(function))
+    for name, layout in IMPORTS.items():
+        import_app.command(name, help=layout.__doc__)(flat(layout, _option, UNUSED)(_build))
     for recipe, asked in TRAININGS.items():
         train_app.command(recipe, help=asked.__doc__)(flat(asked, _option)(_stoppably(train_command)))
     app.command("ground", help=GroundParameters.__doc__)(flat(GroundParameters, _option)(_stoppably(ground_command)))

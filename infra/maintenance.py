@@ -12,8 +12,8 @@ from typing import Annotated, Any
 import typer
 
 from infra.console import Bars, show_report
-from infra.forms.benchmarks import BENCHMARKS
 from infra.forms.build import BuildParameters
+from infra.forms.imports import BUILDS
 from infra.ray.pool import RayPool
 from infra.results import AsJson
 from storage.folders import folder_at, is_url
@@ -40,11 +40,11 @@ def asked_for(dataset: str, changes: Mapping[str, Any] | None = None) -> BuildPa
         ValidationError: a change is no parameter, or out of bounds.
     """
     request = read_request(dataset)
-    if request.benchmark not in BENCHMARKS:
+    if request.benchmark not in BUILDS:
         raise DatasetError(f"'{dataset}' was built from '{request.benchmark}', which is no benchmark known here")
     place = dataset.rstrip("/") if is_url(dataset) else str(Path(dataset).resolve())
     root, _, name = place.rpartition("/")
-    return BENCHMARKS[request.benchmark](**{**request.parameters, **(changes or {}), "root": root or "/", "name": name})
+    return BUILDS[request.benchmark](**{**request.parameters, **(changes or {}), "root": root or "/", "name": name})
 
 
 def _changes(given: Sequence[str]) -> dict[str, str]:

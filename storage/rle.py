@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -32,6 +34,26 @@ def decode_counts(counts: bytes, height: int, width: int) -> Mask:
 
     check_counts(counts, height, width)
     return np.asarray(coco.decode({"size": [height, width], "counts": counts}), dtype=np.uint8).view(np.bool_)
+
+
+def counts_of(code: Any, height: int, width: int) -> bytes:
+    """Compressed counts of a run-length code as JSON holds it in COCO's formats: a list of runs, or compressed text.
+
+    Raises:
+        CountsError: it is neither, or not that of a mask of this size.
+    """
+    from pycocotools import mask as coco
+
+    if isinstance(code, list):
+        if not all(type(run) is int and run >= 0 for run in code) or sum(code) != height * width:
+            raise CountsError(f"a run-length code of {len(code)} runs does not fill a mask of {width}x{height}")
+        counts: bytes = coco.frPyObjects({"size": [height, width], "counts": code}, height, width)["counts"]
+        return counts
+    if not isinstance(code, str):
+        raise CountsError(f"{code!r:.40} is no run-length code: it must be a list of runs, or a text")
+    counts = code.encode()
+    check_counts(counts, height, width)
+    return counts
 
 
 def check_counts(counts: bytes, height: int, width: int) -> None:

@@ -16,7 +16,7 @@ from storage.outcomes import Outcome, check_budget
 from storage.request import write_request
 from storage.stages import SHARD_VIDEOS, StageStore
 from tasks.datasets.base import VideoJob
-from tasks.fingerprint import content_hash, quick_stat
+from tasks.fingerprint import job_hash, job_stat
 from tasks.pipeline import FramesWorker, MasksWorker, WorkerFactory, frames_fingerprint
 from tasks.plan import Build, StagePlan, plan_frames, plan_masks
 
@@ -176,11 +176,10 @@ def _failures(store: StageStore) -> dict[str, Outcome]:
 
 
 def _record(store: StageStore, ended: Ended) -> None:
-    source = ended.job.source
-    fingerprint = content_hash(source.path)
+    video_id, fingerprint = ended.job.source.video_id, job_hash(ended.job)
     if store.spec.name == "frames":
         fingerprint = frames_fingerprint(fingerprint, ended.job)
-    store.write_part(Entry(source.video_id, fingerprint, ended.outcome, quick_stat(source.path)), {})
+    store.write_part(Entry(video_id, fingerprint, ended.outcome, job_stat(ended.job)), {})
 
 
 def run_here(factory: WorkerFactory, jobs: Sequence[VideoJob]) -> Iterator[Ended]:

@@ -15,6 +15,7 @@ REASONS = {
     "unreadable_frame": "a frame cannot be decoded",
     "black": "every frame looked at is black, as some codecs decode",
     "size_differs": "its frames are not of the size the annotations state, so their boxes cannot be placed",
+    "bad_masks": "the masks that were recorded of it cannot be read",
     "no_fps": "a folder of images needs a stated frame rate",
     "leads_out": "a link leads out of the folder of images",
 }

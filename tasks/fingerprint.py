@@ -6,8 +6,9 @@ import hashlib
 from pathlib import Path
 
 from storage.cache import RemoteFile, held
-from storage.files import sha256_of
+from storage.files import digest, sha256_of
 from storage.folder import StoreError
+from tasks.datasets.base import VideoJob
 
 MISSING = "missing"
 """Content hash of a source that is not there."""
@@ -27,6 +28,18 @@ def quick_stat(path: Path | RemoteFile) -> list[int]:
     except OSError:
         return []
     return [sum(s.st_size for s in stats), max((s.st_mtime_ns for s in stats), default=0)]
+
+
+def job_stat(job: VideoJob) -> list[int]:
+    """`quick_stat` of a video, and after it that of the masks that are there already."""
+    stat = quick_stat(job.source.path)
+    return stat if job.masks is None or not stat else [*stat, *quick_stat(job.masks)]
+
+
+def job_hash(job: VideoJob) -> str:
+    """Hash of what a video's masks are made from: its bytes, and those of the masks that are there already."""
+    video = content_hash(job.source.path)
+    return video if job.masks is None else digest([video, content_hash(job.masks)])
 
 
 def content_hash(path: Path | RemoteFile) -> str:

@@ -20,7 +20,8 @@ from tasks.datasets.base import VideoJob
 from tasks.detect import DetectConfig
 from tasks.diagnose import VideoError
 from tasks.find import ExhaustedError, Finder, noted
-from tasks.fingerprint import content_hash, quick_stat
+from tasks.fingerprint import content_hash, job_hash, job_stat
+from tasks.imports import Recorded, RecordedConfig
 from tasks.limits import LimitConfig, LimitError
 from tasks.render import RenderConfig, render, tracked_from
 from tasks.rows import mask_rows, video_row
@@ -34,12 +35,16 @@ FRAMES_VERSION = 2
 
 @dataclass(frozen=True)
 class BuildConfig:
-    """Everything that shapes a dataset, and the limits within which it is made."""
+    """Everything that shapes a dataset, and the limits within which it is made.
+
+    With `recorded`, masks are read instead of found: nothing is detected or tracked.
+    """
 
     detect: DetectConfig = field(default_factory=DetectConfig)
     track: TrackConfig = field(default_factory=TrackConfig)
     render: RenderConfig = field(default_factory=RenderConfig)
     limits: LimitConfig = field(default_factory=LimitConfig)
+    recorded: RecordedConfig | None = None
 
 
 class Worker(Protocol):
@@ -56,6 +61,8 @@ WorkerFactory = Callable[[], Worker]
 
 def masks_spec(config: BuildConfig) -> Spec:
     """What shapes the mask database: weights by their sha256, not by where they lie."""
+    if config.recorded:
+        return Spec("masks", MASKS_VERSION, {"recorded": asdict(config.recorded)}, ("videos", "masks"))
     detect, tracked = asdict(config.detect), asdict(config.track)
     detect["prompts"] = list(config.detect.prompts)  # as it comes back from the manifest
     for not_shaping in ("device", "compiled", "budget"):
@@ -82,14 +89,14 @@ class MasksWorker:
     def __init__(self, config: BuildConfig, store: StageStore) -> None:
         _take_one_thread()
         self._config, self._store = config, store
-        self._finder = Finder(config.detect, config.track, config.limits)
+        tracked = config.detect, config.track, config.limits
+        self._finder = Recorded(config.recorded) if config.recorded else Finder(*tracked)
 
     def run(self, job: VideoJob) -> Outcome:
         """Find and track the objects of a video."""
-        source = job.source
-        stat, fingerprint = quick_stat(source.path), content_hash(source.path)
+        stat, fingerprint = job_stat(job), job_hash(job)
         outcome, tables = attempt(partial(self.tables, job, fingerprint))
-        self._store.write_part(Entry(source.video_id, fingerprint, outcome, stat), tables)
+        self._store.write_part(Entry(job.source.video_id, fingerprint, outcome, stat), tables)
         return outcome
 
     def tables(self, job: VideoJob, fingerprint: str) -> tuple[Outcome, Tables]:
@@ -100,7 +107,8 @@ class MasksWorker:
             found = self._finder.find(job, video)
             if not found.tubes.frames:
                 refuse_black(source, video, [index for frames in found.segments for index in frames])
-            row = video_row(job.source, video, found, fingerprint, self._store.dataset)
+            sha256 = fingerprint if job.masks is None else content_hash(job.source.path)
+            row = video_row(job.source, video, found, sha256, self._store.dataset)
         return noted(outcome, found.note), {"videos": row, "masks": mask_rows(source.video_id, found.tubes)}
 
 
@@ -114,7 +122,7 @@ class FramesWorker:
 
     def run(self, job: VideoJob) -> Outcome:
         """Render the clips of a video whose masks are committed."""
-        masks_fingerprint = content_hash(job.source.path)
+        masks_fingerprint = job_hash(job)
         outcome, tables = attempt(partial(self.tables, job, masks_fingerprint))
         fingerprint = frames_fingerprint(masks_fingerprint, job)
         self._store.write_part(Entry(job.source.video_id, fingerprint, outcome), tables)

@@ -12,7 +12,7 @@ from storage.folder import Folder
 from storage.request import Request
 from storage.stages import StageStore, entries_by_video
 from tasks.datasets.base import Benchmark, VideoJob
-from tasks.fingerprint import content_hash, quick_stat
+from tasks.fingerprint import job_hash, job_stat
 from tasks.pipeline import BuildConfig, frames_fingerprint, frames_spec, masks_spec
 
 State = Literal["new", "stale", "retry", "done", "filtered", "quarantined"]
@@ -128,7 +128,7 @@ def _state(entries: Sequence[Entry], matching: Sequence[Entry]) -> State:
 
 
 def _same_source(entry: Entry, job: VideoJob) -> bool:
-    stat = quick_stat(job.source.path)
+    stat = job_stat(job)
     if stat == entry.stat:
         return True
-    return bool(stat) and stat[:1] == entry.stat[:1] and content_hash(job.source.path) == entry.fingerprint
+    return bool(stat) and stat[:1] == entry.stat[:1] and job_hash(job) == entry.fingerprint

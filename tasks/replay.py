@@ -18,7 +18,7 @@ from storage.manifest import DatasetError
 from storage.outcomes import Outcome
 from storage.stages import StageStore
 from tasks.datasets.base import VideoJob
-from tasks.fingerprint import content_hash
+from tasks.fingerprint import job_hash
 from tasks.pipeline import FramesWorker, MasksWorker, Tables, attempt, frames_fingerprint
 from tasks.plan import Build
 
@@ -82,7 +82,7 @@ def replay(build: Build, video_id: str, stage: Stage, scratch: Where) -> Replay:
         WeightsError: a model of the stage cannot be loaded.
     """
     job = _job(build, video_id)
-    fingerprint = content_hash(job.source.path)
+    fingerprint = job_hash(job)
     tables_of: TablesOf
     if stage == "masks":
         store, known, tables_of = build.masks, fingerprint, MasksWorker(build.config, build.masks).tables

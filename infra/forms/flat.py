@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import inspect
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from typing import Annotated, Any, TypeVar
 
 from pydantic import BaseModel
@@ -17,7 +17,9 @@ Annotate = Callable[[str, FieldInfo], Any]
 """Turns a field into the annotation of its parameter."""
 
 
-def flat(model: type[M], annotate: Annotate | None = None) -> Callable[[Callable[..., R]], Callable[..., R]]:
+def flat(
+    model: type[M], annotate: Annotate | None = None, without: Collection[str] = ()
+) -> Callable[[Callable[..., R]], Callable[..., R]]:
     """Let `function(parameters: model, ...)` be called with the model's fields as keyword arguments.
 
     The signature that frameworks read shows the fields, required ones first, then the function's other parameters. So a
@@ -26,11 +28,12 @@ def flat(model: type[M], annotate: Annotate | None = None) -> Callable[[Callable
     Args:
         model: the parameter model.
         annotate: makes each annotation; by default the field's own type and metadata.
+        without: fields that are left at their defaults.
     """
 
     def decorate(function: Callable[..., R]) -> Callable[..., R]:
         others = list(inspect.signature(function, eval_str=True).parameters.values())[1:]
-        fields = list(_parameters(model, annotate or _own))
+        fields = [field for field in _parameters(model, annotate or _own) if field.name not in without]
 
         @functools.wraps(function)
         def flattened(**values: Any) -> R:

@@ -14,8 +14,8 @@ from typing import Annotated
 import typer
 
 from infra.build import Built, build_dataset, seldom
-from infra.forms.benchmarks import BENCHMARKS
 from infra.forms.build import BuildParameters
+from infra.forms.imports import BUILDS
 from infra.ray import job as ray_job
 from infra.ray.client import code_version
 from infra.ray.poison import WorkerError
@@ -76,7 +76,7 @@ def job(
 ) -> None:
     """Build inside a Ray Job, and tell progress and the dataset as JSON lines."""
     same_version("Python", platform.python_version(), python)
-    asked = BENCHMARKS[benchmark].model_validate_json(parameters)
+    asked = BUILDS[benchmark].model_validate_json(parameters)
     tell(build_dataset(asked, seldom(tell)))
 
 

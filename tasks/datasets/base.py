@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from enum import StrEnum
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -176,12 +177,21 @@ class Stated:
 
 @dataclass(frozen=True)
 class VideoJob:
-    """Everything wanted of one video."""
+    """Everything wanted of one video.
+
+    Attributes:
+        source: its pixels.
+        clips: what a model is to see of it.
+        samples: sentences about these.
+        stated: what annotations say of it.
+        masks: the file or folder that holds its masks already, where they are not to be found (`tasks.imports`).
+    """
 
     source: Source
     clips: tuple[Clip, ...]
     samples: tuple[Sample, ...] = ()
     stated: Stated = field(default_factory=Stated)
+    masks: Path | None = None
 
 
 @dataclass(frozen=True)

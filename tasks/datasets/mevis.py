@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from storage.folder import Where
-from storage.rle import check_counts
+from storage.rle import counts_of
 from tasks.datasets.base import AnnotationError, Benchmark, Clip, Sample, Stated, Target, Task
 from tasks.datasets.gathering import Gathering
 from tasks.datasets.reading import converting, load_object, on_disk, plain_path, require, text, whole
@@ -112,15 +112,5 @@ def _target(annotations: Sequence[Sequence[Any]]) -> Target:
 
 def _compressed(rle: Mapping[str, Any]) -> dict[str, Any]:
     """COCO's compressed form of a run-length code in any of its forms."""
-    from pycocotools import mask as coco
-
     height, width = (whole(side) for side in rle["size"])
-    counts = rle["counts"]
-    if isinstance(counts, list):
-        if sum(whole(run) for run in counts) != height * width:
-            raise ValueError(f"a run-length code does not fill a mask of {width}x{height}")
-        code: dict[str, Any] = coco.frPyObjects({"size": [height, width], "counts": counts}, height, width)
-        return code
-    data = counts.encode()
-    check_counts(data, height, width)
-    return {"size": [height, width], "counts": data}
+    return {"size": [height, width], "counts": counts_of(rle["counts"], height, width)}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from operator import itemgetter
@@ -143,3 +143,26 @@ def write_images(dataset: Dataset, video_id: str, frames: Sequence[int], folder:
                 path = folder / frame_name(video_id, frame)
                 path.parent.mkdir(parents=True, exist_ok=True)
                 path.write_bytes(encode_jpeg(image, quality=95))
+
+
+@dataclass(frozen=True)
+class Recording:
+    """Masks of one video as another tool left them.
+
+    Attributes:
+        size: (height, width) of the masks, pixels.
+        every: native frames from one record to the next.
+        frames: native frame -> object ID -> category and run-length code as JSON holds it; frames of nobody too. Read as it is
+            gone through.
+    """
+
+    size: tuple[int, int]
+    every: int
+    frames: Iterable[tuple[int, Mapping[int, tuple[str, Any]]]]
+
+
+Places = Callable[[Path], Mapping[str, Path]]
+"""Finds what a folder holds: stem of a video's file -> the file or folder of its masks."""
+
+Read = Callable[[Path], Recording]
+"""Reads what `Places` found for a video. Raises `AnnotationError`, also while frames are gone through."""

@@ -16,9 +16,12 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from storage.reader import Dataset
-from tasks.formats.base import FormatError, Masks, Options, plain, rle_of, videos_of
+from tasks.datasets.base import AnnotationError
+from tasks.datasets.reading import converting, load_object, require, text, whole
+from tasks.formats.base import FormatError, Masks, Options, Recording, plain, rle_of, videos_of
 from tasks.released import kept_ids
 
+_KIND = "the released code's format"
 ALL, LARGE = "mask_data", "mask_data_filtered_1_3"
 
 
@@ -52,3 +55,29 @@ def _told(video: Masks, frame: int, ids: Iterable[int]) -> dict[str, Any]:
     seen = video.frames.get(frame, {})
     objects = {str(i): {"rle": rle_of(seen[i], video), "class_name": video.categories[i], "box": None} for i in ids}
     return {"height": video.height, "width": video.width, "objects": objects}
+
+
+def places(folder: Path) -> dict[str, Path]:
+    """The folder of each video's masks: those of every object, large enough or not."""
+    return {path.parent.name: path for path in sorted(folder.glob(f"*/{ALL}")) if path.is_dir()}
+
+
+def read(place: Path) -> Recording:
+    """Read a video's masks. See `tasks.formats.base.Read`."""
+    files = {int(path.stem.removeprefix("mask_")): path for path in place.glob("mask_*.json") if path.stem[5:].isdecimal()}
+    if not files:
+        raise AnnotationError(f"'{place}' holds no mask_<frame>.json: this is not {_KIND}")
+    frames = [(frame, files[frame]) for frame in sorted(files)]
+    first = _record(frames[0][1])
+    return Recording((first["height"], first["width"]), 1, ((frame, _objects(path)) for frame, path in frames))
+
+
+def _record(path: Path) -> dict[str, Any]:
+    told = load_object(path, _KIND)
+    require(told, ("height", "width", "objects"), f"'{path}'", _KIND)
+    return told
+
+
+def _objects(path: Path) -> dict[int, tuple[str, Any]]:
+    with converting(f"'{path}'"):
+        return {whole(i): (text(told["class_name"]), told["rle"]) for i, told in _record(path)["objects"].items()}

@@ -22,7 +22,7 @@ from tasks.video import Source
 def dataset(tmp_path: Path, square_clip: Path, clip_factory: Callable[..., Path], models: Any) -> Dataset:
     """`deep/a.mp4`: a person throughout and a dog from frame 15; `b.mp4`: 24 frames, of which the first 6 show nobody."""
     assert models.opened == 0
-    frames = [np.full((96, 128, 3), 20, np.uint8) for _ in range(24)]
+    frames = [np.full((180, 240, 3), 20, np.uint8) for _ in range(24)]
     for index in range(6, 24):
         frames[index][10:50, 2 * index : 2 * index + 30] = (30, 230, 30)
     short = clip_factory(tmp_path / "videos" / "b.mp4", frames)

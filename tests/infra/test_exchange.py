@@ -1,0 +1,66 @@
+"""`stvg export` and `stvg import`, as they are typed."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from storage.reader import Dataset
+
+STVG = Path(sys.executable).with_name("stvg")
+
+
+def stvg(*arguments: object, cwd: Path) -> subprocess.CompletedProcess[str]:
+    env = {**os.environ, "COLUMNS": "160", "NO_COLOR": "1"}
+    return subprocess.run([STVG, *map(str, arguments)], capture_output=True, text=True, cwd=cwd, env=env, check=False)
+
+
+def test_what_cannot_be_exchanged_is_one_sentence_and_exit_code_2(tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    cases = [
+        (("export", "coco", "empty", "out"), "empty holds no published dataset"),
+        (("import", "released", "empty", "empty"), "'empty' holds no masks in the layout 'released'"),
+        (("import", "sa-v", "empty", "empty"), "'empty' holds no masks in the layout 'sa-v'"),
+    ]
+    for arguments, said in cases:
+        done = stvg(*arguments, cwd=tmp_path)
+        assert done.returncode == 2, done.stderr
+        assert done.stderr.startswith("error: ")
+        assert said in done.stderr
+        assert done.stderr.count("\n") == 1
+    assert [p.name for p in tmp_path.iterdir()] == ["empty"], "nothing is half-written"
+
+
+@pytest.mark.heavy
+def test_a_dataset_goes_out_and_comes_back(tmp_path: Path, square_clip: Path) -> None:
+    (tmp_path / "videos").mkdir()
+    shutil.copy(square_clip, tmp_path / "videos" / "a.mp4")
+    built = stvg("build", "folder", "videos", "--name", "mine", "--detector", "motion", "--workers", 1, cwd=tmp_path)
+    assert built.returncode == 0, built.stderr
+    told = json.loads(stvg("export", "released", "datasets/mine", "out/released", "--json", cwd=tmp_path).stdout)
+    assert told["written"]["frames"] == 40
+    assert "annotations" in stvg("export", "coco", "datasets/mine", "out/coco", "--every", "10", cwd=tmp_path).stdout
+    for arguments, said in (
+        (("export", "mine", "datasets/mine", "out/new"), "there is no format 'mine': choose from coco, ytvis, hf"),
+        (("export", "coco", "datasets/mine", "out/coco"), "is there already and not an empty folder"),
+        (("export", "hf", "datasets/mine", "out/new", "--media"), "--media means nothing to 'hf'"),
+    ):
+        refused = stvg(*arguments, cwd=tmp_path)
+        assert (refused.returncode, said in refused.stderr) == (2, True), refused.stderr
+
+    options = ("released", "out/released", "videos", "--name", "again", "--workers", 1, "--json")
+    done = stvg("import", *options, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["counts"] == {"done": 1}
+    one, other = (Dataset(tmp_path / "datasets" / name) for name in ("mine", "again"))
+    assert other.table("masks").equals(one.table("masks"))
+    assert other.table("frames").equals(one.table("frames"))
+    replayed = stvg("replay", "datasets/again", "a.mp4", "--stage", "masks", "--json", cwd=tmp_path)
+    assert [row["equal"] for row in json.loads(replayed.stdout)["differences"]] == [True, True]
+    assert stvg("requeue", "datasets/again", cwd=tmp_path).returncode == 0
