@@ -6,7 +6,7 @@ from collections.abc import Callable
 from contextlib import suppress
 
 import httpx
-from prefect.artifacts import create_progress_artifact, update_progress_artifact
+from prefect.artifacts import create_link_artifact, create_progress_artifact, update_progress_artifact
 
 from infra.build import seldom
 from tasks.build import OnProgress, Progress
@@ -25,3 +25,8 @@ def progress_artifact(key: str, about: str, told: Callable[[Progress], str]) -> 
             update_progress_artifact(artifact, share, description=told(progress))  # type: ignore[arg-type]
 
     return seldom(report)
+
+
+def report_artifact(page: str, of: str) -> None:
+    """A link to a report."""
+    create_link_artifact(page, link_text="Report", key="report", description=f"Report of {of}")

@@ -11,13 +11,15 @@ from typing import Any
 from prefect import Flow, flow, get_run_logger, task
 from prefect.artifacts import create_table_artifact
 
-from flows.artifacts import MOST_ROWS, progress_artifact
+from flows.artifacts import MOST_ROWS, progress_artifact, report_artifact
 from flows.retries import AS_ENGINES_FAIL
 from flows.servers import engine_of
 from infra.asking import run_evaluation, shown_otherwise
 from infra.forms.evaluation import EVALUATIONS, EvaluateParameters
 from infra.forms.flat import flat
+from infra.report import evaluation_report
 from rl.evaluate import OnAsked
+from rl.results import score_rows
 from tasks.build import Progress
 
 
@@ -29,27 +31,12 @@ def asking(parameters: EvaluateParameters) -> dict[str, Any]:
     for text in shown_otherwise(evaluation):
         log.warning(text)
     told = run_evaluation(parameters, evaluation, _progress(), engine_of(parameters))
-    create_table_artifact(_score_rows(told), key="scores", description=f"Scores in per cent, 95 % intervals; {told['path']}")
+    create_table_artifact(score_rows(told), key="scores", description=f"Scores in per cent, 95 % intervals; {told['path']}")
     failures = [{"sample": sample_id, "reason": reason} for sample_id, reason in told["failures"].items()]
     about = f"{len(failures)} samples without an answer; they score zero"
     create_table_artifact(failures[:MOST_ROWS], key="failures", description=about)
+    report_artifact(evaluation_report(evaluation.dataset, told), evaluation.dataset.folder.name)
     return told
-
-
-def _score_rows(told: dict[str, Any]) -> list[dict[str, Any]]:
-    rows = []
-    for convention, scores in told["scores"].items():
-        for kind in ("results", "repaired"):
-            for task_name, report in scores[kind].items():
-                repaired = "with" if kind == "repaired" else "without"
-                means = {name: _told(report, name) for name in report["intervals"]}
-                rows.append({"convention": convention, "task": task_name, "ID repair": repaired, **means})
-    return rows
-
-
-def _told(report: dict[str, Any], name: str) -> str:
-    low, high = report["intervals"][name]
-    return f"{100 * report[name]:.1f} ({100 * low:.1f} to {100 * high:.1f})"
 
 
 def _progress() -> OnAsked:

@@ -12,9 +12,10 @@ from prefect.artifacts import create_table_artifact
 from prefect.cache_policies import NO_CACHE
 from prefect.schedules import Schedule
 
-from flows.artifacts import MOST_ROWS, progress_artifact
+from flows.artifacts import MOST_ROWS, progress_artifact, report_artifact
 from infra.forms.flat import flat
 from infra.nightly import NIGHTLY, Night, NightlyParameters, check, run_nightly
+from infra.report import night_report
 from tasks.build import OnProgress
 
 AT = "0 3 * * *"
@@ -33,6 +34,7 @@ def night(parameters: NightlyParameters) -> list[Night]:
     nights = run_nightly(parameters, _progress())
     rows = [{"series": one.series, "state": one.state, "told": str(one)} for one in nights]
     create_table_artifact(rows[:MOST_ROWS], key="night", description="Each series beside what was accepted of it, in per cent")
+    report_artifact(night_report(parameters, nights), "the nights so far")
     return nights
 
 

@@ -5,15 +5,17 @@ One task a flow run, which is tried again where an engine failed: what has its r
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 from prefect import flow, get_run_logger, task
 from prefect.artifacts import create_table_artifact
 from prefect.cache_policies import NO_CACHE
 
-from flows.artifacts import MOST_ROWS, progress_artifact
+from flows.artifacts import MOST_ROWS, progress_artifact, report_artifact
 from flows.retries import AS_ENGINES_FAIL
 from infra.forms.flat import flat
+from infra.report import sweep_report
 from infra.sweep_command import plan_rows, render_rows, score_rows
 from infra.sweeping import render_missing, run_cells
 from infra.sweeps import SweepParameters
@@ -39,6 +41,7 @@ def sweeping(parameters: SweepParameters) -> list[dict[str, Any]]:
     create_table_artifact(score_rows(ran)[:MOST_ROWS], key="sweep", description=about)
     about = "Settings of markers, and what a clip took to be shown by them"
     create_table_artifact(render_rows(sweep)[:MOST_ROWS], key="rendered", description=about)
+    report_artifact(sweep_report(sweep, ran, Path(parameters.file).stem), "the sweep's cells")
     if failed := [one for one in ran if one.asked and one.results is None]:
         raise EngineError(f"{len(failed)} of {len(ran)} cells failed, the first since {failed[0].why}")
     return [one.as_dict() for one in ran]

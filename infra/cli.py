@@ -34,6 +34,7 @@ from infra.nightly_commands import accept_command, nightly_command
 from infra.prefect.access import HOST
 from infra.prefect.setup import SetupParameters, set_up
 from infra.ray.build_job import job, run_job
+from infra.report import report
 from infra.results import AsJson, inspect, preview, quality, score
 from infra.sweep_command import sweep_command
 from infra.sweeps import SweepParameters
@@ -60,6 +61,7 @@ app.command()(score)
 app.command()(quality)
 app.command()(inspect)
 app.command()(preview)
+app.command()(report)
 app.command()(export)
 app.command()(requeue)
 app.command()(replay)

@@ -6,6 +6,7 @@ that was stopped goes on with the batches it lacks, and ends with the prediction
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -20,10 +21,11 @@ from rl.prompts import prompts
 from rl.protocols import Asker, Protocol, Taken, check_tasks, style_of
 from storage.bundles import Entry, read_rows
 from storage.folder import Where
+from storage.folders import folder_at
 from storage.outcomes import Outcome
 from storage.reader import Dataset
 from storage.schema import PREDICTIONS
-from storage.stages import SHARD_VIDEOS, Spec, StageStore
+from storage.stages import SHARD_VIDEOS, STAGE, Spec, StageStore
 from tasks.ahead import ahead
 from tasks.datasets.base import Task
 
@@ -137,6 +139,18 @@ def left_to_ask(evaluation: Evaluation, store: StageStore) -> int:
     """
     every = batches(evaluation.samples(), evaluation.batch_size)
     return sum(len(batch.samples) for batch in _unsettled(every, store))
+
+
+def kept_store(path: str) -> StageStore:
+    """The predictions that are kept in a folder, a path or URL, by what it says of itself.
+
+    Raises:
+        FileNotFoundError: it says nothing.
+    """
+    parent, _, key = path.rpartition("/")
+    folder = folder_at(parent or ".")
+    told = json.loads(folder.child(key).read(STAGE))
+    return StageStore(folder, Spec(told["name"], told["version"], told["params"], (_TABLE,)))
 
 
 def _unsettled(every: Sequence[Batch], store: StageStore) -> list[Batch]:

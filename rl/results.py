@@ -118,6 +118,22 @@ def results_path(store: StageStore) -> str:
     return f"{store.folder}/{RESULTS}"
 
 
+def score_rows(told: Mapping[str, Any]) -> list[dict[str, str]]:
+    """Results as a table: a row a convention and task, with and without ID repair; each mean in per cent with its interval."""
+    rows = []
+    for convention, scores in told["scores"].items():
+        for kind, repaired in (("results", "without"), ("repaired", "with")):
+            for task, report in scores[kind].items():
+                means = {name: _mean_told(report, name) for name in report["intervals"]}
+                rows.append({"convention": convention, "task": task, "ID repair": repaired, **means})
+    return rows
+
+
+def _mean_told(report: Mapping[str, Any], name: str) -> str:
+    low, high = report["intervals"][name]
+    return f"{100 * report[name]:.1f} ({100 * low:.1f} to {100 * high:.1f})"
+
+
 def _counted(row: Mapping[str, Any], told: Results) -> Prediction:
     """Count a row's statuses and costs; its prediction."""
     told.samples += 1

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
 from typing import Any, NamedTuple
 
-from rl.evaluate import Evaluation, left_to_ask, predictions
+from rl.evaluate import Evaluation, kept_store, left_to_ask, predictions
 from rl.protocols import protocol_named
 from storage.folders import folder_at
-from storage.stages import Spec, StageStore
+from storage.stages import STAGE, StageStore
 
 
 class SweepError(Exception):
@@ -106,7 +105,5 @@ def _earlier(evaluation: Evaluation) -> Iterator[StageStore]:
     folder = folder_at(evaluation.folder)
     for listed in folder.files():
         key, _, name = listed.name.partition("/")
-        if name != "stage.json" or not key.startswith("predictions-"):
-            continue
-        told = json.loads(folder.read(listed.name))
-        yield StageStore(folder, Spec(told["name"], told["version"], told["params"], ("predictions",)))
+        if name == STAGE and key.startswith("predictions-"):
+            yield kept_store(f"{folder}/{key}")

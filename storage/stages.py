@@ -26,6 +26,9 @@ from storage.threads import in_turn
 SHARD_VIDEOS = 256
 """Videos a shard: a Parquet footer takes about 1.7 kB a row group, read whole at first look-up."""
 
+STAGE = "stage.json"
+"""In a stage's folder: what its hash stands for."""
+
 _READ_AHEAD = 4
 """Parts read at once while a shard is gathered: each is held in memory whole."""
 
@@ -83,7 +86,7 @@ class StageStore:
     def prepare(self) -> None:
         """Say in the folder what its hash stands for."""
         spec = {"name": self.spec.name, "version": self.spec.version, "params": dict(self.spec.params)}
-        write_json(self.folder, "stage.json", spec)
+        write_json(self.folder, STAGE, spec)
 
     def write_part(self, entry: Entry, tables: Mapping[str, pa.Table]) -> None:
         """Keep the rows and outcome of one video. A second call for the video replaces the first."""

@@ -22,7 +22,7 @@ from tasks.render import RenderConfig
 from tasks.trackers.base import Budget, Work
 from tasks.video import Frames, Video
 
-pytest_plugins = ["tests.s3", "tests.ray_cluster", "tests.trained"]
+pytest_plugins = ["tests.s3", "tests.ray_cluster", "tests.trained", "tests.browser"]
 
 settings.register_profile("shared-machine", deadline=None)
 settings.load_profile("shared-machine")

@@ -8,11 +8,10 @@ from pathlib import Path
 from statistics import fmean
 from typing import Any
 
+from rl.curves import drawn
 from rl.learn.judge import Marks
 from storage.files import replacing
 
-_WIDTH, _HEIGHT, _MARGIN = 640, 240, 44
-_COLOURS = {"markers": "#c22", "coordinates": "#26b"}
 _ROWS = {
     "constant": "best constant answer",
     "before, blank": "after warm-up, blank frames",
@@ -60,22 +59,4 @@ def _cells(runs: Iterable[Mapping[str, Any]], key: str) -> list[str]:
 def svg(curves: Sequence[tuple[str, Sequence[float]]], y: str) -> str:
     """Curves of one quantity by step, a colour a form, each smoothed by a running mean."""
     smooth = [(form, [fmean(v[max(0, n - _SMOOTH + 1) : n + 1]) for n in range(len(v))]) for form, v in curves]
-    steps, top = max(len(v) for _, v in smooth), max(max(v) for _, v in smooth)
-    low = min(0.0, *(min(v) for _, v in smooth))
-    inner, rise = _WIDTH - 2 * _MARGIN, _HEIGHT - 2 * _MARGIN
-    parts = []
-    for form, values in smooth:
-        dots = (
-            f"{_MARGIN + inner * n / max(steps - 1, 1):.1f},{_HEIGHT - _MARGIN - rise * (v - low) / ((top - low) or 1):.1f}"
-            for n, v in enumerate(values)
-        )
-        parts.append(f'<polyline fill="none" stroke="{_COLOURS[form]}" points="{" ".join(dots)}"/>')
-    for at, form in enumerate(dict.fromkeys(form for form, _ in smooth)):
-        parts.append(f'<text x="{_MARGIN + 110 * at}" y="20" fill="{_COLOURS[form]}">{form}</text>')
-    base = _HEIGHT - _MARGIN
-    parts.append(f'<path d="M{_MARGIN} {_MARGIN}V{base}H{_WIDTH - _MARGIN}" fill="none" stroke="#888"/>')
-    parts.append(f'<text x="4" y="{_MARGIN}">{top:.2f}</text><text x="4" y="{base}">{low:.2f}</text>')
-    parts.append(f'<text x="{_WIDTH - _MARGIN - 90}" y="{_HEIGHT - 16}">step {steps}</text>')
-    parts.append(f'<text x="{_MARGIN}" y="{_HEIGHT - 16}">{y}</text>')
-    head = f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {_WIDTH} {_HEIGHT}" font-family="sans-serif" font-size="12">'
-    return "\n".join([head, f'<rect width="{_WIDTH}" height="{_HEIGHT}" fill="#fff"/>', *parts, "</svg>", ""])
+    return drawn([(y, [(form, list(enumerate(values))) for form, values in smooth])], told="step {:g}".format)

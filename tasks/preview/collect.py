@@ -21,7 +21,8 @@ MAX_LANES = 24
 MAX_SAMPLES = 24
 _MASK_COLUMNS = ["frame_index", "object_id", "anchor_x", "anchor_y", "rle_counts"]
 
-_SAMPLE_COLUMNS = [name for name in SAMPLES.names if name != "targets"]
+SAMPLE_COLUMNS = [name for name in SAMPLES.names if name != "targets"]
+"""Of a sample, all but where its targets are, which is large."""
 
 
 class Lane(NamedTuple):
@@ -93,7 +94,7 @@ def collect_card(dataset: Dataset, video_id: str, ending: dict[str, Any], strip_
     # A video may have masks and no rows of the later stage, if that failed.
     shown = video_id in dataset.manifest.stages["frames"].videos
     clips = dataset.rows("clips", video_id).to_pylist() if shown else []
-    samples = dataset.rows("samples", video_id, _SAMPLE_COLUMNS).to_pylist() if shown else []
+    samples = dataset.rows("samples", video_id, SAMPLE_COLUMNS).to_pylist() if shown else []
     frames = dataset.rows("frames", video_id) if shown else None
     strips, hidden_clips = clip_strips(clips, frames, timeline, strip_bytes)
     thumbs, stored = thumbnails(dataset.source(row["video_id"]), row, masks, frames, timeline)

@@ -87,21 +87,14 @@ def test_a_sentence_is_grounded_and_the_answer_shown(server: Any, tmp_path: Path
     assert tube.with_suffix(".mp4").as_uri() in shown["clip"]["data"]
 
 
-def test_the_ui_shows_a_form_with_titles_and_sentences(server: Any) -> None:
-    from playwright.sync_api import sync_playwright
-
-    browser_path = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-    if browser_path is None:
-        pytest.skip("no Chromium here: apt-get install chromium")
+def test_the_ui_shows_a_form_with_titles_and_sentences(server: Any, browser: Any) -> None:
     deployment = server.ask("deployments/filter", {"deployments": {"name": {"any_": ["folder"]}}})[0]["id"]
-    quiet = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update"]
-    with sync_playwright() as driver, driver.chromium.launch(executable_path=browser_path, args=quiet) as browser:
-        page = browser.new_page()
-        page.goto(f"{server.url}/deployments/deployment/{deployment}/run")
-        page.locator("input[type=password]").fill(server.env["PREFECT_API_AUTH_STRING"])
-        page.keyboard.press("Enter")
-        page.get_by_text("Videos folder").first.wait_for(timeout=60_000)
-        text = page.inner_text("body")
+    page = browser.new_page()
+    page.goto(f"{server.url}/deployments/deployment/{deployment}/run")
+    page.locator("input[type=password]").fill(server.env["PREFECT_API_AUTH_STRING"])
+    page.keyboard.press("Enter")
+    page.get_by_text("Videos folder").first.wait_for(timeout=60_000)
+    text = page.inner_text("body")
     for field in BENCHMARKS["folder"].model_fields.values():
         assert field.title is not None
         assert field.title in text

@@ -16,7 +16,7 @@ from tasks.datasets.base import Benchmark, Clip, Sample, Target, Task, VideoJob
 from tasks.pipeline import BuildConfig
 from tasks.plan import Build
 from tasks.preview import PREVIEW, current_preview, summary_tables, write_preview
-from tasks.preview.page import grouped, human_bytes
+from tasks.preview.html import grouped, human_bytes
 from tasks.preview.pictures import outline
 from tasks.preview.summary import gaps, row_counts, totals
 from tasks.preview.timeline import clock, evenly, presence, ticks

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import shutil
-from collections.abc import Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -20,31 +19,9 @@ from tasks.video import Source
 
 pytestmark = pytest.mark.heavy
 
-NAMES = ("chromium", "chromium-browser", "google-chrome")
-ARGUMENTS = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
 HOSTILE = "<script>alert(1)</script><img src=x onerror=alert(2)> walks"
 SCHEMES = ("light", "dark")
-
-
-@pytest.fixture
-def browser() -> Iterator[Any]:
-    program = next(filter(None, map(shutil.which, NAMES)), None)
-    if program is None:
-        pytest.skip("no Chromium here: apt-get install chromium")
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as playwright:
-        started = playwright.chromium.launch(executable_path=program, args=ARGUMENTS)
-        yield started
-        started.close()
+Opened = Callable[..., tuple[Any, list[str]]]
 
 
 @pytest.fixture
@@ -75,22 +52,10 @@ def page_file(tmp_path: Path, square_clip: Path, config: BuildConfig, models: ob
     return Path(write_preview(Dataset(build.folder)))
 
 
-def _open(browser: Any, page_file: Path, width: int = 1400, scheme: str = "light") -> tuple[Any, list[str]]:
-    """A page, and a list that fills with all that goes wrong on it or is fetched by it."""
-    page = browser.new_page(viewport={"width": width, "height": 900}, color_scheme=scheme)
-    wrong: list[str] = []
-    page.on("pageerror", lambda error: wrong.append(str(error)))
-    page.on("console", lambda message: wrong.append(message.text))
-    page.on("dialog", lambda dialog: (wrong.append(dialog.message), dialog.dismiss()))
-    page.on("request", lambda request: wrong.append(request.url) if request.url.split(":")[0] not in {"file", "data"} else None)
-    page.goto(page_file.as_uri())
-    return page, wrong
-
-
 @pytest.mark.parametrize("scheme", SCHEMES)
 @pytest.mark.parametrize("width", [1400, 600])
-def test_it_draws_everything_and_fits(browser: Any, page_file: Path, width: int, scheme: str) -> None:
-    page, wrong = _open(browser, page_file, width, scheme)
+def test_it_draws_everything_and_fits(opened: Opened, page_file: Path, width: int, scheme: str) -> None:
+    page, wrong = opened(page_file, width, scheme)
     page.evaluate("Promise.all([...document.images].map(image => (image.loading = 'eager', image.decode())))")
     assert page.evaluate("[...document.images].every(image => image.naturalWidth > 50)")
     assert page.evaluate("document.documentElement.scrollWidth") == width
@@ -112,8 +77,8 @@ def _luminance(page: Any) -> float:
     return sum(map(int, colour[4:-1].split(","))) / 3
 
 
-def test_filters_show_what_is_asked_for(browser: Any, page_file: Path) -> None:
-    page, wrong = _open(browser, page_file)
+def test_filters_show_what_is_asked_for(opened: Opened, page_file: Path) -> None:
+    page, wrong = opened(page_file)
 
     def shown() -> list[str]:
         return page.locator("article:visible h3, table.rows tbody tr:visible th").all_text_contents()
@@ -136,8 +101,8 @@ def test_filters_show_what_is_asked_for(browser: Any, page_file: Path) -> None:
     assert wrong == []
 
 
-def test_pointing_lights_up_an_object_and_a_click_enlarges(browser: Any, page_file: Path) -> None:
-    page, wrong = _open(browser, page_file)
+def test_pointing_lights_up_an_object_and_a_click_enlarges(opened: Opened, page_file: Path) -> None:
+    page, wrong = opened(page_file)
     card = page.locator("article").first
     card.locator(".labels [data-id='2']").hover()
     assert set(card.locator(".lit").evaluate_all("all => all.map(e => e.dataset.id)")) == {"2"}
@@ -152,8 +117,8 @@ def test_pointing_lights_up_an_object_and_a_click_enlarges(browser: Any, page_fi
     assert wrong == []
 
 
-def test_a_hostile_sentence_is_shown_as_it_was_written(browser: Any, page_file: Path) -> None:
-    page, wrong = _open(browser, page_file)
+def test_a_hostile_sentence_is_shown_as_it_was_written(opened: Opened, page_file: Path) -> None:
+    page, wrong = opened(page_file)
     assert page.locator("article q").first.text_content() == HOSTILE
     assert page.evaluate("document.scripts.length") == 1
     page.evaluate("document.body.append(Object.assign(document.createElement('script'), {textContent: 'window.ran = 1'}))")

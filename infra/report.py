@@ -1,0 +1,109 @@
+"""Reports: of one evaluation, of a sweep, of a night, and `stvg report`, of all that an evaluations folder holds."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, replace
+from typing import Annotated, Any
+
+import typer
+
+from infra.nightly import Night, NightlyParameters, history
+from infra.sweeping import Ran
+from infra.sweeps import Sweep
+from rl.evaluate import kept_store
+from rl.nightly import series_of
+from rl.report.collect import Evaluated
+from rl.report.page import MOST_SAMPLES, REPORT, write_report
+from rl.results import RESULTS
+from storage.folders import folder_at, named_folder
+from storage.manifest import DatasetError
+from storage.reader import Dataset
+
+
+def evaluation_report(dataset: Dataset, results: Mapping[str, Any]) -> str:
+    """Write the report of one evaluation beside its results, and return its URI."""
+    found = _evaluated(results, dataset)
+    return write_report(found.store.folder, REPORT, dataset.folder.name, [found])
+
+
+def sweep_report(sweep: Sweep, ran: Iterable[Ran], name: str) -> str:
+    """Write `<out>/<name>.html`, the report of a sweep's cells that have results, and return its URI."""
+    found = [
+        _evaluated(one.results, Dataset(sweep.folder(one.cell)), "/".join(filter(None, one.cell)))
+        for one in ran
+        if one.results is not None
+    ]
+    return write_report(folder_at(sweep.out), f"{name}.html", name, found)
+
+
+def night_report(parameters: NightlyParameters, nights: Sequence[Night]) -> str:
+    """Write the report of a night beside its history, series that fell before others, and return its URI."""
+    sweep, found = parameters.sweep(), []
+    cells = {series_of(cell, asdict(sweep.parameters(cell).decoding())): cell for cell in sweep.cells}
+    for night in sorted(nights, key=lambda night: night.state != "dropped"):
+        if night.now is not None:
+            evaluation = sweep.evaluation(cells[night.series])
+            results = _results(f"{evaluation.folder}/{night.now.key}/{RESULTS}")
+            changed = night.verdict.changed if night.verdict else {}
+            fallen = {sample for sample, (before, now) in changed.items() if now < before}
+            found.append(replace(_evaluated(results, evaluation.dataset, night.series), fallen=fallen))
+    return write_report(parameters.folder, REPORT, "Nights", found, nights=history(parameters.folder).to_pylist())
+
+
+def report_of(where: str, root: str, most: int = MOST_SAMPLES) -> str:
+    """Write `report.html` into a folder, of all evaluations, tables of the paper and nights in it, and return its URI.
+
+    Args:
+        where: an evaluations folder, or that of one evaluation: a path or a URL.
+        root: below which datasets are looked for by name.
+        most: samples that are shown with frames.
+
+    Raises:
+        DatasetError: the folder holds no results.
+    """
+    folder = folder_at(where)
+    names = [listed.name for listed in folder.files()]
+    every = [_results(f"{folder}/{name}") for name in names if name.rpartition("/")[2] == RESULTS]
+    tables = [json.loads(folder.read(name)) for name in names if name.startswith("tables/") and name.endswith(".json")]
+    nights = history(folder.child("nightly")).to_pylist()
+    if not (every or tables or nights):
+        raise DatasetError(f"'{where}' holds no results: evaluate a model first, or name the folder where they are")
+    found = [_evaluated(results, _asked(results, root)) for results in every]
+    return write_report(folder, REPORT, folder.name, found, tables, nights, most)
+
+
+def _evaluated(results: Mapping[str, Any], dataset: Dataset | None, name: str = "") -> Evaluated:
+    """An evaluation by its results; without a name, it is told by its benchmark, protocol, model and key."""
+    store = kept_store(results["path"].rpartition("/")[0])
+    params = store.spec.params
+    whose = params["engine"].get("model", params["engine"]["engine"])
+    told = f"{store.dataset.name}/{params['protocol']}/{whose} ({store.spec.key.rpartition('-')[2]})"
+    return Evaluated(name or told, dataset, store, results)
+
+
+def _results(path: str) -> dict[str, Any]:
+    """What a `results.json` says, with its `path`."""
+    folder, _, name = path.rpartition("/")
+    return {**json.loads(folder_at(folder).read(name)), "path": path}
+
+
+def _asked(results: Mapping[str, Any], root: str) -> Dataset | None:
+    """The dataset that was asked, if it is still what it was."""
+    store = kept_store(results["path"].rpartition("/")[0])
+    names = [scores["dataset"] for scores in results["scores"].values()]
+    try:
+        dataset = Dataset(named_folder(names[0] if names else store.dataset.name, root))
+    except DatasetError:
+        return None
+    return dataset if dataset.manifest.content_hash == store.spec.params["dataset"] else None
+
+
+def report(
+    where: Annotated[str, typer.Argument(help="An evaluations folder, or that of one evaluation; s3:// too.")] = "evaluations",
+    root: Annotated[str, typer.Option(help="Where datasets are looked for by name.")] = "datasets",
+    samples: Annotated[int, typer.Option(min=1, max=500, help="Most samples that are shown with their frames.")] = MOST_SAMPLES,
+) -> None:
+    """Write report.html: scores, the paper's tables, nights, and samples with frames, thought and answer by kind of failure."""
+    print(report_of(where, root, samples))

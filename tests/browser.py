@@ -1,0 +1,53 @@
+"""A headless Chromium for every test that looks at a page."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+NAMES = ("chromium", "chromium-browser", "google-chrome")
+ARGUMENTS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+
+
+@pytest.fixture
+def browser() -> Iterator[Any]:
+    """Chromium, driven by Playwright."""
+    program = next(filter(None, map(shutil.which, NAMES)), None)
+    if program is None:
+        pytest.skip("no Chromium here: apt-get install chromium")
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        started = playwright.chromium.launch(executable_path=program, args=ARGUMENTS)
+        yield started
+        started.close()
+
+
+@pytest.fixture
+def opened(browser: Any) -> Callable[..., tuple[Any, list[str]]]:
+    """Opens a file; gives its page, and a list that fills with all that goes wrong on it or is fetched by it."""
+
+    def open_file(page_file: Path, width: int = 1400, scheme: str = "light") -> tuple[Any, list[str]]:
+        page = browser.new_page(viewport={"width": width, "height": 900}, color_scheme=scheme)
+        wrong: list[str] = []
+        own = {"file", "data"}
+        page.on("pageerror", lambda error: wrong.append(str(error)))
+        page.on("console", lambda message: wrong.append(message.text))
+        page.on("dialog", lambda dialog: (wrong.append(dialog.message), dialog.dismiss()))
+        page.on("request", lambda request: wrong.append(request.url) if request.url.split(":")[0] not in own else None)
+        page.goto(page_file.as_uri())
+        return page, wrong
+
+    return open_file

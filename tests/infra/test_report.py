@@ -1,0 +1,81 @@
+"""Reports of a sweep, of nights and of all that a folder holds, and what a person is told where there is nothing."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+from urllib.parse import unquote, urlparse
+
+import pytest
+
+from infra.nightly import NightlyParameters, accept, run_nightly
+from infra.report import evaluation_report, night_report, report_of, sweep_report
+from infra.sweeping import render_missing, run_cells
+from infra.sweeps import SweepParameters
+from storage.manifest import DatasetError
+from storage.reader import Dataset
+from tasks.build import run_here
+
+WORSE = "<think>It is red.</think><answer>Target ID: 1, Time range: 0.5 to 0.7</answer>"
+
+
+def read(link: str) -> str:
+    return Path(unquote(urlparse(link).path)).read_text(encoding="utf-8")
+
+
+def headings(page: str) -> list[str]:
+    return re.findall(r"<h2>([^<]*?) *<small>", page)
+
+
+def test_a_sweep_reports_its_cells_and_a_folder_all_that_it_holds(sweep_of: Callable[..., SweepParameters]) -> None:
+    parameters = sweep_of()
+    sweep = parameters.sweep()
+    render_missing(sweep, lambda _: None, run_here)
+    ran = list(run_cells(sweep, sweep.standings(), 1))
+    page = read(sweep_report(sweep, ran, "sweep"))
+    cells = ["tiny/own/marked/built", "tiny/own/marked/size-40", "tiny/own/marked/theta-0", "tiny/own/unmarked"]
+    assert headings(page) == cells * 2, "scores, then samples"
+    assert page.count("<article") == 8
+    every = read(report_of(parameters.out, parameters.root))
+    assert sorted(name[:10] for name in headings(every)) == ["own/marked"] * 6 + ["own/unmark"] * 2
+    assert "is not there any more" not in every, "renders of other settings are found too"
+    assert "not there any more" in read(report_of(parameters.out, "elsewhere"))
+    assert ran[0].results is not None
+    alone = evaluation_report(Dataset(sweep.folder(ran[0].cell)), ran[0].results)
+    assert alone.endswith(f"{Path(ran[0].results['path']).parent.name}/report.html")
+    assert headings(read(report_of(str(Path(unquote(urlparse(alone).path)).parent), parameters.root))) == headings(read(alone))
+
+
+def test_a_night_reports_its_curves_and_first_the_samples_that_fell(
+    sweep_of: Callable[..., NightlyParameters], engine: Any
+) -> None:
+    parameters = sweep_of(model=NightlyParameters)
+    run_nightly(parameters, lambda _: None, fan_out=run_here)
+    accept(parameters)
+    engine.says = WORSE
+    nights = run_nightly(parameters, lambda _: None, fan_out=run_here)
+    page = read(night_report(parameters, nights))
+    assert page.count("<polyline") == 4
+    assert page.count('data-tags="|fell|wrong time|"') == 6
+    assert "fell <b>2</b>" in page
+    assert page.index('data-tags="|fell') < page.index('data-tags="|wrong time|"'), "unmarked answers have no vIoU to fall"
+
+
+def test_tables_of_the_paper_are_read_from_the_folder(tmp_path: Path) -> None:
+    cell = {"row": "A <b>", "benchmark": "hcstvg-v1", "metric": "m_vIoU", "paper": 40.2, "measured": 38.0}
+    cell |= {"interval": [36.0, 40.0], "difference": -2.2, "difference_interval": [-4.2, -0.2], "why": "", "note": ""}
+    absent = {**cell, "row": "B", "paper": None, "measured": None, "interval": None, "why": "needs a GPU"}
+    (tmp_path / "tables").mkdir()
+    (tmp_path / "tables" / "table-7.json").write_text(json.dumps({"title": "Table 7", "cells": [cell, absent]}))
+    page = read(report_of(str(tmp_path), "datasets"))
+    assert "A &lt;b&gt;" in page
+    assert "40.2 · <b>38.0</b> <small>(36.0 to 40.0)</small> -2.2" in page
+    assert "B<br><small>needs a GPU</small>" in page
+
+
+def test_a_folder_without_results_is_one_sentence(tmp_path: Path) -> None:
+    with pytest.raises(DatasetError, match="holds no results: evaluate a model first"):
+        report_of(str(tmp_path), "datasets")
