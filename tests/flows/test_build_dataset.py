@@ -69,10 +69,11 @@ def test_an_evaluation_shows_scores_and_failures(server: Any, sample: tuple[Path
     assert run["state_type"] == "COMPLETED", output
     assert server.task_runs(run) == ["ask COMPLETED"]
     shown = server.artifacts(run)
-    assert {"asked", "scores", "failures"} <= set(shown)
+    assert {"asked", "scores", "failures", "report"} <= set(shown)
     assert "m_vIoU" in json.dumps(shown["scores"]["data"])
     [results] = (root / "evaluations").rglob("results.json")
     assert json.loads(results.read_text())["samples"] == 6
+    assert results.with_name("report.html").resolve().as_uri() in shown["report"]["data"]
 
 
 def test_a_sentence_is_grounded_and_the_answer_shown(server: Any, tmp_path: Path, square_clip: Path) -> None:

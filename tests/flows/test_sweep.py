@@ -47,9 +47,12 @@ def test_a_sweep_and_a_night_run_from_a_server_and_bad_input_fails_at_once(serve
     assert [row["state"] for row in json.loads(shown["plan"]["data"])] == ["to ask", "to render and ask"]
     cells = {row["cell"] for row in json.loads(shown["sweep"]["data"])}
     assert cells == {"tiny/own/marked/built", "tiny/own/marked/theta-0"}
+    assert f"{parameters['out']}/sweep.html" in shown["report"]["data"]
     _, night = server.run("nightly/benchmarks", **parameters)
     assert night["state_type"] == "COMPLETED"
-    rows = json.loads(server.artifacts(night)["night"]["data"])
+    shown = server.artifacts(night)
+    assert f"{parameters['out']}/nightly/report.html" in shown["report"]["data"]
+    rows = json.loads(shown["night"]["data"])
     assert [row["state"] for row in rows] == ["new", "new"]
     _, failed = server.run("sweep/file", **{**parameters, "file": "none.toml"})
     assert failed["state_type"] == "FAILED"
