@@ -19,6 +19,7 @@ from rich.text import Text
 from infra.asking import evaluate_command
 from infra.build import build_dataset
 from infra.console import Bars, StoppedError, plain, printable, show_findings, show_plan, stoppable
+from infra.doctor.command import doctor
 from infra.errors import BAD_INPUT, BROKEN
 from infra.exchange import export
 from infra.forms.benchmarks import BENCHMARKS
@@ -67,6 +68,7 @@ app.command()(requeue)
 app.command()(replay)
 app.command()(gc)
 app.command()(trust)
+app.command()(doctor)
 app.command(hidden=True)(job)
 
 

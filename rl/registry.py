@@ -30,6 +30,8 @@ _KNOWN: Mapping[str, _Known] = {
     "internvl3-8b": _Known("InternVL3-8B-hf", "internvl3"),
     "stvg-r1": _Known("stvg-r1-model-7b", "qwen2.5-vl", TRAINING_SHOWN),
 }
+WEIGHT_FOLDERS = tuple(dict.fromkeys(known.folder for known in _KNOWN.values()))
+"""Folders of known models, as they are looked for in $STVG_WEIGHTS."""
 TINY: Mapping[str, str] = {"tiny": "qwen2.5-vl", "tiny-qwen3-vl": "qwen3-vl", "tiny-internvl3": "internvl3"}
 """Made by `rl.tiny`, by name."""
 SCHOOLED = "tiny-schooled"

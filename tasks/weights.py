@@ -66,7 +66,7 @@ def find_weights(name: str, folder: Path | None = None) -> Weights:
     if is_url(name):
         return _named_by_url(name)
     places = [Path(name)]
-    below = folder or _folder()
+    below = folder or weights_folder()
     if not Path(name).is_absolute():
         places.append(below / name)
     for place in places:
@@ -88,14 +88,15 @@ def trust(path: Path) -> Weights:
     if not path.is_file():
         raise WeightsError(f"there is no weight file '{path}' to trust")
     found = Weights(path.resolve(), _sha256_of(path), trusted=True)
-    listed = _folder() / TRUSTED
-    if found.sha256 not in _trusted(_folder()):
+    listed = weights_folder() / TRUSTED
+    if found.sha256 not in _trusted(weights_folder()):
         before = listed.read_text("utf-8") if listed.is_file() else ""
-        LocalFolder(_folder()).write(TRUSTED, f"{before}{found.sha256}  {' '.join(path.name.split())}\n".encode())
+        LocalFolder(weights_folder()).write(TRUSTED, f"{before}{found.sha256}  {' '.join(path.name.split())}\n".encode())
     return found
 
 
-def _folder() -> Path:
+def weights_folder() -> Path:
+    """Where weights are looked for by name: $STVG_WEIGHTS, or `weights`."""
     return Path(os.environ.get("STVG_WEIGHTS", "weights"))
 
 
@@ -109,7 +110,7 @@ def _named_by_url(name: str) -> Weights:
     url, _, sha256 = name.partition("#sha256=")
     if not url.startswith("s3://") or not re.fullmatch("[0-9a-fA-F]{64}", sha256):
         raise WeightsError(f"'{name}' does not say what it must hold: name weights by URL as s3://bucket/x.pt#sha256=<hex>")
-    return Weights(Path(url.rpartition("/")[2]), sha256.lower(), sha256.lower() in _trusted(_folder()), url)
+    return Weights(Path(url.rpartition("/")[2]), sha256.lower(), sha256.lower() in _trusted(weights_folder()), url)
 
 
 @contextmanager

@@ -8,12 +8,19 @@ from tasks.weights import Weights, WeightsError, find_weights
 RANDOM = "random"
 """In place of a weight file: random weights, to try a model's machinery without it."""
 
-_DETECTORS = {
+DETECTORS = {
     "yolo12n": "yolo12n.pt",
     "yolo12x": "yolo12x.pt",
     "grounding-dino": "grounding-dino-base",
     "florence-2": "florence-2-large",
 }
+"""Detector -> name of its own weights."""
+SAM2_MODELS = ("tiny", "small", "base_plus", "large")
+
+
+def sam2_file(model: str) -> str:
+    """Name of the weights of SAM2.1 in one of its sizes."""
+    return f"sam2.1_hiera_{model}.pt"
 
 
 def detector_weights(detector: str, given: str) -> Weights | None:
@@ -24,7 +31,7 @@ def detector_weights(detector: str, given: str) -> Weights | None:
     """
     if detector in OPEN_VOCABULARY and given == RANDOM:
         raise WeightsError(f"'{detector}' has no random weights: name the folder of its own")
-    return _found(given or _DETECTORS.get(detector, ""))
+    return _found(given or DETECTORS.get(detector, ""))
 
 
 def tracker_weights(tracker: str, model: str, given: str) -> Weights | None:
@@ -33,7 +40,7 @@ def tracker_weights(tracker: str, model: str, given: str) -> Weights | None:
     Raises:
         WeightsError: they are missing.
     """
-    return _found(given or (f"sam2.1_hiera_{model}.pt" if tracker == "sam2" else ""))
+    return _found(given or (sam2_file(model) if tracker == "sam2" else ""))
 
 
 def _found(name: str) -> Weights | None:

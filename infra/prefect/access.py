@@ -92,7 +92,7 @@ def server_environment(client: Mapping[str, str]) -> dict[str, str]:
     return {**client, **database, **auth, **own}
 
 
-def ask(env: Mapping[str, str], path: str, body: object = None) -> Any:
+def ask(env: Mapping[str, str], path: str, body: object = None, timeout_s: float = 30) -> Any:
     """One request to the API that `env` reaches, GET or, with a JSON body, POST; returns the JSON of the answer.
 
     Raises:
@@ -103,5 +103,5 @@ def ask(env: Mapping[str, str], path: str, body: object = None) -> Any:
         headers["Authorization"] = f"Basic {b64encode(auth.encode()).decode()}"
     data = None if body is None else json.dumps(body).encode()
     request = urllib.request.Request(f"{env['PREFECT_API_URL']}/{path}", data, headers)  # noqa: S310
-    with urllib.request.urlopen(request, timeout=30) as answer:  # noqa: S310
+    with urllib.request.urlopen(request, timeout=timeout_s) as answer:  # noqa: S310
         return json.load(answer)
