@@ -11,8 +11,11 @@ for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
 
 from bench.figures import NotRunError, keep, keep_not_run
 
-NAMES = ("render", "masks", "orchestration", "annotations", "scoring", "legibility", "quality", "asking", "rewards", "evaluate")
-SLOW = ("track", "track_gpu", "scale", "scale_kills", "readme")
+NAMES = (
+    *("render", "masks", "orchestration", "annotations", "scoring", "legibility"),
+    *("quality", "sweep", "asking", "rewards", "evaluate"),
+)
+SLOW = ("reproduce", "track", "track_gpu", "scale", "scale_kills", "readme")
 """Only by name: some twenty minutes each, or a GPU."""
 
 

@@ -17,6 +17,7 @@ from flows.build_dataset import BUILDS
 from flows.evaluate import EVALUATE
 from flows.ground import ground_video
 from flows.nightly import nightly_benchmarks, nightly_schedule
+from flows.reproduce import REPRODUCE
 from flows.sweep import sweep_file
 from flows.train import TRAIN
 from infra.forms.benchmarks import BENCHMARKS
@@ -26,6 +27,7 @@ from infra.ground import GroundParameters
 from infra.nightly import NightlyParameters
 from infra.prefect.setup import SetupParameters
 from infra.sweeps import SweepParameters
+from infra.tables.form import TABLES
 
 ONE_AT_A_TIME = ConcurrencyLimitConfig(limit=1, collision_strategy=ConcurrencyLimitStrategy.ENQUEUE)
 """Runs of a deployment that write to the same place wait for each other."""
@@ -39,7 +41,8 @@ def deployments() -> list[RunnerDeployment]:
     ground = _deployment("video", ground_video, "ground", GroundParameters)
     sweep = _deployment("file", sweep_file, "sweep", SweepParameters)
     nightly = _deployment("benchmarks", nightly_benchmarks, "nightly", NightlyParameters, nightly_schedule())
-    return [*builds, *evaluations, *trainings, ground, sweep, nightly]
+    tables = [_deployment(name, flow, "reproduce", TABLES[name]) for name, flow in REPRODUCE.items()]
+    return [*builds, *evaluations, *trainings, ground, sweep, *tables, nightly]
 
 
 def _deployment(

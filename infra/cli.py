@@ -39,6 +39,8 @@ from infra.report import report
 from infra.results import AsJson, inspect, preview, quality, score
 from infra.sweep_command import sweep_command
 from infra.sweeps import SweepParameters
+from infra.tables.command import reproduce_command
+from infra.tables.form import ReproduceParameters
 from infra.train import train_command
 from storage.outcomes import BudgetError
 from tasks.estimate import estimate
@@ -80,7 +82,7 @@ def _option(name: str, field: FieldInfo) -> Any:
     return Annotated[field.annotation, typer.Option(help=field.description, **bounds)]
 
 
-_ARGUMENTS = ("annotations", "masks", "videos", "dataset", "video", "sentence", "file")
+_ARGUMENTS = ("annotations", "masks", "videos", "dataset", "video", "sentence", "file", "table")
 _BOUNDS = {"min": "ge", "max": "le"}
 
 
@@ -139,6 +141,7 @@ def register() -> None:
     app.command("ground", help=GroundParameters.__doc__)(flat(GroundParameters, _option)(_stoppably(ground_command)))
     app.command("evaluate", help=EvaluateParameters.__doc__)(flat(EvaluateParameters, _option)(_stoppably(evaluate_command)))
     app.command("sweep", help=SweepParameters.__doc__)(flat(SweepParameters, _option)(sweep_command))
+    app.command("reproduce", help=ReproduceParameters.__doc__)(flat(ReproduceParameters, _option)(reproduce_command))
     app.command("nightly", help=NightlyParameters.__doc__)(flat(NightlyParameters, _option)(nightly_command))
     app.command("accept", help=_ACCEPT)(flat(NightlyParameters, _option)(accept_command))
 

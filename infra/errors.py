@@ -14,6 +14,7 @@ from rl.engines.base import EngineError
 from rl.ground import GroundError
 from rl.models import ModelError
 from rl.nightly import DropError, NightlyError
+from rl.paper import PaperError
 from rl.prompts import PromptError
 from rl.protocols import ProtocolError
 from rl.rewards import RewardError
@@ -38,7 +39,7 @@ BAD_INPUT = (
     AnnotationError, DatasetError, RecordError, TableError, WeightsError, ValidationError, BusyError, VideoError, ScoreError,
     PredictionsError, RequeueError, CountsError, AccessError, ClusterError, RefusedError,
     ModelError, ProtocolError, PromptError, GroundError, RewardError, RowsError, RecipeError,
-    SweepError, NightlyError, FormatError,
+    SweepError, NightlyError, PaperError, FormatError,
 )  # fmt: skip
 """The input cannot be used: exit code 2, and never tried again."""
 

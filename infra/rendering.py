@@ -89,6 +89,11 @@ def render_seconds(dataset: Dataset) -> float:
     return sum(float(row["seconds"]) for row in dataset.outcomes.to_pylist() if row["stage"] == "frames")
 
 
+def rendered_clips(dataset: Dataset) -> int:
+    """Clips that have frames."""
+    return sum(not row["reason"] for row in dataset.table("clips", ["reason"]).to_pylist())
+
+
 def _say(build: Build) -> None:
     assert build.request is not None
     write_request(build.folder, replace(build.request, stages=(build.masks.spec.key, build.frames.spec.key)))

@@ -10,7 +10,7 @@ import typer
 from rich.table import Table
 
 from infra.console import Bars, plain, printable, stoppable
-from infra.rendering import render_seconds, variant
+from infra.rendering import render_seconds, rendered_clips, variant
 from infra.results import AsJson
 from infra.sweeping import Ran, render_missing, run_cells
 from infra.sweeps import Sweep, SweepParameters
@@ -25,14 +25,15 @@ def plan_rows(standings: Mapping[Cell, Standing], gpus: Mapping[Cell, int]) -> l
             **cell._asdict(),
             "samples": found.samples,
             "to ask": found.left,
-            "state": _state(found),
+            "state": state_of(found),
             "hours": None if found.seconds is None else found.seconds * gpus[cell] / 3600,
         }
         for cell, found in standings.items()
     ]
 
 
-def _state(found: Standing) -> str:
+def state_of(found: Standing) -> str:
+    """How far an evaluation has come, in a phrase."""
     if found.why:
         return f"cannot run: {found.why}"
     if found.to_render:
@@ -41,12 +42,14 @@ def _state(found: Standing) -> str:
 
 
 def render_rows(sweep: Sweep) -> list[dict[str, Any]]:
-    """A row a setting that is rendered: its dataset, its clips and the seconds that one took, decoding included."""
+    """A row a setting that is rendered: its dataset, clips with frames, and the seconds that one took, decoding included."""
     rows = []
     for base, setting in sweep.settings():
         shown = Dataset(variant(base, setting, sweep.markers[setting]).folder)
-        clips, seconds = shown.table("clips", ["clip_id"]).num_rows, render_seconds(shown)
-        rows.append({"rendered": shown.folder.name, "clips": clips, "s a clip": seconds / clips if clips else None})
+        clips = rendered_clips(shown)
+        rows.append(
+            {"rendered": shown.folder.name, "clips": clips, "s a clip": render_seconds(shown) / clips if clips else None}
+        )
     return rows
 
 

@@ -6,7 +6,7 @@ import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 
@@ -24,6 +24,7 @@ from storage.folders import folder_at, named_folder
 from storage.reader import Dataset
 from tasks.stored import has_truth
 
+M = TypeVar("M", bound=BaseModel)
 SettingName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9._-]*$")]
 
 
@@ -63,17 +64,26 @@ class SweepParameters(BaseModel):
             SweepError: the file is not there or not as a sweep's is, or combines to nothing.
             ProtocolError: there is no such protocol.
         """
-        try:
-            told = tomllib.loads(Path(self.file).read_text(encoding="utf-8"))
-            asked = SweepFile.model_validate(told)
-        except (OSError, ValueError) as error:
-            raise SweepError(f"'{self.file}' is no sweep: {_reason(error)}") from None
+        asked = read_file(self.file, SweepFile, "sweep")
         checkpoints = listed(self.checkpoints) or asked.checkpoints
         every = cells(checkpoints, asked.benchmarks, asked.protocols, tuple(asked.markers) or ("",))
         return Sweep(every, asked.markers, asked.asking, self.root, self.out)
 
 
-def _reason(error: Exception) -> str:
+def read_file(path: str, model: type[M], kind: str) -> M:
+    """A TOML file as the model of its content.
+
+    Raises:
+        SweepError: the file is not there, or is not of this kind.
+    """
+    try:
+        return model.model_validate(tomllib.loads(Path(path).read_text(encoding="utf-8")))
+    except (OSError, ValueError) as error:
+        raise SweepError(f"'{path}' is no {kind}: {reason_of(error)}") from None
+
+
+def reason_of(error: Exception) -> str:
+    """An error in a sentence: of a model's fields the first that is wrong, of a file what its system says."""
     if isinstance(error, ValidationError):
         first = error.errors(include_url=False)[0]
         return f"{'.'.join(map(str, first['loc']))}: {first['msg']}"

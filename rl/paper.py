@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -65,11 +65,40 @@ class Table:
         raise PaperError(f"'{self.title}' has no row '{name}': choose from {', '.join(row.name for row in self.rows)}")
 
 
+@dataclass(frozen=True)
+class Variant:
+    """A training that a row names.
+
+    Attributes:
+        kind: `grpo`, or `sft` where true answers are imitated.
+        reward: of `rl.rewards`; imitation has none.
+        protocol: how sentences are asked in it.
+    """
+
+    kind: str = "grpo"
+    reward: str = ""
+    protocol: str = "marked"
+
+    @property
+    def given(self) -> dict[str, str]:
+        """What is set for it of a training's parameters."""
+        return {"protocol": self.protocol, **({"reward": self.reward} if self.reward else {})}
+
+
 @cache
 def tables() -> Mapping[str, Table]:
     """Every table by its number; rewards by the section that speaks of them."""
-    told = tomllib.loads(Path(__file__).with_name("paper.toml").read_text(encoding="utf-8"))
-    return TypeAdapter(dict[str, Table]).validate_python(told["tables"])
+    return TypeAdapter(dict[str, Table]).validate_python(_told()["tables"])
+
+
+@cache
+def variants() -> Mapping[str, Variant]:
+    """Every training that rows name."""
+    return TypeAdapter(dict[str, Variant]).validate_python(_told()["trainings"])
+
+
+def _told() -> dict[str, Any]:
+    return tomllib.loads(Path(__file__).with_name("paper.toml").read_text(encoding="utf-8"))
 
 
 def table_named(number: str | int) -> Table:
@@ -81,6 +110,19 @@ def table_named(number: str | int) -> Table:
     if str(number) not in tables():
         raise PaperError(f"the paper has no table '{number}': choose from {', '.join(tables())}")
     return tables()[str(number)]
+
+
+def told(cells: Sequence[Beside]) -> list[dict[str, Any]]:
+    """What stands beside each other as JSON values, null where there is no number."""
+    return [
+        {name: None if value is cell.paper and math.isnan(value) else value for name, value in cell._asdict().items()}
+        for cell in cells
+    ]
+
+
+def name_of(number: str) -> str:
+    """A table's name by its number: of a deployment, and for a person."""
+    return f"table-{number.lower()}"
 
 
 Measured = Mapping[tuple[str, str], Mapping[str, Any] | str]

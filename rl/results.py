@@ -113,6 +113,27 @@ def kept_results(dataset: Dataset, store: StageStore, conventions: Sequence[str]
     return {**told, "scores": scores, "path": results_path(store)}
 
 
+def main_report(told: Mapping[str, Any]) -> dict[str, Any] | None:
+    """What a table shows of results as `results.json` has them; None where nothing is scored.
+
+    It is by the first convention, of the largest task, with ID repair where there are boxes.
+    """
+    for scores in told["scores"].values():
+        reports = {**scores["results"], **scores["repaired"]}
+        if reports:
+            return dict(max(reports.values(), key=lambda report: int(report["samples"])))
+    return None
+
+
+def ceiling(dataset: Dataset, convention: str) -> dict[str, Any]:
+    """Results of true times and true IDs, as far as `main_report` reads them.
+
+    Raises:
+        ScoreError: there is no such convention.
+    """
+    return {"scores": {convention: _with_intervals(score_dataset(dataset, None, convention))}}
+
+
 def results_path(store: StageStore) -> str:
     """Path or URL of an evaluation's results."""
     return f"{store.folder}/{RESULTS}"

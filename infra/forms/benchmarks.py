@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 from pydantic import Field
 
@@ -23,6 +23,7 @@ from tasks.datasets.tvgbench import read_tvgbench
 from tasks.datasets.videoocr import read_videoocr
 from tasks.datasets.vidstg import read_vidstg
 
+SampleForm = Literal["hcstvg-v2", "st-align-stvg", "st-align-svg", "mevis", "charades-sta", "tvgbench", "mme-videoocr"]
 _VIDEOS = "Searched in depth for the videos named in the annotations."
 
 
@@ -35,17 +36,16 @@ class SampleParameters(BuildParameters):
         "motion", title="Detector", description="What finds objects; the OpenCV ones need no weights."
     )
     videos: int = Field(20, title="Videos", ge=1, le=10_000, description="How many videos are generated, broken ones aside.")
-    error_budget: float = Field(
-        0.5, title="Error budget", ge=0, le=1, description="Share of videos that may fail before the build does."
-    )
+    like: SampleForm = Field("hcstvg-v2", title="Like", description="The benchmark in whose format its sentences are told.")
+    error_budget: float = Field(0.5, title="Error budget", ge=0, le=1, description="Share of videos that may fail.")
 
     def benchmark(self) -> Benchmark:
         """Generate the sample, if it is not there yet, and read it."""
-        from tasks.sample import SampleConfig, generate
+        from tasks.sample import SampleConfig, generate, read_as
 
         folder = (cache_folder() if is_url(self.root) else Path(self.root)) / "sources" / f"sample-{self.videos}"
         generate(folder, SampleConfig(videos=self.videos))
-        return read_hcstvg(folder / "annotations.json", folder / "videos")
+        return read_as(folder, self.like)
 
 
 class FolderParameters(BuildParameters):

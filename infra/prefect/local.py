@@ -21,6 +21,7 @@ from rich.console import Console
 from infra.forms.benchmarks import BENCHMARKS
 from infra.forms.training import TRAININGS
 from infra.prefect.access import AUTH_FILE, HOST, ask, check_access, environment, free_port, server_environment
+from rl.paper import name_of, tables
 
 START_TIMEOUT_S = 120.0
 STOP_TIMEOUT_S = 20.0
@@ -29,6 +30,7 @@ DEPLOYMENTS = (
     *(f"train-grpo/{recipe}" for recipe in TRAININGS),
     "ground/video",
     "sweep/file",
+    *(f"reproduce/{table}" for table in map(name_of, tables())),
     "nightly/benchmarks",
 )
 

@@ -10,6 +10,7 @@ from pydantic import BaseModel
 from flows.deployments import BUILDS, EVALUATE
 from flows.ground import ground_video
 from flows.nightly import nightly_benchmarks, nightly_schedule
+from flows.reproduce import REPRODUCE
 from flows.sweep import sweep_file
 from flows.train import TRAIN
 from infra.forms.benchmarks import BENCHMARKS
@@ -19,6 +20,7 @@ from infra.ground import GroundParameters
 from infra.nightly import NightlyParameters
 from infra.prefect.local import DEPLOYMENTS
 from infra.sweeps import SweepParameters
+from infra.tables.form import TABLES
 
 SNAPSHOTS = Path(__file__).parent / "snapshots"
 
@@ -35,13 +37,14 @@ def test_every_benchmark_has_its_deployment(registered: dict[str, object]) -> No
     families = ("build-dataset", "evaluate")
     expected = {f"{family}/{name}" for family in families for name in BENCHMARKS}
     expected |= {"ground/video", "sweep/file", "nightly/benchmarks", *(f"train-grpo/{recipe}" for recipe in TRAININGS)}
+    expected |= {f"reproduce/{table}" for table in TABLES}
     assert set(registered) == set(DEPLOYMENTS) == expected
 
 
 def test_every_deployment_is_limited_tagged_and_described(registered: dict[str, object]) -> None:
     for deployment in registered.values():
         assert deployment.concurrency_limit == 1  # type: ignore[attr-defined]
-        assert {"build", "evaluate", "ground", "train", "sweep", "nightly"} & set(deployment.tags)  # type: ignore[attr-defined]
+        assert {"build", "evaluate", "ground", "train", "sweep", "reproduce", "nightly"} & set(deployment.tags)  # type: ignore[attr-defined]
         assert deployment.description  # type: ignore[attr-defined]
 
 
@@ -62,6 +65,7 @@ FORMS = [
     ("ground", "video", GroundParameters, ground_video),
     *(("train-grpo", name, TRAININGS[name], TRAIN[name]) for name in TRAININGS),
     ("sweep", "file", SweepParameters, sweep_file),
+    *(("reproduce", name, TABLES[name], REPRODUCE[name]) for name in TABLES),
     ("nightly", "benchmarks", NightlyParameters, nightly_benchmarks),
 ]
 
@@ -84,6 +88,8 @@ def test_the_form_is_flat_and_as_it_was(
         assert "anyOf" not in shown, f"{field}: the form cannot show a choice of types"
     if family == "evaluate":
         assert schema["properties"]["dataset"].pop("default") == name, "each form has its benchmark's dataset filled in"
+    if family == "reproduce":
+        assert schema["properties"]["table"].pop("default") == name, "each form has its table filled in"
     text = json.dumps(schema, indent=1, sort_keys=True) + "\n"
     file = {"build-dataset": name, "train-grpo": f"{family}-{name}"}.get(family, family)
     snapshot = SNAPSHOTS / f"{file}.json"

@@ -1,0 +1,77 @@
+"""Five settings of markers over one build: how often detector and tracker run, and what a clip takes to be rendered."""
+
+from __future__ import annotations
+
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+from unittest.mock import patch
+
+from bench.figures import Figure, at_most, told
+from infra.forms.benchmarks import SampleParameters
+from infra.rendering import render, render_seconds, rendered_clips, variant
+from storage.reader import Dataset
+from tasks.build import run_build, run_here
+from tasks.find import build_detector, build_tracker
+from tasks.video import Source, open_video
+
+SETTINGS: dict[str, dict[str, Any]] = {
+    "size-30": {"marker_size": 30},
+    "size-40": {"marker_size": 40},
+    "upper": {"marker_style": "upper"},
+    "mix": {"marker_style": "mix"},
+    "theta-0": {"theta": 0},
+}
+VIDEOS = 8
+
+
+def run() -> list[Figure]:
+    """Build the sample once, and show it otherwise five times, in this process."""
+    with tempfile.TemporaryDirectory() as root, _counted() as calls:
+        base = SampleParameters.model_validate({"root": root, "videos": VIDEOS}).build()
+        run_build(base, run_here, lambda _: None, 0.5)
+        built = len(calls)
+        for name, changes in SETTINGS.items():
+            render(base.folder, name, changes, lambda _: None, run_here)
+        shown = [Dataset(variant(base.folder, name, changes).folder) for name, changes in SETTINGS.items()]
+        clips = sum(map(rendered_clips, shown))
+        decoding = _decoding(shown[-1])
+        a_clip = sum(map(render_seconds, shown)) / clips
+    how = f"{len(SETTINGS)} settings of {VIDEOS} clips of 200 frames, {clips} with legible markers; one process"
+    return [
+        told("calls of detector and tracker, the build", built, "once a video each"),
+        at_most("calls of detector and tracker, five settings of markers", len(calls) - built, 0, how),
+        told("rendering a clip, hashing the source and writing included, s", a_clip, how),
+        told("the same over one full decode of its video", a_clip / decoding, "decord, frame by frame to numpy"),
+    ]
+
+
+@contextmanager
+def _counted() -> Iterator[list[str]]:
+    """Each time a detector or a tracker is made."""
+    calls: list[str] = []
+
+    def detector(config: Any) -> Any:
+        calls.append("detector")
+        return build_detector(config)
+
+    def tracker(config: Any) -> Any:
+        calls.append("tracker")
+        return build_tracker(config)
+
+    with patch("tasks.find.build_detector", detector), patch("tasks.find.build_tracker", tracker):
+        yield calls
+
+
+def _decoding(dataset: Dataset) -> float:
+    """Mean seconds of decoding a video whole."""
+    videos = dataset.video_ids("frames")
+    started = time.perf_counter()
+    for video_id in videos:
+        source = dataset.source(video_id)
+        video = open_video(Source(video_id, source))
+        for index in range(len(video)):
+            video.frames([index])
+    return (time.perf_counter() - started) / len(videos)

@@ -1,0 +1,88 @@
+"""`reproduce/table-N`: what a table of the paper needs is built, trained and asked, and shown beside the paper's numbers.
+
+A task a dataset and a training, then one that asks, which is tried again where an engine failed. What cannot be had here has a
+reason in the table, and does not fail the run; what broke does.
+"""
+
+from __future__ import annotations
+
+from prefect import Flow, flow, get_run_logger, task
+from prefect.artifacts import create_table_artifact
+from prefect.cache_policies import NO_CACHE
+
+from flows.artifacts import MOST_ROWS, progress_artifact
+from flows.limits import gpu_slot
+from flows.retries import AS_ENGINES_FAIL
+from infra.forms.flat import flat
+from infra.tables.command import keep
+from infra.tables.form import TABLES, ReproduceParameters, Reproduction, Step
+from infra.tables.plan import plan_rows
+from infra.tables.steps import Answers, Lack, Lacks, answers, gpus_of, take
+from rl.engines.base import EngineError
+from tasks.build import OnProgress
+
+
+@task(name="plan", cache_policy=NO_CACHE)
+def planning(parameters: ReproduceParameters) -> Reproduction:
+    """Show what is there, what is to be done, and what cannot."""
+    table = parameters.reproduction()
+    create_table_artifact(plan_rows(table)[:MOST_ROWS], key="plan", description=table.table.title)
+    return table
+
+
+@task(name="step", task_run_name="{name}", cache_policy=NO_CACHE)
+def taking(name: str, table: Reproduction, step: Step, lacks: Lacks) -> Lack | None:
+    """Build, render or train what is not there; why not, where it cannot be."""
+    with gpu_slot(gpus_of(table, step)):
+        lack = take(table, step, lacks, _progress(step.key, name))
+    if lack:
+        get_run_logger().warning("%s: %s", name, lack.why)
+    return lack
+
+
+@task(name="answers", cache_policy=NO_CACHE, **AS_ENGINES_FAIL)
+def asking(parameters: ReproduceParameters, table: Reproduction, lacks: Lacks) -> Answers:
+    """Ask what was not asked yet, and show every number beside the paper's."""
+    found = answers(table, lacks, _progress("evaluations", "evaluations"), parameters.at_once)
+    told = keep(table, found)
+    about = f"{table.table.title}: per cent, with the difference and its 95 % interval"
+    create_table_artifact(told["cells"][:MOST_ROWS], key="table", description=about)
+    if broken := [one for one in found.values() if isinstance(one, Lack) and one.broken]:
+        raise EngineError(f"{len(broken)} of {len(found)} rows broke, the first since {broken[0].why}")
+    return found
+
+
+def _progress(key: str, what: str) -> OnProgress:
+    return progress_artifact(key, f"No {what} yet", lambda p: f"{what}: {p.ended} of {p.total} {p.stage}, {p.lost} lost")
+
+
+def run(parameters: ReproduceParameters) -> int:
+    """Make a table; returns how many of its rows have results."""
+    table = planning(parameters)
+    lacks: dict[str, Lack] = {}
+    for step in table.steps:
+        if lack := taking(step.name, table, step, lacks):
+            lacks[step.name] = lack
+    return sum(not isinstance(one, Lack) for one in asking(parameters, table, lacks).values())
+
+
+def _flow(name: str, model: type[ReproduceParameters]) -> Flow[..., int]:
+    """The flow of one table. Prefect finds it again by the name under which this module holds it."""
+
+    @flat(model)
+    def reproduce(parameters: ReproduceParameters) -> int:
+        return run(parameters)
+
+    reproduce.__name__ = reproduce.__qualname__ = _attribute(name)
+    return flow(name="reproduce", description=model.__doc__)(reproduce)
+
+
+def _attribute(name: str) -> str:
+    return f"reproduce_{name.replace('-', '_').replace('.', '_')}"
+
+
+REPRODUCE: dict[str, Flow[..., int]] = {name: _flow(name, model) for name, model in TABLES.items()}
+"""Table's name -> its flow; all are named `reproduce`, a deployment each."""
+
+globals().update({_attribute(name): made for name, made in REPRODUCE.items()})
+"""Where Prefect finds them."""

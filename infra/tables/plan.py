@@ -1,0 +1,78 @@
+"""What is there of a table and what is left to do; nothing is built, trained, loaded or asked for it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from infra.rendering import rendered
+from infra.sweep_command import state_of
+from infra.sweeps import reason_of
+from infra.tables.form import CEILING, Part, Reproduction, Step, keeps_masks
+from infra.tables.steps import FORESEEN, check_gpus, published, standing
+from rl.registry import SCHOOLED, TINY, find_model
+from rl.training.checkpoints import lineage
+
+
+def plan_rows(table: Reproduction) -> list[dict[str, Any]]:
+    """A row a part: what is to be done for it, `done`, or why it cannot run."""
+    seen: dict[str, str] = {}
+    for step in table.steps:
+        try:
+            seen[step.name] = _left(table, step)
+        except FORESEEN as error:
+            seen[step.name] = f"cannot run: {reason_of(error)}"
+    return [{"row": part.row.name, "benchmark": part.benchmark, "state": _state(table, part, seen)} for part in table.parts]
+
+
+def _left(table: Reproduction, step: Step) -> str:
+    """What a step has to do; empty where what it makes is there.
+
+    Raises:
+        FORESEEN: it cannot be taken.
+    """
+    part = step.part
+    if step.training:
+        return _left_to_train(table, part)
+    base = published(table, part.benchmark)
+    if part.changes and keeps_masks(part.changes):
+        there = base and rendered(table.folder(part.benchmark), part.setting, part.changes)
+        return "" if there else "to render"
+    if published(table, part.dataset):
+        return ""
+    if base or not part.changes:
+        table.build(part)
+    return "to build"
+
+
+def _left_to_train(table: Reproduction, part: Part) -> str:
+    asked = table.unnamed_training(part)
+    _find(asked.model)
+    if published(table, asked.dataset):
+        asked = table.training(part)
+        if lineage(asked.folder) is not None:
+            return ""
+    check_gpus(asked)
+    return "to train"
+
+
+def _find(model: str) -> None:
+    """Look for a model, unless it would be made: what is made here is never lacking."""
+    if model not in {*TINY, SCHOOLED}:
+        find_model(model)
+
+
+def _state(table: Reproduction, part: Part, seen: dict[str, str]) -> str:
+    left = list(dict.fromkeys(filter(None, (seen[step.name] for step in table.needs(part)))))
+    if cannot := [told for told in left if told.startswith("cannot")]:
+        return cannot[0]
+    if part.row.protocol == CEILING:
+        return ", ".join([*left, "to score"])
+    try:
+        if not part.row.training and table.setup.asking.get("engine") != "openai":
+            _find(table.model(part.row))
+    except FORESEEN as error:
+        return f"cannot run: {reason_of(error)}"
+    if left:
+        return ", ".join([*left, "to ask"])
+    cell = table.cell(part)
+    return state_of(standing(table.sweep([cell]), cell))

@@ -1,0 +1,167 @@
+"""The steps of a table: datasets that are built or rendered, models that are trained, parts that are asked.
+
+What cannot be had has a reason, and the others go on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
+
+from infra.build import build_dataset
+from infra.errors import BAD_INPUT, BROKEN
+from infra.forms.training import TrainParameters
+from infra.ray import gpus, job
+from infra.ray.build_job import run_job
+from infra.ray.session import ClusterError
+from infra.rendering import render, rendered
+from infra.sweeping import Ask, ask_quietly, run_cells
+from infra.sweeps import Sweep, reason_of
+from infra.tables.form import CEILING, Part, Reproduction, Step, keeps_masks
+from infra.train import job_of, prepare, run_training
+from rl.results import ceiling, conventions_of
+from rl.sweep import Cell, Standing
+from rl.training.checkpoints import lineage
+from storage.manifest import DatasetError
+from storage.outcomes import BudgetError
+from storage.reader import Dataset
+from tasks.build import FanOut, OnProgress, Progress
+
+FORESEEN = (*BAD_INPUT, *BROKEN, BudgetError)
+
+
+class Lack(NamedTuple):
+    """Why something is not there; `broken` where another try may help."""
+
+    why: str
+    broken: bool = False
+
+
+Lacks = Mapping[str, Lack]
+"""Name of a step -> why what it makes is not there."""
+
+
+def _lacking(work: Callable[[], object]) -> Lack | None:
+    try:
+        work()
+    except FORESEEN as error:
+        return Lack(reason_of(error), not isinstance(error, BAD_INPUT))
+    return None
+
+
+def take(table: Reproduction, step: Step, lacks: Lacks, on_progress: OnProgress, fan_out: FanOut | None = None) -> Lack | None:
+    """Take a step, unless what it makes is there; why not, where it cannot be taken.
+
+    Args:
+        table: whose step it is.
+        step: not taken before those that stand before it in the table's steps.
+        lacks: of the steps before.
+        on_progress: is told of videos and of a training's steps.
+        fan_out: who renders; by default Ray, where there is something to render.
+    """
+    for needed in table.needs(step.part):
+        if needed.name != step.name and needed.name in lacks:
+            return lacks[needed.name]
+    if step.training:
+        return _lacking(lambda: train(table.training(step.part), on_progress))
+    return _lacking(lambda: _build(table, step.part, on_progress, fan_out))
+
+
+def _build(table: Reproduction, part: Part, on_progress: OnProgress, fan_out: FanOut | None) -> None:
+    if part.changes and keeps_masks(part.changes):
+        base = table.folder(part.benchmark)
+        if not rendered(base, part.setting, part.changes):
+            render(base, part.setting, part.changes, on_progress, fan_out)
+    elif part.changes or part.benchmark in table.setup.builds or not published(table, part.dataset):
+        parameters = table.build(part)
+        (run_job if parameters.as_job else build_dataset)(parameters, on_progress)
+
+
+def published(table: Reproduction, dataset: str) -> bool:
+    """Whether a dataset is there."""
+    try:
+        Dataset(table.folder(dataset))
+    except DatasetError:
+        return False
+    return True
+
+
+def train(parameters: TrainParameters, on_progress: OnProgress) -> None:
+    """Train to the end, unless that was done.
+
+    Raises:
+        ClusterError: there are not the GPUs for it.
+        TrainingError: it broke; the same again goes on from its last whole checkpoint.
+    """
+    if lineage(parameters.folder) is None:
+        check_gpus(parameters)
+        prepared = prepare(parameters)
+        run_training(parameters, prepared, lambda step: on_progress(Progress("steps", step["step"], step["of"], 0)))
+
+
+def gpus_of(table: Reproduction, step: Step) -> int:
+    """GPUs that a step needs to itself; none where it cannot be taken."""
+    try:
+        return table.unnamed_training(step.part).chosen().gpus if step.training else 0
+    except FORESEEN:
+        return 0
+
+
+def check_gpus(parameters: TrainParameters) -> None:
+    """Make sure that a training has its GPUs, here or on its cluster, unless it is at work on them already.
+
+    Raises:
+        ClusterError: it has not.
+    """
+    needed = parameters.chosen().gpus
+    if parameters.ray:
+        if needed and job.running(job_of(parameters)) is None:
+            gpus.check_free(parameters.ray, needed)
+    elif needed:
+        import torch
+
+        if (here := torch.cuda.device_count()) < needed:
+            raise ClusterError(f"the training needs {needed} GPUs, and this machine has {here}: set ray under [training]")
+
+
+def lack_of(table: Reproduction, part: Part, lacks: Lacks) -> Lack | None:
+    """Why a part cannot be asked, before anybody is."""
+    return next((lacks[step.name] for step in table.needs(part) if step.name in lacks), None)
+
+
+def standing(sweep: Sweep, cell: Cell) -> Standing:
+    """How far a cell has come, or why it cannot be asked."""
+    try:
+        return sweep.standing(cell)
+    except FORESEEN as error:
+        return Standing(why=reason_of(error))
+
+
+Answers = dict[tuple[str, str], dict[str, Any] | Lack]
+"""Key of a part -> its results, or why it has none."""
+
+
+def answers(table: Reproduction, lacks: Lacks, on_progress: OnProgress, at_once: int = 1, ask: Ask = ask_quietly) -> Answers:
+    """Ask every part that lacks nothing, and score it; what was asked before is not asked again.
+
+    Args:
+        table: whose parts are asked.
+        lacks: of the table's steps, all taken.
+        on_progress: is told of evaluations.
+        at_once: evaluations under way together.
+        ask: runs an evaluation.
+    """
+    found: Answers = {part.key: lack for part in table.parts if (lack := lack_of(table, part, lacks))}
+    cells: dict[Cell, list[Part]] = {}
+    for part in (part for part in table.parts if part.key not in found):
+        if part.row.protocol == CEILING:
+            found[part.key] = ceiling(Dataset(table.folder(part.dataset)), conventions_of(part.benchmark)[0])
+        else:
+            cells.setdefault(table.cell(part), []).append(part)
+    sweep = table.sweep(cells)
+    standings = {cell: standing(sweep, cell) for cell in sweep.cells}
+    for number, ran in enumerate(run_cells(sweep, standings, at_once, ask), 1):
+        made = Lack(ran.why, ran.asked) if ran.results is None else ran.results
+        found |= {part.key: made for part in cells[ran.cell]}
+        on_progress(Progress("evaluations", number, len(cells), 0))
+    return found

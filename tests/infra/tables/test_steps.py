@@ -1,0 +1,125 @@
+"""A table from nothing to its numbers and again, of a generated benchmark; and what it says of all that cannot be had."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import typer
+
+from infra.tables.command import reproduce_command
+from infra.tables.form import TABLES, ReproduceParameters
+from infra.tables.plan import plan_rows
+from infra.tables.steps import Lack, answers, take
+from rl.engines.base import EngineError
+from tasks.build import Progress, run_here
+
+SETUP = """
+[builds.hcstvg-v1]
+benchmark = "sample"
+videos = 1
+fps = 0.2
+error_budget = 1.0
+[models]
+"qwen2.5-vl-7b" = "tiny"
+[asking]
+max_tokens = 4
+device = "cpu"
+"""
+
+
+def quiet(_progress: Progress) -> None:
+    return None
+
+
+@pytest.fixture
+def small(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ReproduceParameters:
+    """Table 6 of a sample of one video and the tiny model."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("STVG_WEIGHTS", str(tmp_path / "weights"))
+    (tmp_path / "reproduce.toml").write_text(SETUP)
+    return ReproduceParameters.model_validate({"table": "table-6"})
+
+
+@pytest.mark.heavy
+def test_a_table_is_made_once_and_said_again(small: ReproduceParameters, capsys: pytest.CaptureFixture[str]) -> None:
+    table = small.reproduction()
+    states = [row["state"] for row in plan_rows(table)]
+    assert states[:3] == ["to build, to render, to score", "to build, to render, to score", "to build, to score"]
+    assert set(states[4:]) == {"to build, to render, to ask", "to build, to ask"}
+    assert [take(table, step, {}, quiet, run_here) for step in table.steps] == [None] * 4
+    found = answers(table, {}, quiet)
+    assert set(found) == {part.key for part in table.parts}
+    assert [row["state"] for row in plan_rows(table)] == ["to score"] * 4 + ["done"] * 4
+
+    def never(*_: Any) -> dict[str, Any]:
+        raise AssertionError("nothing is asked again")
+
+    assert answers(table, {}, quiet, ask=never).keys() == found.keys()
+    reproduce_command(small, as_json=True)
+    told = json.loads(capsys.readouterr().out)
+    assert told == json.loads(Path("evaluations/tables/table-6.json").read_text())
+    by_cell = {(cell["row"], cell["metric"]): cell for cell in told["cells"]}
+    upper = by_cell["1/3, upper bound", "m_tIoU"]
+    assert upper["measured"] == pytest.approx(12.5), "one good video of eight"
+    assert upper["difference"] == pytest.approx(upper["measured"] - 100)
+    assert upper["difference_interval"][0] <= upper["difference"] <= upper["difference_interval"][1]
+    assert {cell["why"] for cell in told["cells"]} == {""}
+    assert len(told["results"]) == 4
+    reproduce_command(small)
+    shown = capsys.readouterr().out
+    assert "1/3, upper bound" in shown
+    assert "12.2 in table 5 and 13.4 in table 1" in shown
+
+
+def test_what_broke_is_a_reason_and_fails_the_command_after_all_is_kept(
+    small: ReproduceParameters, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def broken(*_: Any) -> None:
+        raise EngineError("the GPU is gone")
+
+    monkeypatch.setattr("infra.tables.steps.build_dataset", broken)
+    with pytest.raises(typer.Exit):
+        reproduce_command(small, as_json=True)
+    told = json.loads(capsys.readouterr().out)
+    assert {cell["why"] for cell in told["cells"]} == {"the GPU is gone"}
+    assert Path("evaluations/tables/table-6.json").is_file()
+
+
+def test_what_cannot_be_had_says_why_and_fails_nothing(small: ReproduceParameters, capsys: pytest.CaptureFixture[str]) -> None:
+    reproduce_command(small.model_copy(update={"table": "table-1"}), as_json=True)
+    whys = {(cell["row"], cell["benchmark"]): cell["why"] for cell in json.loads(capsys.readouterr().out)["cells"]}
+    assert whys["TubeDETR", "hcstvg-v1"] == "somebody else's model: its number is theirs"
+    assert "name its annotations and videos under [builds.hcstvg-v2]" in whys["STVG-R1", "hcstvg-v2"]
+
+
+def test_a_training_without_its_model_or_its_gpus_says_so(small: ReproduceParameters, tmp_path: Path) -> None:
+    table = small.model_copy(update={"table": "4.5"}).reproduction()
+    told = {row["row"]: row["state"] for row in plan_rows(table)}
+    assert "[builds.stvg-r1-train]" in told["coupled reward"]
+    (tmp_path / "reproduce.toml").write_text(f"{SETUP}\n[builds.stvg-r1-train]\nbenchmark = 'sample'\n")
+    again = {row["row"]: row["state"] for row in plan_rows(small.model_copy(update={"table": "4.5"}).reproduction())}
+    assert again["coupled reward"].startswith("cannot run: the training needs 8 GPUs, and this machine has ")
+    lost = tmp_path / "reproduce.toml"
+    lost.write_text(lost.read_text().replace("tiny", "qwen2.5-vl-7b"))
+    whole = {row["row"]: row["state"] for row in plan_rows(small.reproduction())}
+    assert whole["1/3, upper bound"] == "to build, to score"
+    assert "no weight file 'Qwen2.5-VL-7B-Instruct'" in whole["1/3, zero-shot"]
+
+
+@pytest.mark.parametrize("name", list(TABLES))
+def test_every_table_is_planned_where_nothing_is_there(small: ReproduceParameters, name: str) -> None:
+    table = small.model_copy(update={"table": name, "file": "empty.toml"})
+    Path("empty.toml").touch()
+    states = {row["state"] for row in plan_rows(table.reproduction())}
+    assert states
+    assert all(state.startswith("cannot run: ") for state in states)
+
+
+def test_a_part_lacks_what_a_step_before_lacked(small: ReproduceParameters) -> None:
+    table = small.reproduction()
+    lack = Lack("no disk")
+    assert take(table, table.steps[1], {"hcstvg-v1": lack}, quiet) == lack
+    assert set(answers(table, {"hcstvg-v1": lack}, quiet).values()) == {lack}
