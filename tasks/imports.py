@@ -134,7 +134,7 @@ def _put(tubes: Tubes, frames: range, seen: Mapping[int, tuple[str, Any]]) -> No
 
 
 def _instance(code: Any, shape: tuple[int, int]) -> Instance | None:
-    if not isinstance(code, dict) or list(code.get("size", ())) != list(shape):
+    if not isinstance(code, dict) or code.get("size") != list(shape):
         raise ValueError(f"{code!r:.60} is no run-length code of a mask of {shape[1]}x{shape[0]}")
     return encode(decode_counts(counts_of(code.get("counts"), *shape), *shape))
 

@@ -39,12 +39,14 @@ from tasks.datasets.training import held_out_names
 from tasks.datasets.tvgbench import read_tvgbench
 from tasks.datasets.videoocr import read_videoocr
 from tasks.datasets.vidstg import read_vidstg
+from tasks.imports import Recorded, RecordedConfig
 from tasks.inspect import describe
 from tasks.metrics.cases import read_cases, score_cases
 from tasks.pipeline import BuildConfig
 from tasks.plan import Build, plan_masks
 from tasks.predictions import read_predictions
 from tasks.quality import quality
+from tasks.rows import mask_rows
 from tasks.video import MOST_FRAMES, Source
 
 SECONDS = 10
@@ -250,6 +252,47 @@ def test_annotations(name: str, tmp_path: Path) -> None:
     value = ANNOTATIONS[name]
     path.write_text(value if isinstance(value, str) else json.dumps(value))
     assert_usable(read(path, videos), videos)
+    damage()
+
+
+RECORDS: dict[str, Any] = {
+    "released": {"height": 6, "width": 8, "objects": {"3": {"class_name": "dog", "box": None, "rle": CODE}}},
+    "sa-v": {
+        "video_frame_count": 8.0, "video_height": 6.0, "video_width": 8.0, "masklet_id": [0, 2],
+        "masklet": [[CODE, PLAIN], [PLAIN, CODE]],
+    },
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("layout", RECORDS)
+def test_recorded_masks(layout: str, tmp_path: Path) -> None:
+    """Masks that are read are those of a video, or are refused."""
+
+    class Blank:
+        height, width = 6, 8
+
+        def __len__(self) -> int:
+            return 7
+
+    place = tmp_path / "a_manual.json" if layout == "sa-v" else tmp_path
+    path = tmp_path / ("a_manual.json" if layout == "sa-v" else "mask_0.json")
+    job = VideoJob(Source("a.mp4", path), (), masks=place)
+    video: Any = Blank()
+
+    @fuzzed
+    @given(dice)
+    def damage(chance: random.Random) -> None:
+        path.write_bytes(damaged(RECORDS[layout], chance))
+        found = read_or_refuse(lambda: Recorded(RecordedConfig(layout)).find(job, video))
+        if found is not None:
+            assert all(0 <= frame < 7 for frame in found.tubes.frames)
+            seen = [(i, one) for here in found.tubes.frames.values() for i, one in here.items()]
+            assert {i for i, _ in seen} == set(found.tubes.objects)
+            assert all(1 <= i < 2**31 and decode_counts(one.counts, 6, 8).any() for i, one in seen)
+            mask_rows("a.mp4", found.tubes)
+
+    path.write_text(json.dumps(RECORDS[layout]))
+    assert Recorded(RecordedConfig(layout)).find(job, video).tubes.objects
     damage()
 
 

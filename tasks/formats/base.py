@@ -161,6 +161,9 @@ class Recording:
     frames: Iterable[tuple[int, Mapping[int, tuple[str, Any]]]]
 
 
+UNNAMED = "object"
+"""Category of an object of which a layout says none."""
+
 Places = Callable[[Path], Mapping[str, Path]]
 """Finds what a folder holds: stem of a video's file -> the file or folder of its masks."""
 

@@ -18,7 +18,7 @@ from typing import Any
 from storage.reader import Dataset
 from tasks.datasets.base import AnnotationError
 from tasks.datasets.reading import converting, load_object, require, text, whole
-from tasks.formats.base import FormatError, Masks, Options, Recording, plain, rle_of, videos_of
+from tasks.formats.base import UNNAMED, FormatError, Masks, Options, Recording, plain, rle_of, videos_of
 from tasks.released import kept_ids
 
 _KIND = "the released code's format"
@@ -80,4 +80,9 @@ def _record(path: Path) -> dict[str, Any]:
 
 def _objects(path: Path) -> dict[int, tuple[str, Any]]:
     with converting(f"'{path}'"):
-        return {whole(i): (text(told["class_name"]), told["rle"]) for i, told in _record(path)["objects"].items()}
+        return {whole(i): (_category(told["class_name"]), told["rle"]) for i, told in _record(path)["objects"].items()}
+
+
+def _category(class_name: Any) -> str:
+    """What an object is; the released code writes null where it has lost that."""
+    return UNNAMED if class_name is None else text(class_name)

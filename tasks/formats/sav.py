@@ -11,12 +11,11 @@ from pathlib import Path
 from typing import Any
 
 from tasks.datasets.reading import converting, load_object, require, whole
-from tasks.formats.base import Recording
+from tasks.formats.base import UNNAMED, Recording
 
 _KIND = "SA-V's format"
 _FIELDS = ("video_frame_count", "video_height", "video_width", "masklet", "masklet_id")
 _EVERY = 4
-CATEGORY = "object"
 
 
 def places(folder: Path) -> dict[str, Path]:
@@ -44,5 +43,5 @@ def read(place: Path) -> Recording:
 def _frames(masklet: Any, ids: list[int], every: int, place: Path) -> Iterator[tuple[int, dict[int, tuple[str, Any]]]]:
     for number, masks in enumerate(masklet):
         with converting(f"'{place}': masklet {number}"):
-            seen = {i: (CATEGORY, dict(mask)) for i, mask in zip(ids, masks, strict=True)}
+            seen = {i: (UNNAMED, dict(mask)) for i, mask in zip(ids, masks, strict=True)}
         yield number * every, seen

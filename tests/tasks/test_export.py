@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from storage.cache import find_remote
 from storage.folders import folder_at
 from storage.reader import Dataset
 from tasks.build import run_build, run_here
@@ -89,6 +90,18 @@ def test_names_that_the_released_layout_cannot_tell_apart_are_refused(tmp_path: 
     odd = build(tmp_path / "odd", square_clip, "...mp4")
     with pytest.raises(FormatError, match="which is not a path below a folder"):
         export(odd, "released", tmp_path / "out")
+
+
+@pytest.mark.usefixtures("models")
+def test_videos_in_an_object_store_are_copied_for_fiftyone(bucket: str, tmp_path: Path, square_clip: Path) -> None:
+    folder_at(bucket).write("a.mp4", square_clip.read_bytes())
+    jobs = [VideoJob(Source("a.mp4", find_remote(f"{bucket}/a.mp4")), (Clip("a.mp4"),))]
+    made = Build(folder_at(tmp_path / "set"), Benchmark(jobs), BuildConfig())
+    run_build(made, run_here, lambda _: None, 0.0)
+    with pytest.raises(FormatError, match=r"a.mp4' is in an object store.*add --media"):
+        export(Dataset(made.folder), "fiftyone", tmp_path / "out")
+    export(Dataset(made.folder), "fiftyone", tmp_path / "out", Options(media=True))
+    assert (tmp_path / "out" / "data" / "a.mp4").read_bytes() == square_clip.read_bytes()
 
 
 def files(folder: Path, data: Dataset) -> dict[str, bytes]:

@@ -126,6 +126,19 @@ def test_changed_masks_are_imported_again_and_others_are_not(tmp_path: Path, vid
     assert plan_masks(build_of(tmp_path, videos)).counts() == {"done": 2}
 
 
+def test_videos_in_an_object_store_go_with_masks_on_disk(tmp_path: Path, videos: Path, bucket: str) -> None:
+    record(tmp_path / "masks", "a", {n: {"1": square(n)} for n in range(20)})
+    folder_at(f"{bucket}/in").write("deep/a.mp4", (videos / "a.mp4").read_bytes())
+    build = Build(
+        folder_at(f"{bucket}/set"),
+        recorded_videos("released", tmp_path / "masks", f"{bucket}/in"),
+        BuildConfig(recorded=RecordedConfig("released")),
+    )
+    assert run(build).counts == {"done": 1}
+    assert Dataset(build.folder).boxes("a.mp4", 3) == {1: (3, 10, 33, 50)}
+    assert plan_masks(build).counts() == {"done": 1}
+
+
 def test_nothing_to_import_and_masks_from_outside_are_refused(tmp_path: Path, videos: Path) -> None:
     (tmp_path / "masks").mkdir()
     with pytest.raises(AnnotationError, match="holds no masks in the layout 'released'"):

@@ -84,6 +84,12 @@ def test_a_damaged_frame_is_named(text: str, said: str, tmp_path: Path) -> None:
         list(released.read(tmp_path).frames)
 
 
+def test_an_object_whose_class_the_released_code_has_lost_is_an_object(tmp_path: Path) -> None:
+    told = {"height": 4, "width": 4, "objects": {"2": {"class_name": None, "box": [0, 0, 1, 1], "rle": {}}}}
+    (tmp_path / "mask_0.json").write_text(json.dumps(told))
+    assert list(released.read(tmp_path).frames) == [(0, {2: ("object", {})})]
+
+
 def test_frames_are_in_the_order_of_their_numbers(tmp_path: Path) -> None:
     for frame in (10, 9, 100):
         (tmp_path / f"mask_{frame}.json").write_text('{"height": 4, "width": 4, "objects": {}}')

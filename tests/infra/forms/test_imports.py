@@ -1,0 +1,45 @@
+"""An import's form asks for what an import reads, and for nothing that only detection and tracking do."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from infra.forms.benchmarks import BENCHMARKS
+from infra.forms.imports import BUILDS, IMPORTS, UNUSED
+from tasks import imports
+from tasks.imports import RecordedConfig
+from tasks.pipeline import masks_spec
+
+
+def test_each_layout_has_a_form_and_no_name_is_a_benchmarks() -> None:
+    assert IMPORTS.keys() == imports.IMPORTS.keys()
+    assert not IMPORTS.keys() & BENCHMARKS.keys()
+    assert len(BUILDS) == len(IMPORTS) + len(BENCHMARKS)
+
+
+@pytest.mark.parametrize("name", IMPORTS)
+def test_what_is_left_out_shapes_no_mask(name: str) -> None:
+    """And what is asked for is heard."""
+    own: dict[str, Any] = {"masks": "m", "videos": "v"}
+    usual = IMPORTS[name](**own).config()
+    assert usual.recorded == RecordedConfig(name)
+    other = IMPORTS[name](**own, detector="people", every_frames=3, tracker="flow", max_iou=0.1, identity=False)
+    assert masks_spec(other.config()).key == masks_spec(usual).key
+    assert {"detector", "tracker", "max_objects", "sam2_model", "gpus_per_worker"} <= set(UNUSED)
+    assert not {"root", "name", "masks", "videos", "theta", "fps", "workers", "ray", "error_budget", "hold"} & set(UNUSED)
+
+
+def test_sa_v_holds_masks_unless_told_not_to() -> None:
+    asked: dict[str, Any] = {"masks": "m", "videos": "v"}
+    held, bare = (IMPORTS["sa-v"](**asked, hold=hold).config() for hold in (True, False))
+    assert (held.recorded, bare.recorded) == (RecordedConfig("sa-v"), RecordedConfig("sa-v", hold=False))
+    assert masks_spec(held).key != masks_spec(bare).key
+
+
+def test_paths_are_placed_for_a_cluster(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    placed = IMPORTS["released"](masks="m", videos="s3://bucket/videos").placed()  # type: ignore[call-arg]
+    assert (placed.masks, placed.videos) == (str(tmp_path / "m"), "s3://bucket/videos")
