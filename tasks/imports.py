@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 from typing import Any, NamedTuple
 
@@ -20,6 +20,7 @@ from tasks.diagnose import VideoError
 from tasks.find import Found, noted
 from tasks.formats import released, sav
 from tasks.formats.base import Places, Read, Recording
+from tasks.limits import LimitError
 from tasks.masks import Instance, encode
 from tasks.trackers.base import Work
 from tasks.tubes import Tubes
@@ -50,15 +51,36 @@ def recorded_videos(layout: str, masks: Where, videos: Where) -> Benchmark:
     Raises:
         AnnotationError: the folder holds no masks of this layout, or a video is a link that leads out of its folder.
     """
-    root = on_disk(masks)
-    places = {stem: place for stem, place in IMPORTS[layout].places(root).items() if _inside(place, root)}
-    if not places:
-        raise AnnotationError(f"'{masks}' holds no masks in the layout '{layout}'")
+    places = _places(layout, masks)
     there = Videos(videos)
     found = {stem: there.find(PurePosixPath(stem), f"'{place}'") for stem, place in places.items()}
     jobs = [_job(stem, found[stem] or there.below(PurePosixPath(stem), str(masks)), place) for stem, place in places.items()]
     counts = Counter({"videos": len(jobs), "videos missing": sum(file is None for file in found.values())})
     return Benchmark(sorted(jobs, key=lambda job: job.source.video_id), {reason: n for reason, n in counts.items() if n})
+
+
+def with_masks(benchmark: Benchmark, layout: str, masks: Where) -> Benchmark:
+    """A benchmark whose videos have the masks that a folder holds of them, by their stems.
+
+    A video without any stays, and is filtered, so that its sentences are counted as lost; masks of other videos are left out.
+
+    Raises:
+        AnnotationError: the folder holds no masks of this layout.
+    """
+    places = _places(layout, masks)
+    stems = [PurePosixPath(job.source.video_id).stem for job in benchmark.jobs]
+    jobs = [replace(job, masks=places.get(stem)) for job, stem in zip(benchmark.jobs, stems, strict=True)]
+    without, left_out = sum(job.masks is None for job in jobs), len(places.keys() - set(stems))
+    counts = {"videos without masks": without, "masks left out": left_out}
+    return Benchmark(jobs, {**benchmark.records, **{reason: n for reason, n in counts.items() if n}})
+
+
+def _places(layout: str, masks: Where) -> dict[str, Path]:
+    root = on_disk(masks)
+    places = {stem: place for stem, place in IMPORTS[layout].places(root).items() if _inside(place, root)}
+    if not places:
+        raise AnnotationError(f"'{masks}' holds no masks in the layout '{layout}'")
+    return places
 
 
 def _inside(place: Path, root: Path) -> bool:
@@ -93,9 +115,11 @@ class Recorded:
         """Read the masks of a video. Objects keep their IDs; a frame without masks shows nobody.
 
         Raises:
+            LimitError: there are none.
             VideoError: they cannot be read, or are of another size than its frames.
         """
-        assert job.masks is not None, "a build of recorded masks has jobs that name them"
+        if job.masks is None:
+            raise LimitError("no_masks", "no masks of it are recorded")
         try:
             recording = self._read(job.masks)
             if recording.size != (video.height, video.width):

@@ -23,7 +23,10 @@ class LimitConfig:
 
 
 class LimitError(Exception):
-    """A video beyond a cap even when it is cut. `reason` is `too_long` or `too_many_objects`; the message is a sentence."""
+    """A video that a rule leaves out; the message is a sentence.
+
+    `reason` is `too_long` or `too_many_objects`, beyond a cap even when it is cut; or `no_masks`, where they are not found.
+    """
 
     def __init__(self, reason: str, detail: str) -> None:
         super().__init__(detail)

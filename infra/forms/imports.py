@@ -10,7 +10,10 @@ from pydantic import Field
 from infra.forms.benchmarks import BENCHMARKS
 from infra.forms.build import BuildParameters, Located
 from tasks.datasets.base import Benchmark
-from tasks.imports import RecordedConfig, recorded_videos
+from tasks.datasets.hcstvg import read_hcstvg
+from tasks.datasets.own import read_own
+from tasks.datasets.reading import annotation_file
+from tasks.imports import RecordedConfig, recorded_videos, with_masks
 from tasks.pipeline import BuildConfig
 
 
@@ -20,9 +23,16 @@ class ImportParameters(BuildParameters):
     masks: Located = Field(title="Masks folder", description="Holds the masks, as the layout arranges them.")
     videos: Located = Field(title="Videos folder", description="Searched in depth for the videos that have masks.")
 
+    annotations: Located = Field(
+        "", title="Annotation file", description="HC-STVG's JSON, or JSON Lines of your own (.jsonl); empty for no sentences."
+    )
+
     def benchmark(self) -> Benchmark:
-        """List the videos that have masks."""
-        return recorded_videos(self.dataset, self.masks, self.videos)
+        """List the videos that have masks, or give masks to those that are annotated."""
+        if not self.annotations:
+            return recorded_videos(self.dataset, self.masks, self.videos)
+        read = read_own if self.annotations.endswith(".jsonl") else read_hcstvg
+        return with_masks(read(annotation_file(self.annotations), self.videos), self.dataset, self.masks)
 
     def config(self) -> BuildConfig:
         """What shapes the dataset: the layout, and how frames are rendered."""

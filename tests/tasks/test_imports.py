@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,9 +17,11 @@ from storage.reader import Dataset
 from storage.rle import encode_counts
 from tasks.build import run_build, run_here
 from tasks.datasets.base import AnnotationError
-from tasks.imports import RecordedConfig, recorded_videos
+from tasks.datasets.hcstvg import read_hcstvg
+from tasks.imports import RecordedConfig, recorded_videos, with_masks
 from tasks.pipeline import BuildConfig
 from tasks.plan import Build, plan_masks
+from tasks.stored import lost_samples
 
 SIZE = (180, 240)
 
@@ -124,6 +127,26 @@ def test_changed_masks_are_imported_again_and_others_are_not(tmp_path: Path, vid
     assert again.content_hash != first.content_hash
     assert Dataset(tmp_path / "set").boxes("b.mp4", 3) == {1: (33, 10, 63, 50)}
     assert plan_masks(build_of(tmp_path, videos)).counts() == {"done": 2}
+
+
+def test_sentences_of_a_benchmark_are_answered_by_recorded_masks(tmp_path: Path, videos: Path) -> None:
+    record(tmp_path / "masks", "a", {n: {"7": square(n), "2": square(120)} for n in range(20)})
+    record(tmp_path / "masks", "other", {0: {}})
+    boxes = [[float(n), 10.0, 30.0, 40.0] for n in range(4, 16)]
+    said = {"bbox": boxes, "st_time": 0.4, "ed_time": 1.6, "st_frame": 5, "img_num": 20, "img_size": list(SIZE)}
+    told = {name: {**said, "English": "It moves."} for name in ("a.mp4", "b.mp4")}
+    (tmp_path / "val.json").write_text(json.dumps(told))
+    benchmark = with_masks(read_hcstvg(tmp_path / "val.json", videos), "released", tmp_path / "masks")
+    assert (benchmark.records["videos without masks"], benchmark.records["masks left out"]) == (1, 1)
+    build = Build(folder_at(tmp_path / "set"), benchmark, BuildConfig(recorded=RecordedConfig("released")))
+    assert run(build).counts == {"done": 1, "filtered: no_masks": 1}
+    data = Dataset(build.folder)
+    [sample] = data.table("samples").to_pylist()
+    assert (sample["answer_ids"], sample["mean_iou"]) == ([7], 1.0)
+    assert lost_samples(data) == 1
+    record(tmp_path / "masks", "b", {n: {"1": square(n)} for n in range(20)})
+    again = with_masks(read_hcstvg(tmp_path / "val.json", videos), "released", tmp_path / "masks")
+    assert run(replace(build, benchmark=again)).counts == {"done": 2}
 
 
 def test_videos_in_an_object_store_go_with_masks_on_disk(tmp_path: Path, videos: Path, bucket: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ import pytest
 from infra.forms.benchmarks import BENCHMARKS
 from infra.forms.imports import BUILDS, IMPORTS, UNUSED
 from tasks import imports
+from tasks.datasets.base import AnnotationError
 from tasks.imports import RecordedConfig
 from tasks.pipeline import masks_spec
 
@@ -30,6 +32,21 @@ def test_what_is_left_out_shapes_no_mask(name: str) -> None:
     assert masks_spec(other.config()).key == masks_spec(usual).key
     assert {"detector", "tracker", "max_objects", "sam2_model", "gpus_per_worker"} <= set(UNUSED)
     assert not {"root", "name", "masks", "videos", "theta", "fps", "workers", "ray", "error_budget", "hold"} & set(UNUSED)
+
+
+def test_annotations_give_sentences_to_videos_with_masks(tmp_path: Path) -> None:
+    (tmp_path / "masks" / "a" / "mask_data").mkdir(parents=True)
+    (tmp_path / "videos").mkdir()
+    (tmp_path / "own.jsonl").write_text(json.dumps({"video": "a.mp4", "sentence": "It falls."}))
+    (tmp_path / "videos" / "a.mp4").write_bytes(b"bytes")
+    own: dict[str, Any] = {"masks": str(tmp_path / "masks"), "videos": str(tmp_path / "videos")}
+    [bare] = IMPORTS["released"](**own).benchmark().jobs
+    [told] = IMPORTS["released"](**own, annotations=str(tmp_path / "own.jsonl")).benchmark().jobs
+    assert bare.masks == told.masks == tmp_path / "masks" / "a" / "mask_data"
+    assert ([s.sentence for s in bare.samples], [s.sentence for s in told.samples]) == ([], ["It falls."])
+    (tmp_path / "wrong.json").write_text("[]")
+    with pytest.raises(AnnotationError, match="HC-STVG"):
+        IMPORTS["released"](**own, annotations=str(tmp_path / "wrong.json")).benchmark()
 
 
 def test_sa_v_holds_masks_unless_told_not_to() -> None:
