@@ -61,9 +61,18 @@ def form(model: type[BaseModel]) -> ParameterSchema:
     schema = model.model_json_schema()
     required = schema.get("required", [])
     names = sorted(schema["properties"], key=lambda name: name not in required)
-    fields = {name: {**schema["properties"][name], "position": position} for position, name in enumerate(names)}
+    fields = {name: {**_bounded(schema["properties"][name]), "position": position} for position, name in enumerate(names)}
     # Prefect sends what was set alone, and its UI shows a bare JSON editor for a schema without a type.
     return ParameterSchema(title="Parameters", type="object", properties=fields, required=required, definitions={})
+
+
+_BOUNDS = {"minimum": "from {:,}", "exclusiveMinimum": "above {:,}", "maximum": "to {:,}", "exclusiveMaximum": "below {:,}"}
+
+
+def _bounded(field: dict[str, Any]) -> dict[str, Any]:
+    """The field with its bounds in its sentence: the UI tells of them when they are broken, and not before."""
+    told = " ".join(said.format(field[bound]) for bound, said in _BOUNDS.items() if bound in field)
+    return {**field, "description": f"{field['description']} ({told})"} if told else field
 
 
 def main() -> None:

@@ -86,6 +86,9 @@ def server_environment(client: Mapping[str, str]) -> dict[str, str]:
     auth = {_PASSWORD: client["PREFECT_API_AUTH_STRING"]} if "PREFECT_API_AUTH_STRING" in client else {}
     own = {
         "PREFECT_SERVER_UI_API_URL": "/api",
+        # Prefect has two UIs: the second one is experimental, and the forms are checked in the first.
+        "PREFECT_SERVER_UI_V2_ENABLED": "false",
+        "PREFECT_SERVER_UI_SHOW_PROMOTIONAL_CONTENT": "false",
         # Held in memory, as by default, the slots of a limit would stay taken for ever by a server that was killed.
         "PREFECT_SERVER_CONCURRENCY_LEASE_STORAGE": "prefect.server.concurrency.lease_storage.filesystem",
     }

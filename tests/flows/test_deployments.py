@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -86,6 +87,11 @@ def test_the_form_is_flat_and_as_it_was(
     assert sorted(derived.required) == sorted(schema["required"])
     for field, shown in schema["properties"].items():
         assert "anyOf" not in shown, f"{field}: the form cannot show a choice of types"
+        assert shown["title"], field
+        assert shown["description"], field
+        assert field in schema["required"] or "default" in shown, field
+        if shown["type"] in {"integer", "number"}:
+            assert re.search(r"\((from|above) [\d.,-]+ (to|below) [\d.,]+\)$", shown["description"]), f"{field}: has no bounds"
     if family == "evaluate":
         assert schema["properties"]["dataset"].pop("default") == name, "each form has its benchmark's dataset filled in"
     if family == "reproduce":
