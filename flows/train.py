@@ -23,8 +23,8 @@ from infra.forms.flat import flat
 from infra.forms.training import TRAININGS, TrainParameters
 from infra.ray import gpus as ray_gpus
 from infra.ray import job as ray_job
-from infra.train import OnStep, Prepared, job_of, prepare, run_training
-from rl.training.checkpoints import MODEL, Lineage, read_steps
+from infra.train import Prepared, job_of, prepare, run_training
+from rl.training.checkpoints import MODEL, Lineage, OnStep, read_steps
 from rl.training.curves import CURVES, CURVES_FILE, draw_curves, summary
 from tasks.build import Progress
 

@@ -23,7 +23,7 @@ from infra.results import AsJson
 from rl.models import shown_by
 from rl.registry import find_model
 from rl.training.check import check
-from rl.training.checkpoints import Lineage, lineage, read_steps
+from rl.training.checkpoints import Lineage, OnStep, lineage, read_steps
 from rl.training.curves import draw_curves, summary
 from rl.training.errors import TrainingError
 from rl.training.recipe import Recipe, RecipeError
@@ -31,8 +31,6 @@ from rl.training.request import REQUEST, Training, read_training, write_training
 from rl.training.rows import Record, write_rows
 from storage.files import hash8
 
-OnStep = Callable[[Mapping[str, Any]], None]
-"""Is given what each step told: see docs/training.md."""
 ROWS = "rows"
 _ERRORS: Mapping[int, type[Exception]] = {1: TrainingError, 2: RefusedError}
 """Exit code of the driver -> what its sentence is raised as."""

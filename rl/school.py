@@ -13,8 +13,7 @@ from typing import Any
 import numpy as np
 
 from rl.engines.base import Request, Shown
-from rl.engines.inputs import load_processor, prepare
-from rl.engines.positions import add_positions
+from rl.engines.inputs import answered, load_processor, prepare
 from rl.models import Model
 from rl.prompts import prompt_named
 from storage.files import replacing_folder
@@ -64,11 +63,8 @@ def _loss(pupil: Any, batch: dict[str, Any], said: Any) -> Any:
     """Of an answer to the prompt of a batch of one."""
     import torch
 
-    prompt = batch["input_ids"]
-    ids = torch.cat([prompt, said], dim=1)
-    whole = add_positions({**batch, "input_ids": ids, "attention_mask": torch.ones_like(ids)}, pupil.config)
-    inputs = {name: value for name, value in whole.items() if name not in _NOT_THE_MODELS}
-    return torch.nn.functional.cross_entropy(pupil(**inputs).logits[0, prompt.shape[1] - 1 : -1], said[0])
+    inputs = {name: value for name, value in answered(batch, said, pupil.config).items() if name not in _NOT_THE_MODELS}
+    return torch.nn.functional.cross_entropy(pupil(**inputs).logits[0, -1 - said.shape[1] : -1], said[0])
 
 
 def _patches(draws: np.random.Generator) -> Shown:

@@ -130,6 +130,14 @@ def together(processor: Any, family: Family, config: Any, made: Sequence[Mapping
     return add_positions(batch, config) if family.times == "positions" else batch
 
 
+def answered(asked: Mapping[str, Any], answer: Any, config: Any) -> dict[str, Any]:
+    """A batch of one of Qwen2.5-VL with an answer's tokens, int64 (1, length), after its prompt."""
+    import torch
+
+    ids = torch.cat([asked["input_ids"], answer], dim=1)
+    return add_positions({**asked, "input_ids": ids, "attention_mask": torch.ones_like(ids)}, config)
+
+
 def _normalised(batch: dict[str, Any], processor: Any) -> dict[str, Any]:
     """A batch whose video patches are normalised as its processor would have done, on its way through four times the bytes."""
     import torch

@@ -9,7 +9,7 @@ from rl.models import Model
 from rl.registry import find_model
 from rl.rewards import APPEARS, RewardError, reward_named
 from rl.training.plan import RowsError
-from rl.training.recipe import Recipe
+from rl.training.recipe import Grpo, Recipe
 from rl.training.request import Training
 from rl.training.rows import Rows, open_rows
 
@@ -34,12 +34,17 @@ def check(training: Training) -> Checked:
         RowsError: the prompts are not here, not whole, or too long for the recipe.
     """
     recipe = training.chosen()
-    reward_named(training.reward)
-    if training.appears not in APPEARS:
-        raise RewardError(f"an object cannot appear as '{training.appears}': choose from {', '.join(APPEARS)}")
+    if isinstance(recipe, Grpo):
+        _check_reward(training)
     rows = [open_rows(Path(folder)) for folder in training.rows]
     longest = max((one.record.longest for one in rows), default=0)
     if longest > recipe.max_prompt_tokens:
         raise RowsError(f"a prompt has {longest} tokens, more than {recipe.max_prompt_tokens}: raise max_prompt_tokens")
     steps = recipe.total_steps(sum(one.record.counts["train"] for one in rows))
     return Checked(training, recipe, find_model(training.model), rows, steps)
+
+
+def _check_reward(training: Training) -> None:
+    reward_named(training.reward)
+    if training.appears not in APPEARS:
+        raise RewardError(f"an object cannot appear as '{training.appears}': choose from {', '.join(APPEARS)}")

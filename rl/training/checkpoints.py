@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -19,6 +19,8 @@ from storage.folders import folder_at, write_json
 from storage.parsing import parsed, sealed
 
 CHECKPOINTS, METRICS, FAILURES, MODEL, LINEAGE = "checkpoints", "metrics.jsonl", "failures", "model", "checkpoint.json"
+OnStep = Callable[[Mapping[str, Any]], None]
+"""Is given what a step told, after its update of the weights and before its checkpoint."""
 _TRACKER = "latest_checkpointed_iteration.txt"
 _STEP = "global_step_"
 

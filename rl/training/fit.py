@@ -1,4 +1,4 @@
-"""Training itself: Ray, verl's configuration, verl's trainer in this very process.
+"""Training itself: a Ray, free devices, and verl's trainer of the recipe's kind in this very process.
 
 verl would put its trainer into an actor of its own; here, a process less imports torch, and its errors arrive as they are.
 """
@@ -12,16 +12,15 @@ import tempfile
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from functools import partial
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 from rl.training.check import Checked
-from rl.training.checkpoints import CHECKPOINTS, FAILURES, METRICS, step_folder
+from rl.training.checkpoints import METRICS
 from rl.training.errors import TrainingError
-from rl.training.overrides import overrides
-from rl.training.plan import SPLITS
 from rl.training.recipe import Recipe
-from rl.training.rows import verl_data
 
 _PLUGIN = "rl.verl.plugin"
 _SLOTS = 16
@@ -44,11 +43,12 @@ def fit(folder: Path, checked: Checked, start: int) -> None:
     environment = _environment(recipe)
     os.environ.update(environment)
     _before_ray()
-    config = _config(folder, checked, start)
+    trainer: Any = import_module(f"rl.training.{recipe.kind}")
+    config = trainer.configured(folder, checked, start)
     with _ray(recipe, environment):
         _wait_alone()
         _check_devices(recipe)
-        _run(config, folder / METRICS)
+        trainer.run(config, partial(_tell, folder / METRICS))
 
 
 def _environment(recipe: Recipe) -> dict[str, str]:
@@ -63,39 +63,6 @@ def _before_ray() -> None:
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     if os.environ.setdefault("RAY_AUTH_MODE", "token") == "token" and "RAY_ADDRESS" not in os.environ:
         os.environ.setdefault("RAY_AUTH_TOKEN", secrets.token_hex(32))
-
-
-def _config(folder: Path, checked: Checked, start: int) -> Any:
-    """The configuration of verl, validated as its own command does."""
-    from hydra import compose, initialize_config_module
-    from omegaconf import OmegaConf
-    from verl.trainer.ppo.utils import need_critic, need_reference_policy
-    from verl.utils.config import validate_config
-
-    with initialize_config_module("verl.trainer.config", version_base=None):
-        composed = compose("ppo_trainer", overrides(checked.recipe, checked.steps))
-    OmegaConf.set_struct(composed, False)
-    config: Any = OmegaConf.merge(composed, _of_this_run(folder, checked, start))
-    validate_config(config, use_reference_policy=need_reference_policy(config), use_critic=need_critic(config))
-    return config
-
-
-def _of_this_run(folder: Path, checked: Checked, start: int) -> dict[str, Any]:
-    """Model, prompts, reward, and where to go on, as sections of verl's configuration."""
-    assert checked.model.weights is not None
-    training, recipe = checked.training, checked.recipe
-    files = {split: [rows.file(split) for rows in checked.rows] for split in SPLITS}
-    how = {"failures": str((folder / FAILURES).resolve()), "reward": training.reward, "appears": training.appears}
-    reward = {"path": "pkg://rl.training.reward", "name": "compute_score", "reward_kwargs": how}
-    resume = {"resume_mode": "resume_path", "resume_from_path": str(step_folder(folder, start).resolve())}
-    trainer = {"default_local_dir": str((folder / CHECKPOINTS).resolve()), **(resume if start else {"resume_mode": "disable"})}
-    return {
-        "data": verl_data(files["train"], files["val"], recipe.max_prompt_tokens),
-        "reward": {"custom_reward_function": reward},
-        "actor_rollout_ref": {"model": {"path": str(checked.model.weights.path)}},
-        "trainer": trainer,
-        "transfer_queue": {"enable": True},
-    }
 
 
 @contextmanager
@@ -146,31 +113,9 @@ def _check_devices(recipe: Recipe) -> None:
         raise TrainingError(f"{recipe.devices} {kind} are needed, and {free} of the cluster's {there} are free")
 
 
-def _run(config: Any, metrics: Path) -> None:
-    """What verl's task runner does, with our trainer."""
-    import transfer_queue
-    from omegaconf import OmegaConf
-    from verl.trainer.ppo.v1 import AgentLoopManagerTQ
-
-    from rl.verl.trainer import Trainer
-
-    def tell(step: Mapping[str, Any]) -> None:
-        line = json.dumps(step)
-        with metrics.open("a", encoding="utf-8") as file:
-            file.write(line + "\n")
-        print(json.dumps({"step": step}), flush=True)
-
-    OmegaConf.resolve(config)
-    transfer_queue.init(config.transfer_queue)
-    try:
-        trainer: Any = Trainer(config, tell)
-        trainer.init()
-        loops = AgentLoopManagerTQ.create(
-            config=config,
-            llm_client=trainer.get_llm_client(),
-            teacher_client=trainer.get_teacher_client(),
-            reward_loop_worker_handles=trainer.get_reward_handles(),
-        )
-        trainer.fit(loops)
-    finally:
-        transfer_queue.close()
+def _tell(metrics: Path, step: Mapping[str, Any]) -> None:
+    """Keep what a step told, and print it for whoever follows."""
+    line = json.dumps(step)
+    with metrics.open("a", encoding="utf-8") as file:
+        file.write(line + "\n")
+    print(json.dumps({"step": step}), flush=True)

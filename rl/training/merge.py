@@ -19,7 +19,8 @@ def publish_model(folder: Path, training: Training, step: int) -> Path:
     from verl.model_merger.base_model_merger import ModelMergerConfig
     from verl.model_merger.fsdp_model_merger import FSDPModelMerger
 
-    shards = step_folder(folder, step) / "actor"
+    kept = step_folder(folder, step)
+    shards = actor if (actor := kept / "actor").is_dir() else kept
     with replacing_folder(made) as temporary:
         config = ModelMergerConfig(
             operation="merge",

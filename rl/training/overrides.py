@@ -1,11 +1,14 @@
-"""A recipe in verl's own words: overrides of its `ppo_trainer` configuration."""
+"""A recipe in verl's own words: overrides of its configurations `ppo_trainer` and `sft_trainer_engine`."""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
-from rl.training.recipe import Recipe
+from rl.training.checkpoints import CHECKPOINTS, step_folder
+from rl.training.recipe import Grpo, Recipe, Sft
 
 _ACTOR, _REF, _ROLLOUT, _MODEL = (f"actor_rollout_ref.{part}" for part in ("actor", "ref", "rollout", "model"))
 _OUT_OF_REACH = 1e6
@@ -14,14 +17,34 @@ _WORKERS = 8
 """Processes of a GPU machine that prepare prompts; a CPU has one, since each imports a torch of its own."""
 
 
-def overrides(recipe: Recipe, steps: int) -> list[str]:
-    """All of it as Hydra takes it.
+def grpo_overrides(recipe: Grpo, steps: int) -> list[str]:
+    """All of GRPO as Hydra takes it.
 
     Args:
         recipe: what is computed.
         steps: of the whole training.
     """
-    made = {**_algorithm(recipe), **_training(recipe), **_answering(recipe), **_run(recipe, steps)}
+    return _said({**_algorithm(recipe), **_training(recipe), **_answering(recipe), **_run(recipe, steps)})
+
+
+def sft_overrides(recipe: Sft, steps: int) -> list[str]:
+    """All of supervised fine-tuning as Hydra takes it; the arguments are those of `grpo_overrides`."""
+    made = {
+        **_model("model", recipe),
+        **_optimizer("optim", recipe),
+        "engine.strategy": "fsdp2",
+        "engine.use_torch_compile": recipe.platform != "cpu",
+        "data.micro_batch_size_per_gpu": recipe.micro_batch,
+        "data.use_dynamic_bsz": False,
+        "data.num_workers": _loaders(recipe),
+        "+data.seed": recipe.seed,
+        "trainer.balance_batch": False,
+        "trainer.max_ckpt_to_keep": recipe.keep,
+    }
+    return _said({**made, **_steps(recipe, steps)})
+
+
+def _said(made: Mapping[str, Any]) -> list[str]:
     return [f"{key}={_value(value)}" for key, value in made.items()]
 
 
@@ -30,7 +53,7 @@ def _value(value: Any) -> str:
     return value if isinstance(value, str) else json.dumps(value)
 
 
-def _algorithm(recipe: Recipe) -> dict[str, Any]:
+def _algorithm(recipe: Grpo) -> dict[str, Any]:
     """Equations 7 and 8."""
     return {
         "algorithm.adv_estimator": "grpo",
@@ -48,32 +71,43 @@ def _algorithm(recipe: Recipe) -> dict[str, Any]:
     }
 
 
-def _training(recipe: Recipe) -> dict[str, Any]:
+def _training(recipe: Grpo) -> dict[str, Any]:
     """The model, its optimizer, and how both lie in memory."""
-    cpu = recipe.platform == "cpu"
     made = {
-        f"{_MODEL}.external_lib": "rl.verl.engine",
-        f"{_MODEL}.use_remove_padding": False,
-        f"{_MODEL}.enable_gradient_checkpointing": recipe.checkpointing,
-        f"+{_MODEL}.override_config.attn_implementation": "sdpa",
+        **_model(_MODEL, recipe),
+        **_optimizer(f"{_ACTOR}.optim", recipe),
         f"{_ACTOR}.strategy": "fsdp2",
-        f"{_ACTOR}.optim._target_": "rl.verl.engine.LinearDecayConfig",
-        f"{_ACTOR}.optim.lr_scheduler_type": recipe.schedule,
-        f"{_ACTOR}.optim.lr": recipe.learning_rate,
-        f"{_ACTOR}.optim.betas": [recipe.beta_1, recipe.beta_2],
-        f"{_ACTOR}.optim.weight_decay": recipe.weight_decay,
-        f"{_ACTOR}.optim.clip_grad": recipe.clip_grad,
         f"{_ACTOR}.ppo_mini_batch_size": recipe.batch,
-        f"{_ACTOR}.ppo_micro_batch_size_per_gpu": recipe.answers_at_once,
+        f"{_ACTOR}.ppo_micro_batch_size_per_gpu": recipe.micro_batch,
     }
     for part in (_ACTOR, _REF):
-        made[f"{part}.use_torch_compile"] = made[f"{part}.fsdp_config.use_torch_compile"] = not cpu
-    made[f"{_REF}.log_prob_micro_batch_size_per_gpu"] = recipe.answers_at_once
-    made[f"{_ROLLOUT}.log_prob_micro_batch_size_per_gpu"] = recipe.answers_at_once
+        made[f"{part}.use_torch_compile"] = made[f"{part}.fsdp_config.use_torch_compile"] = recipe.platform != "cpu"
+    made[f"{_REF}.log_prob_micro_batch_size_per_gpu"] = recipe.micro_batch
+    made[f"{_ROLLOUT}.log_prob_micro_batch_size_per_gpu"] = recipe.micro_batch
     return made
 
 
-def _answering(recipe: Recipe) -> dict[str, Any]:
+def _model(part: str, recipe: Recipe) -> dict[str, Any]:
+    return {
+        f"{part}.external_lib": "rl.verl.engine",
+        f"{part}.use_remove_padding": False,
+        f"{part}.enable_gradient_checkpointing": recipe.checkpointing,
+        f"+{part}.override_config.attn_implementation": "sdpa",
+    }
+
+
+def _optimizer(part: str, recipe: Recipe) -> dict[str, Any]:
+    return {
+        f"{part}._target_": "rl.verl.engine.LinearDecayConfig",
+        f"{part}.lr_scheduler_type": recipe.schedule,
+        f"{part}.lr": recipe.learning_rate,
+        f"{part}.betas": [recipe.beta_1, recipe.beta_2],
+        f"{part}.weight_decay": recipe.weight_decay,
+        f"{part}.clip_grad": recipe.clip_grad,
+    }
+
+
+def _answering(recipe: Grpo) -> dict[str, Any]:
     """Who answers while training: vLLM on the GPUs that train, asleep while they do, or the rollout of a CPU."""
     vllm, length = recipe.rollout == "vllm", recipe.max_prompt_tokens + recipe.max_answer_tokens
     # A cached video would keep the times of the request that it came with.
@@ -92,25 +126,54 @@ def _answering(recipe: Recipe) -> dict[str, Any]:
     }
 
 
-def _run(recipe: Recipe, steps: int) -> dict[str, Any]:
-    """Batches, steps, checkpoints and processes."""
+def _run(recipe: Grpo, steps: int) -> dict[str, Any]:
+    """Batches and processes."""
     cpu = recipe.platform == "cpu"
     return {
-        "data.train_batch_size": recipe.batch,
         "data.max_response_length": recipe.max_answer_tokens,
         "data.shuffle": True,
         "data.seed": recipe.seed,
-        "data.dataloader_num_workers": 0 if cpu else 2,
+        "data.dataloader_num_workers": _loaders(recipe),
         "reward.num_workers": 1 if cpu else 2,
         "transfer_queue.backend.SimpleStorage.num_data_storage_units": 1 if cpu else recipe.devices,
+        "trainer.val_before_train": False,
+        "trainer.max_actor_ckpt_to_keep": recipe.keep,
+        **_steps(recipe, steps),
+    }
+
+
+def _loaders(recipe: Recipe) -> int:
+    """Processes that read rows."""
+    return 0 if recipe.platform == "cpu" else 2
+
+
+def _steps(recipe: Recipe, steps: int) -> dict[str, Any]:
+    """Devices, steps and checkpoints."""
+    return {
+        "data.train_batch_size": recipe.batch,
         "trainer.device": recipe.platform,
         "trainer.nnodes": 1,
         "trainer.n_gpus_per_node": recipe.devices,
         "trainer.logger": "[console]",
-        "trainer.val_before_train": False,
         "trainer.test_freq": -1,
         "trainer.save_freq": recipe.save_every,
-        "trainer.max_actor_ckpt_to_keep": recipe.keep,
         "trainer.total_training_steps": steps,
         "trainer.total_epochs": 10**6,
     }
+
+
+def going_on(folder: Path, start: int) -> dict[str, str]:
+    """Where checkpoints are, and from which one it goes on, as verl's trainers take it."""
+    there = {"resume_mode": "resume_path", "resume_from_path": str(step_folder(folder, start).resolve())}
+    return {"default_local_dir": str((folder / CHECKPOINTS).resolve()), **(there if start else {"resume_mode": "disable"})}
+
+
+def merged(name: str, said: list[str], of_this_run: dict[str, Any]) -> Any:
+    """One of verl's configurations with overrides, and sections of this run over it."""
+    from hydra import compose, initialize_config_module
+    from omegaconf import OmegaConf
+
+    with initialize_config_module("verl.trainer.config", version_base=None):
+        composed = compose(name, said)
+    OmegaConf.set_struct(composed, False)
+    return OmegaConf.merge(composed, of_this_run)

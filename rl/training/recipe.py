@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
-from typing import Any, Literal, get_args, get_type_hints
+from typing import Any, ClassVar, Literal, get_args, get_type_hints
 
 from tasks.names import one_of
 
@@ -25,35 +25,26 @@ def _from(source: str, default: Any) -> Any:
 
 @dataclass(frozen=True)
 class Recipe:
-    """GRPO as the paper has it; the defaults are `stvg-r1`. `sources()` says where each value is from.
+    """What every training has. `sources` says where each value is from.
 
     Attributes:
-        n: answers a prompt (equation 7).
-        temperature: at which they are drawn.
         learning_rate, schedule: of AdamW; `linear` falls to zero over the whole training.
         beta_1, beta_2, weight_decay, clip_grad: AdamW's others, and the largest norm of a gradient.
         prompts_per_device, devices: their product is a batch, and one update of the weights.
         epochs: times that every prompt is seen.
         steps: updates after which it ends; 0 stands for the epochs' end.
-        kl, kl_estimator: weight and estimator of the divergence from the frozen reference (equation 8).
-        clip: epsilon of equation 8. With one update a batch, the ratio is one.
-        by_std: whether advantages are divided by their group's standard deviation (equation 7).
-        loss: how tokens become one loss: the mean over each answer, then over answers.
-        max_prompt_tokens, max_answer_tokens: pixels' tokens included; longer prompts are refused, answers cut.
+        max_prompt_tokens: pixels' tokens included; longer prompts are refused.
         precision: of the forward pass; weights and AdamW are float32.
         checkpointing: whether activations are computed anew in the backward pass.
-        answers_at_once: answers a device computes at once.
+        answers_at_once: answers a device computes at once, at most.
         save_every: steps between checkpoints.
         seed: of the order of prompts.
         platform: `cuda` or `cpu`.
-        rollout: who answers while training: `vllm` or `transformers`.
-        tensor_parallel: devices over which vLLM splits a model.
-        vllm_memory: share of a device's memory that vLLM takes while it answers.
         keep: checkpoints kept.
     """
 
-    n: int = _from("paper, 3.4", 8)
-    temperature: float = _from("released code, its trainer's generation settings", 1.0)
+    kind: ClassVar[str]
+
     learning_rate: float = _from("paper, 4.1", 1e-6)
     schedule: Literal["linear", "constant", "cosine"] = _from("paper, 4.1", "linear")
     beta_1: float = _from(_USUAL, 0.9)
@@ -64,28 +55,30 @@ class Recipe:
     devices: int = _from("paper, 4.1", 8)
     epochs: int = _from("paper, 4.1; the released code has 2", 1)
     steps: int = _from("paper, 4.1: by epochs", 0)
-    kl: float = _from(_TRL, 0.04)
-    kl_estimator: Literal["k3", "k1", "k2"] = _from("released code, its trainer's loss", "k3")
-    clip: float = _from(_TRL, 0.2)
-    by_std: bool = _from("paper, equation 7", True)
-    loss: Literal["seq-mean-token-mean", "token-mean"] = _from("paper, equation 8; released code", "seq-mean-token-mean")
     max_prompt_tokens: int = _from(_RELEASED, 8192)
-    max_answer_tokens: int = _from(_RELEASED, 1024)
     precision: Literal["bfloat16", "float32"] = _from(_RELEASED, "bfloat16")
     checkpointing: bool = _from(_RELEASED, True)
     answers_at_once: int = _from(_OURS, 1)
     save_every: int = _from(_RELEASED, 50)
     seed: int = _from(_OURS, 0)
     platform: Literal["cuda", "cpu"] = _from(_OURS, "cuda")
-    rollout: Literal["vllm", "transformers"] = _from(_OURS, "vllm")
-    tensor_parallel: int = _from(_OURS, 1)
-    vllm_memory: float = _from(_OURS, 0.5)
     keep: int = _from(_OURS, 2)
 
     @property
     def batch(self) -> int:
         """Prompts of one update."""
         return self.prompts_per_device * self.devices
+
+    @property
+    def answers_per_device(self) -> int:
+        """Answers of one update that a device trains on."""
+        return self.prompts_per_device
+
+    @property
+    def micro_batch(self) -> int:
+        """Answers that a device computes at once: verl wants equal parts of its share."""
+        share = self.answers_per_device
+        return max(size for size in range(1, share + 1) if share % size == 0 and size <= max(1, self.answers_at_once))
 
     @property
     def gpus(self) -> int:
@@ -103,24 +96,75 @@ class Recipe:
         return self.steps or prompts // self.batch * self.epochs
 
 
-RECIPES: Mapping[str, Recipe] = {
-    "stvg-r1": Recipe(),
-    "sample": Recipe(
-        n=4,
-        learning_rate=1e-3,
-        prompts_per_device=2,
-        devices=1,
-        max_prompt_tokens=4096,
-        max_answer_tokens=64,
-        precision="float32",
-        checkpointing=False,
-        answers_at_once=8,
-        save_every=1,
-        platform="cpu",
-        rollout="transformers",
-    ),
+@dataclass(frozen=True)
+class Grpo(Recipe):
+    """GRPO as the paper has it.
+
+    Attributes:
+        n: answers a prompt (equation 7).
+        temperature: at which they are drawn.
+        kl, kl_estimator: weight and estimator of the divergence from the frozen reference (equation 8).
+        clip: epsilon of equation 8. With one update a batch, the ratio is one.
+        by_std: whether advantages are divided by their group's standard deviation (equation 7).
+        loss: how tokens become one loss: the mean over each answer, then over answers.
+        max_answer_tokens: longer answers are cut.
+        rollout: who answers while training: `vllm` or `transformers`.
+        tensor_parallel: devices over which vLLM splits a model.
+        vllm_memory: share of a device's memory that vLLM takes while it answers.
+    """
+
+    kind = "grpo"
+
+    n: int = _from("paper, 3.4", 8)
+    temperature: float = _from("released code, its trainer's generation settings", 1.0)
+    kl: float = _from(_TRL, 0.04)
+    kl_estimator: Literal["k3", "k1", "k2"] = _from("released code, its trainer's loss", "k3")
+    clip: float = _from(_TRL, 0.2)
+    by_std: bool = _from("paper, equation 7", True)
+    loss: Literal["seq-mean-token-mean", "token-mean"] = _from("paper, equation 8; released code", "seq-mean-token-mean")
+    max_answer_tokens: int = _from(_RELEASED, 1024)
+    rollout: Literal["vllm", "transformers"] = _from(_OURS, "vllm")
+    tensor_parallel: int = _from(_OURS, 1)
+    vllm_memory: float = _from(_OURS, 0.5)
+
+    @property
+    def answers_per_device(self) -> int:
+        """All answers to a device's prompts."""
+        return self.prompts_per_device * self.n
+
+
+@dataclass(frozen=True)
+class Sft(Recipe):
+    """The paper's VisualPrompt-SFT (tables 7 and 8), of which it tells nothing but scores: the values of section 4.1.
+
+    Attributes:
+        loss: how tokens become one loss: the mean over all answers' tokens of a batch.
+    """
+
+    kind = "sft"
+
+    loss: Literal["token-mean"] = _from("not in the paper; the usual one, of transformers, TRL and verl", "token-mean")
+
+
+_SMALL: Mapping[str, Any] = {
+    "learning_rate": 1e-3,
+    "prompts_per_device": 2,
+    "devices": 1,
+    "max_prompt_tokens": 4096,
+    "precision": "float32",
+    "checkpointing": False,
+    "answers_at_once": 8,
+    "save_every": 1,
+    "platform": "cpu",
 }
-"""By name: the paper's on 8 GPUs of 80 GB, and one for a CPU and a tiny model."""
+
+RECIPES: Mapping[str, Recipe] = {
+    "stvg-r1": Grpo(),
+    "sample": Grpo(n=4, max_answer_tokens=64, rollout="transformers", **_SMALL),
+    "stvg-r1-sft": Sft(),
+    "sample-sft": Sft(**_SMALL),
+}
+"""By name: the paper's on 8 GPUs of 80 GB, and one for a CPU and a tiny model; GRPO, and on the true answers."""
 
 
 def recipe_named(name: str, changes: Mapping[str, Any] | None = None) -> Recipe:
@@ -130,7 +174,7 @@ def recipe_named(name: str, changes: Mapping[str, Any] | None = None) -> Recipe:
         RecipeError: there is no such recipe or value.
     """
     usual = one_of(RECIPES, name, "recipe", RecipeError)
-    known = {one.name for one in fields(Recipe)}
+    known = {one.name for one in fields(usual)}
     if unknown := sorted(set(changes or {}) - known):
         raise RecipeError(f"a recipe has no '{unknown[0]}': its values are {', '.join(sorted(known))}")
     changed = replace(usual, **(changes or {}))
@@ -139,12 +183,14 @@ def recipe_named(name: str, changes: Mapping[str, Any] | None = None) -> Recipe:
 
 
 def _check(recipe: Recipe) -> None:
-    for name, kind in get_type_hints(Recipe).items():
-        _check_value(name, kind, getattr(recipe, name))
-    if recipe.n < 2:
-        raise RecipeError("advantages compare answers to one prompt: 'n' must be 2 or more")
-    if recipe.platform == "cpu" and recipe.rollout == "vllm":
-        raise RecipeError("on a CPU the rollout is 'transformers': vllm needs a GPU")
+    kinds = get_type_hints(type(recipe))
+    for one in fields(recipe):
+        _check_value(one.name, kinds[one.name], getattr(recipe, one.name))
+    if isinstance(recipe, Grpo):
+        if recipe.n < 2:
+            raise RecipeError("advantages compare answers to one prompt: 'n' must be 2 or more")
+        if recipe.platform == "cpu" and recipe.rollout == "vllm":
+            raise RecipeError("on a CPU the rollout is 'transformers': vllm needs a GPU")
 
 
 def _check_value(name: str, kind: Any, value: Any) -> None:
@@ -158,6 +204,6 @@ def _check_value(name: str, kind: Any, value: Any) -> None:
         raise RecipeError(f"'{name}' must be a number and not below zero, not {value!r}")
 
 
-def sources() -> dict[str, str]:
-    """Where each value of `stvg-r1` is from."""
-    return {one.name: str(one.metadata["source"]) for one in fields(Recipe)}
+def sources(recipe: Recipe) -> dict[str, str]:
+    """Where each value of a recipe is from, as the paper's is; one for a CPU differs where a CPU must."""
+    return {one.name: str(one.metadata["source"]) for one in fields(recipe)}

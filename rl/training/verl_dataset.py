@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 import pyarrow as pa
@@ -12,11 +12,14 @@ import torch  # noqa: TID253  verl imports this module, nothing else does
 from verl.experimental.agent_loop.agent_loop import register  # noqa: TID253
 from verl.experimental.agent_loop.single_turn_agent_loop import SingleTurnAgentLoop  # noqa: TID253
 
-from rl.engines.base import Shown
-from rl.engines.inputs import metadata, pixels
+from rl.engines.base import Request, Shown
+from rl.engines.inputs import answered, metadata, pixels, prepare
+from rl.models import FAMILIES
+from rl.rewards.truth import read_truth
 from rl.training.make import ROWS
 from rl.training.plan import RowsError
 from rl.training.rows import verl_data
+from rl.training.targets import target
 from rl.training.vision import install
 
 install()
@@ -88,9 +91,13 @@ class TrainingRows(torch.utils.data.Dataset[dict[str, Any]]):
     def __len__(self) -> int:
         return len(self._at)
 
-    def __getitem__(self, item: int) -> dict[str, Any]:
+    def _row(self, item: int) -> dict[str, Any]:
         path, group, number = self._at[item]
         [row] = self._file(path).read_row_group(group, use_threads=False).slice(number, 1).to_pylist()
+        return dict(row)
+
+    def __getitem__(self, item: int) -> dict[str, Any]:
+        row = self._row(item)
         return {
             **{name: row[name] for name in ("data_source", "ability", "reward_model", "extra_info")},
             "raw_prompt": _with_video(row["prompt"], row["videos"]),
@@ -109,11 +116,38 @@ class TrainingRows(torch.utils.data.Dataset[dict[str, Any]]):
         return None, await asyncio.to_thread(shown_in, messages), None
 
 
+class AnsweredRows(TrainingRows):
+    """The same rows with their true answers, as tokens, for verl's supervised trainer."""
+
+    def __init__(self, parquet_files: Any, tokenizer: Any, config: Any, processor: Any, max_samples: int = -1) -> None:
+        """Open the files; the arguments are verl's, which calls them otherwise here."""
+        super().__init__(list(parquet_files), tokenizer, config, processor, max_samples)
+        self._processor = processor
+
+    def __getitem__(self, item: int) -> dict[str, Any]:
+        """Tokens and whether the loss counts them, int64 (length,); positions (4, length); pixels with their grid."""
+        row, how = self._row(item), self._processor
+        request = Request("", row["prompt"], _shown(row["videos"][0]))
+        asked = prepare(how, FAMILIES["qwen2.5-vl"], how.config, [request])
+        told = target(read_truth(row["reward_model"]["ground_truth"])) + how.tokenizer.eos_token
+        whole = answered(asked, how.tokenizer(told, return_tensors="pt")["input_ids"], how.config)
+        ids = whole["input_ids"][0]
+        return {
+            "input_ids": ids,
+            "position_ids": whole["position_ids"][:, 0],
+            "loss_mask": (torch.arange(len(ids)) >= asked["input_ids"].shape[1]).long(),
+            "multi_modal_inputs": {name: whole[name] for name in ("pixel_values_videos", "video_grid_thw")},
+        }
+
+
 def shown_in(messages: list[dict[str, Any]]) -> list[tuple[Any, dict[str, Any]]]:
     """Frames and metadata of every video of a message list."""
     videos = [part["video"] for turn in messages for part in turn["content"] if part["type"] == "video"]
-    every = [Shown(tuple(v["frames"]), (v["width"], v["height"]), v["fps"], tuple(v["times_s"])) for v in videos]
-    return [(pixels(shown), metadata(shown)) for shown in every]
+    return [(pixels(shown), metadata(shown)) for shown in map(_shown, videos)]
+
+
+def _shown(video: Mapping[str, Any]) -> Shown:
+    return Shown(tuple(video["frames"]), (video["width"], video["height"]), video["fps"], tuple(video["times_s"]))
 
 
 def _with_video(prompt: list[dict[str, Any]], videos: list[dict[str, Any]]) -> list[dict[str, Any]]:

@@ -22,6 +22,8 @@ class VerlError(Exception):
 
 
 DOORS = {
+    "verl.trainer.sft_trainer_ray.SFTTrainer._build_dataloader": "(self)",
+    "verl.trainer.sft_trainer_ray.SFTTrainer._build_engine": "(self)",
     "verl.utils.distributed.initialize_global_process_group_ray": "(timeout_second=None, backend=None)",
     "verl.utils.tensordict_utils.maybe_fix_3d_position_ids": "(data: tensordict._td.TensorDict)",
     "verl.workers.engine.fsdp.transformer_impl.FSDPEngine._build_lr_scheduler": "(self, optimizer)",

@@ -7,17 +7,15 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import transfer_queue
 from verl.trainer.ppo.v1 import PPOTrainerSync
 
+from rl.training.checkpoints import OnStep
 from rl.training.errors import TrainingError
-
-OnStep = Callable[[Mapping[str, Any]], None]
-"""Called after each update of the weights, before the checkpoint."""
 
 _TOLD = {
     "pearson": "training/rollout_actor_probs_pearson_corr",
@@ -30,7 +28,7 @@ _TOLD = {
 """What a step tells, and verl's name for it."""
 POLL_S = 0.2
 """How often the answers are looked for; verl's own two seconds are most of a small model's step."""
-_NUMBERS = ("loss", "kl", "grad_norm")
+_FINITE = ("loss", "kl", "grad_norm")
 
 
 class Trainer(PPOTrainerSync):
@@ -61,10 +59,7 @@ class Trainer(PPOTrainerSync):
         started = time.perf_counter()
         batch = super().step(metrics, timing_raw)
         seconds = time.perf_counter() - started
-        told = {name: float(metrics[key]) for name, key in _TOLD.items() if key in metrics}
-        for name in _NUMBERS:
-            if not math.isfinite(told.get(name, 0.0)):
-                raise TrainingError(f"'{name}' of step {self.global_steps} is {told[name]}: a lower learning rate may help")
+        told = numbers(self.global_steps, metrics, _TOLD)
         answered = [tag for tag in batch.tags if not tag.get("is_padding", False)]
         tokens = sum(tag["seq_len"] for tag in answered)
         self._on_step(
@@ -86,6 +81,24 @@ class Trainer(PPOTrainerSync):
         keys = [key for key, tag in zip(batch.keys, batch.tags, strict=True) if not tag.get("is_padding", False)]
         fields = transfer_queue.kv_batch_get(keys=keys, partition_id=batch.partition_id, select_fields=["extra_fields"])
         return means([getattr(one, "data", one)["reward_extra_info"] for one in fields["extra_fields"]])
+
+
+def numbers(step: int, metrics: Mapping[str, Any], names: Mapping[str, str]) -> dict[str, float]:
+    """What a step tells of verl's metrics.
+
+    Args:
+        step: counted from 1.
+        metrics: verl's.
+        names: of what is told -> verl's.
+
+    Raises:
+        TrainingError: loss, divergence or gradient is no number.
+    """
+    told = {name: float(metrics[key]) for name, key in names.items() if key in metrics}
+    for name in _FINITE:
+        if not math.isfinite(told.get(name, 0.0)):
+            raise TrainingError(f"'{name}' of step {step} is {told[name]}: a lower learning rate may help")
+    return told
 
 
 def means(rewards: Sequence[Mapping[str, Any]]) -> dict[str, float]:

@@ -11,12 +11,12 @@ from typing import Any
 import numpy as np
 import pytest
 
-from rl.training.overrides import overrides
-from rl.training.recipe import RECIPES, Recipe
+from rl.training.overrides import grpo_overrides, merged
+from rl.training.recipe import Grpo
 
 pytestmark = pytest.mark.heavy
 
-RECIPE = RECIPES["stvg-r1"]
+RECIPE = Grpo()
 GROUPS, LENGTHS = 3, (2, 7, 5, 1, 7, 3, 6, 4)
 CLOSE = 1e-5
 EPSILON, TRL_EPSILON = 1e-6, 1e-4
@@ -43,12 +43,9 @@ def batch() -> dict[str, Any]:
     }
 
 
-def configured(recipe: Recipe) -> Any:
+def configured(recipe: Grpo) -> Any:
     """verl's configuration of a recipe, as a training has it."""
-    from hydra import compose, initialize_config_module
-
-    with initialize_config_module("verl.trainer.config", version_base=None):
-        return compose("ppo_trainer", overrides(recipe, 1))
+    return merged("ppo_trainer", grpo_overrides(recipe, 1), {})
 
 
 def by_verl(batch: dict[str, Any], epsilon: float = EPSILON) -> tuple[Any, float]:

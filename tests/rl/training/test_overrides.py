@@ -4,12 +4,14 @@ from typing import Any
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
 
-from rl.training.overrides import overrides
-from rl.training.recipe import recipe_named
+from rl.training.overrides import grpo_overrides, sft_overrides
+from rl.training.recipe import Grpo, Sft, recipe_named
 
 
 def parsed(name: str, **changes: Any) -> dict[str, Any]:
-    said = overrides(recipe_named(name, changes), 12)
+    recipe = recipe_named(name, changes)
+    assert isinstance(recipe, Grpo | Sft)
+    said = grpo_overrides(recipe, 12) if isinstance(recipe, Grpo) else sft_overrides(recipe, 12)
     return {one.key_or_group: one.value() for one in OverridesParser.create().parse_overrides(said)}
 
 
@@ -32,3 +34,17 @@ def test_what_is_changed_of_a_recipe_reaches_verl() -> None:
     assert (said["actor_rollout_ref.rollout.n"], said["data.train_batch_size"]) == (6, 3)
     assert said["actor_rollout_ref.actor.clip_ratio_high"] == 0.1
     assert said["trainer.device"] == "cpu"
+
+
+def test_the_papers_fine_tuning_is_told_to_verl() -> None:
+    said = parsed("stvg-r1-sft")
+    assert (said["optim.lr"], said["optim.lr_scheduler_type"]) == (1e-6, "linear")
+    assert (said["data.train_batch_size"], said["data.micro_batch_size_per_gpu"]) == (8, 1)
+    assert (said["trainer.n_gpus_per_node"], said["trainer.total_training_steps"]) == (8, 12)
+    assert not any("rollout" in key for key in said), "nobody answers"
+
+
+def test_a_devices_answers_are_computed_in_equal_parts() -> None:
+    assert parsed("sample-sft", answers_at_once=8)["data.micro_batch_size_per_gpu"] == 2, "there are no more"
+    assert parsed("sample-sft", prompts_per_device=6, answers_at_once=4)["data.micro_batch_size_per_gpu"] == 3
+    assert parsed("sample", n=6)["actor_rollout_ref.actor.ppo_micro_batch_size_per_gpu"] == 6

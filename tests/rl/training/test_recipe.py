@@ -6,21 +6,29 @@ from typing import Any
 
 import pytest
 
-from rl.training.recipe import RECIPES, Recipe, RecipeError, recipe_named, sources
+from rl.training.recipe import RECIPES, Grpo, Recipe, RecipeError, recipe_named, sources
 from rl.training.request import Training, read_training, write_training
 
 
-def test_every_value_says_where_it_is_from() -> None:
-    assert set(sources()) == {one.name for one in fields(Recipe)}
-    assert all(sources().values())
+@pytest.mark.parametrize("recipe", RECIPES.values(), ids=RECIPES)
+def test_every_value_says_where_it_is_from(recipe: Recipe) -> None:
+    assert set(sources(recipe)) == {one.name for one in fields(recipe)}
+    assert all(sources(recipe).values())
 
 
 def test_the_papers_recipe_is_the_papers() -> None:
-    paper = RECIPES["stvg-r1"]
+    paper = Grpo()
+    assert RECIPES["stvg-r1"] == paper
     assert (paper.n, paper.learning_rate, paper.schedule, paper.epochs) == (8, 1e-6, "linear", 1)
     assert (paper.prompts_per_device, paper.devices, paper.batch, paper.gpus) == (1, 8, 8, 8)
     assert (paper.kl, paper.kl_estimator, paper.by_std, paper.loss) == (0.04, "k3", True, "seq-mean-token-mean")
     assert (paper.temperature, paper.max_answer_tokens, paper.rollout, paper.platform) == (1.0, 1024, "vllm", "cuda")
+
+
+def test_fine_tuning_has_the_values_that_the_paper_gives_for_its_model() -> None:
+    grpo, sft = Grpo(), RECIPES["stvg-r1-sft"]
+    assert all(getattr(sft, one.name) == getattr(grpo, one.name) for one in fields(Recipe))
+    assert sft.kind == "sft"
 
 
 def test_steps_are_whole_batches_of_all_epochs() -> None:
@@ -34,7 +42,8 @@ def test_steps_are_whole_batches_of_all_epochs() -> None:
 @pytest.mark.parametrize(
     ("name", "changes", "told"),
     [
-        ("paper", {}, "no recipe 'paper': choose from stvg-r1, sample"),
+        ("paper", {}, "no recipe 'paper': choose from stvg-r1, sample, stvg-r1-sft, sample-sft"),
+        ("sample-sft", {"kl": 0.1}, "a recipe has no 'kl': its values are"),
         ("sample", {"lr": 1.0}, "a recipe has no 'lr': its values are"),
         ("sample", {"learning_rate": -1.0}, "'learning_rate' must be a number and not below zero, not -1.0"),
         ("sample", {"learning_rate": float("nan")}, "'learning_rate' must be a number"),

@@ -1,0 +1,70 @@
+"""Supervised fine-tuning from start to end: its loss is the answers' cross-entropy, and a killed one goes on."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pyarrow.parquet as pq
+import pytest
+
+from rl.engines.base import Request, Shown
+from rl.engines.inputs import answered, load_processor, prepare
+from rl.registry import find_model
+from rl.rewards.truth import read_truth
+from rl.training.checkpoints import last_step, lineage, read_steps
+from rl.training.request import read_training
+from rl.training.targets import target
+
+pytestmark = pytest.mark.heavy
+
+ROWS = 6
+CLOSE = 1e-5
+
+
+def mean_cross_entropy(run: Path) -> float:
+    """Of every token of the true answers to all training rows, answer for answer, by the model that is trained."""
+    import torch
+    from transformers import AutoModelForImageTextToText
+
+    training = read_training(run)
+    model = find_model(training.model)
+    processor, plain = load_processor(model), AutoModelForImageTextToText.from_pretrained(training.model)
+    total = tokens = 0.0
+    rows = pq.read_table(Path(training.rows[0]) / "train.parquet").to_pylist()
+    assert len(rows) == ROWS
+    for row in rows:
+        [video] = row["videos"]
+        shown = Shown(tuple(video["frames"]), (video["width"], video["height"]), video["fps"], tuple(video["times_s"]))
+        asked = prepare(processor, model.family, plain.config, [Request("", row["prompt"], shown)])
+        said = target(read_truth(row["reward_model"]["ground_truth"])) + "<|im_end|>"
+        answer = processor.tokenizer(said, return_tensors="pt")["input_ids"]
+        inputs = answered(asked, answer, plain.config)
+        names = ("input_ids", "attention_mask", "position_ids", "pixel_values_videos", "video_grid_thw")
+        with torch.no_grad():
+            logits = plain(**{name: inputs[name] for name in names}).logits[0, -1 - answer.shape[1] : -1]
+        total += float(torch.nn.functional.cross_entropy(logits, answer[0], reduction="sum"))
+        tokens += answer.shape[1]
+    return total / tokens
+
+
+def test_true_answers_are_learned_by_their_cross_entropy_and_a_killed_training_goes_on(driver_of: Callable[..., Any]) -> None:
+    driver = driver_of("sample-sft", steps=3, prompts_per_device=ROWS, answers_at_once=4)
+    run = driver.run
+    driver.kill_once(lambda: last_step(run) == 1)
+    driver.finish()
+    steps = read_steps(run)
+    assert [step["step"] for step in steps] == [1, 2, 3], "each step is told once"
+    losses = [step["loss"] for step in steps]
+    assert losses[0] == pytest.approx(mean_cross_entropy(run), abs=CLOSE), "two parts of three, one mean"
+    assert losses == sorted(losses, reverse=True)
+    assert losses[-1] < losses[0] - 0.05
+    assert [step["lr"] for step in steps] == pytest.approx([2e-3 / 3, 1e-3 / 3, 0.0])
+    assert all(step["grad_norm"] > 0 and step["answer_tokens"] > 10 for step in steps)
+    made = lineage(run)
+    assert made is not None
+    assert (made.recipe, made.steps) == ("sample-sft", 3)
+    model = find_model(str(run))
+    assert model.weights is not None
+    assert made.sha256 == model.weights.sha256 != made.base
