@@ -22,7 +22,7 @@ from flows.sweep import sweep_file
 from flows.train import TRAIN
 from infra.forms.benchmarks import BENCHMARKS
 from infra.forms.evaluation import EVALUATIONS
-from infra.forms.training import TRAININGS
+from infra.forms.training import TRAININGS, deployment_of
 from infra.ground import GroundParameters
 from infra.nightly import NightlyParameters
 from infra.prefect.setup import SetupParameters
@@ -37,7 +37,7 @@ def deployments() -> list[RunnerDeployment]:
     """All deployments, ready to be registered."""
     builds = [_deployment(name, flow, "build", BENCHMARKS[name]) for name, flow in BUILDS.items()]
     evaluations = [_deployment(name, flow, "evaluate", EVALUATIONS[name]) for name, flow in EVALUATE.items()]
-    trainings = [_deployment(name, flow, "train", TRAININGS[name]) for name, flow in TRAIN.items()]
+    trainings = [_deployment(deployment_of(name)[1], flow, "train", TRAININGS[name]) for name, flow in TRAIN.items()]
     ground = _deployment("video", ground_video, "ground", GroundParameters)
     sweep = _deployment("file", sweep_file, "sweep", SweepParameters)
     nightly = _deployment("benchmarks", nightly_benchmarks, "nightly", NightlyParameters, nightly_schedule())

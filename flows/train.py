@@ -1,4 +1,4 @@
-"""`train-grpo/<recipe>`: rows, checks, the training as a Ray Job, its curves, and the evaluation of what came of it.
+"""`train-grpo/<recipe>`, `train-sft/<recipe>`: rows, checks, the training as a Ray Job, its curves, and what is asked then.
 
 The training may be tried again: it is attached to where it runs, and goes on from its last whole checkpoint where it broke.
 """
@@ -20,10 +20,10 @@ from flows.artifacts import MOST_ROWS, progress_artifact
 from flows.limits import gpu_slot
 from flows.retries import may_pass
 from infra.forms.flat import flat
-from infra.forms.training import TRAININGS, TrainParameters
+from infra.forms.training import TRAININGS, TrainParameters, deployment_of
 from infra.ray import gpus as ray_gpus
 from infra.ray import job as ray_job
-from infra.train import Prepared, job_of, prepare, run_training
+from infra.train import Prepared, following, job_of, prepare, run_training
 from rl.training.checkpoints import MODEL, Lineage, OnStep, read_steps
 from rl.training.curves import CURVES, CURVES_FILE, draw_curves, summary
 from tasks.build import Progress
@@ -107,14 +107,12 @@ def registered(prepared: Prepared, made: Lineage) -> str:
     return str(prepared.folder)
 
 
-@task(name="evaluate", **_ONCE)
-def evaluated(parameters: TrainParameters, model: str, benchmark: str) -> str:
-    """Evaluate the new model by the benchmark's deployment, and wait for it."""
-    asked: dict[str, Any] = {"model": model, "root": parameters.root, "out": parameters.evaluations}
-    run = run_deployment(f"evaluate/{benchmark}", parameters=asked)
+@task(name="evaluate", task_run_name="{deployment}", **_ONCE)
+def evaluated(deployment: str, asked: dict[str, Any], model: str) -> None:
+    """Ask the new model by another deployment, and wait for it."""
+    run = run_deployment(deployment, parameters=asked)
     if run.state is None or not run.state.is_completed():  # type: ignore[union-attr]
-        raise RuntimeError(f"evaluate/{benchmark} of the new model did not complete; the model itself stands in {model}")
-    return benchmark
+        raise RuntimeError(f"{deployment} of the new model did not complete; the model itself stands in {model}")
 
 
 def run(parameters: TrainParameters) -> str | State[str]:
@@ -126,8 +124,8 @@ def run(parameters: TrainParameters) -> str | State[str]:
         if parameters.ray:
             ray_gpus.wait_until_free(parameters.ray, before)
     folder = registered(prepared, made)
-    for benchmark in parameters.benchmarks():
-        evaluated(parameters, folder, benchmark)
+    for deployment, asked in following(parameters):
+        evaluated(deployment, asked, folder)
     get_run_logger().info("trained %s", folder)
     return folder
 
@@ -146,7 +144,7 @@ def _flow(name: str, model: type[TrainParameters]) -> Flow[..., str | State[str]
             ray_job.stop(job_of(parameters))
 
     train.__name__ = train.__qualname__ = _attribute(name)
-    return flow(name="train-grpo", description=model.__doc__, on_cancellation=[cancel])(train)
+    return flow(name=deployment_of(name)[0], description=model.__doc__, on_cancellation=[cancel])(train)
 
 
 def _attribute(name: str) -> str:
@@ -154,6 +152,6 @@ def _attribute(name: str) -> str:
 
 
 TRAIN: dict[str, Flow[..., str | State[str]]] = {name: _flow(name, model) for name, model in TRAININGS.items()}
-"""Recipe -> its flow; all are named `train-grpo`, a deployment each."""
+"""Recipe -> its flow, a deployment each; they are named `train-grpo` or `train-sft`."""
 
 globals().update({_attribute(name): made for name, made in TRAIN.items()})

@@ -20,6 +20,7 @@ from infra.ray import job as ray_job
 from infra.ray.build_job import RefusedError
 from infra.ray.client import code_version
 from infra.results import AsJson
+from infra.sweeps import SweepParameters
 from rl.models import shown_by
 from rl.registry import find_model
 from rl.training.check import check
@@ -61,26 +62,44 @@ def prepare(parameters: TrainParameters) -> Prepared:
     """Make the rows, and find out what can be wrong before a process is started.
 
     Raises:
-        DatasetError, ModelError, WeightsError, RecipeError, RewardError, RowsError: something named is not there or unfit.
+        DatasetError, ModelError, WeightsError, RecipeError, RewardError, RowsError, SweepError: something named is not there
+            or unfit.
         RecipeError: the run's folder holds another training, or its disk has no room for the checkpoints.
     """
     model, dataset = find_model(parameters.model), parameters.data()
+    following(parameters)  # what is to come after days is looked at now
     assert model.weights is not None
     rows = write_rows(dataset, model, parameters.rows(), parameters.folder.parent / ROWS)
     training = Training(
         recipe=parameters.recipe,
         model=str(model.weights.path.resolve()),
         rows=(str(rows.folder.resolve()),),
-        reward=parameters.reward,
-        appears=parameters.appears,
         changes=parameters.changed(),
         dataset={"path": str(dataset.folder), "content_hash": dataset.manifest.content_hash},
         shown=shown_by(shown_in(dataset)),
+        **parameters.rewarded(),
     )
     checked = check(training)
     _claim(parameters.folder, training)
     _check_disk(parameters.folder, model.weights.path, checked.recipe)
     return Prepared(parameters.folder, training, checked.recipe, checked.steps, rows.record)
+
+
+def following(parameters: TrainParameters) -> list[tuple[str, dict[str, Any]]]:
+    """(deployment, its parameters) of what is asked of the new model: benchmarks, then a sweep.
+
+    Raises:
+        RecipeError: there is no such benchmark.
+        SweepError: the file is no sweep's.
+    """
+    asked = {"model": str(parameters.folder), "root": parameters.root, "out": parameters.evaluations}
+    made: list[tuple[str, dict[str, Any]]] = [(f"evaluate/{name}", asked) for name in parameters.benchmarks()]
+    if parameters.sweep:
+        given = {"file": str(Path(parameters.sweep).absolute()), "checkpoints": str(parameters.folder)}
+        sweep = SweepParameters.model_validate({**given, "root": parameters.root, "out": parameters.evaluations})
+        _ = sweep.sweep().cells
+        made.append(("sweep/file", sweep.model_dump()))
+    return made
 
 
 def _claim(folder: Path, training: Training) -> None:

@@ -3,22 +3,25 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, create_model
 
+from infra.forms.benchmarks import BENCHMARKS
 from infra.forms.flat import listed
 from rl.registry import SCHOOLED
 from rl.rewards import REWARDS
 from rl.training.plan import RowSettings
-from rl.training.recipe import Recipe, RecipeError, recipe_named
+from rl.training.recipe import RECIPES, Recipe, RecipeError, recipe_named
 from storage.folders import named_folder
 from storage.reader import Dataset
+from tasks.names import one_of
 
 
 class TrainParameters(BaseModel):
-    """Train a model by GRPO on a built dataset, from its last checkpoint if there is one."""
+    """What is set for every training."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True)
 
@@ -33,10 +36,6 @@ class TrainParameters(BaseModel):
     )
     protocol: Literal["marked", "figures", "released", "unmarked"] = Field(
         "marked", title="Protocol", description="How sentences are asked; unmarked trains times alone."
-    )
-    reward: str = Field("paper", title="Reward", description=f"{', '.join(REWARDS)}: see docs/training.md.")
-    appears: Literal["visible", "drawn"] = Field(
-        "visible", title="Appears", description="In the span: its mask on a native frame, or its number on a shown one."
     )
     validation: float = Field(0.02, title="Held out", ge=0.001, le=0.5, description="Share of the videos; at least one.")
     limit: int = Field(0, title="Limit", ge=0, le=10_000_000, description="Only so many sentences, by key; 0 takes all.")
@@ -54,9 +53,11 @@ class TrainParameters(BaseModel):
     evaluate: str = Field(
         "",
         title="Then evaluate",
-        description="Benchmarks on which the new model is evaluated, comma-separated; empty for none.",
+        description="By the deployment alone: benchmarks that the new model is asked, comma-separated; empty for none.",
     )
-
+    sweep: str = Field(
+        "", title="Then sweep", description="By the deployment alone: a sweep's file, for the new model; empty for none."
+    )
     evaluations: str = Field("evaluations", title="Evaluations folder", description="Where these evaluations are kept.")
 
     @property
@@ -98,9 +99,37 @@ class TrainParameters(BaseModel):
         """Which sentences are trained on, and how they are asked."""
         return RowSettings(self.protocol, self.chosen().max_prompt_tokens, self.validation, self.chosen().seed, self.limit)
 
+    def rewarded(self) -> dict[str, str]:
+        """What an answer is worth: nothing, where true answers are imitated."""
+        return {"reward": "", "appears": ""}
+
     def benchmarks(self) -> list[str]:
-        """On which the new model is evaluated."""
-        return listed(self.evaluate)
+        """On which the new model is evaluated.
+
+        Raises:
+            RecipeError: there is no such benchmark.
+        """
+        names = listed(self.evaluate)
+        for name in names:
+            one_of(BENCHMARKS, name, "benchmark", RecipeError)
+        return names
+
+
+class GrpoParameters(TrainParameters):
+    """Train a model by GRPO on a built dataset, from its last checkpoint if there is one."""
+
+    reward: str = Field("paper", title="Reward", description=f"{', '.join(REWARDS)}: see docs/training.md.")
+    appears: Literal["visible", "drawn"] = Field(
+        "visible", title="Appears", description="In the span: its mask on a native frame, or its number on a shown one."
+    )
+
+    def rewarded(self) -> dict[str, str]:
+        """What an answer is worth, and to which objects."""
+        return {"reward": self.reward, "appears": self.appears}
+
+
+class SftParameters(TrainParameters):
+    """Train a model on the true answers of a built dataset, from its last checkpoint if there is one."""
 
 
 def _number(text: str) -> Any:
@@ -111,23 +140,32 @@ def _number(text: str) -> Any:
         return text
 
 
+_KINDS: Mapping[str, type[TrainParameters]] = {"grpo": GrpoParameters, "sft": SftParameters}
+
+
 def _of(recipe: str, dataset: str, model: str) -> type[TrainParameters]:
     """The form of one recipe, with its usual dataset and model filled in."""
-    fields = TrainParameters.model_fields
+    base = _KINDS[RECIPES[recipe].kind]
     usual = {"dataset": dataset, "model": model}
     given: dict[str, Any] = {
-        name: (str, Field(value, title=fields[name].title, description=fields[name].description))
+        name: (str, Field(value, title=base.model_fields[name].title, description=base.model_fields[name].description))
         for name, value in usual.items()
     }
-    made = create_model(
-        f"Train{recipe.title().replace('-', '')}", __base__=TrainParameters, __doc__=TrainParameters.__doc__, **given
-    )
+    made = create_model(f"Train{recipe.title().replace('-', '')}", __base__=base, __doc__=base.__doc__, **given)
     made.recipe = recipe
     return made
+
+
+def deployment_of(recipe: str) -> tuple[str, str]:
+    """Family and name of a recipe's deployment: `train-grpo` and `stvg-r1`, `train-sft` and `stvg-r1`."""
+    kind = RECIPES[recipe].kind
+    return f"train-{kind}", recipe.removesuffix(f"-{kind}")
 
 
 TRAININGS: dict[str, type[TrainParameters]] = {
     "stvg-r1": _of("stvg-r1", "stvg-r1-train", "qwen2.5-vl-7b"),
     "sample": _of("sample", "sample", SCHOOLED),
+    "stvg-r1-sft": _of("stvg-r1-sft", "stvg-r1-train", "qwen2.5-vl-7b"),
+    "sample-sft": _of("sample-sft", "sample", SCHOOLED),
 }
-"""Recipe -> its parameters; each is a deployment `train-grpo/<recipe>` and a command `stvg train <recipe>`."""
+"""Recipe -> its parameters; each is a command `stvg train <recipe>` and a deployment, see `deployment_of`."""

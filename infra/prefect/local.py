@@ -19,7 +19,7 @@ import psutil
 from rich.console import Console
 
 from infra.forms.benchmarks import BENCHMARKS
-from infra.forms.training import TRAININGS
+from infra.forms.training import TRAININGS, deployment_of
 from infra.prefect.access import AUTH_FILE, HOST, ask, check_access, environment, free_port, server_environment
 from rl.paper import name_of, tables
 
@@ -27,7 +27,7 @@ START_TIMEOUT_S = 120.0
 STOP_TIMEOUT_S = 20.0
 DEPLOYMENTS = (
     *(f"{family}/{name}" for family in ("build-dataset", "evaluate") for name in BENCHMARKS),
-    *(f"train-grpo/{recipe}" for recipe in TRAININGS),
+    *("/".join(deployment_of(recipe)) for recipe in TRAININGS),
     "ground/video",
     "sweep/file",
     *(f"reproduce/{table}" for table in map(name_of, tables())),

@@ -6,11 +6,17 @@ verl has two: one for torchrun, and this one, whose workers are Ray actors, one 
 from __future__ import annotations
 
 import time
+from functools import partial
 from types import SimpleNamespace
 from typing import Any, cast
 
+import ray
+from verl.single_controller.ray import RayClassWithInitArgs, RayResourcePool, RayWorkerGroup
 from verl.trainer.sft_trainer_ray import SFTTrainer
 from verl.utils.tensordict_utils import get
+from verl.workers.config import TrainingWorkerConfig
+from verl.workers.engine_workers import TrainingWorker
+from verl.workers.utils.losses import sft_loss
 
 from rl.training.checkpoints import OnStep
 from rl.verl.private import check_doors
@@ -37,9 +43,18 @@ class SftTrainer(SFTTrainer):
         self.train_sampler.seed = self.config.data.seed
 
     def _build_engine(self) -> None:
-        cast("Any", super())._build_engine()
-        workers: Any = self.training_client
+        """One worker a device, as verl has it, but without the ten CPUs that it asks for beside each."""
+        parts = ("model", "engine", "optimizer", "checkpoint", "profiler")
+        given = {f"{part}_config": getattr(self, f"{part}_config") for part in parts}
+        worker = RayClassWithInitArgs(
+            ray.remote(TrainingWorker), config=TrainingWorkerConfig(model_type="language_model", **given)
+        )
+        pool = RayResourcePool(process_on_nodes=[self.config.trainer.n_gpus_per_node], max_colocate_count=1)
+        workers: Any = RayWorkerGroup(pool, worker, device_name=self.config.trainer.device)
+        workers.set_loss_fn(loss_fn=partial(cast("Any", sft_loss), config=None))
+        workers.reset()
         self._train, workers.train_batch = workers.train_batch, self._told
+        self.training_client = workers
 
     def _told(self, batch: Any) -> Any:
         """One update; returns it as one that is waited for.

@@ -16,7 +16,7 @@ from flows.sweep import sweep_file
 from flows.train import TRAIN
 from infra.forms.benchmarks import BENCHMARKS
 from infra.forms.evaluation import EVALUATIONS
-from infra.forms.training import TRAININGS
+from infra.forms.training import TRAININGS, deployment_of
 from infra.ground import GroundParameters
 from infra.nightly import NightlyParameters
 from infra.prefect.local import DEPLOYMENTS
@@ -37,8 +37,8 @@ def registered() -> dict[str, object]:
 def test_every_benchmark_has_its_deployment(registered: dict[str, object]) -> None:
     families = ("build-dataset", "evaluate")
     expected = {f"{family}/{name}" for family in families for name in BENCHMARKS}
-    expected |= {"ground/video", "sweep/file", "nightly/benchmarks", *(f"train-grpo/{recipe}" for recipe in TRAININGS)}
-    expected |= {f"reproduce/{table}" for table in TABLES}
+    expected |= {"ground/video", "sweep/file", "nightly/benchmarks", *(f"reproduce/{table}" for table in TABLES)}
+    expected |= {"train-grpo/stvg-r1", "train-grpo/sample", "train-sft/stvg-r1", "train-sft/sample"}
     assert set(registered) == set(DEPLOYMENTS) == expected
 
 
@@ -64,7 +64,7 @@ FORMS = [
     *(("build-dataset", name, BENCHMARKS[name], BUILDS[name]) for name in BENCHMARKS),
     *(("evaluate", name, EVALUATIONS[name], EVALUATE[name]) for name in BENCHMARKS),
     ("ground", "video", GroundParameters, ground_video),
-    *(("train-grpo", name, TRAININGS[name], TRAIN[name]) for name in TRAININGS),
+    *((*deployment_of(name), TRAININGS[name], TRAIN[name]) for name in TRAININGS),
     ("sweep", "file", SweepParameters, sweep_file),
     *(("reproduce", name, TABLES[name], REPRODUCE[name]) for name in TABLES),
     ("nightly", "benchmarks", NightlyParameters, nightly_benchmarks),
@@ -97,6 +97,6 @@ def test_the_form_is_flat_and_as_it_was(
     if family == "reproduce":
         assert schema["properties"]["table"].pop("default") == name, "each form has its table filled in"
     text = json.dumps(schema, indent=1, sort_keys=True) + "\n"
-    file = {"build-dataset": name, "train-grpo": f"{family}-{name}"}.get(family, family)
+    file = {"build-dataset": name, "train-grpo": f"{family}-{name}", "train-sft": f"{family}-{name}"}.get(family, family)
     snapshot = SNAPSHOTS / f"{file}.json"
     assert snapshot.read_text() == text, f"the form of {name} changed; if wanted, write:\n{text}"

@@ -1,4 +1,4 @@
-"""A training as a person starts it: Prefect -> Ray Job -> verl, killed, gone on with, merged, evaluated."""
+"""Trainings as a person starts them: Prefect -> Ray Job -> verl, killed, gone on with, merged, evaluated, swept."""
 
 from __future__ import annotations
 
@@ -29,6 +29,16 @@ def cluster(clusters: Any) -> Iterator[Any]:
         yield made
 
 
+@pytest.fixture(scope="module")
+def serving(server_factory: Any, cluster: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    """A server whose flows reach the cluster."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in cluster.env.items():
+            patch.setenv(name, value)
+        with running(free_port(), tmp_path_factory.mktemp("prefect")) as env:
+            yield server_factory(env)
+
+
 @pytest.fixture
 def given(cluster: Any, trained_dataset: Dataset, tmp_path: Path) -> dict[str, Any]:
     """What a person fills in."""
@@ -52,20 +62,16 @@ def drivers(folder: Path) -> list[psutil.Process]:
 
 
 def test_a_killed_training_goes_on_and_its_model_is_merged_registered_and_evaluated(
-    server_factory: Any, cluster: Any, given: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    serving: Any, cluster: Any, given: dict[str, Any], tmp_path: Path
 ) -> None:
     folder = TRAININGS["sample"].model_validate(given).folder
-    for name, value in cluster.env.items():
-        monkeypatch.setenv(name, value)
-    with running(free_port(), tmp_path / "prefect") as env:
-        server = server_factory(env)
-        run = server.start("train-grpo/sample", **given)
-        cluster.until(lambda: (folder / TRACKER).is_file() or ended(server, run), 400)
-        for driver in drivers(folder):
-            os.kill(driver.pid, signal.SIGKILL)
-        state = cluster.until(lambda: ended(server, run), 400)
-        shown = server.artifacts({"id": run})
-        every = server.ask("artifacts/filter", {"flow_runs": {"id": {"any_": [run]}}})
+    run = serving.start("train-grpo/sample", **given)
+    cluster.until(lambda: (folder / TRACKER).is_file() or ended(serving, run), 400)
+    for driver in drivers(folder):
+        os.kill(driver.pid, signal.SIGKILL)
+    state = cluster.until(lambda: ended(serving, run), 400)
+    shown = serving.artifacts({"id": run})
+    every = serving.ask("artifacts/filter", {"flow_runs": {"id": {"any_": [run]}}})
     progress = max(artifact["data"] for artifact in every if artifact["key"] == "steps")
     assert state == "COMPLETED", "the task that follows the job is tried again, and goes on"
     steps = read_steps(folder)
@@ -82,6 +88,32 @@ def test_a_killed_training_goes_on_and_its_model_is_merged_registered_and_evalua
     [results] = tmp_path.glob("evaluations/own/*/results.json")
     assert json.loads(results.read_text())["samples"] > 0, "the new model was evaluated"
     assert made.sha256 in json.dumps(shown["lineage"]["data"])
+
+
+SWEEP = """
+checkpoints = ["tiny"]
+benchmarks = ["own"]
+[asking]
+max_tokens = 4
+"""
+
+
+def test_a_model_is_trained_on_true_answers_and_swept(
+    serving: Any, cluster: Any, given: dict[str, Any], tmp_path: Path
+) -> None:
+    (tmp_path / "sweep.toml").write_text(SWEEP)
+    asked = {**given, "steps": 1, "evaluate": "", "sweep": str(tmp_path / "sweep.toml")}
+    run = serving.start("train-sft/sample", **asked)
+    assert cluster.until(lambda: ended(serving, run), 400) == "COMPLETED"
+    folder = TRAININGS["sample-sft"].model_validate(asked).folder
+    [step] = read_steps(folder)
+    assert step["loss"] > 0
+    made = lineage(folder)
+    assert made is not None
+    assert (made.recipe, made.reward) == ("sample-sft", "")
+    assert made.sha256 != made.base, "its weights changed"
+    [results] = tmp_path.glob("evaluations/own/*/results.json")
+    assert made.sha256 in results.read_text(), "the new model was asked, in place of the sweep's"
 
 
 def ended(server: Any, run: str) -> str | None:

@@ -50,7 +50,7 @@ def mean_cross_entropy(run: Path) -> float:
 
 
 def test_true_answers_are_learned_by_their_cross_entropy_and_a_killed_training_goes_on(driver_of: Callable[..., Any]) -> None:
-    driver = driver_of("sample-sft", steps=3, prompts_per_device=ROWS, answers_at_once=4)
+    driver = driver_of("sample-sft", steps=3, devices=2, prompts_per_device=ROWS // 2)
     run = driver.run
     driver.kill_once(lambda: last_step(run) == 1)
     driver.finish()
