@@ -112,8 +112,8 @@ def test_a_model_is_trained_on_true_answers_and_swept(
     assert made is not None
     assert (made.recipe, made.reward) == ("sample-sft", "")
     assert made.sha256 != made.base, "its weights changed"
-    [results] = tmp_path.glob("evaluations/own/*/results.json")
-    assert made.sha256 in results.read_text(), "the new model was asked, in place of the sweep's"
+    [asked_of] = tmp_path.glob("evaluations/own/*/stage.json")
+    assert made.sha256 in asked_of.read_text(), "the new model was asked, in place of the sweep's"
 
 
 def ended(server: Any, run: str) -> str | None:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
+from pydantic import ValidationError
 
 from infra import train
 from infra.forms.training import TRAININGS, TrainParameters
@@ -17,6 +18,7 @@ from infra.ray.session import ClusterError
 from infra.train import job_of, prepare
 from rl.models import ModelError
 from rl.rewards import RewardError
+from rl.sweep import SweepError
 from rl.training.recipe import RECIPES, RecipeError
 from rl.training.request import read_training
 from storage.manifest import DatasetError
@@ -66,6 +68,8 @@ def test_a_prepared_training_says_what_it_is_made_of(asked: Asked, trained_datas
         ({"model": "gpt"}, ModelError, "there is no model 'gpt'"),
         ({"reward": "applause"}, RewardError, "there is no reward 'applause'"),
         ({"changes": "devices=100"}, RecipeError, "a batch has 200 prompts"),
+        ({"evaluate": "imagenet"}, RecipeError, "there is no benchmark 'imagenet'"),
+        ({"sweep": "none.toml"}, SweepError, "none.toml' is no sweep"),
     ],
 )
 def test_what_is_not_there_is_said_before_anything_starts(
@@ -82,6 +86,16 @@ def test_a_folder_with_another_training_is_left_alone(asked: Asked) -> None:
     with pytest.raises(RecipeError, match="holds a training with another reward: give this one a --name"):
         prepare(asked(steps=2, reward="coupled"))
     assert read_training(before.folder) == before.training
+
+
+def test_fine_tuning_has_no_reward_and_a_folder_of_its_own(asked: Asked) -> None:
+    given = asked(steps=2).model_dump(exclude={"reward", "appears"})
+    prepared = prepare(TRAININGS["sample-sft"].model_validate(given))
+    assert (prepared.training.reward, prepared.training.appears) == ("", "")
+    assert prepared.recipe.kind == "sft"
+    assert prepared.folder != asked(steps=2).folder
+    with pytest.raises(ValidationError, match="reward"):
+        TRAININGS["sample-sft"].model_validate({**given, "reward": "paper"})
 
 
 def test_a_disk_without_room_for_checkpoints_is_refused(asked: Asked, monkeypatch: pytest.MonkeyPatch) -> None:
