@@ -10,10 +10,11 @@ from prefect import Flow, flow, get_run_logger, task
 from prefect.artifacts import create_table_artifact
 from prefect.cache_policies import NO_CACHE
 
-from flows.artifacts import MOST_ROWS, progress_artifact
+from flows.artifacts import MOST_ROWS, progress_artifact, report_artifact
 from flows.limits import gpu_slot
 from flows.retries import AS_ENGINES_FAIL
 from infra.forms.flat import flat
+from infra.report import report_of
 from infra.tables.command import keep
 from infra.tables.form import TABLES, ReproduceParameters, Reproduction, Step
 from infra.tables.plan import plan_rows
@@ -47,6 +48,7 @@ def asking(parameters: ReproduceParameters, table: Reproduction, lacks: Lacks) -
     told = keep(table, found)
     about = f"{table.table.title}: per cent, with the difference and its 95 % interval"
     create_table_artifact(told["cells"][:MOST_ROWS], key="table", description=about)
+    report_artifact(report_of(table.out, table.root), f"{parameters.table} and all else in '{table.out}'")
     if broken := [one for one in found.values() if isinstance(one, Lack) and one.broken]:
         raise EngineError(f"{len(broken)} of {len(found)} rows broke, the first since {broken[0].why}")
     return found

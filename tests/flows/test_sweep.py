@@ -1,4 +1,4 @@
-"""`sweep/file` and `nightly/benchmarks` from a server, with a tiny model on two videos of squares."""
+"""`sweep/file`, `nightly/benchmarks` and `reproduce/table-N` from a server, with a tiny model on two videos of squares."""
 
 from __future__ import annotations
 
@@ -57,3 +57,22 @@ def test_a_sweep_and_a_night_run_from_a_server_and_bad_input_fails_at_once(serve
     _, failed = server.run("sweep/file", **{**parameters, "file": "none.toml"})
     assert failed["state_type"] == "FAILED"
     assert "'none.toml' is no sweep" in failed["state"]["message"]
+
+
+def test_a_table_of_which_nothing_can_be_had_says_why_and_one_that_does_not_exist_fails(server: Any, tmp_path: Path) -> None:
+    (tmp_path / "setup.toml").touch()
+    folders = {"file": str(tmp_path / "setup.toml"), "root": str(tmp_path / "sets"), "out": str(tmp_path / "out")}
+    said, run = server.run("reproduce/table-11", **folders)
+    assert run["state_type"] == "COMPLETED", said
+    states = [told.rpartition(" ")[2] for told in server.task_runs(run)]
+    assert states == ["COMPLETED"] * 5, "a plan, three datasets, answers"
+    shown = server.artifacts(run)
+    assert len(json.loads(shown["plan"]["data"])) == 3
+    assert "report.html" in shown["report"]["data"]
+    cells = json.loads(shown["table"]["data"])
+    assert {cell["row"] for cell in cells} == {"w/o re-detection", "w/o backward tracking", "Full pipeline"}
+    assert all("is not built" in cell["why"] for cell in cells)
+    assert json.loads((tmp_path / "out" / "tables" / "table-11.json").read_text())["cells"] == cells
+    _, failed = server.run("reproduce/table-11", table="table-12", **folders)
+    assert failed["state_type"] == "FAILED"
+    assert "the paper has no table '12'" in failed["state"]["message"]
