@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from infra.console import Bars, show_report
 from infra.results import AsJson
 from storage.reader import Dataset
 
@@ -25,11 +27,11 @@ def export(
     as_json: AsJson = False,
 ) -> None:
     """Write a dataset in the layout of another tool."""
-    from infra.console import show_report
     from tasks.export import export as write
     from tasks.formats.base import Options
 
-    counts = write(Dataset(dataset), format_, out, Options(every, media))
+    with Bars(as_json) as bars:
+        counts = write(Dataset(dataset), format_, out, Options(every, media), partial(bars.count, "export"))
     told = {"folder": str(out), "format": format_, "written": counts}
     if as_json:
         print(json.dumps(told))

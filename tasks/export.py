@@ -9,7 +9,7 @@ from typing import NamedTuple
 from storage.files import replacing_folder
 from storage.reader import Dataset
 from tasks.formats import coco, fiftyone, huggingface, released, ytvis
-from tasks.formats.base import FormatError, Options, Write
+from tasks.formats.base import FormatError, OnProgress, Options, Write
 from tasks.names import one_of
 
 
@@ -31,7 +31,13 @@ EXPORTS: Mapping[str, Export] = {
 """Formats by name."""
 
 
-def export(dataset: Dataset, name: str, out: Path, options: Options = Options()) -> dict[str, int]:  # noqa: B008 - frozen
+def export(
+    dataset: Dataset,
+    name: str,
+    out: Path,
+    options: Options = Options(),  # noqa: B008 - frozen
+    on_progress: OnProgress = lambda _done, _total: None,
+) -> dict[str, int]:
     """Write a dataset in a format, into a folder that appears when everything is in it.
 
     Returns:
@@ -48,4 +54,4 @@ def export(dataset: Dataset, name: str, out: Path, options: Options = Options())
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise FormatError(f"'{out}' is there already and not an empty folder: name another one")
     with replacing_folder(out) as building:
-        return dict(chosen.write(dataset, building, options))
+        return dict(chosen.write(dataset, building, options, on_progress))

@@ -32,7 +32,10 @@ class Options:
     media: bool = False
 
 
-Write = Callable[[Dataset, Path, Options], Mapping[str, int]]
+OnProgress = Callable[[int, int], None]
+"""Told how many videos are written, and of how many."""
+
+Write = Callable[[Dataset, Path, Options, OnProgress], Mapping[str, int]]
 """Writes a dataset into a folder that is there and empty; returns what was written, counted by kind. Holds a video at a time.
 
 Raises `FormatError` where the format cannot hold what is in the dataset.
@@ -63,19 +66,21 @@ class Masks:
 _COLUMNS = ["frame_index", "object_id", "x1", "y1", "x2", "y2", "area", "anchor_x", "anchor_y", "rle_counts"]
 
 
-def videos_of(dataset: Dataset) -> Iterator[Masks]:
-    """Every video of a dataset, in order of ID, one at a time.
+def videos_of(dataset: Dataset, on_progress: OnProgress) -> Iterator[Masks]:
+    """Every video of a dataset, in order of ID, one at a time; progress is told when the next is asked for.
 
     Raises:
         FormatError: the ID of one is no path below a folder.
         TableError: a table's file is missing or damaged.
     """
-    for video_id in dataset.video_ids():
+    video_ids = dataset.video_ids()
+    for done, video_id in enumerate(video_ids, start=1):
         [row] = dataset.rows("videos", video_id, ["width", "height", "frame_count", "tracked", "objects"]).to_pylist()
         tracked = [f for s in row["tracked"] for f in range(s["start_frame"], s["end_frame"] + 1)]
         categories = {o["object_id"]: o["category"] for o in row["objects"]}
         frames = _frames(dataset.rows("masks", video_id, _COLUMNS).to_pylist())
         yield Masks(plain(video_id), row["width"], row["height"], row["frame_count"], tracked, categories, frames)
+        on_progress(done, len(video_ids))
 
 
 def _frames(rows: Sequence[Mapping[str, Any]]) -> dict[int, dict[int, Instance]]:
@@ -106,6 +111,15 @@ def categories_of(dataset: Dataset) -> dict[str, int]:
     """Categories of a dataset's objects, numbered from 1 in order of name."""
     found = {o["category"] for v in dataset.video_ids() for o in dataset.rows("videos", v, ["objects"]).column(0)[0].as_py()}
     return {name: number for number, name in enumerate(sorted(found), start=1)}
+
+
+def head_of(dataset: Dataset, numbers: Mapping[str, int]) -> dict[str, Any]:
+    """What COCO and its kin begin with: what the dataset is, and its categories by number."""
+    categories = [{"id": number, "name": name} for name, number in numbers.items()]
+    return {
+        "info": {"description": dataset.manifest.dataset, "version": dataset.manifest.content_hash},
+        "categories": categories,
+    }
 
 
 def rle_of(instance: Instance, video: Masks) -> dict[str, Any]:

@@ -23,7 +23,7 @@ import numpy as np
 
 from storage.reader import Dataset
 from storage.rle import decode_counts
-from tasks.formats.base import FormatError, Masks, Options, videos_of
+from tasks.formats.base import FormatError, Masks, OnProgress, Options, videos_of
 from tasks.formats.lists import writing_lists
 from tasks.masks import Instance, Mask
 from tasks.stored import source_of
@@ -32,12 +32,12 @@ from tasks.video import at_hand
 _TYPE = "eta.core.datasets.LabeledVideoDataset"
 
 
-def write(dataset: Dataset, out: Path, options: Options) -> dict[str, int]:
+def write(dataset: Dataset, out: Path, options: Options, on_progress: OnProgress) -> dict[str, int]:
     """Write every video that has objects or sentences. See `tasks.formats.base.Write`."""
     counts = {"videos": 0, "masks": 0, "sentences": 0}
     sentences = set(dataset.video_ids("samples"))
     with writing_lists(out / "manifest.json", ("index",), {"type": _TYPE, "description": dataset.manifest.dataset}) as lists:
-        for video in videos_of(dataset):
+        for video in videos_of(dataset, on_progress):
             labels = f"labels/{video.video_id}.json"
             events = list(_events(dataset, video.video_id)) if video.video_id in sentences else []
             _dump(out / labels, {"frames": _frames(video), "events": {"events": events}})

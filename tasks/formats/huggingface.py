@@ -8,7 +8,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -19,7 +19,7 @@ import pyarrow.parquet as pq
 from storage.card import ABOUT
 from storage.reader import Dataset
 from storage.schema import TABLES
-from tasks.formats.base import Options
+from tasks.formats.base import OnProgress, Options
 
 _TABLES = ("frames", "samples", "clips", "videos", "masks")
 _LEFT_OUT = {"path"}
@@ -29,11 +29,17 @@ _GROUP_ROWS = 100
 """Rows that a reader takes at once: images are large."""
 
 
-def write(dataset: Dataset, out: Path, options: Options) -> dict[str, int]:
+def write(dataset: Dataset, out: Path, options: Options, on_progress: OnProgress) -> dict[str, int]:
     """Write every table, a video at a time. See `tasks.formats.base.Write`."""
     assert options == Options(), "a dataset has the frames it was built with, and always brings them"
     features = {table: _features(table) for table in _TABLES}
-    counts = {table: _write_table(dataset, table, features[table].arrow_schema, out / table) for table in _TABLES}
+    total, counts = sum(len(dataset.video_ids(table)) for table in _TABLES), dict.fromkeys(_TABLES, 0)
+    done = 0
+    for table in _TABLES:
+        for rows in _write_table(dataset, table, features[table].arrow_schema, out / table):
+            counts[table] += rows
+            done += 1
+            on_progress(done, total)
     (out / "README.md").write_text(_card(dataset.manifest.dataset, features), "utf-8")
     return counts
 
@@ -48,15 +54,13 @@ def _features(table: str) -> Any:
     return Features({("image" if name == "jpeg" else name): Image() if name == "jpeg" else features[name] for name in plain})
 
 
-def _write_table(dataset: Dataset, table: str, schema: pa.Schema, folder: Path) -> int:
-    """Write the files of a table, of which there is one also without a row; the number of rows."""
-    count = 0
+def _write_table(dataset: Dataset, table: str, schema: pa.Schema, folder: Path) -> Iterator[int]:
+    """Write the files of a table, of which there is one also without a row; yields the number of rows of each video."""
     with _Files(folder, schema) as files:
         for video_id in dataset.video_ids(table):
             rows = dataset.rows(table, video_id)
-            count += rows.num_rows
             files.add(_converted(rows, schema))
-    return count
+            yield rows.num_rows
 
 
 def _converted(rows: pa.Table, schema: pa.Schema) -> pa.Table:

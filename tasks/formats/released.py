@@ -18,19 +18,19 @@ from typing import Any
 from storage.reader import Dataset
 from tasks.datasets.base import AnnotationError
 from tasks.datasets.reading import converting, load_object, require, text, whole
-from tasks.formats.base import UNNAMED, FormatError, Masks, Options, Recording, plain, rle_of, videos_of
+from tasks.formats.base import UNNAMED, FormatError, Masks, OnProgress, Options, Recording, plain, rle_of, videos_of
 from tasks.released import kept_ids
 
 _KIND = "the released code's format"
 ALL, LARGE = "mask_data", "mask_data_filtered_1_3"
 
 
-def write(dataset: Dataset, out: Path, options: Options) -> dict[str, int]:
+def write(dataset: Dataset, out: Path, options: Options, on_progress: OnProgress) -> dict[str, int]:
     """Write every tracked frame, those without an object too. See `tasks.formats.base.Write`."""
     assert options == Options(), "every frame is its own file, and there is no place for media"
     counts = {"videos": 0, "frames": 0, "masks": 0}
     names: dict[str, str] = {}
-    for video in videos_of(dataset):
+    for video in videos_of(dataset, on_progress):
         stem = plain(PurePosixPath(video.video_id).stem)
         if (other := names.setdefault(stem, video.video_id)) != video.video_id:
             raise FormatError(f"'{other}' and '{video.video_id}' would both be '{stem}' in the released layout: rename one")

@@ -11,21 +11,28 @@ from __future__ import annotations
 from pathlib import Path
 
 from storage.reader import Dataset
-from tasks.formats.base import Masks, Options, categories_of, frame_name, rle_of, videos_of, write_images, xywh
+from tasks.formats.base import (
+    Masks,
+    OnProgress,
+    Options,
+    categories_of,
+    frame_name,
+    head_of,
+    rle_of,
+    videos_of,
+    write_images,
+    xywh,
+)
 from tasks.formats.lists import Lists, writing_lists
 
 ANNOTATIONS, IMAGES = "annotations.json", "JPEGImages"
 
 
-def write(dataset: Dataset, out: Path, options: Options) -> dict[str, int]:
+def write(dataset: Dataset, out: Path, options: Options, on_progress: OnProgress) -> dict[str, int]:
     """Write all frames of each video, tracked or not, since lists count from its first. See `tasks.formats.base.Write`."""
     numbers = categories_of(dataset)
-    head = {
-        "info": {"description": dataset.manifest.dataset, "version": dataset.manifest.content_hash},
-        "categories": [{"id": number, "name": name} for name, number in numbers.items()],
-    }
-    with writing_lists(out / ANNOTATIONS, ("videos", "annotations"), head) as lists:
-        for video in videos_of(dataset):
+    with writing_lists(out / ANNOTATIONS, ("videos", "annotations"), head_of(dataset, numbers)) as lists:
+        for video in videos_of(dataset, on_progress):
             frames = range(0, video.frame_count, options.every)
             _write_video(video, frames, numbers, lists)
             if options.media:

@@ -53,6 +53,14 @@ def test_an_export_that_breaks_off_leaves_nothing(
 
 
 @pytest.mark.parametrize("name", EXPORTS)
+def test_progress_ends_at_its_total(name: str, dataset: Dataset, tmp_path: Path) -> None:
+    told: list[tuple[int, int]] = []
+    export(dataset, name, tmp_path / "out", on_progress=lambda *at: told.append(at))
+    assert told == [(n, len(told)) for n in range(1, len(told) + 1)]
+    assert len(told) >= 2
+
+
+@pytest.mark.parametrize("name", EXPORTS)
 def test_a_folder_in_use_is_left_alone(name: str, dataset: Dataset, tmp_path: Path) -> None:
     (tmp_path / "out").mkdir()
     (tmp_path / "out" / "mine.txt").write_text("kept")
