@@ -8,21 +8,20 @@ from __future__ import annotations
 
 from typing import Any, TypeVar, cast
 
-from prefect import Flow, State, flow, get_run_logger, task
+from prefect import State, get_run_logger, task
 from prefect.artifacts import create_link_artifact, create_markdown_artifact, create_table_artifact
 from prefect.cache_policies import NO_CACHE
-from prefect.client.schemas.objects import FlowRun
 from prefect.states import Failed
 from prefect.tasks import exponential_backoff
 from prefect.utilities.annotations import quote
 
 from flows.artifacts import MOST_ROWS, progress_artifact
 from flows.automations import BUDGET_EXCEEDED
+from flows.families import flow_of
 from flows.limits import gpu_slot
 from infra.build import Built
 from infra.forms.benchmarks import BENCHMARKS
 from infra.forms.build import BuildParameters
-from infra.forms.flat import flat
 from infra.ray.build_job import run_job, stop_job
 from infra.ray.metrics import measured
 from infra.ray.pool import RayPool
@@ -38,8 +37,6 @@ from tasks.preview import PREVIEW, current_preview, summary_tables
 from tasks.quality import quality, quality_rows
 
 T = TypeVar("T")
-
-BuildFlow = Flow[..., str | State[str]]
 
 _ONCE: dict[str, Any] = {"cache_policy": NO_CACHE}
 """Prefect would pickle thousands of videos to name a result that nobody keeps."""
@@ -159,28 +156,10 @@ def _steps(parameters: BuildParameters) -> Folder:
     return build.folder
 
 
-def _flow(name: str, model: type[BuildParameters]) -> BuildFlow:
-    """The flow that builds one benchmark. Prefect finds it again by the name under which this module holds it."""
-
-    @flat(model)
-    def build(parameters: BuildParameters) -> str | State[str]:
-        return run(parameters)
-
-    def cancel(flow: Flow[..., str], flow_run: FlowRun, state: State) -> None:
-        """Called by the process that serves the flow, once the flow's own has been ended."""
-        parameters = model(**flow_run.parameters)
-        if parameters.as_job:
-            stop_job(parameters)
-
-    build.__name__ = build.__qualname__ = _attribute(name)
-    return flow(name="build-dataset", description=model.__doc__, on_cancellation=[cancel])(build)
+def _stop(parameters: BuildParameters) -> None:
+    if parameters.as_job:
+        stop_job(parameters)
 
 
-def _attribute(name: str) -> str:
-    return f"build_{name.replace('-', '_')}"
-
-
-BUILDS: dict[str, BuildFlow] = {name: _flow(name, model) for name, model in BENCHMARKS.items()}
-"""Benchmark -> its flow; all are named `build-dataset`, a deployment each."""
-
-globals().update({_attribute(name): made for name, made in BUILDS.items()})
+BUILDS = {name: flow_of(run, form, "build-dataset", name, _stop) for name, form in BENCHMARKS.items()}
+"""Benchmark -> its flow, a deployment each."""

@@ -8,15 +8,15 @@ from __future__ import annotations
 
 from typing import Any
 
-from prefect import Flow, flow, get_run_logger, task
+from prefect import get_run_logger, task
 from prefect.artifacts import create_table_artifact
 
 from flows.artifacts import MOST_ROWS, progress_artifact, report_artifact
+from flows.families import flow_of
 from flows.retries import AS_ENGINES_FAIL
 from flows.servers import engine_of
 from infra.asking import run_evaluation, shown_otherwise
 from infra.forms.evaluation import EVALUATIONS, EvaluateParameters
-from infra.forms.flat import flat
 from infra.report import evaluation_report
 from rl.evaluate import OnAsked
 from rl.results import score_rows
@@ -44,22 +44,10 @@ def _progress() -> OnAsked:
     return lambda asked, total, failed: report(Progress("asked", asked, total, failed))
 
 
-def _flow(name: str, model: type[EvaluateParameters]) -> Flow[..., str]:
-    """The flow that evaluates one benchmark. Prefect finds it again by the name under which this module holds it."""
-
-    @flat(model)
-    def evaluate(parameters: EvaluateParameters) -> str:
-        return str(asking(parameters)["path"])
-
-    evaluate.__name__ = evaluate.__qualname__ = _attribute(name)
-    return flow(name="evaluate", description=model.__doc__)(evaluate)
+def run(parameters: EvaluateParameters) -> str:
+    """Ask and score; returns the path of the results."""
+    return str(asking(parameters)["path"])
 
 
-def _attribute(name: str) -> str:
-    return f"evaluate_{name.replace('-', '_')}"
-
-
-EVALUATE: dict[str, Flow[..., str]] = {name: _flow(name, model) for name, model in EVALUATIONS.items()}
-"""Benchmark -> its flow; all are named `evaluate`, a deployment each."""
-
-globals().update({_attribute(name): made for name, made in EVALUATE.items()})
+EVALUATE = {name: flow_of(run, form, "evaluate", name) for name, form in EVALUATIONS.items()}
+"""Benchmark -> its flow, a deployment each."""

@@ -6,14 +6,14 @@ reason in the table, and does not fail the run; what broke does.
 
 from __future__ import annotations
 
-from prefect import Flow, flow, get_run_logger, task
+from prefect import get_run_logger, task
 from prefect.artifacts import create_table_artifact
 from prefect.cache_policies import NO_CACHE
 
 from flows.artifacts import MOST_ROWS, progress_artifact, report_artifact
+from flows.families import flow_of
 from flows.limits import gpu_slot
 from flows.retries import AS_ENGINES_FAIL
-from infra.forms.flat import flat
 from infra.report import report_of
 from infra.tables.command import keep
 from infra.tables.form import TABLES, ReproduceParameters, Reproduction, Step
@@ -68,23 +68,5 @@ def run(parameters: ReproduceParameters) -> int:
     return sum(not isinstance(one, Lack) for one in asking(parameters, table, lacks).values())
 
 
-def _flow(name: str, model: type[ReproduceParameters]) -> Flow[..., int]:
-    """The flow of one table. Prefect finds it again by the name under which this module holds it."""
-
-    @flat(model)
-    def reproduce(parameters: ReproduceParameters) -> int:
-        return run(parameters)
-
-    reproduce.__name__ = reproduce.__qualname__ = _attribute(name)
-    return flow(name="reproduce", description=model.__doc__)(reproduce)
-
-
-def _attribute(name: str) -> str:
-    return f"reproduce_{name.replace('-', '_').replace('.', '_')}"
-
-
-REPRODUCE: dict[str, Flow[..., int]] = {name: _flow(name, model) for name, model in TABLES.items()}
-"""Table's name -> its flow; all are named `reproduce`, a deployment each."""
-
-globals().update({_attribute(name): made for name, made in REPRODUCE.items()})
-"""Where Prefect finds them."""
+REPRODUCE = {name: flow_of(run, form, "reproduce", name) for name, form in TABLES.items()}
+"""Table's name -> its flow, a deployment each."""

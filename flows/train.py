@@ -10,16 +10,15 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
-from prefect import Flow, State, flow, get_run_logger, task
+from prefect import State, get_run_logger, task
 from prefect.artifacts import create_link_artifact, create_markdown_artifact, create_table_artifact
 from prefect.cache_policies import NO_CACHE
-from prefect.client.schemas.objects import FlowRun
 from prefect.deployments import run_deployment
 
 from flows.artifacts import MOST_ROWS, progress_artifact
+from flows.families import flow_of
 from flows.limits import gpu_slot
 from flows.retries import may_pass
-from infra.forms.flat import flat
 from infra.forms.training import TRAININGS, TrainParameters, deployment_of
 from infra.ray import gpus as ray_gpus
 from infra.ray import job as ray_job
@@ -130,28 +129,10 @@ def run(parameters: TrainParameters) -> str | State[str]:
     return folder
 
 
-def _flow(name: str, model: type[TrainParameters]) -> Flow[..., str | State[str]]:
-    """The flow of one recipe. Prefect finds it again by the name under which this module holds it."""
-
-    @flat(model)
-    def train(parameters: TrainParameters) -> str | State[str]:
-        return run(parameters)
-
-    def cancel(flow: Flow[..., str], flow_run: FlowRun, state: State) -> None:
-        """Called by the process that serves the flow, once the flow's own has been ended."""
-        parameters = model(**flow_run.parameters)
-        if parameters.ray:
-            ray_job.stop(job_of(parameters))
-
-    train.__name__ = train.__qualname__ = _attribute(name)
-    return flow(name=deployment_of(name)[0], description=model.__doc__, on_cancellation=[cancel])(train)
+def _stop(parameters: TrainParameters) -> None:
+    if parameters.ray:
+        ray_job.stop(job_of(parameters))
 
 
-def _attribute(name: str) -> str:
-    return f"train_{name.replace('-', '_')}"
-
-
-TRAIN: dict[str, Flow[..., str | State[str]]] = {name: _flow(name, model) for name, model in TRAININGS.items()}
-"""Recipe -> its flow, a deployment each; they are named `train-grpo` or `train-sft`."""
-
-globals().update({_attribute(name): made for name, made in TRAIN.items()})
+TRAIN = {name: flow_of(run, form, *deployment_of(name), _stop) for name, form in TRAININGS.items()}
+"""Recipe -> its flow, a deployment each."""

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from pydantic import Field, ValidationInfo, create_model, field_validator
+from pydantic import Field, ValidationInfo, field_validator
 
 from infra.forms.asked import AskingParameters
 from infra.forms.benchmarks import BENCHMARKS
-from infra.forms.flat import listed
+from infra.forms.flat import listed, with_usual
 from rl.evaluate import Evaluation
 from rl.models import ModelError, differences
 from rl.protocols import protocol_named
@@ -91,12 +91,7 @@ def shown_in(dataset: Dataset) -> dict[str, Any]:
     return shown
 
 
-def _of(benchmark: str) -> type[EvaluateParameters]:
-    """The form of one benchmark: its dataset's usual name is filled in."""
-    field = Field(benchmark, title="Dataset", description="Name of the dataset below the datasets folder, or its folder.")
-    name = f"Evaluate{benchmark.title().replace('-', '')}"
-    return create_model(name, __base__=EvaluateParameters, __doc__=EvaluateParameters.__doc__, dataset=(str, field))
-
-
-EVALUATIONS: dict[str, type[EvaluateParameters]] = {name: _of(name) for name in BENCHMARKS}
+EVALUATIONS = {
+    name: with_usual(EvaluateParameters, f"Evaluate{name.title().replace('-', '')}", dataset=name) for name in BENCHMARKS
+}
 """Benchmark -> its parameters; each is a deployment `evaluate/<benchmark>`."""

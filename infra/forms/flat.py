@@ -7,7 +7,7 @@ import inspect
 from collections.abc import Callable, Collection, Iterator
 from typing import Annotated, Any, TypeVar
 
-from pydantic import BaseModel
+from pydantic import BaseModel, Field, create_model
 from pydantic.fields import FieldInfo
 
 M = TypeVar("M", bound=BaseModel)
@@ -57,6 +57,15 @@ def _parameters(model: type[BaseModel], annotate: Annotate) -> Iterator[inspect.
     for name, field in sorted(model.model_fields.items(), key=lambda item: not item[1].is_required()):
         default = inspect.Parameter.empty if field.is_required() else field.default
         yield inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=annotate(name, field))
+
+
+def with_usual(form: type[M], name: str, **usual: str) -> type[M]:
+    """The same form under another name, with the usual values of these fields filled in."""
+    fields = {field: form.model_fields[field] for field in usual}
+    given: Any = {
+        field: (str, Field(usual[field], title=told.title, description=told.description)) for field, told in fields.items()
+    }
+    return create_model(name, __base__=form, __doc__=form.__doc__, **given)
 
 
 def listed(text: str) -> list[str]:

@@ -7,10 +7,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, create_model
+from pydantic import BaseModel, ConfigDict, Field
 
 from infra.forms.benchmarks import BENCHMARKS
-from infra.forms.flat import listed
+from infra.forms.flat import listed, with_usual
 from rl.registry import SCHOOLED
 from rl.rewards import REWARDS
 from rl.training.plan import RowSettings
@@ -145,13 +145,7 @@ _KINDS: Mapping[str, type[TrainParameters]] = {"grpo": GrpoParameters, "sft": Sf
 
 def _of(recipe: str, dataset: str, model: str) -> type[TrainParameters]:
     """The form of one recipe, with its usual dataset and model filled in."""
-    base = _KINDS[RECIPES[recipe].kind]
-    usual = {"dataset": dataset, "model": model}
-    given: dict[str, Any] = {
-        name: (str, Field(value, title=base.model_fields[name].title, description=base.model_fields[name].description))
-        for name, value in usual.items()
-    }
-    made = create_model(f"Train{recipe.title().replace('-', '')}", __base__=base, __doc__=base.__doc__, **given)
+    made = with_usual(_KINDS[RECIPES[recipe].kind], f"Train{recipe.title().replace('-', '')}", dataset=dataset, model=model)
     made.recipe = recipe
     return made
 

@@ -9,10 +9,11 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from pydantic import BaseModel, ConfigDict, Field, create_model
+from pydantic import BaseModel, ConfigDict, Field
 
 from infra.forms.benchmarks import BENCHMARKS
 from infra.forms.build import BuildParameters
+from infra.forms.flat import with_usual
 from infra.forms.training import TRAININGS, TrainParameters
 from infra.maintenance import asked_for
 from infra.sweeps import Sweep, read_file
@@ -228,15 +229,10 @@ class Reproduction:
         return Sweep(list(dict.fromkeys(cells)), markers, self.setup.asking, self.root, self.out)
 
 
-def _of(number: str) -> type[ReproduceParameters]:
-    """The form of one table, whose name is filled in."""
-    usual = ReproduceParameters.model_fields["table"]
-    field = Field(name_of(number), title=usual.title, description=usual.description)
-    made = f"ReproduceTable{number.upper().replace('.', '')}"
-    return create_model(made, __base__=ReproduceParameters, __doc__=ReproduceParameters.__doc__, table=(str, field))
-
-
-TABLES: dict[str, type[ReproduceParameters]] = {name_of(number): _of(number) for number in tables()}
+TABLES = {
+    name_of(number): with_usual(ReproduceParameters, f"ReproduceTable{number.upper().replace('.', '')}", table=name_of(number))
+    for number in tables()
+}
 """Table's name -> its parameters; each is a deployment `reproduce/<name>`."""
 
 
