@@ -41,8 +41,8 @@ def run() -> list[Figure]:
         a_clip = sum(map(render_seconds, shown)) / clips
     how = f"{len(SETTINGS)} settings of {VIDEOS} clips of 200 frames, {clips} with legible markers; one process"
     return [
-        told("calls of detector and tracker, the build", built, "once a video each"),
-        at_most("calls of detector and tracker, five settings of markers", len(calls) - built, 0, how),
+        told("times that a detector or a tracker was made, the build", built, "one of each for all videos"),
+        at_most("the same, five settings of markers", len(calls) - built, 0, how),
         told("rendering a clip, hashing the source and writing included, s", a_clip, how),
         told("the same over one full decode of its video", a_clip / decoding, "decord, frame by frame to numpy"),
     ]

@@ -11,6 +11,8 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from infra.ray.poison import WorkerError
+
 _KNOCK_S = 10.0
 
 
@@ -88,14 +90,21 @@ def unreachable(address: str) -> str:
 def _start_here(temporary: str, workers: int) -> None:
     import ray
 
-    ray.init(
-        num_cpus=max(workers, os.cpu_count() or 1),
-        include_dashboard=False,
-        log_to_driver=False,
-        logging_level="WARNING",
-        object_store_memory=100 * 2**20,
-        _temp_dir=temporary,
-    )
+    try:
+        ray.init(
+            num_cpus=max(workers, os.cpu_count() or 1),
+            include_dashboard=False,
+            log_to_driver=False,
+            logging_level="WARNING",
+            object_store_memory=100 * 2**20,
+            _temp_dir=temporary,
+        )
+    except Exception as error:
+        if "timed out during startup" not in str(error):  # Ray has no type of its own for it
+            raise
+        raise WorkerError(
+            "Ray did not start on this machine in time: wait until less is at work here, and run it again"
+        ) from error
 
 
 def set_environment(local: bool) -> None:

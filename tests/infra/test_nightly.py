@@ -111,3 +111,14 @@ def test_a_series_that_could_not_be_asked_fails_the_night(nightly: NightlyParame
     nights = run_nightly(nightly, lambda _: None, ask, run_here)
     with pytest.raises(EngineError, match="failed: the GPU is gone"):
         check(nights)
+
+
+def test_a_benchmark_whose_truth_is_not_public_is_compared_with_nothing(
+    nightly: NightlyParameters, engine: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("infra.sweeps.has_truth", lambda *_: False)
+    [one] = night(nightly)
+    assert one.state == "incomparable"
+    with pytest.raises(NightlyError, match="the truth of 'own' is not public, so that nothing can be scored"):
+        check([one])
+    assert engine.opened == 0

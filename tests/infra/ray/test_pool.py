@@ -156,3 +156,14 @@ def test_a_pool_that_has_nothing_to_do_starts_no_ray() -> None:
     with RayPool(PoolConfig()) as idle:
         assert idle._session is None
     assert replace(PoolConfig(), workers=3).workers == 3
+
+
+def test_a_ray_that_does_not_start_is_one_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
+    import ray
+
+    def slow(**_: object) -> None:
+        raise Exception("The current node timed out during startup. This could happen because the GCS is overloaded.")
+
+    monkeypatch.setattr(ray, "init", slow)
+    with pytest.raises(WorkerError, match="Ray did not start on this machine in time"), RayPool(PoolConfig(workers=1)) as pool:
+        list(pool(Scripted, [VideoJob(Source("a", Path("a")), ())]))
