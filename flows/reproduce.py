@@ -16,9 +16,10 @@ from flows.limits import gpu_slot
 from flows.retries import AS_ENGINES_FAIL
 from infra.report import report_of
 from infra.tables.command import keep
-from infra.tables.form import TABLES, ReproduceParameters, Reproduction, Step
+from infra.tables.form import TABLES, ReproduceParameters
 from infra.tables.plan import plan_rows
-from infra.tables.steps import Answers, Lack, Lacks, answers, gpus_of, take
+from infra.tables.steps import Answers, Lack, Lacks, answers, gpus_of, stop, take
+from infra.tables.table import Reproduction, Step
 from rl.engines.base import EngineError
 from tasks.build import OnProgress
 
@@ -68,5 +69,10 @@ def run(parameters: ReproduceParameters) -> int:
     return sum(not isinstance(one, Lack) for one in asking(parameters, table, lacks).values())
 
 
-REPRODUCE = {name: flow_of(run, form, "reproduce", name) for name, form in TABLES.items()}
+def cancel(parameters: ReproduceParameters) -> None:
+    """Stop what its steps have at work on a cluster."""
+    stop(parameters.reproduction())
+
+
+REPRODUCE = {name: flow_of(run, form, "reproduce", name, cancel) for name, form in TABLES.items()}
 """Table's name -> its flow, a deployment each."""

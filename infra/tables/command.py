@@ -14,9 +14,10 @@ from rich.table import Table as Shown
 from infra.console import Bars, plain, printable, stoppable
 from infra.results import AsJson
 from infra.sweep_command import show_rows
-from infra.tables.form import ReproduceParameters, Reproduction
+from infra.tables.form import ReproduceParameters
 from infra.tables.plan import plan_rows
 from infra.tables.steps import Answers, Lack, answers, take
+from infra.tables.table import Reproduction
 from rl.paper import Beside, beside, name_of, told
 from rl.results import main_report
 from storage.folders import folder_at, write_json

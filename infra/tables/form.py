@@ -1,54 +1,17 @@
-"""What a person sets for a table of the paper, and what that comes to: its parts, and the steps that these need."""
+"""What a person sets for a table of the paper; shown as a form in the Prefect UI and as `stvg reproduce` options."""
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass
-from functools import cached_property
 from pathlib import Path
-from typing import Any, NamedTuple
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from infra.forms.benchmarks import BENCHMARKS
-from infra.forms.build import BuildParameters
 from infra.forms.flat import with_usual
-from infra.forms.training import TRAININGS, TrainParameters
-from infra.maintenance import asked_for
-from infra.sweeps import Sweep, read_file
-from rl.paper import Row, Table, name_of, table_named, tables, variants
-from rl.registry import find_model
-from rl.sweep import Cell, SweepError
-from rl.training.recipe import RecipeError
-from storage.files import hash8
-from storage.folder import Folder
-from storage.folders import folder_at
-from tasks.names import one_of
-from tasks.pipeline import masks_spec
+from infra.sweeps import read_file
+from infra.tables.table import SETUP, Reproduction, Setup
+from rl.paper import name_of, table_named, tables
 
-SETUP = "reproduce.toml"
 MINIATURE = Path(__file__).with_name("miniature.toml")
-CEILING = "ceiling"
-"""The protocol that asks nobody."""
-
-
-class Setup(BaseModel):
-    """What tables are made with.
-
-    Attributes:
-        builds: dataset -> parameters of its build; `benchmark` among them reads it as another than its name says.
-        models: model of the paper -> name or folder of the one that is asked in its place.
-        training: parameters of every training; `recipe` among them takes another than the paper's.
-        asking: parameters of every evaluation.
-    """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    builds: dict[str, dict[str, Any]] = {}
-    models: dict[str, str] = {}
-    training: dict[str, Any] = {}
-    asking: dict[str, Any] = {}
 
 
 class ReproduceParameters(BaseModel):
@@ -84,161 +47,8 @@ class ReproduceParameters(BaseModel):
         return Reproduction(number, table, setup, root, out, trainings, self.miniature)
 
 
-class Part(NamedTuple):
-    """A row of a table on one of its benchmarks."""
-
-    row: Row
-    benchmark: str
-
-    @property
-    def dataset(self) -> str:
-        """Name of the dataset that is asked: the benchmark's, or that of its variant."""
-        return f"{self.benchmark}.{self.setting}" if self.changes else self.benchmark
-
-    @property
-    def setting(self) -> str:
-        """Name of what is changed; empty for nothing."""
-        return "-".join(
-            f"{key}-{value:g}" if type(value) is float else f"{key}-{value}" for key, value in self.changes.items()
-        ).lower()
-
-    @property
-    def changes(self) -> Mapping[str, Any]:
-        """Parameters of the dataset's build that are not the benchmark's."""
-        return self.row.build or {}
-
-    @property
-    def key(self) -> tuple[str, str]:
-        """By which its results are put beside the paper's."""
-        return self.row.name, self.benchmark
-
-
-class Step(NamedTuple):
-    """Something that must be there before parts are asked: a dataset, or a model that is trained."""
-
-    name: str
-    part: Part
-    training: bool = False
-
-    @property
-    def key(self) -> str:
-        """The name in letters, digits and dashes."""
-        return re.sub("[^a-z0-9]+", "-", self.name.lower())
-
-
-@dataclass(frozen=True)
-class Reproduction:
-    """A table with all it is made with. Nothing is built, loaded or asked by it."""
-
-    number: str
-    table: Table
-    setup: Setup
-    root: str
-    out: str
-    trainings: str
-    miniature: bool = False
-
-    @cached_property
-    def parts(self) -> list[Part]:
-        """Its rows, but those of others' models, on each of their benchmarks."""
-        return [Part(row, benchmark) for row in self.table.rows if row.ours for benchmark in row.values]
-
-    @property
-    def steps(self) -> list[Step]:
-        """What its parts need, each once, in an order in which nothing comes before what it needs itself."""
-        every = {step.name: step for part in self.parts for step in self.needs(part)}
-        return sorted(every.values(), key=lambda step: (step.training, "." in step.name))
-
-    def needs(self, part: Part) -> list[Step]:
-        """What a part needs."""
-        needed = [Step(part.benchmark, Part(Row("", {}), part.benchmark))]
-        if part.changes:
-            needed.append(Step(part.dataset, part))
-        if part.row.training:
-            dataset = str(self.setup.training.get("dataset", "stvg-r1-train"))
-            needed += [Step(dataset, Part(Row("", {}), dataset)), Step(f"training {part.row.training}", part, training=True)]
-        return needed
-
-    def folder(self, dataset: str) -> Folder:
-        """Where a dataset is."""
-        return folder_at(self.root).child(dataset)
-
-    def build(self, part: Part) -> BuildParameters:
-        """The build of a part's dataset.
-
-        Raises:
-            SweepError: nobody says of what it is built, or the benchmark that is named is none.
-            DatasetError: it is a variant of a dataset that is not there.
-            ValidationError: a parameter is missing, unknown or out of bounds.
-        """
-        if part.changes:
-            ray = self.setup.builds.get(part.benchmark, {}).get("ray", "")
-            made = asked_for(str(self.folder(part.benchmark)), part.changes)
-            return made.model_copy(update={"name": part.dataset, "ray": ray})
-        if part.benchmark not in self.setup.builds:
-            raise SweepError(
-                f"'{self.folder(part.benchmark)}' is not built: build it by `stvg build {part.benchmark}`, or name its "
-                f"annotations and videos under [builds.{part.benchmark}] in {SETUP}"
-            )
-        given = {"benchmark": part.benchmark, **self.setup.builds[part.benchmark]}
-        form = one_of(BENCHMARKS, str(given.pop("benchmark")), "benchmark", SweepError)
-        return form.model_validate({**given, "root": self.root, "name": part.benchmark})
-
-    def training(self, part: Part) -> TrainParameters:
-        """The training of a part's model, in a folder named by all that shapes it.
-
-        Raises:
-            DatasetError, ModelError, WeightsError, RecipeError: what it is made of is not there.
-            ValidationError: a parameter is unknown or out of bounds.
-        """
-        asked = self.unnamed_training(part)
-        model, dataset = find_model(asked.model), asked.data()
-        assert model.weights is not None
-        rewards = asked.model_dump(include={"reward", "appears"})
-        shaped = [asked.recipe, asdict(asked.chosen()), asdict(asked.rows()), rewards, model.weights.sha256]
-        run = f"{part.row.training}-{hash8([*shaped, dataset.manifest.content_hash])}"
-        return asked.model_copy(update={"name": run})
-
-    def unnamed_training(self, part: Part) -> TrainParameters:
-        """The same before its dataset is there.
-
-        Raises:
-            RecipeError: there is no such recipe.
-            ValidationError: a parameter is unknown or out of bounds.
-        """
-        variant, given = variants()[part.row.training], {"dataset": "stvg-r1-train", **self.setup.training}
-        usual = str(given.pop("recipe", "stvg-r1"))
-        recipe = usual if variant.kind == "grpo" else f"{usual}-{variant.kind}"
-        own = {"model": self.model(part.row), "root": self.root, "out": self.trainings, **variant.given}
-        return one_of(TRAININGS, recipe, "recipe", RecipeError).model_validate({**given, **own})
-
-    def model(self, row: Row) -> str:
-        """What stands for a row's model."""
-        return self.setup.models.get(row.model, row.model)
-
-    def cell(self, part: Part) -> Cell:
-        """The evaluation that a part is, once what it needs is there."""
-        asked = str(self.training(part).folder) if part.row.training else self.model(part.row)
-        if part.changes and keeps_masks(part.changes):
-            return Cell(asked, part.benchmark, part.row.protocol, part.setting)
-        return Cell(asked, part.dataset, part.row.protocol)
-
-    def sweep(self, cells: Iterable[Cell]) -> Sweep:
-        """These evaluations, each once."""
-        markers = {part.setting: part.changes for part in self.parts if part.changes}
-        return Sweep(list(dict.fromkeys(cells)), markers, self.setup.asking, self.root, self.out)
-
-
 TABLES = {
     name_of(number): with_usual(ReproduceParameters, f"ReproduceTable{number.upper().replace('.', '')}", table=name_of(number))
     for number in tables()
 }
 """Table's name -> its parameters; each is a deployment `reproduce/<name>`."""
-
-
-def keeps_masks(changes: Mapping[str, Any]) -> bool:
-    """Whether a build with these changes has the masks of one without."""
-    return (
-        masks_spec(BuildParameters.model_validate({}).config()).key
-        == masks_spec(BuildParameters.model_validate(changes).config()).key
-    )

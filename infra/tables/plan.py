@@ -7,8 +7,8 @@ from typing import Any
 from infra.rendering import rendered
 from infra.sweep_command import state_of
 from infra.sweeps import reason_of
-from infra.tables.form import CEILING, Part, Reproduction, Step, keeps_masks
 from infra.tables.steps import FORESEEN, check_gpus, published, standing
+from infra.tables.table import CEILING, Part, Reproduction, Step, keeps_masks
 from rl.registry import SCHOOLED, TINY, find_model
 from rl.training.checkpoints import lineage
 

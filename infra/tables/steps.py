@@ -6,18 +6,19 @@ What cannot be had has a reason, and the others go on.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any, NamedTuple
 
 from infra.build import build_dataset
 from infra.errors import BAD_INPUT, BROKEN
 from infra.forms.training import TrainParameters
 from infra.ray import gpus, job
-from infra.ray.build_job import run_job
+from infra.ray.build_job import run_job, stop_job
 from infra.ray.session import ClusterError
 from infra.rendering import render, rendered
 from infra.sweeping import Ask, ask_quietly, run_cells
 from infra.sweeps import Sweep, reason_of
-from infra.tables.form import CEILING, Part, Reproduction, Step, keeps_masks
+from infra.tables.table import CEILING, Part, Reproduction, Step, keeps_masks
 from infra.train import job_of, prepare, run_training
 from rl.results import ceiling, conventions_of
 from rl.sweep import Cell, Standing
@@ -122,6 +123,20 @@ def check_gpus(parameters: TrainParameters) -> None:
 
         if (here := torch.cuda.device_count()) < needed:
             raise ClusterError(f"the training needs {needed} GPUs, and this machine has {here}: set ray under [training]")
+
+
+def stop(table: Reproduction) -> None:
+    """Stop the jobs of its steps that are at work on a cluster."""
+
+    def stop_one(step: Step) -> None:
+        if not step.training:
+            if step.part.benchmark in table.setup.builds and (build := table.build(step.part)).as_job:
+                stop_job(build)
+        elif (training := table.training(step.part)).ray:
+            job.stop(job_of(training))
+
+    for step in table.steps:
+        _lacking(partial(stop_one, step))
 
 
 def lack_of(table: Reproduction, part: Part, lacks: Lacks) -> Lack | None:

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from infra.forms.training import TRAININGS
-from infra.tables.form import TABLES, ReproduceParameters, Reproduction, keeps_masks
+from infra.tables.form import TABLES, ReproduceParameters
+from infra.tables.table import Reproduction, keeps_masks
 from rl.paper import PaperError, tables, variants
 from rl.sweep import SweepError
 

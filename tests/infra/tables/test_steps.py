@@ -12,7 +12,7 @@ import typer
 from infra.tables.command import reproduce_command
 from infra.tables.form import TABLES, ReproduceParameters
 from infra.tables.plan import plan_rows
-from infra.tables.steps import Lack, answers, take
+from infra.tables.steps import Lack, answers, stop, take
 from rl.engines.base import EngineError
 from tasks.build import Progress, run_here
 
@@ -123,3 +123,13 @@ def test_a_part_lacks_what_a_step_before_lacked(small: ReproduceParameters) -> N
     lack = Lack("no disk")
     assert take(table, table.steps[1], {"hcstvg-v1": lack}, quiet) == lack
     assert set(answers(table, {"hcstvg-v1": lack}, quiet).values()) == {lack}
+
+
+def test_a_stopped_table_stops_the_jobs_of_its_builds_and_fails_over_none(
+    small: ReproduceParameters, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "reproduce.toml").write_text(SETUP.replace("videos = 1", "videos = 1\nray = 'http://head:8265'"))
+    stopped: list[str] = []
+    monkeypatch.setattr("infra.tables.steps.stop_job", lambda parameters: stopped.append(parameters.name))
+    stop(small.reproduction())
+    assert stopped == ["hcstvg-v1"], "renders are of this process, and the others of a dataset that is not there"
