@@ -24,11 +24,13 @@ class Marks(NamedTuple):
     Attributes:
         id_accuracy: answers that point at the right figure: by its number, or by boxes that overlap it most.
         m_tiou, m_viou: the paper's.
+        read: answers that could be read; the others score zero.
     """
 
     id_accuracy: float
     m_tiou: float
     m_viou: float
+    read: float
 
 
 def answers(policy: Policy, form: Form, scenes: Sequence[Scene], blank: bool = False) -> list[str]:
@@ -53,11 +55,11 @@ def marks(texts: Sequence[str], form: Form, scenes: Sequence[Scene]) -> Marks:
     return Marks(*np.mean(rows, axis=0).tolist())
 
 
-def _marks(found: Tube | None, made: Scene) -> tuple[float, float, float]:
+def _marks(found: Tube | None, made: Scene) -> tuple[float, ...]:
     if found is None:
-        return 0.0, 0.0, 0.0
+        return 0.0, 0.0, 0.0, 0.0
     scores = paper(Case("", FPS, 2 * made.pairs, made.target.tube, found))
-    return float(_pointed_at(found, made) is made.target), scores.t_iou, scores.v_iou
+    return float(_pointed_at(found, made) is made.target), scores.t_iou, scores.v_iou, 1.0
 
 
 def _pointed_at(found: Tube, made: Scene) -> Figure | None:

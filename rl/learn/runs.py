@@ -37,7 +37,7 @@ class Budget:
     held_out: int
 
 
-WHOLE = Budget((Stage(60, 64, 1, 1), Stage(1200, 32)), 2e-3, Settings(250), 300)
+WHOLE = Budget((Stage(100, 64, pairs=1), Stage(150, 32)), 2e-3, Settings(100, prompts=16), 300)
 QUICK = Budget((Stage(12, 8, 1, 1), Stage(2, 4)), 2e-3, Settings(2, prompts=2, n=4), 10)
 
 

@@ -33,7 +33,7 @@ _GROUND = 110
 
 @dataclass(frozen=True, eq=False)
 class Figure:
-    """A figure that is on screen for one stretch.
+    """A figure that is on screen for one stretch, at most half of the clip.
 
     Attributes:
         object_id: the number on it.
@@ -80,7 +80,7 @@ def scene(seed: int, number: int, figures: int = LANES, pairs: int = PAIRS) -> S
 
 
 def _figure(random: np.random.Generator, count: int, lane: int, object_id: int, colour: str) -> Figure:
-    length = int(random.integers(2, max(count, 3)))
+    length = int(random.integers(2, max(count // 2, 2) + 1))
     first = int(random.integers(0, count - length + 1))
     at = np.arange(first, first + length)
     column = int(random.integers(LANES))

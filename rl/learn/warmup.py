@@ -1,4 +1,4 @@
-"""Supervised warm-up: answers are imitated, token by token; first the reading of one number, then whole clips."""
+"""Supervised warm-up: answers are imitated, token by token; first on one pair of frames, then on whole clips."""
 
 from __future__ import annotations
 
@@ -16,6 +16,8 @@ from rl.learn.words import END, follow_up, prompt
 _IGNORED = -100
 _RISE = 50
 """Steps over which the learning rate rises."""
+_BLANK = 8
+"""One clip of so many is blank, so that a model which is shown nothing has learned what is likely, not babble."""
 
 
 @dataclass(frozen=True)
@@ -67,7 +69,7 @@ def imitation_loss(policy: Policy, form: Form, scenes: Sequence[Scene]) -> Any:
     import torch
 
     ids, is_answer = _conversations(policy, form, scenes)
-    clips = np.stack([frames(made, form.marked) for made in scenes])
+    clips = np.stack([frames(made, form.marked, blank=n % _BLANK == _BLANK - 1) for n, made in enumerate(scenes)])
     logits = policy.logits(policy.embedded(ids, clips), policy.positions(ids, scenes[0].pairs))
     labels = ids.masked_fill(~is_answer, _IGNORED)
     return torch.nn.functional.cross_entropy(logits[:, :-1].flatten(0, 1), labels[:, 1:].flatten(), ignore_index=_IGNORED)

@@ -32,7 +32,7 @@ def test_a_wrong_number_a_missing_one_and_babble_are_worth_no_place() -> None:
         text = with_id(number, made.target.span_s)
         assert form.parts(text, made)[:2] == (1.0, 0.0)
         assert marks([text], form, [made])[::2] == (0.0, 0.0)
-    assert marks(["babble"], form, [made]) == (0.0, 0.0, 0.0)
+    assert marks(["babble"], form, [made]) == (0.0, 0.0, 0.0, 0.0)
     assert FORMS["coordinates"].parts("Box: [1, 2, Time range: 0.0 to 4.0", made).r_s == 0.0
 
 
