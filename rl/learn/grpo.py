@@ -40,7 +40,7 @@ class Settings:
     steps: int
     prompts: int = 8
     n: int = 8
-    rate: float = 2e-4
+    rate: float = 1.5e-4
     kl: float = 0.04
     clip: float = 0.2
     limit: int = 28

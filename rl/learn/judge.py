@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -33,8 +33,8 @@ class Marks(NamedTuple):
     read: float
 
 
-def answers(policy: Policy, form: Form, scenes: Sequence[Scene], blank: bool = False) -> list[str]:
-    """The likeliest answers."""
+def answers(policy: Policy, form: Form, scenes: Sequence[Scene], blank: bool = False, generator: Any = None) -> list[str]:
+    """The likeliest answers, or such as `generator` draws at temperature 1."""
     import torch
 
     policy.model.eval()
@@ -45,7 +45,7 @@ def answers(policy: Policy, form: Form, scenes: Sequence[Scene], blank: bool = F
         clips = np.stack([frames(made, form.marked, blank) for made in some])
         with torch.no_grad():
             asked = policy.embedded(ids, clips)
-        told += policy.texts(policy.sample(asked, policy.positions(ids, PAIRS), _LIMIT))
+        told += policy.texts(policy.sample(asked, policy.positions(ids, PAIRS), _LIMIT, generator))
     return told
 
 

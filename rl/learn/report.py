@@ -15,8 +15,10 @@ from storage.files import replacing
 _ROWS = {
     "constant": "best constant answer",
     "before, blank": "after warm-up, blank frames",
+    "before, drawn": "after warm-up, answers drawn at temperature 1",
     "before, seeing": "after warm-up",
     "after, blank": "after GRPO, blank frames",
+    "after, drawn": "after GRPO, answers drawn at temperature 1",
     "after, seeing": "after GRPO",
     "ceiling": "the right answer, as written",
 }

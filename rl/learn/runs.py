@@ -37,7 +37,7 @@ class Budget:
     held_out: int
 
 
-WHOLE = Budget((Stage(100, 64, pairs=1), Stage(150, 32)), 2e-3, Settings(100, prompts=16), 300)
+WHOLE = Budget((Stage(100, 64, pairs=1), Stage(300, 32)), 2e-3, Settings(60, prompts=16), 300)
 QUICK = Budget((Stage(12, 8, 1, 1), Stage(2, 4)), 2e-3, Settings(2, prompts=2, n=4), 10)
 
 
@@ -57,9 +57,10 @@ def run(form_name: str, seed: int, budget: Budget, folder: Path) -> dict[str, An
     told["ceiling"] = marks([form.told(made.target) for made in held_out], form, held_out)._asdict()
     warm_up(policy, form, budget.stages, budget.rate, _stream(seed, _WARM_UP), curves["warm_up"].append)
     for when in ("before", "after"):
-        for eyes, blank in (("seeing", False), ("blank", True)):
-            said = answers(policy, form, held_out, blank)
-            told[f"{when}, {eyes}"] = marks(said, form, held_out)._asdict()
+        drawn = torch.Generator(policy.device).manual_seed(seed)
+        for how, blank, generator in (("seeing", False, None), ("drawn", False, drawn), ("blank", True, None)):
+            said = answers(policy, form, held_out, blank, generator)
+            told[f"{when}, {how}"] = marks(said, form, held_out)._asdict()
         if when == "before":
             grpo(policy, form, budget.grpo, _stream(seed, _GRPO), curves["grpo"].append)
     made = {"form": form_name, "seed": seed, "seconds": round(monotonic() - started), "budget": spent, "marks": told}
