@@ -10,6 +10,7 @@ def test_a_scene_is_the_same_again_and_its_boxes_hold_its_pixels() -> None:
     clip = frames(made, marked=False)
     assert np.array_equal(clip, frames(again, marked=False))
     for figure in made.figures:
+        assert figure.tube.length <= len(clip) // 2
         for frame in range(figure.tube.start, figure.tube.end + 1):
             x1, y1, x2, y2 = map(int, figure.box(frame))
             inside = clip[frame, y1:y2, x1:x2]
