@@ -48,7 +48,7 @@ def _page(runs: Sequence[Mapping[str, Any]]) -> str:
         some = [run for run in runs if run["form"] == form]
         lines += [f"## Answers with {form}\n", "| | object named | m_tIoU | m_vIoU | could be read |", "|---|---|---|---|---|"]
         lines += [f"| {told} | {' | '.join(_cells(some, key))} |" for key, told in _ROWS.items()]
-        lines.append(f"\n{round(fmean(run['seconds'] for run in some))} s a run on one core.\n")
+        lines.append(f"\nA run took {round(fmean(run['seconds'] for run in some))} s by the clock.\n")
     return "\n".join([*lines, "![loss of the warm-up](warm_up.svg)\n", "![reward of GRPO](grpo.svg)", ""])
 
 
