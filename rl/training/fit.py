@@ -53,7 +53,7 @@ def fit(folder: Path, checked: Checked, start: int) -> None:
 
 def _environment(recipe: Recipe) -> dict[str, str]:
     """What every process of the training must know before it imports verl."""
-    cpu = {"VERL_PLATFORM": "cpu", "OMP_NUM_THREADS": "1"} if recipe.platform == "cpu" else {}
+    cpu = {"VERL_PLATFORM": "cpu", "OMP_NUM_THREADS": "1", "VLLM_CPU_KVCACHE_SPACE": "1"} if recipe.platform == "cpu" else {}
     offline = {"HF_HUB_OFFLINE": "1", "TRANSFORMERS_OFFLINE": "1"}
     return {"VERL_USE_EXTERNAL_MODULES": _PLUGIN, "TRANSFER_QUEUE_ENABLE": "1", **offline, **cpu}
 

@@ -108,22 +108,32 @@ def _optimizer(part: str, recipe: Recipe) -> dict[str, Any]:
 
 
 def _answering(recipe: Grpo) -> dict[str, Any]:
-    """Who answers while training: vLLM on the GPUs that train, asleep while they do, or the rollout of a CPU."""
-    vllm, length = recipe.rollout == "vllm", recipe.max_prompt_tokens + recipe.max_answer_tokens
-    # A cached video would keep the times of the request that it came with.
-    uncached = {f"+{_ROLLOUT}.engine_kwargs.vllm.mm_processor_cache_gb": 0} if vllm else {}
+    """Who answers while training: vLLM on the devices that train, asleep while they do, or the rollout of a CPU."""
+    cpu, length = recipe.platform == "cpu", recipe.max_prompt_tokens + recipe.max_answer_tokens
     return {
-        **uncached,
+        **(_vllm(cpu) if recipe.rollout == "vllm" else {}),
         f"{_ROLLOUT}.name": recipe.rollout,
         f"{_ROLLOUT}.dtype": recipe.precision,
         f"{_ROLLOUT}.load_format": "auto",
         f"{_ROLLOUT}.tensor_model_parallel_size": recipe.tensor_parallel,
         f"{_ROLLOUT}.gpu_memory_utilization": recipe.vllm_memory,
-        f"{_ROLLOUT}.free_cache_engine": vllm,
+        f"{_ROLLOUT}.free_cache_engine": not cpu,
         f"{_ROLLOUT}.max_model_len": length,
         f"{_ROLLOUT}.max_num_batched_tokens": max(length, 8192),
-        f"{_ROLLOUT}.agent.num_workers": _WORKERS if vllm else 1,
+        f"{_ROLLOUT}.agent.num_workers": 1 if cpu else _WORKERS,
     }
+
+
+def _vllm(cpu: bool) -> dict[str, Any]:
+    """What vLLM is told beside: on a CPU it has no memory to let go and nothing to compile, and weights come in small parts."""
+    # A cached video would keep the times of the request that it came with.
+    uncached = {f"+{_ROLLOUT}.engine_kwargs.vllm.mm_processor_cache_gb": 0}
+    small = {
+        f"{_ROLLOUT}.enforce_eager": True,
+        f"+{_ROLLOUT}.enable_sleep_mode": False,
+        f"{_ROLLOUT}.checkpoint_engine.update_weights_bucket_megabytes": 16,
+    }
+    return {**uncached, **(small if cpu else {})}
 
 
 def _run(recipe: Grpo, steps: int) -> dict[str, Any]:

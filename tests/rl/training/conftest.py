@@ -29,14 +29,14 @@ class Driver:
     """Trains in a run's folder, in a session of its own; what it says is kept in a file beside the folder."""
 
     def __init__(self, run: Path) -> None:
-        self.run, self.log = run, run.with_name(f"{run.name}.log")
+        self.run, self.log, self.python = run, run.with_name(f"{run.name}.log"), sys.executable
 
     @contextmanager
     def started(self) -> Iterator[subprocess.Popen[bytes]]:
         """Whatever happens, nothing of it is left."""
         env = {name: value for name, value in os.environ.items() if not name.startswith(("RAY_", "VERL_"))}
         env |= {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
-        command = [sys.executable, "-m", "rl.training.run", str(self.run)]
+        command = [self.python, "-m", "rl.training.run", str(self.run)]
         with self.log.open("wb") as output:
             driver = subprocess.Popen(command, env=env, stdout=output, stderr=output, start_new_session=True)
         try:

@@ -2,16 +2,18 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
 from hydra.core.override_parser.overrides_parser import OverridesParser
 
+from rl.training import recipe
 from rl.training.overrides import grpo_overrides, sft_overrides
 from rl.training.recipe import Grpo, Sft, recipe_named
 
 
 def parsed(name: str, **changes: Any) -> dict[str, Any]:
-    recipe = recipe_named(name, changes)
-    assert isinstance(recipe, Grpo | Sft)
-    said = grpo_overrides(recipe, 12) if isinstance(recipe, Grpo) else sft_overrides(recipe, 12)
+    chosen = recipe_named(name, changes)
+    assert isinstance(chosen, Grpo | Sft)
+    said = grpo_overrides(chosen, 12) if isinstance(chosen, Grpo) else sft_overrides(chosen, 12)
     return {one.key_or_group: one.value() for one in OverridesParser.create().parse_overrides(said)}
 
 
@@ -34,6 +36,18 @@ def test_what_is_changed_of_a_recipe_reaches_verl() -> None:
     assert (said["actor_rollout_ref.rollout.n"], said["data.train_batch_size"]) == (6, 3)
     assert said["actor_rollout_ref.actor.clip_ratio_high"] == 0.1
     assert said["trainer.device"] == "cpu"
+
+
+def test_vllm_on_a_cpu_sleeps_and_compiles_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(recipe, "find_spec", lambda name: name)
+    said = {key.removeprefix("actor_rollout_ref.rollout."): value for key, value in parsed("sample", rollout="vllm").items()}
+    assert (said["name"], said["enforce_eager"], said["enable_sleep_mode"], said["free_cache_engine"]) == (
+        "vllm",
+        True,
+        False,
+        False,
+    )
+    assert "actor_rollout_ref.rollout.enforce_eager" not in parsed("stvg-r1")
 
 
 def test_the_papers_fine_tuning_is_told_to_verl() -> None:
