@@ -1,0 +1,112 @@
+"""The pictures of docs/ui.md: `python -m bench.pictures` builds the sample and asks a tiny model from Prefect's UI."""
+
+from __future__ import annotations
+
+import io
+import shutil
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from bench.control_room import ControlRoom
+from infra.prefect.access import ask, environment, free_port
+from infra.prefect.local import deployments, server
+
+PICTURES = Path("docs/pictures")
+ROOT, OUT = Path("datasets/pictures"), Path("evaluations/pictures")
+SIZE = {"width": 1280, "height": 800}
+_ENDED = {"COMPLETED", "FAILED", "CRASHED", "CANCELLED"}
+
+
+def main() -> None:
+    """Make every picture anew."""
+    for folder in (ROOT, OUT):
+        shutil.rmtree(folder, ignore_errors=True)
+    with chromium() as page:
+        with tempfile.TemporaryDirectory() as home:
+            env = environment(free_port(), Path(home))
+            with server(env, Path(home)), deployments(env, Path(home)):
+                room = ControlRoom(page, env)
+                _build(room, env)
+                _evaluate(room, env)
+                room.deployment("nightly/benchmarks")
+                _keep(page, "ui-nightly")
+        for name, folder in (("preview", ROOT), ("report", OUT)):
+            [file] = folder.rglob(f"{name}.html")
+            page.goto(file.absolute().as_uri())
+            page.locator("article").first.scroll_into_view_if_needed()
+            page.evaluate("document.querySelector('article').scrollIntoView()")
+            _keep(page, f"ui-{name}")
+
+
+@contextmanager
+def chromium() -> Iterator[Any]:
+    """A page of a headless Chromium."""
+    from playwright.sync_api import sync_playwright
+
+    program = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+    if program is None:
+        sys.exit("no Chromium here: apt-get install chromium")
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=program, args=["--no-sandbox", "--disable-gpu"])
+        page = browser.new_page(viewport=SIZE)
+        page.set_default_timeout(120_000)
+        yield page
+        browser.close()
+
+
+def _build(room: ControlRoom, env: Mapping[str, str]) -> None:
+    room.form("build-dataset/sample")
+    _keep(room.page, "ui-form")
+    room.fill("Datasets folder", ROOT)
+    room.fill("Videos", 8)
+    run = room.submit()["id"]
+    while float(_artifacts(env, run).get("masks", {"data": 0})["data"]) < 20:
+        time.sleep(0.5)
+    room.artifact(_artifacts(env, run)["masks"])
+    _keep(room.page, "ui-progress")
+    _wait(env, run)
+    room.run(run, "Artifacts")
+    _keep(room.page, "ui-run")
+    room.artifact(_artifacts(env, run)["outcomes"])
+    _keep(room.page, "ui-outcomes")
+
+
+def _evaluate(room: ControlRoom, env: Mapping[str, str]) -> None:
+    room.form("evaluate/sample")
+    for title, value in {"Model": "tiny", "Most tokens": 32, "Datasets folder": ROOT, "Evaluations folder": OUT}.items():
+        room.fill(title, value)
+    run = room.submit()["id"]
+    _wait(env, run)
+    room.artifact(_artifacts(env, run)["scores"])
+    _keep(room.page, "ui-scores")
+
+
+def _artifacts(env: Mapping[str, str], run: str) -> dict[str, Any]:
+    found = ask(env, "artifacts/filter", {"flow_runs": {"id": {"any_": [run]}}})
+    return {artifact["key"]: artifact for artifact in found}
+
+
+def _wait(env: Mapping[str, str], run: str) -> None:
+    while (state := ask(env, f"flow_runs/{run}")["state_type"]) not in _ENDED:
+        time.sleep(0.5)
+    if state != "COMPLETED":
+        sys.exit(f"a run ended {state}: the pictures would show it")
+
+
+def _keep(page: Any, name: str) -> None:
+    """What the page shows, once it rests, as `docs/pictures/<name>.webp`."""
+    from PIL import Image
+
+    page.wait_for_load_state("networkidle")
+    page.wait_for_timeout(1500)  # what slides in has slid in
+    with Image.open(io.BytesIO(page.screenshot())) as picture:
+        picture.save(PICTURES / f"{name}.webp", quality=80, method=6)
+
+
+if __name__ == "__main__":
+    main()
