@@ -19,7 +19,8 @@ from tasks.sampling import PIXEL_FACTOR, fit, sample_frames
 from tasks.stored import source_of
 from tasks.video import Timeline, Video, at_hand, open_video
 
-_COLUMNS = ["sample_id", "clip_id", "video_id", "task", "sentence", "start_s", "end_s", "options", "record"]
+_SPAN = ["start_s", "end_s", "start_frame", "end_frame"]
+_COLUMNS = ["sample_id", "clip_id", "video_id", "task", "sentence", *_SPAN, "options", "record"]
 _IMAGE_PIXELS = 1280 * PIXEL_FACTOR**2
 """Most pixels of a frame that is shown alone."""
 _OPEN_VIDEOS = 4
@@ -50,8 +51,22 @@ class Asked:
 def asked_samples(dataset: Dataset, tasks: Collection[Task]) -> list[Asked]:
     """Every sample of these tasks, by video and sample ID: their order is that of their keys, not of their coming."""
     rows = dataset.table("samples", _COLUMNS).to_pylist()
-    wanted = (_asked(row) for row in rows if Task(row["task"]) in tasks)
+    wanted = (_asked(_timed(dataset, row)) for row in rows if Task(row["task"]) in tasks)
     return sorted(wanted, key=lambda asked: (asked.video_id, asked.sample_id))
+
+
+def _timed(dataset: Dataset, row: dict[str, Any]) -> dict[str, Any]:
+    """A sample's row with its true span in seconds of the clip, also where the annotation counts frames alone."""
+    if row["start_s"] is not None or row["start_frame"] is None:
+        return row
+    [video] = dataset.rows("videos", row["video_id"], ["times_s", "duration_s"]).to_pylist()
+    clips = dataset.rows("clips", row["video_id"], ["clip_id", "start_s"]).to_pylist()
+    begins = next(clip["start_s"] for clip in clips if clip["clip_id"] == row["clip_id"])
+    timeline = Timeline(np.array(video["times_s"]), video["duration_s"])
+    if row["start_frame"] >= len(timeline.times_s):  # the video is shorter than its annotation
+        return row
+    start_s, end_s = float(timeline.times_s[row["start_frame"]]), timeline.end_of(row["end_frame"])
+    return {**row, "start_s": start_s - begins, "end_s": end_s - begins}
 
 
 def _asked(row: dict[str, Any]) -> Asked:

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 from infra.build import build_dataset
 from infra.errors import BAD_INPUT, BROKEN
+from infra.forms.evaluation import EvaluateParameters
 from infra.forms.training import TrainParameters
 from infra.ray import gpus, job
 from infra.ray.build_job import run_job, stop_job
@@ -20,6 +21,8 @@ from infra.sweeping import Ask, ask_quietly, run_cells
 from infra.sweeps import Sweep, reason_of
 from infra.tables.table import CEILING, Part, Reproduction, Step, keeps_masks
 from infra.train import job_of, prepare, run_training
+from rl.engines.base import EngineError
+from rl.evaluate import Evaluation
 from rl.results import ceiling, conventions_of
 from rl.sweep import Cell, Standing
 from rl.training.checkpoints import lineage
@@ -174,8 +177,15 @@ def answers(table: Reproduction, lacks: Lacks, on_progress: OnProgress, at_once:
         else:
             cells.setdefault(table.cell(part), []).append(part)
     sweep = table.sweep(cells)
+
+    def asked(parameters: EvaluateParameters, evaluation: Evaluation) -> dict[str, Any]:
+        try:
+            return ask(parameters, evaluation)
+        except FORESEEN as error:
+            raise EngineError(reason_of(error)) from error
+
     standings = {cell: standing(sweep, cell) for cell in sweep.cells}
-    for number, ran in enumerate(run_cells(sweep, standings, at_once, ask), 1):
+    for number, ran in enumerate(run_cells(sweep, standings, at_once, asked), 1):
         made = Lack(ran.why, ran.asked) if ran.results is None else ran.results
         found |= {part.key: made for part in cells[ran.cell]}
         on_progress(Progress("evaluations", number, len(cells), 0))

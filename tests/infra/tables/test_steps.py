@@ -9,12 +9,16 @@ from typing import Any
 import pytest
 import typer
 
+from infra.forms.benchmarks import SampleParameters
 from infra.tables.command import reproduce_command
 from infra.tables.form import TABLES, ReproduceParameters
 from infra.tables.plan import plan_rows
 from infra.tables.steps import Lack, answers, stop, take
+from rl.clips import asked_samples
 from rl.engines.base import EngineError
-from tasks.build import Progress, run_here
+from storage.reader import Dataset
+from tasks.build import Progress, run_build, run_here
+from tasks.datasets.base import Task
 
 SETUP = """
 [builds.hcstvg-v1]
@@ -133,3 +137,13 @@ def test_a_stopped_table_stops_the_jobs_of_its_builds_and_fails_over_none(
     monkeypatch.setattr("infra.tables.steps.stop_job", lambda parameters: stopped.append(parameters.name))
     stop(small.reproduction())
     assert stopped == ["hcstvg-v1"], "renders are of this process, and the others of a dataset that is not there"
+
+
+@pytest.mark.heavy
+def test_an_interval_that_is_annotated_in_frames_is_told_in_seconds(small: ReproduceParameters, tmp_path: Path) -> None:
+    given = {"root": str(tmp_path), "videos": 1, "fps": 0.2, "like": "st-align-svg", "error_budget": 1.0}
+    build = SampleParameters.model_validate(given).build()
+    run_build(build, run_here, quiet, 1.0)
+    [asked] = asked_samples(Dataset(build.folder), {Task.SPATIAL})
+    truth = json.loads((tmp_path / "sources" / "sample-1" / "annotations.json").read_text())["0_sample.mp4"]
+    assert asked.span_s == pytest.approx((truth["st_time"], truth["ed_time"]), abs=1e-3)
