@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -11,7 +11,9 @@ from storage.files import hash8
 from tasks.metrics.bootstrap import paired
 
 METRICS = ("vIoU", "J&F", "tIoU", "accuracy")
-"""What is compared: the first of these that the results have for each sample."""
+"""What is compared: the first of these that the results have."""
+PLACELESS = ("tIoU", "accuracy")
+"""The same where a protocol asks for times and answers alone: it says nothing of places."""
 
 
 class NightlyError(Exception):
@@ -53,8 +55,8 @@ def series_of(cell: Cell, decoding: Mapping[str, Any]) -> str:
     return "/".join([*(part for part in cell if part), hash8(dict(decoding))])
 
 
-def scored(series: str, key: str, results: Mapping[str, Any]) -> Scored:
-    """The scores of the first convention and the largest task of results as `results.json` has them.
+def scored(series: str, key: str, results: Mapping[str, Any], metrics: Sequence[str] = METRICS) -> Scored:
+    """The scores of the first convention and the largest task, as `results.json` has them, by the first metric there is.
 
     Raises:
         NightlyError: nothing was scored.
@@ -63,7 +65,7 @@ def scored(series: str, key: str, results: Mapping[str, Any]) -> Scored:
         reports = {**told["results"], **told["repaired"]}
         task = max(reports, key=lambda name: reports[name]["samples"], default="")
         per_sample = reports[task]["per_sample"] if task else {}
-        metric = next((m for m in METRICS if any(m in scores for scores in per_sample.values())), "")
+        metric = next((m for m in metrics if any(m in scores for scores in per_sample.values())), "")
         if metric:
             scores = {sample: float(values.get(metric, 0.0)) for sample, values in per_sample.items()}
             return Scored(series, key, reports[task]["convention"], task, metric, scores, reports[task]["lost"])

@@ -149,18 +149,22 @@ class _Scorer:
             return
         plain, mended = (self._report(sample, self._rule.name, repaired) for repaired in (False, True))
         span = sample.span if ceiling or sample.task is Task.SPATIAL else _span(video, sample, given)
-        if given is None or span is None or not (given.object_ids or given.boxes):
+        if given is None or span is None:
             for report in (plain, mended):
                 report.add(sample.sample_id, None if given is None else {}, sample.group)
             return
-        if given.boxes:
-            found = fixed = filled_tube(span, given.boxes)
-        else:
-            found, fixed = self._tubes(video, given.object_ids[0], span)
+        found, fixed = self._answered(video, given, span)
         scores = self._compare(video, sample, found, given)
         plain.add(sample.sample_id, scores, sample.group)
         again = scores if fixed is found else self._compare(video, sample, fixed, given)
         mended.add(sample.sample_id, again, sample.group)
+
+    def _answered(self, video: StoredVideo, given: Prediction, span: Span) -> tuple[Tube, Tube]:
+        """The tube that an answer means in a span, and the repaired one; times alone mean an empty one."""
+        if given.object_ids and not given.boxes:
+            return self._tubes(video, given.object_ids[0], span)
+        told = filled_tube(span, given.boxes) if given.boxes else Tube(*span, np.empty(0, np.int64), np.empty((0, 4)))
+        return told, told
 
     def _tubes(self, video: StoredVideo, object_id: int, span: Span) -> tuple[Tube, Tube]:
         """The object's tube in the span, and the repaired one; the same where the ID is on every frame with objects."""

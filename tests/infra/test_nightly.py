@@ -64,6 +64,16 @@ def test_a_fall_fails_the_night_and_names_its_samples_until_it_is_accepted(
     assert engine.opened == 2
 
 
+def test_a_protocol_without_places_is_followed_by_its_times(sweep_of: Callable[..., NightlyParameters], engine: Any) -> None:
+    asked = sweep_of(('["marked", "unmarked"]', '["unmarked"]'), ONE[1], model=NightlyParameters)
+    [first] = night(asked)
+    assert (first.now.metric, first.now.mean > 0) == ("tIoU", True)
+    accept(asked)
+    engine.says = WORSE
+    [fallen] = night(asked)
+    assert fallen.state == "dropped"
+
+
 def test_a_change_within_the_tolerance_holds(nightly: NightlyParameters, engine: Any) -> None:
     night(nightly)
     accept(nightly)

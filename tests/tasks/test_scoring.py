@@ -115,6 +115,16 @@ def test_missing_lost_and_impossible_answers_stay_in_the_denominator(dataset: Da
     assert found["results"]["temporal"]["m_tIoU"] == 0
 
 
+def test_times_without_an_object_earn_what_times_earn(dataset: Dataset, write: Write) -> None:
+    path = write({"sample_id": "stvg", "start_s": 0.5, "end_s": 1.5}, {"sample_id": "svg"})
+    found = score_dataset(dataset, path).as_dict()
+    for kind in ("results", "repaired"):
+        assert found[kind]["spatio-temporal"]["per_sample"]["stvg"] == {"tIoU": pytest.approx(1), "vIoU": 0, "gt_vIoU": 0}
+        assert found[kind]["spatial"]["per_sample"]["svg"]["vIoU"] == 0
+    official = score_dataset(dataset, path, "hcstvg_official").as_dict()
+    assert official["results"]["spatio-temporal"]["per_sample"]["stvg"]["tIoU"] == 0, "its tIoU counts boxes"
+
+
 def test_repair_is_told_beside_what_was_predicted(dataset: Dataset, write: Write) -> None:
     """Object 9 was never there: without repair it earns nothing, with it the largest box of every frame."""
     path = write({"sample_id": "stvg", "object_id": 9, "start_s": 0.5, "end_s": 1.5})
