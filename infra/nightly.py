@@ -14,7 +14,7 @@ from pydantic import Field
 from infra.sweeping import Ask, Ran, ask_quietly, render_missing, run_cells
 from infra.sweeps import Sweep, SweepParameters
 from rl.engines.base import EngineError
-from rl.nightly import METRICS, PLACELESS, DropError, NightlyError, Scored, Verdict, judge, scored, series_of
+from rl.nightly import DropError, NightlyError, Scored, Verdict, judge, scored, series_of
 from rl.protocols import protocol_named
 from storage.files import hash8
 from storage.folder import Folder
@@ -133,8 +133,8 @@ def _series(sweep: Sweep, ran: Ran) -> str:
 def _scored(sweep: Sweep, ran: Ran) -> Scored:
     assert ran.results is not None
     protocol = protocol_named(ran.cell.protocol)
-    metrics = METRICS if protocol.marked or protocol.boxes else PLACELESS
-    return scored(_series(sweep, ran), ran.results["path"].rsplit("/", 2)[-2], ran.results, metrics)
+    places = protocol.marked or protocol.boxes
+    return scored(_series(sweep, ran), ran.results["path"].rsplit("/", 2)[-2], ran.results, places)
 
 
 def accepted_of(folder: Folder, series: str) -> Scored | None:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from rl.sweep import Cell
 from storage.files import hash8
 from tasks.metrics.bootstrap import paired
+from tasks.metrics.conventions import DEFAULT
 
 METRICS = ("vIoU", "J&F", "tIoU", "accuracy")
 """What is compared: the first of these that the results have."""
@@ -55,13 +56,20 @@ def series_of(cell: Cell, decoding: Mapping[str, Any]) -> str:
     return "/".join([*(part for part in cell if part), hash8(dict(decoding))])
 
 
-def scored(series: str, key: str, results: Mapping[str, Any], metrics: Sequence[str] = METRICS) -> Scored:
+def scored(series: str, key: str, results: Mapping[str, Any], places: bool = True) -> Scored:
     """The scores of the first convention and the largest task, as `results.json` has them, by the first metric there is.
+
+    Args:
+        series: their name.
+        key: of the predictions.
+        results: of one evaluation.
+        places: whether answers say where; else the paper's convention goes first, whose tIoU needs no boxes.
 
     Raises:
         NightlyError: nothing was scored.
     """
-    for told in results["scores"].values():
+    metrics, conventions = (METRICS if places else PLACELESS), results["scores"]
+    for _, told in sorted(conventions.items(), key=lambda item: not places and item[0] != DEFAULT):
         reports = {**told["results"], **told["repaired"]}
         task = max(reports, key=lambda name: reports[name]["samples"], default="")
         per_sample = reports[task]["per_sample"] if task else {}

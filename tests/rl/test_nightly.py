@@ -66,6 +66,16 @@ def test_scores_are_those_of_the_largest_task_with_repair_and_lost_samples_count
         scored("s", "k", {"scores": {}})
 
 
+def test_without_places_times_are_followed_by_the_convention_whose_tiou_needs_no_boxes() -> None:
+    def told(convention: str, iou: float) -> dict[str, Any]:
+        report = {"convention": convention, "samples": 1, "lost": 0, "per_sample": {"a": {"tIoU": iou, "vIoU": 0.0}}}
+        return {"results": {"spatio-temporal": report}, "repaired": {}}
+
+    results = {"scores": {"hcstvg_official": told("hcstvg_official", 0.0), "paper": told("paper", 0.5)}}
+    found = [scored("s", "k", results, places) for places in (True, False)]
+    assert [(s.convention, s.metric, s.mean) for s in found] == [("hcstvg_official", "vIoU", 0.0), ("paper", "tIoU", 0.5)]
+
+
 def test_a_series_is_named_by_cell_and_decoding() -> None:
     cell = Cell("tiny", "own", "marked")
     greedy, drawn = (series_of(cell, {"temperature": t}) for t in (0, 1))
