@@ -15,7 +15,8 @@ from infra.rendering import render, render_seconds, rendered_clips, variant
 from storage.reader import Dataset
 from tasks.build import run_build, run_here
 from tasks.find import build_detector, build_tracker
-from tasks.video import Source, open_video
+from tasks.stored import source_of
+from tasks.video import open_video
 
 SETTINGS: dict[str, dict[str, Any]] = {
     "size-30": {"marker_size": 30},
@@ -70,8 +71,7 @@ def _decoding(dataset: Dataset) -> float:
     videos = dataset.video_ids("frames")
     started = time.perf_counter()
     for video_id in videos:
-        source = dataset.source(video_id)
-        video = open_video(Source(video_id, source))
+        video = open_video(source_of(dataset, video_id))
         for index in range(len(video)):
             video.frames([index])
     return (time.perf_counter() - started) / len(videos)

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
+from functools import lru_cache, partial
 from typing import Any
-
-import numpy as np
 
 from rl.engines.base import Shown
 from storage.reader import Dataset
@@ -16,7 +15,7 @@ from tasks.datasets.base import Task
 from tasks.diagnose import VideoError
 from tasks.render import encode_jpeg
 from tasks.sampling import PIXEL_FACTOR, fit, sample_frames
-from tasks.stored import source_of
+from tasks.stored import source_of, timeline_of
 from tasks.video import Timeline, Video, at_hand, open_video
 
 _SPAN = ["start_s", "end_s", "start_frame", "end_frame"]
@@ -51,18 +50,26 @@ class Asked:
 def asked_samples(dataset: Dataset, tasks: Collection[Task]) -> list[Asked]:
     """Every sample of these tasks, by video and sample ID: their order is that of their keys, not of their coming."""
     rows = dataset.table("samples", _COLUMNS).to_pylist()
-    wanted = (_asked(_timed(dataset, row)) for row in rows if Task(row["task"]) in tasks)
+    clock_of = lru_cache(maxsize=1)(partial(_clock, dataset))  # rows of one video stand together
+    wanted = (_asked(_timed(row, clock_of)) for row in rows if Task(row["task"]) in tasks)
     return sorted(wanted, key=lambda asked: (asked.video_id, asked.sample_id))
 
 
-def _timed(dataset: Dataset, row: dict[str, Any]) -> dict[str, Any]:
+_Clock = tuple[Timeline, Mapping[str, float]]
+"""Of a video: its frames' times, and clip -> when it starts, seconds."""
+
+
+def _clock(dataset: Dataset, video_id: str) -> _Clock:
+    clips = dataset.rows("clips", video_id, ["clip_id", "start_s"]).to_pylist()
+    return timeline_of(dataset, video_id), {clip["clip_id"]: clip["start_s"] for clip in clips}
+
+
+def _timed(row: dict[str, Any], clock_of: Callable[[str], _Clock]) -> dict[str, Any]:
     """A sample's row with its true span in seconds of the clip, also where the annotation counts frames alone."""
     if row["start_s"] is not None or row["start_frame"] is None:
         return row
-    [video] = dataset.rows("videos", row["video_id"], ["times_s", "duration_s"]).to_pylist()
-    clips = dataset.rows("clips", row["video_id"], ["clip_id", "start_s"]).to_pylist()
-    begins = next(clip["start_s"] for clip in clips if clip["clip_id"] == row["clip_id"])
-    timeline = Timeline(np.array(video["times_s"]), video["duration_s"])
+    timeline, starts = clock_of(row["video_id"])
+    begins = starts[row["clip_id"]]
     if row["start_frame"] >= len(timeline.times_s):  # the video is shorter than its annotation
         return row
     start_s, end_s = float(timeline.times_s[row["start_frame"]]), timeline.end_of(row["end_frame"])
@@ -113,7 +120,7 @@ class Clips:
         """
         clip, indices = self.clip(asked), self.indices(asked)
         size = (clip["width"], clip["height"])
-        timeline = self._timeline(asked.video_id)
+        timeline = timeline_of(self._dataset, asked.video_id)
         times = tuple(float(timeline.times_s[index] - clip["start_s"]) for index in indices)
         return Shown(self._encoded(asked.video_id, indices, size), size, clip["sample_fps"], times)
 
@@ -137,23 +144,19 @@ class Clips:
         if clip["first_frame"] is None:
             raise ShownError(clip["reason"] or "outside_video", f"clip '{asked.clip_id}' lies outside its video")
         frames = range(clip["first_frame"], clip["last_frame"] + 1)
-        return sample_frames(self._timeline(asked.video_id), frames, self._fps)
+        return sample_frames(timeline_of(self._dataset, asked.video_id), frames, self._fps)
 
     def frames_between(self, asked: Asked, span_s: tuple[float, float]) -> range:
         """Native frames on screen in seconds of the clip, half-open; empty for a span without length."""
         if span_s[1] <= span_s[0]:
             return range(0)
         start_s = self.clip(asked)["start_s"]
-        return self._timeline(asked.video_id).range_of(start_s + span_s[0], start_s + span_s[1])
+        return timeline_of(self._dataset, asked.video_id).range_of(start_s + span_s[0], start_s + span_s[1])
 
     def size(self, asked: Asked) -> tuple[int, int]:
         """(width, height) of the native frames."""
         [row] = self._dataset.rows("videos", asked.video_id, ["width", "height"]).to_pylist()
         return row["width"], row["height"]
-
-    def _timeline(self, video_id: str) -> Timeline:
-        [row] = self._dataset.rows("videos", video_id, ["times_s", "duration_s"]).to_pylist()
-        return Timeline(np.asarray(row["times_s"], np.float64), row["duration_s"])
 
     def _encoded(self, video_id: str, indices: Sequence[int], size: tuple[int, int]) -> tuple[bytes, ...]:
         try:

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import numpy as np
-
 from rl.ground import Grounded, Place
 from storage.reader import Dataset
 from storage.rle import decode_counts
 from tasks.clip import PALETTE, painted_clip, tint
 from tasks.markers import Marker, digit_height_px, draw
-from tasks.video import Frames, Timeline
+from tasks.stored import timeline_of
+from tasks.video import Frames
 
 _BAR, _MEANT, _NOW = (70, 70, 70), (90, 200, 90), (255, 255, 255)
 """RGB of the bar of time, of the span on it, and of the present."""
@@ -23,8 +22,7 @@ def write_answer(dataset: Dataset, video_id: str, answer: Grounded, path: Path) 
     Raises:
         VideoError: the source cannot be read any more.
     """
-    [row] = dataset.rows("videos", video_id, ["times_s", "duration_s"]).to_pylist()
-    frames = Timeline(np.asarray(row["times_s"]), row["duration_s"]).range_of(*answer.clip_s)
+    frames = timeline_of(dataset, video_id).range_of(*answer.clip_s)
     places: dict[int, list[tuple[int, Place]]] = {}
     for object_id, tube in answer.tubes.items():
         for place in tube:

@@ -109,6 +109,16 @@ def source_of(dataset: Dataset, video_id: str) -> Source:
     return Source(video_id, path, fps if isinstance(path, Path) and path.is_dir() else None)
 
 
+def timeline_of(dataset: Dataset, video_id: str) -> Timeline:
+    """When each native frame of a video is on screen.
+
+    Raises:
+        DatasetError: no such video.
+    """
+    [row] = dataset.rows("videos", video_id, ["times_s", "duration_s"]).to_pylist()
+    return Timeline(np.asarray(row["times_s"], np.float64), row["duration_s"])
+
+
 def lost_samples(dataset: Dataset) -> int:
     """Number of sentences of videos that have no rows of them."""
     there = set(dataset.video_ids("samples"))
