@@ -52,16 +52,19 @@ def test_a_sweep_reports_its_cells_and_a_folder_all_that_it_holds(sweep_of: Call
 def test_a_night_reports_its_curves_and_first_the_samples_that_fell(
     sweep_of: Callable[..., NightlyParameters], engine: Any
 ) -> None:
-    parameters = sweep_of(model=NightlyParameters)
-    run_nightly(parameters, lambda _: None, fan_out=run_here)
-    accept(parameters)
+    run_nightly(sweep_of(model=NightlyParameters), lambda _: None, fan_out=run_here)
+    accept(sweep_of(model=NightlyParameters))
     engine.says = WORSE
+    unmarked = sweep_of(('["marked", "unmarked"]', '["unmarked"]'), model=NightlyParameters)
+    run_nightly(unmarked, lambda _: None, fan_out=run_here)
+    accept(unmarked)
+    parameters = sweep_of(model=NightlyParameters)
     nights = run_nightly(parameters, lambda _: None, fan_out=run_here)
     page = read(night_report(parameters, nights))
     assert page.count("<polyline") == 4
     assert page.count('data-tags="|fell|wrong time|"') == 6
     assert "fell <b>2</b>" in page
-    assert page.index('data-tags="|fell') < page.index('data-tags="|wrong time|"'), "unmarked answers have no vIoU to fall"
+    assert page.index('data-tags="|fell') < page.index('data-tags="|wrong time|"'), "what was accepted as it is has not fallen"
 
 
 def test_tables_of_the_paper_are_read_from_the_folder(tmp_path: Path) -> None:
