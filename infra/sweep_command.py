@@ -14,6 +14,7 @@ from infra.rendering import render_seconds, rendered_clips, variant
 from infra.results import AsJson
 from infra.sweeping import Ran, render_missing, run_cells
 from infra.sweeps import Sweep, SweepParameters
+from rl.results import reports_of
 from rl.sweep import Cell, Standing
 from storage.reader import Dataset
 
@@ -67,7 +68,7 @@ def score_rows(ran: Iterable[Ran]) -> list[dict[str, str]]:
 def _means(results: Mapping[str, Any]) -> Iterator[dict[str, str]]:
     """Means by the first convention."""
     for scores in list(results["scores"].values())[:1]:
-        for task, report in {**scores["results"], **scores["repaired"]}.items():
+        for task, report in reports_of(scores).items():
             for name, (low, high) in report["intervals"].items():
                 kind = f"{task} ({report['convention']})"
                 mean, interval = f"{100 * report[name]:.1f}", f"{100 * low:.1f} to {100 * high:.1f}"

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
+from rl.results import main_task
 from rl.sweep import Cell
 from storage.files import hash8
 from tasks.metrics.bootstrap import paired
@@ -70,13 +71,12 @@ def scored(series: str, key: str, results: Mapping[str, Any], places: bool = Tru
     """
     metrics, conventions = (METRICS if places else PLACELESS), results["scores"]
     for _, told in sorted(conventions.items(), key=lambda item: not places and item[0] != DEFAULT):
-        reports = {**told["results"], **told["repaired"]}
-        task = max(reports, key=lambda name: reports[name]["samples"], default="")
-        per_sample = reports[task]["per_sample"] if task else {}
+        task, report = main_task(told) or ("", {"per_sample": {}})
+        per_sample = report["per_sample"]
         metric = next((m for m in metrics if any(m in scores for scores in per_sample.values())), "")
         if metric:
             scores = {sample: float(values.get(metric, 0.0)) for sample, values in per_sample.items()}
-            return Scored(series, key, reports[task]["convention"], task, metric, scores, reports[task]["lost"])
+            return Scored(series, key, report["convention"], task, metric, scores, report["lost"])
     raise NightlyError(f"{series} has no scores to follow: choose a protocol that is scored")
 
 

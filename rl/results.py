@@ -113,16 +113,22 @@ def kept_results(dataset: Dataset, store: StageStore, conventions: Sequence[str]
     return {**told, "scores": scores, "path": results_path(store)}
 
 
+def reports_of(scores: Mapping[str, Any]) -> dict[str, Any]:
+    """Task -> its report by one convention, with ID repair where there are boxes; `scores` as `results.json` has them."""
+    return {**scores["results"], **scores["repaired"]}
+
+
+def main_task(scores: Mapping[str, Any]) -> tuple[str, dict[str, Any]] | None:
+    """The largest task of one convention's scores, and its report of `reports_of`; None where nothing is scored."""
+    return max(reports_of(scores).items(), key=lambda item: int(item[1]["samples"]), default=None)
+
+
 def main_report(told: Mapping[str, Any]) -> dict[str, Any] | None:
     """What a table shows of results as `results.json` has them; None where nothing is scored.
 
-    It is by the first convention, of the largest task, with ID repair where there are boxes.
+    It is that of `main_task` by the first convention.
     """
-    for scores in told["scores"].values():
-        reports = {**scores["results"], **scores["repaired"]}
-        if reports:
-            return dict(max(reports.values(), key=lambda report: int(report["samples"])))
-    return None
+    return next((main[1] for scores in told["scores"].values() if (main := main_task(scores))), None)
 
 
 def ceiling(dataset: Dataset, convention: str) -> dict[str, Any]:

@@ -11,7 +11,7 @@ import numpy as np
 
 from rl.evaluate import predictions
 from rl.report.kinds import KINDS, chosen, kinds_of
-from rl.results import score_rows
+from rl.results import reports_of, score_rows
 from storage.reader import Dataset
 from storage.stages import StageStore
 from tasks.datasets.base import Target
@@ -133,7 +133,7 @@ def _scores(results: Mapping[str, Any]) -> dict[str, dict[str, float]]:
     """Sample -> its scores by the first convention, with ID repair where there are boxes."""
     found: dict[str, dict[str, float]] = {}
     for told in list(results["scores"].values())[:1]:
-        for report in (*told["results"].values(), *told["repaired"].values()):
+        for report in reports_of(told).values():
             found |= report["per_sample"]
     return found
 
