@@ -16,6 +16,7 @@ from infra.sweeps import Sweep, SweepParameters
 from rl.engines.base import EngineError
 from rl.nightly import DropError, NightlyError, Scored, Verdict, judge, scored, series_of
 from rl.protocols import protocol_named
+from rl.sweep import Cell
 from storage.files import hash8
 from storage.folder import Folder
 from storage.folders import folder_at, json_bytes
@@ -111,11 +112,11 @@ def run_nightly(
 
 
 def _night(sweep: Sweep, folder: Folder, ran: Ran, tolerance: float) -> Night:
-    series = _series(sweep, ran)
+    series = series_in(sweep, ran.cell)
     if ran.results is None:
         return Night(series, "failed" if ran.asked else "incomparable", why=ran.why)
     try:
-        now, accepted = _scored(sweep, ran), accepted_of(folder, series)
+        now, accepted = _scored(series, ran), accepted_of(folder, series)
         if accepted is None:
             return Night(series, "new", now)
         verdict = judge(accepted, now, tolerance)
@@ -126,15 +127,16 @@ def _night(sweep: Sweep, folder: Folder, ran: Ran, tolerance: float) -> Night:
     return Night(series, "dropped" if verdict.dropped else "held", now, verdict)
 
 
-def _series(sweep: Sweep, ran: Ran) -> str:
-    return series_of(ran.cell, asdict(sweep.parameters(ran.cell).decoding()))
+def series_in(sweep: Sweep, cell: Cell) -> str:
+    """The name under which a cell of a sweep is followed."""
+    return series_of(cell, asdict(sweep.parameters(cell).decoding()))
 
 
-def _scored(sweep: Sweep, ran: Ran) -> Scored:
+def _scored(series: str, ran: Ran) -> Scored:
     assert ran.results is not None
     protocol = protocol_named(ran.cell.protocol)
     places = protocol.marked or protocol.boxes
-    return scored(_series(sweep, ran), ran.results["path"].rsplit("/", 2)[-2], ran.results, places)
+    return scored(series, ran.results["path"].rsplit("/", 2)[-2], ran.results, places)
 
 
 def accepted_of(folder: Folder, series: str) -> Scored | None:
@@ -166,7 +168,7 @@ def accept(parameters: NightlyParameters, keep: bool = True) -> list[Scored]:
     for cell, standing in standings.items():
         if not standing.done:
             raise NightlyError(f"{'/'.join(filter(None, cell))} has no results yet: run `stvg nightly {parameters.file}` first")
-    found = [_scored(sweep, ran) for ran in run_cells(sweep, standings, 1)]
+    found = [_scored(series_in(sweep, ran.cell), ran) for ran in run_cells(sweep, standings, 1)]
     if keep:
         for one in found:
             folder.write(_record(one.series), json_bytes(sealed(asdict(one))))

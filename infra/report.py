@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, replace
+from dataclasses import replace
 from typing import Annotated, Any
 
 import typer
 
-from infra.nightly import Night, NightlyParameters, history
+from infra.nightly import Night, NightlyParameters, history, series_in
 from infra.sweeping import Ran
 from infra.sweeps import Sweep
 from rl.evaluate import kept_store
-from rl.nightly import series_of
 from rl.report.collect import Evaluated
 from rl.report.page import MOST_SAMPLES, REPORT, write_report
 from rl.results import RESULTS
@@ -41,14 +40,14 @@ def sweep_report(sweep: Sweep, ran: Iterable[Ran], name: str) -> str:
 def night_report(parameters: NightlyParameters, nights: Sequence[Night]) -> str:
     """Write the report of a night beside its history, series that fell before others, and return its URI."""
     sweep, found = parameters.sweep(), []
-    cells = {series_of(cell, asdict(sweep.parameters(cell).decoding())): cell for cell in sweep.cells}
+    cells = {series_in(sweep, cell): cell for cell in sweep.cells}
     for night in sorted(nights, key=lambda night: night.state != "dropped"):
         if night.now is not None:
-            evaluation = sweep.evaluation(cells[night.series])
-            results = _results(f"{evaluation.folder}/{night.now.key}/{RESULTS}")
+            cell = cells[night.series]
+            results = _results(f"{sweep.kept(cell)}/{night.now.key}/{RESULTS}")
             changed = night.verdict.changed if night.verdict else {}
             fallen = {sample for sample, (before, now) in changed.items() if now < before}
-            found.append(replace(_evaluated(results, evaluation.dataset, night.series), fallen=fallen))
+            found.append(replace(_evaluated(results, Dataset(sweep.folder(cell)), night.series), fallen=fallen))
     return write_report(parameters.folder, REPORT, "Nights", found, nights=history(parameters.folder).to_pylist())
 
 
@@ -70,7 +69,7 @@ def report_of(where: str, root: str, most: int = MOST_SAMPLES) -> str:
     nights = history(folder.child("nightly")).to_pylist()
     if not (every or tables or nights):
         raise DatasetError(f"'{where}' holds no results: evaluate a model first, or name the folder where they are")
-    found = [_evaluated(results, _asked(results, root)) for results in every]
+    found = [_with_dataset(_evaluated(results, None), root) for results in every]
     return write_report(folder, REPORT, folder.name, found, tables, nights, most)
 
 
@@ -89,15 +88,14 @@ def _results(path: str) -> dict[str, Any]:
     return {**json.loads(folder_at(folder).read(name)), "path": path}
 
 
-def _asked(results: Mapping[str, Any], root: str) -> Dataset | None:
-    """The dataset that was asked, if it is still what it was."""
-    store = kept_store(results["path"].rpartition("/")[0])
-    names = [scores["dataset"] for scores in results["scores"].values()]
+def _with_dataset(found: Evaluated, root: str) -> Evaluated:
+    """The same with the dataset that was asked, if that is still what it was."""
+    store, names = found.store, [scores["dataset"] for scores in found.results["scores"].values()]
     try:
         dataset = Dataset(named_folder(names[0] if names else store.dataset.name, root))
     except DatasetError:
-        return None
-    return dataset if dataset.manifest.content_hash == store.spec.params["dataset"] else None
+        return found
+    return replace(found, dataset=dataset) if dataset.manifest.content_hash == store.spec.params["dataset"] else found
 
 
 def report(

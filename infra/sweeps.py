@@ -117,6 +117,10 @@ class Sweep:
         base = self.base(cell.benchmark)
         return folder_at(variant(base, cell.markers, changes).folder) if changes else base
 
+    def kept(self, cell: Cell) -> Folder:
+        """The folder of a cell's predictions, below which each of its keys has one; all renders of a benchmark share it."""
+        return folder_at(self.out).child(self.base(cell.benchmark).name)
+
     def settings(self) -> list[tuple[Folder, str]]:
         """(base, setting) of datasets that show other markers than their base, each once."""
         wanted = dict.fromkeys((cell.benchmark, cell.markers) for cell in self.cells if self.markers.get(cell.markers))
@@ -139,7 +143,7 @@ class Sweep:
         return EvaluateParameters.model_validate({"conventions": conventions, **self.asking, **own})
 
     def evaluation(self, cell: Cell) -> Evaluation:
-        """What a cell asks of whom; all renders of a benchmark keep their predictions in one folder.
+        """What a cell asks of whom.
 
         Raises:
             DatasetError, ModelError, WeightsError, ProtocolError, ScoreError: something named is not there.
@@ -149,7 +153,7 @@ class Sweep:
         made = parameters.evaluation()
         if parameters.engine != "openai":  # a server does not say what it holds
             check_lineage(cell.checkpoint, made.model)
-        return replace(made, folder=folder_at(self.out).child(self.base(cell.benchmark).name))
+        return replace(made, folder=self.kept(cell))
 
     def standings(self) -> dict[Cell, Standing]:
         """How far each cell has come.

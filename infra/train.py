@@ -97,7 +97,7 @@ def following(parameters: TrainParameters) -> list[tuple[str, dict[str, Any]]]:
     if parameters.sweep:
         given = {"file": str(Path(parameters.sweep).absolute()), "checkpoints": str(parameters.folder)}
         sweep = SweepParameters.model_validate({**given, "root": parameters.root, "out": parameters.evaluations})
-        _ = sweep.sweep().cells
+        sweep.sweep()  # says what is wrong with the file
         made.append(("sweep/file", sweep.model_dump()))
     return made
 
