@@ -8,6 +8,7 @@ import subprocess
 import sys
 import urllib.error
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from http import HTTPStatus
 from pathlib import Path
 from typing import Any
@@ -87,13 +88,22 @@ def planted() -> dict[str, str]:
 
 @pytest.fixture(scope="session")
 def server(tmp_path_factory: pytest.TempPathFactory, planted: dict[str, str]) -> Iterator[Server]:
-    before = {process.pid for process in psutil.Process().children(recursive=True)}
     home = tmp_path_factory.mktemp("prefect")
     env = {**environment(free_port(), home), **planted}
     with running_server(env, home), deployments(env, home):
+        assert _speaking_to(env), "what follows would find nothing"
         yield Server(env)
-    left = [p for p in psutil.Process().children(recursive=True) if p.pid not in before and p.status() != "zombie"]
-    assert left == [], "the server left processes behind"
+    assert _speaking_to(env) == [], "the server left processes behind"
+
+
+def _speaking_to(env: dict[str, str]) -> list[psutil.Process]:
+    """The processes on this machine that were started with the address of a server."""
+    found = []
+    for process in psutil.process_iter():
+        with suppress(psutil.Error):
+            if process.environ().get("PREFECT_API_URL") == env["PREFECT_API_URL"]:
+                found.append(process)
+    return found
 
 
 @pytest.fixture
