@@ -7,11 +7,11 @@ import shutil
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from bench.chromium import chromium
 from bench.control_room import ControlRoom
 from infra.prefect.access import ask, environment, free_port
 from infra.prefect.local import deployments, server
@@ -26,7 +26,9 @@ def main() -> None:
     """Make every picture anew."""
     for folder in (ROOT, OUT):
         shutil.rmtree(folder, ignore_errors=True)
-    with chromium() as page:
+    with chromium() as browser:
+        page = browser.new_page(viewport=SIZE)
+        page.set_default_timeout(120_000)
         with tempfile.TemporaryDirectory() as home:
             env = environment(free_port(), Path(home))
             with server(env, Path(home)), deployments(env, Path(home)):
@@ -41,22 +43,6 @@ def main() -> None:
             page.locator("article").first.scroll_into_view_if_needed()
             page.evaluate("document.querySelector('article').scrollIntoView()")
             _keep(page, f"ui-{name}")
-
-
-@contextmanager
-def chromium() -> Iterator[Any]:
-    """A page of a headless Chromium."""
-    from playwright.sync_api import sync_playwright
-
-    program = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-    if program is None:
-        sys.exit("no Chromium here: apt-get install chromium")
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=program, args=["--no-sandbox", "--disable-gpu"])
-        page = browser.new_page(viewport=SIZE)
-        page.set_default_timeout(120_000)
-        yield page
-        browser.close()
 
 
 def _build(room: ControlRoom, env: Mapping[str, str]) -> None:

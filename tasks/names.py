@@ -1,8 +1,9 @@
-"""Looking up what a person names."""
+"""What a person names, and names that become paths."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import PurePosixPath
 from typing import TypeVar
 
 T = TypeVar("T")
@@ -17,3 +18,9 @@ def one_of(table: Mapping[str, T], name: str, what: str, error: type[Exception])
     if name not in table:
         raise error(f"there is no {what} '{name}': choose from {', '.join(table)}")
     return table[name]
+
+
+def stays_inside(name: str) -> bool:
+    """Whether a name is a relative path that cannot lead out of the folder it is looked up in."""
+    path = PurePosixPath(name)
+    return bool(path.name) and not path.is_absolute() and ".." not in path.parts and "\\" not in name and "\0" not in name

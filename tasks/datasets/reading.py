@@ -17,6 +17,7 @@ from storage.folders import folder_at, is_url
 from storage.local import LocalFolder
 from tasks.datasets.base import AnnotationError, Target
 from tasks.masks import Box
+from tasks.names import stays_inside
 from tasks.video import MOST_FRAMES
 
 
@@ -181,9 +182,9 @@ def plain_path(name: Any, where: str) -> PurePosixPath:
     Raises:
         AnnotationError: it is absolute, climbs with '..', or is no name at all.
     """
-    path = PurePosixPath(str(name))
-    if not isinstance(name, str) or path.is_absolute() or ".." in path.parts or not path.name or "\\" in name or "\0" in name:
+    if not isinstance(name, str) or not stays_inside(name):
         raise AnnotationError(f"{where} names the video {name!r}, which is not a path below the videos folder")
+    path = PurePosixPath(name)
     if any(len(part.encode(errors="replace")) > 255 for part in path.parts):
         raise AnnotationError(f"{where} names a video by more than 255 bytes, which is not a path below the videos folder")
     return path

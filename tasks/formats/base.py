@@ -6,11 +6,12 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from operator import itemgetter
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any
 
 from storage.reader import Dataset
 from tasks.masks import Instance
+from tasks.names import stays_inside
 from tasks.stored import source_of
 from tasks.video import at_hand, open_video
 
@@ -101,8 +102,7 @@ def plain(video_id: str) -> str:
     Raises:
         FormatError: the path would leave its folder.
     """
-    path = PurePosixPath(video_id)
-    if path.is_absolute() or ".." in path.parts or not path.name or "\\" in video_id or "\0" in video_id:
+    if not stays_inside(video_id):
         raise FormatError(f"the dataset names a video {video_id!r}, which is not a path below a folder: it cannot be exported")
     return video_id
 
