@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -84,16 +83,6 @@ def processor_of(tokenizer: Any, answers: dict[str, Any]) -> Any:
     pictures = CLIPImageProcessor(size=size, do_center_crop=False, crop_size=size)
     pictures.image_seq_length = (SIDE // 32) ** 2 + 1
     return Florence2Processor(pictures, tokenizer, post_processor_config=answers)
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _one_thread() -> Iterator[None]:
-    import torch
-
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
 
 
 @pytest.fixture(scope="module")

@@ -55,16 +55,6 @@ def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return encoded(tmp_path_factory.mktemp("clip") / "figures.mp4", [drawn(index) for index in range(FRAMES)])
 
 
-@pytest.fixture(scope="module", autouse=True)
-def one_thread() -> Iterator[None]:
-    import torch
-
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
-
-
 @pytest.fixture(scope="module")
 def tracker() -> Sam2Tracker:
     tracker = build_tracker(TINY)
