@@ -5,8 +5,10 @@ from __future__ import annotations
 import argparse
 import multiprocessing
 import os
-from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures import ProcessPoolExecutor, as_completed
 from pathlib import Path
+
+from rich.progress import track
 
 from rl.learn.forms import FORMS
 from rl.learn.report import write_report
@@ -27,7 +29,11 @@ def main() -> None:
     workers = min(len(jobs), len(os.sched_getaffinity(0)))
     with ProcessPoolExecutor(workers, mp_context=multiprocessing.get_context("spawn")) as pool:
         waiting = [pool.submit(run, form, seed, budget, asked.runs) for form, seed in jobs]
+        for done in track(as_completed(waiting), "runs, each some minutes", len(waiting)):
+            made = done.result()
+            print(f"{made['form']}, seed {made['seed']}: object named {made['marks']['after, seeing']['id_accuracy']:.2f}")
         write_report([one.result() for one in waiting], asked.out)
+    print(f"{asked.out}/README.md")
 
 
 if __name__ == "__main__":

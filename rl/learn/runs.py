@@ -37,7 +37,7 @@ class Budget:
     held_out: int
 
 
-WHOLE = Budget((Stage(100, 64, pairs=1), Stage(300, 32)), 2e-3, Settings(60, prompts=16), 300)
+WHOLE = Budget((Stage(300, 64, pairs=1), Stage(450, 32)), 2e-3, Settings(200, prompts=16, rate=5e-4), 300)
 QUICK = Budget((Stage(12, 8, 1, 1), Stage(2, 4)), 2e-3, Settings(2, prompts=2, n=4), 10)
 
 
