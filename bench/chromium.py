@@ -7,7 +7,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-NAMES = ("chromium", "chromium-browser", "google-chrome")
+from bench.figures import NotRunError
+
+_NAMES = ("chromium", "chromium-browser", "google-chrome")
 _ARGUMENTS = [
     "--no-sandbox",
     "--disable-gpu",
@@ -19,22 +21,18 @@ _ARGUMENTS = [
 ]
 
 
-class NoChromiumError(Exception):
-    """This machine has no Chromium."""
-
-
 @contextmanager
 def chromium() -> Iterator[Any]:
     """A browser that Playwright drives, for the length of the block; of its own it asks nothing of the network.
 
     Raises:
-        NoChromiumError: there is none here.
+        NotRunError: there is none here.
     """
     from playwright.sync_api import sync_playwright
 
-    program = next(filter(None, map(shutil.which, NAMES)), None)
+    program = next(filter(None, map(shutil.which, _NAMES)), None)
     if program is None:
-        raise NoChromiumError("no Chromium here: apt-get install chromium")
+        raise NotRunError("no Chromium here: apt-get install chromium")
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=program, args=_ARGUMENTS)
         yield browser

@@ -13,6 +13,7 @@ from typing import Any
 
 from bench.chromium import chromium
 from bench.control_room import ControlRoom
+from bench.figures import NotRunError
 from infra.prefect.access import ask, environment, free_port
 from infra.prefect.local import deployments, server
 
@@ -95,4 +96,7 @@ def _keep(page: Any, name: str) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except NotRunError as error:
+        sys.exit(str(error))

@@ -71,7 +71,9 @@ def scored(series: str, key: str, results: Mapping[str, Any], places: bool = Tru
     """
     metrics, conventions = (METRICS if places else PLACELESS), results["scores"]
     for _, told in sorted(conventions.items(), key=lambda item: not places and item[0] != DEFAULT):
-        task, report = main_task(told) or ("", {"per_sample": {}})
+        if (main := main_task(told)) is None:
+            continue
+        task, report = main
         per_sample = report["per_sample"]
         metric = next((m for m in metrics if any(m in scores for scores in per_sample.values())), "")
         if metric:

@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from bench.chromium import NoChromiumError, chromium
+from bench.chromium import chromium
+from bench.figures import NotRunError
 
 
 @pytest.fixture
@@ -17,7 +18,7 @@ def browser() -> Iterator[Any]:
     try:
         with chromium() as started:
             yield started
-    except NoChromiumError as error:
+    except NotRunError as error:
         pytest.skip(str(error))
 
 

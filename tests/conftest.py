@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from hypothesis import settings
 
-os.environ.setdefault("OMP_NUM_THREADS", "1")  # torch reads it at its first import, and has one thread then
+os.environ["OMP_NUM_THREADS"] = "1"  # torch reads it at its first import, and has one thread then
 
 from infra.ray.session import set_environment
 from tasks.detect import Detection
