@@ -7,7 +7,7 @@ import time
 from pathlib import Path
 
 from bench.figures import Figure, at_most, shared, told
-from tasks.datasets.vidstg import read_vidstg
+from tasks.benchmarks.vidstg import read_vidstg
 
 TRIES = 5
 

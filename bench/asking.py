@@ -16,20 +16,20 @@ import numpy as np
 import pyarrow as pa
 
 from bench.figures import Figure, at_most, told
-from rl.clips import Asked, Clips, asked_samples
 from rl.engines.inputs import prepare
-from rl.models import Model
-from rl.protocols import PROTOCOLS, Asker
-from rl.registry import find_model
-from storage.bundles import Entry, Rows, write_bundle
+from rl.evaluation.protocols import PROTOCOLS, Asker
+from rl.evaluation.samples import Asked, Clips, asked_samples
+from rl.models.families import Model
+from rl.models.registry import find_model
+from storage.commit import Entry, Rows, write_bundle
 from storage.manifest import Ending, publish, published_stage
 from storage.outcomes import Outcome
 from storage.reader import Dataset
 from storage.schema import CLIPS, SAMPLES, VIDEOS
 from storage.schema import FRAMES as FRAMES_SCHEMA
 from storage.stages import Spec, StageStore
-from tasks.datasets.base import Task
-from tasks.render import RenderConfig, encode_jpeg
+from tasks.benchmarks.samples import Task
+from tasks.markers.render import RenderConfig, encode_jpeg
 
 VIDEOS_COUNT, SENTENCES, FRAMES, SIZE = 50, 20, 40, (364, 196)
 SAMPLES_COUNT = VIDEOS_COUNT * SENTENCES
@@ -125,7 +125,7 @@ def batches(dataset: Dataset, model: Model) -> Iterator[Any]:
     """Tensors of each batch; the next batch's frames are read while one is made, as in an evaluation."""
     from importlib import import_module
 
-    from tasks.ahead import ahead
+    from storage.common.prefetch import ahead
 
     library: Any = import_module("transformers")
     assert model.weights is not None

@@ -6,10 +6,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bench.figures import Figure, at_least, told
-from tasks.labels import STYLES, Style
-from tasks.legible import legibility
-from tasks.markers import Candidate, Marker, MarkerConfig, digit_height_px, draw, place
-from tasks.render import encode_jpeg
+from tasks.markers.drawing import Candidate, Marker, MarkerConfig, digit_height_px, draw, place
+from tasks.markers.labels import STYLES, Style
+from tasks.markers.legibility import legibility
+from tasks.markers.render import encode_jpeg
 
 FRAMES, WIDTH, HEIGHT = 100, 364, 196
 

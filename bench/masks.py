@@ -12,17 +12,17 @@ import numpy as np
 import pyarrow as pa
 
 from bench.figures import Figure, at_most, shared, told
-from storage.bundles import Entry, Rows, write_bundle
+from storage.commit import Entry, Rows, write_bundle
 from storage.manifest import Ending, Manifest, publish, published_stage
 from storage.outcomes import Outcome
 from storage.reader import Dataset
 from storage.rle import Mask, decode_counts
 from storage.schema import VIDEOS
 from storage.stages import Spec, StageStore
-from tasks.detect import Detection
-from tasks.masks import encode, tight_box
-from tasks.pipeline import mask_rows
-from tasks.tubes import Tubes
+from tasks.build.workers import mask_rows
+from tasks.detection.base import Detection
+from tasks.masks.instances import encode, tight_box
+from tasks.tracking.tubes import Tubes
 
 VIDEOS_COUNT, FRAMES, OBJECTS, SHARDS = 300, 150, 3, 2
 LOOKUPS = 2000

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from tasks.masks import Box, Mask
+from tasks.masks.instances import Box, Mask
 
 
 def official_predictor(model: Any, name: str, side: int, device: str = "cpu", **options: Any) -> Any:

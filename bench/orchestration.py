@@ -10,15 +10,15 @@ from pathlib import Path
 
 from bench.figures import Figure, at_most, told
 from infra.ray.pool import PoolConfig, RayPool
-from storage.bundles import Entry
-from storage.folders import folder_at
+from storage.commit import Entry
+from storage.folders.open import folder_at
 from storage.outcomes import Outcome
 from storage.stages import StageStore
-from tasks.build import run_masks
-from tasks.datasets.base import Benchmark, Clip, VideoJob
-from tasks.pipeline import BuildConfig
-from tasks.plan import Build
-from tasks.video import Source
+from tasks.benchmarks.samples import Benchmark, Clip, VideoJob
+from tasks.build.plan import Build
+from tasks.build.run import run_masks
+from tasks.build.workers import BuildConfig
+from tasks.video.reader import Source
 
 VIDEOS = 2000
 

@@ -14,8 +14,8 @@ from bench.figures import Figure, at_least, told
 from infra.forms.benchmarks import SampleParameters
 from infra.ray.pool import RayPool
 from storage.reader import Dataset
-from tasks.build import publish_build, run_frames, run_masks
-from tasks.masks import box_iou
+from tasks.build.run import publish_build, run_frames, run_masks
+from tasks.masks.instances import box_iou
 
 
 class Score(NamedTuple):

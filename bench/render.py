@@ -11,18 +11,18 @@ from statistics import median
 import numpy as np
 
 from bench.figures import Figure, at_most, shared, told
-from storage.bundles import Entry
-from storage.folders import folder_at
+from storage.commit import Entry
+from storage.folders.open import folder_at
 from storage.outcomes import Outcome
-from tasks.datasets.base import Benchmark, Clip, Sample, VideoJob
-from tasks.detect import Detection
-from tasks.fingerprint import content_hash, quick_stat
-from tasks.masks import Mask, encode
-from tasks.pipeline import BuildConfig, FramesWorker, mask_rows, video_row
-from tasks.plan import Build
-from tasks.render import render, tracked_from
-from tasks.tubes import Tubes
-from tasks.video import Source, Video, open_video
+from tasks.benchmarks.samples import Benchmark, Clip, Sample, VideoJob
+from tasks.build.fingerprint import content_hash, quick_stat
+from tasks.build.plan import Build
+from tasks.build.workers import BuildConfig, FramesWorker, mask_rows, video_row
+from tasks.detection.base import Detection
+from tasks.markers.render import render, tracked_from
+from tasks.masks.instances import Mask, encode
+from tasks.tracking.tubes import Tubes
+from tasks.video.reader import Source, Video, open_video
 
 OBJECTS = 5
 ROUNDS = 9

@@ -14,9 +14,9 @@ from typing import Any
 from bench import scale_videos
 from bench.scale_videos import Poisoned, Written, parameters
 from infra.ray.pool import RayPool
-from tasks.build import Ended
-from tasks.datasets.base import VideoJob
-from tasks.pipeline import WorkerFactory
+from tasks.benchmarks.samples import VideoJob
+from tasks.build.run import Ended
+from tasks.build.workers import WorkerFactory
 
 DEADLINE_S = 2.0
 

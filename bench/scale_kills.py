@@ -28,11 +28,11 @@ from bench import scale_scribe
 from bench.figures import Figure, at_least, told
 from bench.scale_scribe import Scribe, benchmark
 from infra.ray.pool import PoolConfig, RayPool
-from storage.folders import folder_at
+from storage.folders.open import folder_at
 from storage.manifest import load_manifest
-from tasks.build import publish_build, run_frames, run_masks
-from tasks.pipeline import BuildConfig
-from tasks.plan import Build
+from tasks.build.plan import Build
+from tasks.build.run import publish_build, run_frames, run_masks
+from tasks.build.workers import BuildConfig
 
 DRIVERS, VIDEOS, SHARD = 50, 30, 5
 PHASES = ("plan masks", "masks", "commit masks", "plan frames", "frames", "commit frames", "publish", "published")
@@ -152,10 +152,10 @@ def _drive(videos: Any, root: Path, diary: Diary) -> None:
 @contextmanager
 def _committing(enter: Callable[[str], None]) -> Iterator[None]:
     """Tell when a shard is committed, and when that is over."""
-    import tasks.build
+    import tasks.build.run
     from storage.stages import StageStore
 
-    real, tasks.build.SHARD_VIDEOS = StageStore.commit, SHARD
+    real, tasks.build.run.SHARD_VIDEOS = StageStore.commit, SHARD
 
     def commit(self: StageStore, videos: Sequence[str]) -> Any:
         enter(f"commit {self.spec.name}")

@@ -10,14 +10,14 @@ from typing import Any
 
 import pyarrow as pa
 
-from storage.bundles import Entry
+from storage.commit import Entry
 from storage.outcomes import Outcome
 from storage.schema import TABLES
 from storage.stages import StageStore
-from tasks.datasets.base import Benchmark, Clip, VideoJob
-from tasks.fingerprint import content_hash, quick_stat
-from tasks.pipeline import frames_fingerprint
-from tasks.video import Source
+from tasks.benchmarks.samples import Benchmark, Clip, VideoJob
+from tasks.build.fingerprint import content_hash, quick_stat
+from tasks.build.workers import frames_fingerprint
+from tasks.video.reader import Source
 
 ROWS = 40
 

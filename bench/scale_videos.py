@@ -14,12 +14,12 @@ import numpy as np
 
 from infra.forms.benchmarks import OwnParameters
 from storage.outcomes import Outcome
-from tasks.datasets.base import VideoJob
-from tasks.pipeline import Worker, WorkerFactory
+from tasks.benchmarks.samples import VideoJob
+from tasks.build.workers import Worker, WorkerFactory
 from tasks.sample.broken import BROKEN
 from tasks.sample.encode import write_video
 from tasks.sample.scene import SampleConfig
-from tasks.video import Frames
+from tasks.video.reader import Frames
 
 KILLERS = ("crash", "memory", "hang")
 BAD_SHARE, KILLER_SHARE = 100, 1000

@@ -15,7 +15,7 @@ import numpy as np
 import pyarrow as pa
 
 from bench.figures import Figure, at_most, told
-from storage.bundles import Entry, Rows, write_bundle
+from storage.commit import Entry, Rows, write_bundle
 from storage.manifest import Ending, publish, published_stage
 from storage.outcomes import Outcome
 from storage.schema import CLIPS, MASKS, SAMPLES, VIDEOS
@@ -96,7 +96,7 @@ def _sample(video_id: str, rng: np.random.Generator) -> pa.Table:
 def measure(folder: Path) -> tuple[float, float]:
     """Seconds and peak megabytes of scoring in this process, imports aside."""
     from storage.reader import Dataset
-    from tasks.scoring import score_dataset
+    from tasks.metrics.scoring import score_dataset
 
     started = time.perf_counter()
     score_dataset(Dataset(folder), folder / "predictions.jsonl", "paper")

@@ -13,10 +13,10 @@ from bench.figures import Figure, at_most, told
 from infra.forms.benchmarks import SampleParameters
 from infra.rendering import render, render_seconds, rendered_clips, variant
 from storage.reader import Dataset
-from tasks.build import run_build, run_here
-from tasks.find import build_detector, build_tracker
-from tasks.stored import source_of
-from tasks.video import open_video
+from tasks.build.run import run_build, run_here
+from tasks.metrics.arrays import source_of
+from tasks.tracking.annotator import build_detector, build_tracker
+from tasks.video.reader import open_video
 
 SETTINGS: dict[str, dict[str, Any]] = {
     "size-30": {"marker_size": 30},
@@ -62,7 +62,7 @@ def _counted() -> Iterator[list[str]]:
         calls.append("tracker")
         return build_tracker(config)
 
-    with patch("tasks.find.build_detector", detector), patch("tasks.find.build_tracker", tracker):
+    with patch("tasks.tracking.annotator.build_detector", detector), patch("tasks.tracking.annotator.build_tracker", tracker):
         yield calls
 
 

@@ -17,12 +17,12 @@ import numpy as np
 
 from bench.figures import Figure, at_least, at_most, shared, told
 from bench.official import counted, official_predictor, opened, released_procedure
-from tasks.detect import Detection
-from tasks.masks import Box
-from tasks.track import track
-from tasks.trackers.base import Budget, TrackConfig, Work
-from tasks.trackers.sam2.tracker import Sam2Tracker
-from tasks.video import Source, Video, open_video
+from tasks.detection.base import Detection
+from tasks.masks.instances import Box
+from tasks.tracking.base import Budget, TrackConfig, Work
+from tasks.tracking.discovery import track
+from tasks.tracking.sam2.tracker import Sam2Tracker
+from tasks.video.reader import Source, Video, open_video
 
 CONFIG = TrackConfig(tracker="sam2", model="tiny", image_size_px=256, max_iou=1.1, max_overlap=1.1, identity=False)
 """Every detection is a new object, and none is taken for another: the figures are about known numbers of objects."""
@@ -192,7 +192,7 @@ class Bench:
         """How far bfloat16 moves the masks."""
         import torch
 
-        from tasks.trackers.sam2.shown import enlarged
+        from tasks.tracking.sam2.encoding import enlarged
 
         video = self._videos[24]
         half = Sam2Tracker(replace(CONFIG, precision="bfloat16"))

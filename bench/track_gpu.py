@@ -16,8 +16,8 @@ import numpy as np
 
 from bench.figures import Figure, NotRunError, at_least, at_most, told
 from bench.official import official_predictor
-from tasks.trackers.base import Budget, TrackConfig
-from tasks.video import Frames
+from tasks.tracking.base import Budget, TrackConfig
+from tasks.video.reader import Frames
 
 CONFIG = TrackConfig(tracker="sam2", model="large", precision="bfloat16", device="cuda", budget=Budget(16_384, 0))
 FRAMES, WARM, HEIGHT, WIDTH = 60, 20, 720, 1280
@@ -58,7 +58,7 @@ def run() -> list[Figure]:
 
 
 def _beside(compiled: bool) -> list[Figure]:
-    from tasks.trackers.sam2.tracker import Sam2Tracker
+    from tasks.tracking.sam2.tracker import Sam2Tracker
 
     tracker = Sam2Tracker(replace(CONFIG, compiled=compiled))
     official = official_predictor(tracker._model, "l", CONFIG.image_size_px, "cuda", vos_optimized=compiled)
@@ -88,11 +88,11 @@ def _mask(number: int) -> Any:
 
 def _own(tracker: Any, count: int) -> Callable[[], object]:
     """Opens a session; what is returned tracks one frame further."""
-    from tasks.trackers.sam2.shown import masks_of
+    from tasks.tracking.sam2.encoding import masks_of
 
     video: Any = Drawn(CONFIG.image_size_px)
     with (
-        patch("tasks.trackers.sam2.tracker.open_video", lambda *_: video),
+        patch("tasks.tracking.sam2.tracker.open_video", lambda *_: video),
         tracker.open(video, range(FRAMES), 0, CONFIG.budget) as s,
     ):
         s.add(0, {number + 1: _mask(number) for number in range(count)})

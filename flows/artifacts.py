@@ -9,7 +9,7 @@ import httpx
 from prefect.artifacts import create_link_artifact, create_progress_artifact, update_progress_artifact
 
 from infra.build import seldom
-from tasks.build import OnProgress, Progress
+from tasks.build.run import OnProgress, Progress
 
 MOST_ROWS = 500
 """Rows of a table artifact."""

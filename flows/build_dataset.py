@@ -25,16 +25,16 @@ from infra.forms.build import BuildParameters
 from infra.ray.build_job import run_job, stop_job
 from infra.ray.metrics import measured
 from infra.ray.pool import RayPool
-from storage.folder import Folder
-from storage.folders import folder_at
+from storage.folders.folder import Folder
+from storage.folders.open import folder_at
 from storage.manifest import Manifest
 from storage.outcomes import BudgetError
 from storage.reader import Dataset
-from tasks.build import OnProgress, Progress, publish_build, run_frames, run_masks
-from tasks.estimate import Estimate, estimate
-from tasks.plan import Build, StagePlan, plan_frames, plan_masks
+from tasks.build.estimate import Estimate, estimate
+from tasks.build.plan import Build, StagePlan, plan_frames, plan_masks
+from tasks.build.run import OnProgress, Progress, publish_build, run_frames, run_masks
+from tasks.metrics.quality import quality, quality_rows
 from tasks.preview import PREVIEW, current_preview, summary_tables
-from tasks.quality import quality, quality_rows
 
 T = TypeVar("T")
 

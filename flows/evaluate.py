@@ -18,9 +18,9 @@ from flows.servers import engine_of
 from infra.asking import run_evaluation, shown_otherwise
 from infra.forms.evaluation import EVALUATIONS, EvaluateParameters
 from infra.report import evaluation_report
-from rl.evaluate import OnAsked
-from rl.results import score_rows
-from tasks.build import Progress
+from rl.evaluation.results import score_rows
+from rl.evaluation.run import OnAsked
+from tasks.build.run import Progress
 
 
 @task(name="ask", **AS_ENGINES_FAIL)

@@ -13,7 +13,7 @@ from flows.limits import gpu_slot
 from flows.servers import engine_of
 from infra.forms.flat import flat
 from infra.ground import GroundParameters, run_ground, shown_otherwise
-from tasks.build import OnProgress
+from tasks.build.run import OnProgress
 
 
 @task(name="ground", cache_policy=NO_CACHE)

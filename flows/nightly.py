@@ -16,7 +16,7 @@ from flows.artifacts import MOST_ROWS, progress_artifact, report_artifact
 from infra.forms.flat import flat
 from infra.nightly import NIGHTLY, Night, NightlyParameters, check, run_nightly
 from infra.report import night_report
-from tasks.build import OnProgress
+from tasks.build.run import OnProgress
 
 AT = "0 3 * * *"
 """When a night begins, UTC."""

@@ -21,7 +21,7 @@ from infra.tables.plan import plan_rows
 from infra.tables.steps import Answers, Lack, Lacks, answers, gpus_of, stop, take
 from infra.tables.table import Reproduction, Step
 from rl.engines.base import EngineError
-from tasks.build import OnProgress
+from tasks.build.run import OnProgress
 
 
 @task(name="plan", cache_policy=NO_CACHE)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from prefect.blocks.system import Secret
 
 from infra.forms.asked import AskingParameters
-from rl.engines.build import EngineConfig
+from rl.engines.open import EngineConfig
 from rl.engines.server import Server, server_from_environment
 
 URL_BLOCK = "stvg-server-url"

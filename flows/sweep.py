@@ -20,7 +20,7 @@ from infra.sweep_command import plan_rows, render_rows, score_rows
 from infra.sweeping import render_missing, run_cells
 from infra.sweeps import SweepParameters
 from rl.engines.base import EngineError
-from tasks.build import OnProgress, Progress
+from tasks.build.run import OnProgress, Progress
 
 
 @task(name="cells", cache_policy=NO_CACHE, **AS_ENGINES_FAIL)

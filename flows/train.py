@@ -25,7 +25,7 @@ from infra.ray import job as ray_job
 from infra.train import Prepared, following, job_of, prepare, run_training
 from rl.training.checkpoints import MODEL, Lineage, OnStep, read_steps
 from rl.training.curves import CURVES, CURVES_FILE, draw_curves, summary
-from tasks.build import Progress
+from tasks.build.run import Progress
 
 _ONCE: dict[str, Any] = {"cache_policy": NO_CACHE}
 _DRAW_S = 20.0

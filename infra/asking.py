@@ -11,10 +11,10 @@ from infra.console import Bars, plain, printable
 from infra.forms.evaluation import EvaluateParameters, shown_in
 from infra.ray.engine_actors import replicated
 from infra.results import AsJson
-from rl.engines.build import EngineConfig
-from rl.evaluate import Evaluation, OnAsked, ask
-from rl.models import differences
-from rl.results import results, results_path
+from rl.engines.open import EngineConfig
+from rl.evaluation.results import results, results_path
+from rl.evaluation.run import Evaluation, OnAsked, ask
+from rl.models.families import differences
 
 _MOST_FAILURES = 20
 _AHEAD = 2

@@ -10,7 +10,7 @@ from infra.forms.build import BuildParameters
 from infra.ray.metrics import measured
 from infra.ray.pool import RayPool
 from storage.reader import Dataset
-from tasks.build import OnProgress, Progress, run_build
+from tasks.build.run import OnProgress, Progress, run_build
 
 
 @dataclass(frozen=True)

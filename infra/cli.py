@@ -43,8 +43,8 @@ from infra.tables.command import reproduce_command
 from infra.tables.form import ReproduceParameters
 from infra.train import train_command
 from storage.outcomes import BudgetError
-from tasks.estimate import estimate
-from tasks.plan import plan_frames, plan_masks
+from tasks.build.estimate import estimate
+from tasks.build.plan import plan_frames, plan_masks
 
 T = TypeVar("T")
 
@@ -114,7 +114,7 @@ def _check(
     quick: Annotated[bool, typer.Option(help="Read the files' indices and decode no frame.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    from tasks.check import check_videos, states
+    from tasks.build.check import check_videos, states
 
     benchmark = parameters.benchmark()
     with Bars(as_json) as bars:

@@ -16,10 +16,10 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextC
 from rich.table import Table
 from rich.text import Text
 
-from tasks.build import Progress as StageProgress
-from tasks.check import Finding
-from tasks.estimate import Estimate
-from tasks.plan import Build, StagePlan
+from tasks.build.check import Finding
+from tasks.build.estimate import Estimate
+from tasks.build.plan import Build, StagePlan
+from tasks.build.run import Progress as StageProgress
 
 
 def plain(stderr: bool = False) -> Console:
@@ -51,7 +51,7 @@ def stoppable() -> Iterator[None]:
 
 
 class Bars:
-    """A progress bar a stage, shown with the first count. A context manager; `update` is a `tasks.build.OnProgress`."""
+    """A progress bar a stage, shown with the first count. A context manager; `update` is a `tasks.build.run.OnProgress`."""
 
     def __init__(self, quiet: bool = False) -> None:
         times = (TimeElapsedColumn(), TimeRemainingColumn())
@@ -80,7 +80,7 @@ class Bars:
 
 
 class Steps:
-    """One line a step, with the seconds it took; a context manager. `update` is a `tasks.build.OnProgress`."""
+    """One line a step, with the seconds it took; a context manager. `update` is a `tasks.build.run.OnProgress`."""
 
     def __init__(self, quiet: bool = False) -> None:
         self._console = Console(stderr=True, markup=False, highlight=False, quiet=quiet)
@@ -164,7 +164,7 @@ def _show_records(console: Console, records: Mapping[str, int]) -> None:
 
 
 def show_report(report: dict[str, Any]) -> None:
-    """Print a report of `tasks.inspect`: scalars as lines, lists of rows as tables."""
+    """Print a report of `tasks.preview.inspect`: scalars as lines, lists of rows as tables."""
     console = plain()
     for name, value in report.items():
         if isinstance(value, list) and value and isinstance(value[0], dict):

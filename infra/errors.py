@@ -11,28 +11,28 @@ from infra.ray.job import JobError
 from infra.ray.poison import WorkerError
 from infra.ray.session import ClusterError
 from rl.engines.base import EngineError
-from rl.ground import GroundError
-from rl.models import ModelError
-from rl.nightly import DropError, NightlyError
-from rl.paper import PaperError
-from rl.prompts import PromptError
-from rl.protocols import ProtocolError
+from rl.evaluation.ground import GroundError
+from rl.evaluation.protocols import ProtocolError
+from rl.evaluation.regression import DropError, NightlyError
+from rl.evaluation.sweep import SweepError
+from rl.models.families import ModelError
+from rl.paper.numbers import PaperError
+from rl.prompts.templates import PromptError
 from rl.rewards import RewardError
-from rl.sweep import SweepError
 from rl.training.errors import TrainingError
 from rl.training.plan import RowsError
 from rl.training.recipe import RecipeError
-from storage.bundles import RecordError, TableError
-from storage.files import BusyError
-from storage.folder import ConflictError, StoreError
+from storage.commit import RecordError, TableError
+from storage.folders.files import BusyError
+from storage.folders.folder import ConflictError, StoreError
 from storage.manifest import DatasetError
 from storage.rle import CountsError
-from tasks.datasets.base import AnnotationError
-from tasks.diagnose import VideoError
-from tasks.formats.base import FormatError
+from tasks.benchmarks.samples import AnnotationError
+from tasks.build.requeue import RequeueError
+from tasks.exchange.base import FormatError
 from tasks.metrics.cases import ScoreError
-from tasks.predictions import PredictionsError
-from tasks.requeue import RequeueError
+from tasks.metrics.predictions import PredictionsError
+from tasks.video.diagnosis import VideoError
 from tasks.weights import WeightsError
 
 BAD_INPUT = (

@@ -27,8 +27,8 @@ def export(
     as_json: AsJson = False,
 ) -> None:
     """Write a dataset in the layout of another tool."""
-    from tasks.export import export as write
-    from tasks.formats.base import Options
+    from tasks.exchange.base import Options
+    from tasks.exchange.export import export as write
 
     with Bars(as_json) as bars:
         counts = write(Dataset(dataset), format_, out, Options(every, media), partial(bars.count, "export"))

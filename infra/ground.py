@@ -18,20 +18,20 @@ from infra.forms.asked import AskingParameters
 from infra.forms.build import BuildParameters, Located
 from infra.ray.pool import RayPool
 from infra.results import AsJson
-from rl.drawn import write_answer
-from rl.engines.build import EngineConfig, open_engine
-from rl.ground import PROTOCOL, GroundError, about, ground
-from rl.models import Model, differences
-from rl.prompts import prompt_named
-from rl.protocols import protocol_named
-from storage.cache import find_remote
-from storage.files import digest, replacing
-from storage.folders import is_url
+from rl.engines.open import EngineConfig, open_engine
+from rl.evaluation.drawing import write_answer
+from rl.evaluation.ground import PROTOCOL, GroundError, about, ground
+from rl.evaluation.protocols import protocol_named
+from rl.models.families import Model, differences
+from rl.prompts.templates import prompt_named
+from storage.folders.cache import find_remote
+from storage.folders.files import digest, replacing
+from storage.folders.open import is_url
 from storage.reader import Dataset
-from tasks.build import OnProgress, Progress, run_build, run_here
-from tasks.datasets.base import AnnotationError, Benchmark, Clip, Task, VideoJob
-from tasks.pipeline import BuildConfig
-from tasks.video import Source
+from tasks.benchmarks.samples import AnnotationError, Benchmark, Clip, Task, VideoJob
+from tasks.build.run import OnProgress, Progress, run_build, run_here
+from tasks.build.workers import BuildConfig
+from tasks.video.reader import Source
 
 
 class GroundParameters(BuildParameters, AskingParameters):

@@ -16,15 +16,15 @@ from infra.forms.build import BuildParameters
 from infra.forms.imports import BUILDS
 from infra.ray.pool import RayPool
 from infra.results import AsJson
-from storage.folders import folder_at, is_url
+from storage.folders.open import folder_at, is_url
 from storage.garbage import collect, garbage
 from storage.manifest import DatasetError, Manifest
 from storage.reader import Dataset
-from storage.request import read_request
-from tasks.plan import Build
-from tasks.replay import Replay, Stage
-from tasks.requeue import Requeue, RequeueError, check_same_stages, plan_requeue, reasons, with_reasons
-from tasks.requeue import requeue as run_again
+from storage.specification import read_request
+from tasks.build.plan import Build
+from tasks.build.replay import Replay, Stage
+from tasks.build.requeue import Requeue, RequeueError, check_same_stages, plan_requeue, reasons, with_reasons
+from tasks.build.requeue import requeue as run_again
 
 DatasetFolder = Annotated[str, typer.Argument(help="Folder or s3:// URL of a dataset.")]
 Yes = Annotated[bool, typer.Option("--yes", help="Do it; without, only say what would be done.")]
@@ -107,7 +107,7 @@ def replay(
     as_json: AsJson = False,
 ) -> None:
     """Run one stage of one video again in this process and compare it with what is stored; the dataset is left alone."""
-    from tasks.replay import replay as run_again
+    from tasks.build.replay import replay as run_again
 
     scratch = str(out or tempfile.mkdtemp(prefix="stvg-replay-"))
     found = run_again(asked_for(dataset).build(), video, stage, scratch)

@@ -14,14 +14,14 @@ from pydantic import Field
 from infra.sweeping import Ask, Ran, ask_quietly, render_missing, run_cells
 from infra.sweeps import Sweep, SweepParameters
 from rl.engines.base import EngineError
-from rl.nightly import DropError, NightlyError, Scored, Verdict, judge, scored, series_of
-from rl.protocols import protocol_named
-from rl.sweep import Cell
-from storage.files import hash8
-from storage.folder import Folder
-from storage.folders import folder_at, json_bytes
-from storage.parsing import parsed, sealed
-from tasks.build import FanOut, OnProgress
+from rl.evaluation.protocols import protocol_named
+from rl.evaluation.regression import DropError, NightlyError, Scored, Verdict, judge, scored, series_of
+from rl.evaluation.sweep import Cell
+from storage.folders.files import hash8
+from storage.folders.folder import Folder
+from storage.folders.open import folder_at, json_bytes
+from storage.records import parsed, sealed
+from tasks.build.run import FanOut, OnProgress
 
 NIGHTLY = "nightly.toml"
 HISTORY = "history.parquet"

@@ -10,15 +10,15 @@ from typing import Any
 from infra.forms.build import BuildParameters
 from infra.maintenance import asked_for
 from infra.ray.pool import RayPool
-from rl.sweep import SweepError
-from storage.folder import Folder
-from storage.folders import folder_at
+from rl.evaluation.sweep import SweepError
+from storage.folders.folder import Folder
+from storage.folders.open import folder_at
 from storage.manifest import DatasetError, Manifest
 from storage.reader import Dataset
-from storage.request import write_request
-from tasks.build import FanOut, OnProgress, publish_build, run_frames, run_here
-from tasks.pipeline import frames_spec, masks_spec
-from tasks.plan import Build, plan_frames, plan_masks
+from storage.specification import write_request
+from tasks.build.plan import Build, plan_frames, plan_masks
+from tasks.build.run import FanOut, OnProgress, publish_build, run_frames, run_here
+from tasks.build.workers import frames_spec, masks_spec
 
 Changes = Mapping[str, Any]
 """Parameters of a build that are not as in the base."""

@@ -12,11 +12,11 @@ import typer
 from infra.nightly import Night, NightlyParameters, history, series_in
 from infra.sweeping import Ran
 from infra.sweeps import Sweep
-from rl.evaluate import kept_store
-from rl.report.collect import Evaluated
-from rl.report.page import MOST_SAMPLES, REPORT, write_report
-from rl.results import RESULTS
-from storage.folders import folder_at, named_folder
+from rl.evaluation.report.collect import Evaluated
+from rl.evaluation.report.page import MOST_SAMPLES, REPORT, write_report
+from rl.evaluation.results import RESULTS
+from rl.evaluation.run import kept_store
+from storage.folders.open import folder_at, named_folder
 from storage.manifest import DatasetError
 from storage.reader import Dataset
 

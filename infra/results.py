@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from storage.folders import is_url
+from storage.folders.open import is_url
 from storage.manifest import DatasetError
 from storage.reader import Dataset
 from tasks.metrics.cases import convention_named
@@ -30,7 +30,7 @@ def score(
     from tasks.metrics.cases import read_cases, score_cases
 
     if is_url(what) or Path(what).is_dir():
-        from tasks.scoring import score_dataset
+        from tasks.metrics.scoring import score_dataset
 
         told = score_dataset(Dataset(what), predictions, convention).as_dict()
     elif predictions is not None:
@@ -49,8 +49,8 @@ def quality(
 ) -> None:
     """Show what the best possible answers on a dataset would score, per size filter, and how identities hold."""
     from infra.console import show_report
-    from tasks.quality import quality as measure
-    from tasks.quality import quality_rows
+    from tasks.metrics.quality import quality as measure
+    from tasks.metrics.quality import quality_rows
 
     found = measure(Dataset(dataset))
     if found is None:
@@ -70,7 +70,7 @@ def inspect(
 ) -> None:
     """Show what a dataset holds: its counts, a video, or a frame; or whether all of it is as it was written."""
     from infra.console import show_report
-    from tasks.inspect import describe
+    from tasks.preview.inspect import describe
 
     data = Dataset(dataset)
     report = {"damaged": data.damaged()} if verify else describe(data, video, frame)
@@ -89,7 +89,7 @@ def preview(
 ) -> None:
     """Write the dataset's preview page anew, or a clip of one video, and print where it is."""
     if video is not None:
-        from tasks.clip import write_clip
+        from tasks.preview.clip import write_clip
 
         print(write_clip(Dataset(dataset), video, out))
         return

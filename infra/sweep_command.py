@@ -14,8 +14,8 @@ from infra.rendering import render_seconds, rendered_clips, variant
 from infra.results import AsJson
 from infra.sweeping import Ran, render_missing, run_cells
 from infra.sweeps import Sweep, SweepParameters
-from rl.results import reports_of
-from rl.sweep import Cell, Standing
+from rl.evaluation.results import reports_of
+from rl.evaluation.sweep import Cell, Standing
 from storage.reader import Dataset
 
 

@@ -12,11 +12,11 @@ from infra.forms.evaluation import EvaluateParameters
 from infra.rendering import render
 from infra.sweeps import Sweep
 from rl.engines.base import EngineError
-from rl.engines.build import identity_of
-from rl.evaluate import Evaluation
-from rl.results import kept_results
-from rl.sweep import Cell, Standing
-from tasks.build import FanOut, OnProgress
+from rl.engines.open import identity_of
+from rl.evaluation.results import kept_results
+from rl.evaluation.run import Evaluation
+from rl.evaluation.sweep import Cell, Standing
+from tasks.build.run import FanOut, OnProgress
 
 Ask = Callable[[EvaluateParameters, Evaluation], dict[str, Any]]
 """Runs an evaluation; returns its results."""

@@ -13,16 +13,16 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints, Validation
 from infra.forms.evaluation import EvaluateParameters
 from infra.forms.flat import listed
 from infra.rendering import rendered, variant
-from rl.engines.build import identity_of
-from rl.evaluate import Evaluation
-from rl.protocols import ProtocolError, protocol_named
-from rl.registry import check_lineage
-from rl.results import conventions_of, no_truth
-from rl.sweep import Cell, Standing, SweepError, cells, standing
-from storage.folder import Folder
-from storage.folders import folder_at, named_folder
+from rl.engines.open import identity_of
+from rl.evaluation.protocols import ProtocolError, protocol_named
+from rl.evaluation.results import conventions_of, no_truth
+from rl.evaluation.run import Evaluation
+from rl.evaluation.sweep import Cell, Standing, SweepError, cells, standing
+from rl.models.registry import check_lineage
+from storage.folders.folder import Folder
+from storage.folders.open import folder_at, named_folder
 from storage.reader import Dataset
-from tasks.stored import has_truth
+from tasks.metrics.arrays import has_truth
 
 M = TypeVar("M", bound=BaseModel)
 SettingName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9._-]*$")]

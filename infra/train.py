@@ -21,8 +21,8 @@ from infra.ray.build_job import RefusedError
 from infra.ray.client import code_version
 from infra.results import AsJson
 from infra.sweeps import SweepParameters
-from rl.models import shown_by
-from rl.registry import find_model
+from rl.models.families import shown_by
+from rl.models.registry import find_model
 from rl.training.check import check
 from rl.training.checkpoints import Lineage, OnStep, lineage, read_steps
 from rl.training.curves import draw_curves, summary
@@ -30,7 +30,7 @@ from rl.training.errors import TrainingError
 from rl.training.recipe import Recipe, RecipeError
 from rl.training.request import REQUEST, Training, read_training, write_training
 from rl.training.rows import Record, write_rows
-from storage.files import hash8
+from storage.folders.files import hash8
 
 ROWS = "rows"
 _ERRORS: Mapping[int, type[Exception]] = {1: TrainingError, 2: RefusedError}

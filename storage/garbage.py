@@ -12,12 +12,12 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import Literal
 
-from storage.bundles import Bundle, Entry, RecordError, read_bundle
-from storage.folder import Folder, Listed, Where
-from storage.folders import folder_at
-from storage.local import LocalFolder
+from storage.commit import Bundle, Entry, RecordError, read_bundle
+from storage.folders.folder import Folder, Listed, Where
+from storage.folders.local import LocalFolder
+from storage.folders.open import folder_at
 from storage.manifest import MANIFEST, Manifest, load_manifest
-from storage.request import REQUEST, read_request
+from storage.specification import REQUEST, read_request
 from storage.stages import Void, void_records
 
 Kind = Literal["old stage", "old outcomes", "orphan", "void shard", "part in a shard", "temporary"]

@@ -15,13 +15,13 @@ from typing import Any, NamedTuple
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from storage.bundles import Bundle, TableFile
 from storage.card import card
-from storage.files import digest
-from storage.folder import ConflictError, Folder, Where
-from storage.folders import folder_at, json_bytes
+from storage.commit import Bundle, TableFile
+from storage.folders.files import digest
+from storage.folders.folder import ConflictError, Folder, Where
+from storage.folders.open import folder_at, json_bytes
 from storage.outcomes import Outcome, tally
-from storage.parsing import parsed, sealed
+from storage.records import parsed, sealed
 from storage.schema import OUTCOMES, SCHEMA_VERSION, versioned
 from storage.stages import StageStore
 

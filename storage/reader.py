@@ -14,10 +14,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from storage.bundles import TableFile, intact, open_table, whole
-from storage.cache import RemoteFile, find_remote
-from storage.folder import Folder, Where
-from storage.folders import folder_at, is_url
+from storage.commit import TableFile, intact, open_table, whole
+from storage.folders.cache import RemoteFile, find_remote
+from storage.folders.folder import Folder, Where
+from storage.folders.open import folder_at, is_url
 from storage.manifest import DatasetError, Manifest, PublishedStage, load_manifest
 from storage.rle import Mask, decode_counts
 from storage.schema import OUTCOMES, TABLES

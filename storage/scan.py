@@ -12,7 +12,7 @@ from typing import Generic, NamedTuple, TypeVar
 
 import pyarrow as pa
 
-from storage.bundles import intact, open_table, whole
+from storage.commit import intact, open_table, whole
 from storage.reader import Dataset
 from storage.schema import TABLES
 

@@ -50,7 +50,7 @@ VIDEOS = pa.schema(
     ]
 )
 """One row a video: the source, presentation times from 0, the frames that were tracked, what that took
-(`tasks.trackers.base.Work`), and its objects by ID. Sorted by video_id."""
+(`tasks.tracking.base.Work`), and its objects by ID. Sorted by video_id."""
 
 MASKS = pa.schema(
     [

@@ -15,13 +15,13 @@ from typing import Any
 
 import pyarrow as pa
 
-from storage.bundles import Bundle, Entry, RecordError, Rows, read_bundle, read_rows, write_bundle
-from storage.files import hash8
-from storage.folder import ConflictError, Folder, Where
-from storage.folders import folder_at, write_json
-from storage.parsing import parsed
+from storage.commit import Bundle, Entry, RecordError, Rows, read_bundle, read_rows, write_bundle
+from storage.common.threads import in_turn
+from storage.folders.files import hash8
+from storage.folders.folder import ConflictError, Folder, Where
+from storage.folders.open import folder_at, write_json
+from storage.records import parsed
 from storage.schema import TABLES
-from storage.threads import in_turn
 
 SHARD_VIDEOS = 256
 """Videos a shard: a Parquet footer takes about 1.7 kB a row group, read whole at first look-up."""

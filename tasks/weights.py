@@ -11,10 +11,10 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 
-from storage.cache import RemoteFile, held
-from storage.files import sha256_of
-from storage.folders import is_url
-from storage.local import LocalFolder
+from storage.folders.cache import RemoteFile, held
+from storage.folders.files import sha256_of
+from storage.folders.local import LocalFolder
+from storage.folders.open import is_url
 
 TRUSTED = "trusted.txt"
 """In the weights folder: a line a file, its sha256 and its name. Pickled weights that are not listed run no code."""

@@ -15,12 +15,12 @@ from hypothesis import settings
 os.environ["OMP_NUM_THREADS"] = "1"  # torch reads it at its first import, and has one thread then
 
 from infra.ray.session import set_environment
-from tasks.detect import Detection
-from tasks.masks import Box, Instance, Mask, encode, tight_box
-from tasks.pipeline import BuildConfig
-from tasks.render import RenderConfig
-from tasks.trackers.base import Budget, Work
-from tasks.video import Frames, Video
+from tasks.build.workers import BuildConfig
+from tasks.detection.base import Detection
+from tasks.markers.render import RenderConfig
+from tasks.masks.instances import Box, Instance, Mask, encode, tight_box
+from tasks.tracking.base import Budget, Work
+from tasks.video.reader import Frames, Video
 
 pytest_plugins = ["tests.s3", "tests.ray_cluster", "tests.trained", "tests.browser"]
 
@@ -147,8 +147,8 @@ def colour_models() -> type[ColourModels]:
 def models(monkeypatch: pytest.MonkeyPatch) -> ColourModels:
     """Replace detector and tracker of in-process builds by models that count their calls."""
     made = ColourModels()
-    monkeypatch.setattr("tasks.find.build_detector", lambda _config: made)
-    monkeypatch.setattr("tasks.find.build_tracker", lambda _config: made)
+    monkeypatch.setattr("tasks.tracking.annotator.build_detector", lambda _config: made)
+    monkeypatch.setattr("tasks.tracking.annotator.build_tracker", lambda _config: made)
     return made
 
 

@@ -20,10 +20,10 @@ from infra.forms.benchmarks import BENCHMARKS
 from infra.forms.evaluation import EVALUATIONS
 from infra.forms.training import TRAININGS
 from infra.prefect.local import DEPLOYMENTS
-from tasks.datasets.base import AnnotationError
-from tasks.detect import DetectConfig
+from tasks.benchmarks.samples import AnnotationError
+from tasks.detection.base import DetectConfig
 from tasks.metrics.tubes import Case, Tube
-from tasks.video import Source, open_video
+from tasks.video.reader import Source, open_video
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]

@@ -21,33 +21,33 @@ from hypothesis import strategies as st
 
 from infra.errors import BAD_INPUT
 from infra.maintenance import asked_for
-from storage.folder import Folder
-from storage.folders import folder_at
-from storage.parsing import SEAL
+from storage.folders.folder import Folder
+from storage.folders.open import folder_at
 from storage.reader import Dataset
-from storage.request import Request
+from storage.records import SEAL
 from storage.rle import CountsError, decode_counts, encode_counts
+from storage.specification import Request
 from storage.stages import StageStore
-from tasks.build import publish_build, run_frames, run_here, run_masks
-from tasks.datasets.base import Benchmark, Clip, Sample, Target, Task, VideoJob
-from tasks.datasets.charades import read_charades
-from tasks.datasets.hcstvg import read_hcstvg
-from tasks.datasets.mevis import read_mevis
-from tasks.datasets.own import read_own
-from tasks.datasets.st_align import read_st_align
-from tasks.datasets.training import held_out_names
-from tasks.datasets.tvgbench import read_tvgbench
-from tasks.datasets.videoocr import read_videoocr
-from tasks.datasets.vidstg import read_vidstg
-from tasks.imports import Recorded, RecordedConfig
-from tasks.inspect import describe
+from tasks.benchmarks.charades import read_charades
+from tasks.benchmarks.hcstvg import read_hcstvg
+from tasks.benchmarks.mevis import read_mevis
+from tasks.benchmarks.own import read_own
+from tasks.benchmarks.samples import Benchmark, Clip, Sample, Target, Task, VideoJob
+from tasks.benchmarks.st_align import read_st_align
+from tasks.benchmarks.stvg_r1_train import held_out_names
+from tasks.benchmarks.tvgbench import read_tvgbench
+from tasks.benchmarks.videoocr import read_videoocr
+from tasks.benchmarks.vidstg import read_vidstg
+from tasks.build.plan import Build, plan_masks
+from tasks.build.rows import mask_rows
+from tasks.build.run import publish_build, run_frames, run_here, run_masks
+from tasks.build.workers import BuildConfig
+from tasks.exchange.imports import Recorded, RecordedConfig
 from tasks.metrics.cases import read_cases, score_cases
-from tasks.pipeline import BuildConfig
-from tasks.plan import Build, plan_masks
-from tasks.predictions import read_predictions
-from tasks.quality import quality
-from tasks.rows import mask_rows
-from tasks.video import MOST_FRAMES, Source
+from tasks.metrics.predictions import read_predictions
+from tasks.metrics.quality import quality
+from tasks.preview.inspect import describe
+from tasks.video.reader import MOST_FRAMES, Source
 
 SECONDS = 10
 """Longest that one reading may take, however damaged the file."""

@@ -15,8 +15,8 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from infra.doctor.findings import Finding
-from storage.cache import cache_folder
-from storage.folders import is_url
+from storage.folders.cache import cache_folder
+from storage.folders.open import is_url
 from tasks.weights import weights_folder
 
 _LEAST_GB, _ROOM_GB = 1.0, 20.0

@@ -10,7 +10,7 @@ from packaging.requirements import Requirement
 
 from infra.doctor.findings import Finding
 from infra.forms.model_weights import DETECTORS, SAM2_MODELS, sam2_file
-from rl.registry import WEIGHT_FOLDERS
+from rl.models.registry import WEIGHT_FOLDERS
 from tasks.weights import WeightsError, find_weights, weights_folder
 
 _SHOWN = ("torch", "ray", "prefect", "sam2", "ultralytics", "transformers", "verl", "decord", "av", "pyarrow")

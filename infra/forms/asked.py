@@ -7,10 +7,10 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from rl.engines.base import Decoding
-from rl.engines.build import EngineConfig, EngineName
+from rl.engines.open import EngineConfig, EngineName
 from rl.engines.server import Server, Wire, server_from_environment
-from rl.models import Model
-from rl.registry import MODEL_NAMES, find_model, served_model
+from rl.models.families import Model
+from rl.models.registry import MODEL_NAMES, find_model, served_model
 
 
 class AskingParameters(BaseModel):

@@ -8,20 +8,20 @@ from typing import ClassVar, Literal
 from pydantic import Field
 
 from infra.forms.build import BuildParameters, DetectorName, Located
-from storage.cache import cache_folder
-from storage.folders import is_url
-from tasks.datasets.base import Benchmark, Task
-from tasks.datasets.charades import read_charades
-from tasks.datasets.folder import read_folder
-from tasks.datasets.hcstvg import Version, read_hcstvg
-from tasks.datasets.mevis import read_mevis
-from tasks.datasets.own import read_own
-from tasks.datasets.reading import annotation_file, on_disk
-from tasks.datasets.st_align import read_st_align
-from tasks.datasets.training import HcstvgTraining, VidstgTraining, read_stvg_r1_train
-from tasks.datasets.tvgbench import read_tvgbench
-from tasks.datasets.videoocr import read_videoocr
-from tasks.datasets.vidstg import read_vidstg
+from storage.folders.cache import cache_folder
+from storage.folders.open import is_url
+from tasks.benchmarks.charades import read_charades
+from tasks.benchmarks.folder import read_folder
+from tasks.benchmarks.hcstvg import Version, read_hcstvg
+from tasks.benchmarks.mevis import read_mevis
+from tasks.benchmarks.own import read_own
+from tasks.benchmarks.reading import annotation_file, on_disk
+from tasks.benchmarks.samples import Benchmark, Task
+from tasks.benchmarks.st_align import read_st_align
+from tasks.benchmarks.stvg_r1_train import HcstvgTraining, VidstgTraining, read_stvg_r1_train
+from tasks.benchmarks.tvgbench import read_tvgbench
+from tasks.benchmarks.videoocr import read_videoocr
+from tasks.benchmarks.vidstg import read_vidstg
 
 SampleForm = Literal["hcstvg-v2", "st-align-stvg", "st-align-svg", "mevis", "charades-sta", "tvgbench", "mme-videoocr"]
 _VIDEOS = "Searched in depth for the videos named in the annotations."

@@ -10,20 +10,20 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validat
 
 from infra.forms.model_weights import detector_weights, tracker_weights
 from infra.ray.pool import PoolConfig
-from storage.folders import folder_at
-from storage.request import Request
-from tasks.datasets.base import Benchmark
-from tasks.detect import DetectConfig
-from tasks.detectors.vocabulary import prompts_of
-from tasks.labels import Style
-from tasks.limits import LimitConfig
-from tasks.markers import MarkerConfig
-from tasks.pipeline import BuildConfig
-from tasks.plan import Build
-from tasks.released import Anchor, AnswerRule, Filter
-from tasks.render import RenderConfig
-from tasks.sampling import SamplingConfig
-from tasks.trackers.base import Budget, TrackConfig
+from storage.folders.open import folder_at
+from storage.specification import Request
+from tasks.benchmarks.samples import Benchmark
+from tasks.build.plan import Build
+from tasks.build.workers import BuildConfig
+from tasks.detection.base import DetectConfig
+from tasks.detection.vocabulary import prompts_of
+from tasks.markers.drawing import MarkerConfig
+from tasks.markers.labels import Style
+from tasks.markers.released import Anchor, AnswerRule, Filter
+from tasks.markers.render import RenderConfig
+from tasks.tracking.base import Budget, TrackConfig
+from tasks.tracking.limits import LimitConfig
+from tasks.video.sampling import SamplingConfig
 
 Located = Annotated[str, "located"]
 """The path of a file or folder."""

@@ -9,12 +9,12 @@ from pydantic import Field, ValidationInfo, field_validator
 from infra.forms.asked import AskingParameters
 from infra.forms.benchmarks import BENCHMARKS
 from infra.forms.flat import listed, with_usual
-from rl.evaluate import Evaluation
-from rl.models import ModelError, differences
-from rl.protocols import protocol_named
-from rl.results import conventions_of
-from storage.folder import Folder
-from storage.folders import folder_at, named_folder
+from rl.evaluation.protocols import protocol_named
+from rl.evaluation.results import conventions_of
+from rl.evaluation.run import Evaluation
+from rl.models.families import ModelError, differences
+from storage.folders.folder import Folder
+from storage.folders.open import folder_at, named_folder
 from storage.reader import Dataset
 from tasks.metrics.cases import rules_named
 

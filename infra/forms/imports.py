@@ -9,12 +9,12 @@ from pydantic import Field
 
 from infra.forms.benchmarks import BENCHMARKS
 from infra.forms.build import BuildParameters, Located
-from tasks.datasets.base import Benchmark
-from tasks.datasets.hcstvg import read_hcstvg
-from tasks.datasets.own import read_own
-from tasks.datasets.reading import annotation_file
-from tasks.imports import RecordedConfig, recorded_videos, with_masks
-from tasks.pipeline import BuildConfig
+from tasks.benchmarks.hcstvg import read_hcstvg
+from tasks.benchmarks.own import read_own
+from tasks.benchmarks.reading import annotation_file
+from tasks.benchmarks.samples import Benchmark
+from tasks.build.workers import BuildConfig
+from tasks.exchange.imports import RecordedConfig, recorded_videos, with_masks
 
 
 class ImportParameters(BuildParameters):
@@ -60,7 +60,7 @@ class SavParameters(ImportParameters):
 
 
 IMPORTS: dict[str, type[ImportParameters]] = {model.dataset: model for model in (ReleasedParameters, SavParameters)}
-"""Layouts by name, those of `tasks.imports`."""
+"""Layouts by name, those of `tasks.exchange.imports`."""
 
 BUILDS: dict[str, type[BuildParameters]] = {**BENCHMARKS, **IMPORTS}
 """Whatever a dataset can have been built from, by the name that its request holds."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tasks.detect import OPEN_VOCABULARY
+from tasks.detection.base import OPEN_VOCABULARY
 from tasks.weights import Weights, WeightsError, find_weights
 
 RANDOM = "random"

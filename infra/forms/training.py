@@ -11,13 +11,13 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from infra.forms.benchmarks import BENCHMARKS
 from infra.forms.flat import listed, with_usual
-from rl.registry import SCHOOLED
+from rl.models.registry import SCHOOLED
 from rl.rewards import REWARDS
 from rl.training.plan import RowSettings
 from rl.training.recipe import RECIPES, Recipe, RecipeError, recipe_named
-from storage.folders import named_folder
+from storage.common.names import one_of
+from storage.folders.open import named_folder
 from storage.reader import Dataset
-from tasks.names import one_of
 
 
 class TrainParameters(BaseModel):

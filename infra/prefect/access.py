@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from storage.files import replacing
+from storage.folders.files import replacing
 
 HOST = "127.0.0.1"
 AUTH_FILE = "auth"

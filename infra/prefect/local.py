@@ -21,7 +21,7 @@ from rich.console import Console
 from infra.forms.benchmarks import BENCHMARKS
 from infra.forms.training import TRAININGS, deployment_of
 from infra.prefect.access import AUTH_FILE, HOST, ask, check_access, environment, free_port, server_environment
-from rl.paper import name_of, tables
+from rl.paper.numbers import name_of, tables
 
 START_TIMEOUT_S = 120.0
 STOP_TIMEOUT_S = 20.0

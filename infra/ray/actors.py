@@ -8,8 +8,8 @@ from typing import Any
 
 from infra.ray.poison import Task, WorkerError
 from storage.outcomes import Outcome
-from tasks.datasets.base import VideoJob
-from tasks.pipeline import Worker, WorkerFactory
+from tasks.benchmarks.samples import VideoJob
+from tasks.build.workers import Worker, WorkerFactory
 
 MOST_LOST = 3
 """Actors in a row that may be lost while they start, with their machines say; or as many as there are actors."""

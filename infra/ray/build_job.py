@@ -20,9 +20,9 @@ from infra.ray import job as ray_job
 from infra.ray.client import code_version
 from infra.ray.poison import WorkerError
 from infra.ray.session import same_version
-from storage.files import hash8
+from storage.folders.files import hash8
 from storage.outcomes import BudgetError
-from tasks.build import OnProgress, Progress
+from tasks.build.run import OnProgress, Progress
 
 
 class RefusedError(Exception):

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from infra.ray.session import ClusterError, same_version, set_environment, unreachable
-from storage.files import hash8, sha256_of
+from storage.folders.files import hash8, sha256_of
 
 PACKAGES = ("infra", "rl", "tasks", "storage")
 """What a job needs of the project."""

@@ -13,8 +13,8 @@ from typing import Any
 
 from infra.ray.session import ray_session
 from rl.engines.base import BrokenError, Decoding, Engine, EngineError, Reply, Request
-from rl.engines.build import EngineConfig, open_engine
-from rl.models import Model
+from rl.engines.open import EngineConfig, open_engine
+from rl.models.families import Model
 
 TRIES = 3
 """Actors that a batch may end before the run stops."""

@@ -15,7 +15,7 @@ from typing import Any
 
 from infra.ray.client import code_sent, connect
 from infra.ray.session import ClusterError
-from storage.files import BusyError
+from storage.folders.files import BusyError
 
 RECONNECT_S, RECONNECTS = 2.0, 60
 STOP_S = 60.0

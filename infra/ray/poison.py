@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from itertools import count
 
 from storage.outcomes import Outcome
-from tasks.datasets.base import VideoJob
+from tasks.benchmarks.samples import VideoJob
 
 KILLED = frozenset({"worker_died", "worker_out_of_memory", "deadline"})
 """Reasons for which a video is held to have killed its worker, or would not let go of it."""

@@ -17,9 +17,9 @@ from infra.ray.actors import Actors
 from infra.ray.poison import NODE_LOST, Breaker, Patience, Task, Waiting
 from infra.ray.session import ray_session
 from storage.outcomes import Outcome
-from tasks.build import Ended
-from tasks.datasets.base import VideoJob
-from tasks.pipeline import WorkerFactory
+from tasks.benchmarks.samples import VideoJob
+from tasks.build.run import Ended
+from tasks.build.workers import WorkerFactory
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,7 @@ class PoolConfig:
 
 @dataclass
 class RayPool:
-    """A `tasks.build.FanOut` on Ray. A context manager: Ray starts with the first job and ends with the block."""
+    """A `tasks.build.run.FanOut` on Ray. A context manager: Ray starts with the first job and ends with the block."""
 
     config: PoolConfig = field(default_factory=PoolConfig)
     _session: ExitStack | None = None

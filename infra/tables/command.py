@@ -18,10 +18,10 @@ from infra.tables.form import ReproduceParameters
 from infra.tables.plan import plan_rows
 from infra.tables.steps import Answers, Lack, answers, take
 from infra.tables.table import Reproduction
-from rl.paper import Beside, beside, name_of, told
-from rl.results import main_report
-from storage.folders import folder_at, write_json
-from tasks.build import OnProgress
+from rl.evaluation.results import main_report
+from rl.paper.numbers import Beside, beside, name_of, told
+from storage.folders.open import folder_at, write_json
+from tasks.build.run import OnProgress
 
 FOLDER = "tables"
 """Below the evaluations folder: a table a file."""

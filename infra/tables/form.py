@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from infra.forms.flat import with_usual
 from infra.sweeps import read_file
 from infra.tables.table import SETUP, Reproduction, Setup
-from rl.paper import name_of, table_named, tables
+from rl.paper.numbers import name_of, table_named, tables
 
 MINIATURE = Path(__file__).with_name("miniature.toml")
 

@@ -22,14 +22,14 @@ from infra.sweeps import Sweep, reason_of
 from infra.tables.table import CEILING, Part, Reproduction, Step, keeps_masks
 from infra.train import job_of, prepare, run_training
 from rl.engines.base import EngineError
-from rl.evaluate import Evaluation
-from rl.results import ceiling, conventions_of
-from rl.sweep import Cell, Standing
+from rl.evaluation.results import ceiling, conventions_of
+from rl.evaluation.run import Evaluation
+from rl.evaluation.sweep import Cell, Standing
 from rl.training.checkpoints import lineage
 from storage.manifest import DatasetError
 from storage.outcomes import BudgetError
 from storage.reader import Dataset
-from tasks.build import FanOut, OnProgress, Progress
+from tasks.build.run import FanOut, OnProgress, Progress
 
 FORESEEN = (*BAD_INPUT, *BROKEN, BudgetError)
 

@@ -15,15 +15,15 @@ from infra.forms.build import BuildParameters
 from infra.forms.training import TRAININGS, TrainParameters
 from infra.maintenance import asked_for
 from infra.sweeps import Sweep
-from rl.paper import Row, Table, variants
-from rl.registry import find_model
-from rl.sweep import Cell, SweepError
+from rl.evaluation.sweep import Cell, SweepError
+from rl.models.registry import find_model
+from rl.paper.numbers import Row, Table, variants
 from rl.training.recipe import RecipeError
-from storage.files import hash8
-from storage.folder import Folder
-from storage.folders import folder_at
-from tasks.names import one_of
-from tasks.pipeline import masks_spec
+from storage.common.names import one_of
+from storage.folders.files import hash8
+from storage.folders.folder import Folder
+from storage.folders.open import folder_at
+from tasks.build.workers import masks_spec
 
 SETUP = "reproduce.toml"
 CEILING = "ceiling"

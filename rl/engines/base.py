@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
-from rl.prompts import Message
+from rl.prompts.templates import Message
 
 
 class EngineError(Exception):

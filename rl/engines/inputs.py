@@ -19,8 +19,8 @@ from numpy.typing import NDArray
 
 from rl.engines.base import Request, Shown
 from rl.engines.positions import add_positions
-from rl.models import Family, Model
-from rl.prompts import Message
+from rl.models.families import Family, Model
+from rl.prompts.templates import Message
 
 _CLOCK_HZ = 1000
 _THREADS = min(len(os.sched_getaffinity(0)), 8)

@@ -11,8 +11,8 @@ from typing import Any, Literal
 
 from rl.engines.base import Decoding, EngineError, Reply, Request, too_long
 from rl.engines.inputs import prepare_each, together
-from rl.models import Model
-from storage.files import digest
+from rl.models.families import Model
+from storage.folders.files import digest
 
 Precision = Literal["auto", "float32", "bfloat16"]
 

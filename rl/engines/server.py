@@ -15,8 +15,8 @@ from urllib.parse import urlsplit
 
 from rl.engines.base import Decoding, EngineError, Reply, Request, Shown
 from rl.engines.inputs import metadata, vllm_kwargs
-from rl.models import Model
-from rl.prompts import Message
+from rl.models.families import Model
+from rl.prompts.templates import Message
 
 URL_VARIABLE = "STVG_SERVER_URL"
 KEY_VARIABLE = "STVG_SERVER_KEY"
@@ -192,7 +192,7 @@ def payload(request: Request, model: Model, decoding: Decoding, wire: Wire = "vi
 
 
 def _seed(decoding: Decoding, request: Request) -> int:
-    from storage.files import digest
+    from storage.folders.files import digest
 
     return int(digest([decoding.seed, request.key])[:7], 16)
 

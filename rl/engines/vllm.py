@@ -10,7 +10,7 @@ from typing import Any
 
 from rl.engines.base import BrokenError, Decoding, EngineError, Reply, Request, too_long
 from rl.engines.inputs import chat_text, load_processor, metadata, pixels, vllm_kwargs
-from rl.models import Family, Model
+from rl.models.families import Family, Model
 
 _ABSENT = "vLLM is not installed: `make install EXTRA=cluster`, or take another engine"
 _LENGTH = re.compile(r"prompt \(length (\d+)\)", re.ASCII)
@@ -100,7 +100,7 @@ class Vllm:
     def _sampling(self, request: Request) -> Any:
         from vllm import SamplingParams
 
-        from storage.files import digest
+        from storage.folders.files import digest
 
         decoding = self._decoding
         seed = int(digest([decoding.seed, request.key])[:7], 16)

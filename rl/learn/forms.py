@@ -9,13 +9,13 @@ from functools import lru_cache
 
 import numpy as np
 
-from rl.answers import Answer, read_answer
-from rl.boxes import read_box
 from rl.learn.scenes import FPS, SIDE, Figure, Scene
 from rl.learn.words import with_boxes, with_id
+from rl.prompts.answers import Answer, read_answer
+from rl.prompts.boxes import read_box
 from rl.rewards.parts import Parts, r_f, r_s, r_t
 from rl.rewards.truth import Truth
-from tasks.masks import Box
+from tasks.masks.instances import Box
 from tasks.metrics.tubes import Tube, overlap
 
 

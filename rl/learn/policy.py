@@ -10,7 +10,7 @@ from typing import Any
 from rl.engines.positions import positions
 from rl.learn.scenes import FPS, SIDE
 from rl.learn.words import END, NUMBER, TOKENS, VIDEO, tokenizer
-from tasks.video import Frames
+from tasks.video.reader import Frames
 
 _PATCH, _MERGE = 14, 2
 _CELLS = SIDE // _PATCH

@@ -10,7 +10,7 @@ from typing import Any
 
 from rl.curves import drawn
 from rl.learn.judge import Marks
-from storage.files import replacing
+from storage.folders.files import replacing
 
 _ROWS = {
     "constant": "best constant answer",

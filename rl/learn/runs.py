@@ -14,7 +14,7 @@ from rl.learn.judge import answers, best_constant, marks
 from rl.learn.policy import new_policy
 from rl.learn.scenes import LANES, scene
 from rl.learn.warmup import Stage, warm_up
-from storage.files import replacing
+from storage.folders.files import replacing
 
 _WARM_UP, _GRPO, _HELD_OUT = range(3)
 """Streams of clips, which share none."""

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from tasks.markers import Candidate, draw, place
-from tasks.masks import Box
+from tasks.markers.drawing import Candidate, draw, place
+from tasks.masks.instances import Box
 from tasks.metrics.tubes import Tube
-from tasks.video import Frames
+from tasks.video.reader import Frames
 
 FPS = 2.0
 PAIRS = 4

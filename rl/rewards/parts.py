@@ -5,7 +5,7 @@ from __future__ import annotations
 from statistics import fmean
 from typing import Literal, NamedTuple
 
-from rl.answers import Answer
+from rl.prompts.answers import Answer
 from rl.rewards.truth import Truth, meets
 from tasks.metrics.temporal import interval_iou
 

@@ -6,11 +6,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, get_args
 
-from rl.answers import read_answer
+from rl.prompts.answers import read_answer
 from rl.rewards.parts import Appears, Parts, mean_iou, r_f, r_s, r_t
 from rl.rewards.released import released_parts
 from rl.rewards.truth import RewardError, Truth, read_truth
-from tasks.names import one_of
+from storage.common.names import one_of
 
 APPEARS: tuple[Appears, ...] = get_args(Appears)
 

@@ -8,12 +8,12 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from functools import lru_cache
 
-from storage.parsing import parsed
-from tasks.labels import Style
+from storage.records import parsed
+from tasks.markers.labels import Style
 
 Span = tuple[float, float]
 _TICK_S = 1e-6
-"""Times are kept to it: the step in which `tasks.video.Timeline` tells them apart."""
+"""Times are kept to it: the step in which `tasks.video.reader.Timeline` tells them apart."""
 
 
 class RewardError(Exception):

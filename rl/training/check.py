@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import NamedTuple
 
-from rl.models import Model
-from rl.registry import find_model
+from rl.models.families import Model
+from rl.models.registry import find_model
 from rl.rewards import APPEARS, RewardError, reward_named
 from rl.training.plan import RowsError
 from rl.training.recipe import Grpo, Recipe

@@ -13,10 +13,10 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from rl.models import ModelError
+from rl.models.families import ModelError
 from rl.training.errors import TrainingError
-from storage.folders import folder_at, write_json
-from storage.parsing import parsed, sealed
+from storage.folders.open import folder_at, write_json
+from storage.records import parsed, sealed
 
 CHECKPOINTS, METRICS, FAILURES, MODEL, LINEAGE = "checkpoints", "metrics.jsonl", "failures", "model", "checkpoint.json"
 OnStep = Callable[[Mapping[str, Any]], None]

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from rl.curves import drawn
-from storage.files import replacing
+from storage.folders.files import replacing
 
 CURVES = ("reward", "r_t", "r_s", "r_f", "kl", "loss", "grad_norm", "pearson", "answer_tokens", "tokens_per_s", "seconds")
 """Of what a step tells, and in this order."""

@@ -9,16 +9,16 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from rl.clips import Clips, ShownError
 from rl.engines.base import Request
-from rl.models import Model
-from rl.protocols import Asker, style_of
+from rl.evaluation.protocols import Asker, style_of
+from rl.evaluation.samples import Clips, ShownError
+from rl.models.families import Model
 from rl.rewards import Truth
 from rl.training.plan import SPLITS, Plan, Planned, RowsError, RowSettings, Split, names_object
 from rl.training.truths import truth_of
 from storage.reader import Dataset
-from tasks.labels import Style
-from tasks.stored import StoredSample, StoredVideo, stored_videos
+from tasks.markers.labels import Style
+from tasks.metrics.arrays import StoredSample, StoredVideo, stored_videos
 
 ROWS_VERSION = 1
 """Of the schema and of the code that fills it."""

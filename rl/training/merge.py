@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from rl.models import SHOWN_FILE
+from rl.models.families import SHOWN_FILE
 from rl.training.checkpoints import MODEL, step_folder
 from rl.training.request import Training
-from storage.files import replacing_folder
-from storage.folders import folder_at, write_json
+from storage.folders.files import replacing_folder
+from storage.folders.open import folder_at, write_json
 
 
 def publish_model(folder: Path, training: Training, step: int) -> Path:

@@ -7,13 +7,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple
 
-from rl.clips import Asked, Clips, ShownError, asked_samples
 from rl.engines.inputs import chat_text, load_processor
-from rl.models import Model
-from rl.protocols import Asker, Protocol, ProtocolError, protocol_named, style_of
-from storage.files import digest
+from rl.evaluation.protocols import Asker, Protocol, ProtocolError, protocol_named, style_of
+from rl.evaluation.samples import Asked, Clips, ShownError, asked_samples
+from rl.models.families import Model
+from storage.folders.files import digest
 from storage.reader import Dataset
-from tasks.datasets.base import Task
+from tasks.benchmarks.samples import Task
 
 Split = Literal["train", "val"]
 SPLITS: tuple[Split, ...] = ("train", "val")

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, fields, replace
 from importlib.util import find_spec
 from typing import Any, ClassVar, Literal, get_args, get_type_hints
 
-from tasks.names import one_of
+from storage.common.names import one_of
 
 _RELEASED = "released code, scripts/run_grpo_video.sh"
 _USUAL = "not in the paper; the released code leaves transformers' default"

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from rl.training.recipe import Recipe, RecipeError, recipe_named
-from storage.folders import folder_at, write_json
-from storage.parsing import parsed
+from storage.folders.open import folder_at, write_json
+from storage.records import parsed
 
 REQUEST = "run.json"
 
@@ -25,7 +25,7 @@ class Training:
         reward: variant of `rl.rewards`.
         appears: what "appears in" means to it.
         dataset: of which the prompts are, for the lineage: `path`, `content_hash`.
-        shown: how its frames are shown, the keys of `rl.models.TRAINING_SHOWN`.
+        shown: how its frames are shown, the keys of `rl.models.families.TRAINING_SHOWN`.
     """
 
     recipe: str

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from rl.rewards import compute_score as score
-from storage.files import replacing
+from storage.folders.files import replacing
 
 
 def compute_score(

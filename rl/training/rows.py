@@ -8,14 +8,14 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from rl.models import Model
-from rl.prompts import prompts
+from rl.models.families import Model
+from rl.prompts.templates import prompts
 from rl.training.make import ROWS_VERSION, write_files
 from rl.training.plan import TRAINED, Plan, RowsError, RowSettings, Split, plan_rows
-from storage.files import digest, exclusive, hash8, replacing_folder, sha256_of
-from storage.folders import json_bytes
-from storage.parsing import parsed, sealed
+from storage.folders.files import digest, exclusive, hash8, replacing_folder, sha256_of
+from storage.folders.open import json_bytes
 from storage.reader import Dataset
+from storage.records import parsed, sealed
 
 RECORD = "rows.json"
 _OF_PROCESSOR = ("tokenizer", "vocab", "merges", "added_tokens", "chat_template", "processor", "preprocessor", "video_pre")

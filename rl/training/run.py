@@ -15,7 +15,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import NoReturn
 
-from rl.models import ModelError
+from rl.models.families import ModelError
 from rl.rewards import RewardError
 from rl.training.check import Checked, check
 from rl.training.checkpoints import FAILURES, MODEL, Lineage, lineage, rewind, sweep, write_lineage
@@ -25,7 +25,7 @@ from rl.training.plan import RowsError
 from rl.training.recipe import RecipeError
 from rl.training.request import read_training
 from rl.training.reward import failure
-from storage.files import BusyError, exclusive
+from storage.folders.files import BusyError, exclusive
 from tasks.weights import WeightsError, find_weights
 
 BAD_INPUT = (RecipeError, RewardError, RowsError, ModelError, WeightsError, BusyError)

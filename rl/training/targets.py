@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from rl.rewards import Truth
-from tasks.labels import label_of
+from tasks.markers.labels import label_of
 
 
 def target(truth: Truth) -> str:

@@ -8,9 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rl.rewards.truth import Span, Truth
-from tasks.labels import Style
+from tasks.markers.labels import Style
+from tasks.metrics.arrays import StoredSample, StoredVideo
 from tasks.metrics.tubes import Tube, overlap
-from tasks.stored import StoredSample, StoredVideo
 
 _TIME_DIGITS, _IOU_DIGITS = 6, 4
 

@@ -14,7 +14,7 @@ from verl.experimental.agent_loop.single_turn_agent_loop import SingleTurnAgentL
 
 from rl.engines.base import Request, Shown
 from rl.engines.inputs import answered, metadata, pixels, prepare
-from rl.models import FAMILIES
+from rl.models.families import FAMILIES
 from rl.rewards.truth import read_truth
 from rl.training.make import ROWS
 from rl.training.plan import RowsError

@@ -14,13 +14,13 @@ from typing import Any
 
 import numpy as np
 
+from storage.common.names import one_of
 from tasks.metrics.conventions import CONVENTIONS, DEFAULT, Convention
+from tasks.metrics.predictions import is_number
 from tasks.metrics.report import Report, named
 from tasks.metrics.temporal import TEMPORAL, TemporalConvention
 from tasks.metrics.tubes import Case, Tube
-from tasks.names import one_of
-from tasks.predictions import is_number
-from tasks.video import MOST_FRAMES
+from tasks.video.reader import MOST_FRAMES
 
 
 class ScoreError(Exception):

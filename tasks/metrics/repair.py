@@ -12,7 +12,7 @@ from typing import Literal, NamedTuple
 
 import numpy as np
 
-from tasks.masks import Box, box_iou
+from tasks.masks.instances import Box, box_iou
 from tasks.metrics.tubes import Tube
 
 MIN_IOU = 0.4

@@ -9,9 +9,9 @@ import numpy as np
 
 from storage.reader import Dataset
 from storage.rle import Mask, decode_counts
-from tasks.datasets.base import Target
+from tasks.benchmarks.samples import Target
+from tasks.metrics.arrays import StoredVideo
 from tasks.metrics.regions import j_and_f
-from tasks.stored import StoredVideo
 
 
 def j_and_f_of(

@@ -10,7 +10,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from tasks.masks import Box, box_ious
+from tasks.masks.instances import Box, box_ious
 
 
 @dataclass(frozen=True, eq=False)

@@ -6,13 +6,13 @@ from collections.abc import Sequence
 from itertools import islice
 from pathlib import Path
 
-from storage.local import LocalFolder
+from storage.folders.local import LocalFolder
 from storage.reader import Dataset
+from tasks.metrics.quality import quality, quality_rows
 from tasks.preview.collect import Card, collect_card
 from tasks.preview.html import rendered
 from tasks.preview.summary import answer_rows, gaps, outcome_rows, parameters, totals
 from tasks.preview.timeline import evenly
-from tasks.quality import quality, quality_rows
 
 PREVIEW = "preview.html"
 _STRIP_BYTES = 4_000_000

@@ -14,8 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from storage.rle import Mask, decode_counts
-from tasks.render import encode_jpeg
-from tasks.video import Frames
+from tasks.markers.render import encode_jpeg
+from tasks.video.reader import Frames
 
 THUMB_WIDTH_PX = 480
 _THUMB_QUALITY = 70

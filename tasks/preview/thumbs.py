@@ -9,12 +9,12 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from storage.cache import RemoteFile
-from storage.folder import StoreError
-from tasks.diagnose import VideoError
-from tasks.fingerprint import content_hash
+from storage.folders.cache import RemoteFile
+from storage.folders.folder import StoreError
+from tasks.build.fingerprint import content_hash
 from tasks.preview.pictures import Picture, decode_jpeg, resized, thumb_size, thumbnail
-from tasks.video import Frames, Source, Timeline, at_hand, open_video
+from tasks.video.diagnosis import VideoError
+from tasks.video.reader import Frames, Source, Timeline, at_hand, open_video
 
 THUMBS = 4
 

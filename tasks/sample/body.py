@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from tasks.masks import tight_box
+from tasks.masks.instances import tight_box
 from tasks.sample.looks import TOPS, Look, weave
 from tasks.sample.scene import Step
 

@@ -25,7 +25,7 @@ def write_broken(videos: Path, good: Mapping[str, Any], config: SampleConfig) ->
         config: the sample's configuration.
 
     Returns:
-        File name -> annotation. The part of the name after the number is the reason in `tasks.diagnose.REASONS`.
+        File name -> annotation. The part of the name after the number is the reason in `tasks.video.diagnosis.REASONS`.
     """
     first = next(iter(sorted(videos.glob("*/*.mp4"))))
     entry = next(iter(good.values()))
@@ -95,4 +95,4 @@ BROKEN: Mapping[str, Callable[[Path, Path, SampleConfig], None]] = {
     "unsupported_codec": _av1,
     "missing": _missing,
 }
-"""Reason in `tasks.diagnose.REASONS` -> how to write a file that has it."""
+"""Reason in `tasks.video.diagnosis.REASONS` -> how to write a file that has it."""

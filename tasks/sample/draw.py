@@ -7,10 +7,10 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import NDArray
 
-from tasks.masks import Mask
+from tasks.masks.instances import Mask
 from tasks.sample.body import Sprites
 from tasks.sample.scene import Figure, SampleConfig, Scene
-from tasks.video import Frames
+from tasks.video.reader import Frames
 
 Picture = NDArray[np.float32]
 MARGIN = 12

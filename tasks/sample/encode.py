@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-from tasks.video import Frames
+from tasks.video.reader import Frames
 
 H264 = {"preset": "superfast", "crf": "24", "threads": "1", "bf": "2", "g": "50"}
 AV1 = {"preset": "8", "crf": "40", "svtav1-params": "lp=1"}

@@ -7,14 +7,14 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from storage.files import replacing_folder
-from tasks.datasets.base import Benchmark, Task
-from tasks.datasets.charades import read_charades
-from tasks.datasets.hcstvg import read_hcstvg
-from tasks.datasets.mevis import read_mevis
-from tasks.datasets.st_align import read_st_align
-from tasks.datasets.tvgbench import read_tvgbench
-from tasks.datasets.videoocr import read_videoocr
+from storage.folders.files import replacing_folder
+from tasks.benchmarks.charades import read_charades
+from tasks.benchmarks.hcstvg import read_hcstvg
+from tasks.benchmarks.mevis import read_mevis
+from tasks.benchmarks.samples import Benchmark, Task
+from tasks.benchmarks.st_align import read_st_align
+from tasks.benchmarks.tvgbench import read_tvgbench
+from tasks.benchmarks.videoocr import read_videoocr
 from tasks.sample.scene import SECONDS
 
 _GRID = 100
@@ -131,8 +131,8 @@ def _mevis(folder: Path, sample: Path) -> None:
 
 
 def _write_jpegs(folder: Path, path: Path) -> list[str]:
-    from tasks.render import encode_jpeg
-    from tasks.video import Source, open_video
+    from tasks.markers.render import encode_jpeg
+    from tasks.video.reader import Source, open_video
 
     video, target = open_video(Source(path.name, path)), folder / "JPEGImages" / path.stem
     target.mkdir(parents=True)

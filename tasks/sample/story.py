@@ -7,11 +7,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from tasks.masks import Instance, Mask, encode
+from tasks.masks.instances import Instance, Mask, encode
 from tasks.sample.draw import paint
 from tasks.sample.looks import SENTENCES, sentence
 from tasks.sample.scene import SampleConfig, Scene, Step, make_scene
-from tasks.video import Frames
+from tasks.video.reader import Frames
 
 LEAST_PX = 60
 """A figure with fewer pixels in the picture is not taken for seen when a span is chosen."""

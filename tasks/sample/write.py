@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from tasks.masks import Instance
+from tasks.masks.instances import Instance
 from tasks.sample.broken import write_broken
 from tasks.sample.encode import write_video
 from tasks.sample.scene import SECONDS, SampleConfig

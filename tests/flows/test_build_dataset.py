@@ -11,7 +11,7 @@ import pytest
 
 from storage.manifest import DatasetError, load_manifest
 from storage.reader import Dataset
-from tasks.video import Source, open_video
+from tasks.video.reader import Source, open_video
 
 pytestmark = pytest.mark.heavy
 

@@ -9,7 +9,7 @@ from prefect.states import Failed
 from flows.evaluate import asking
 from flows.retries import may_pass
 from rl.engines.base import EngineError
-from rl.models import ModelError
+from rl.models.families import ModelError
 from storage.manifest import DatasetError
 
 

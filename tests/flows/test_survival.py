@@ -16,7 +16,7 @@ from infra.forms.benchmarks import BENCHMARKS
 from infra.prefect.access import environment, free_port
 from infra.prefect.local import deployments, server
 from storage.manifest import load_manifest
-from tasks.build import publish_build, run_frames, run_here, run_masks
+from tasks.build.run import publish_build, run_frames, run_here, run_masks
 
 pytestmark = pytest.mark.heavy
 

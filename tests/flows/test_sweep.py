@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from infra.forms.benchmarks import OwnParameters
-from tasks.build import run_build, run_here
+from tasks.build.run import run_build, run_here
 
 pytestmark = pytest.mark.heavy
 

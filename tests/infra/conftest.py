@@ -13,7 +13,7 @@ import pytest
 from infra.forms.benchmarks import OwnParameters
 from infra.sweeps import SweepParameters
 from rl.engines.base import Reply, Told
-from tasks.build import run_build, run_here
+from tasks.build.run import run_build, run_here
 
 SWEEP = """
 checkpoints = ["tiny"]

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from infra.console import printable, show_findings, show_report
-from tasks.check import Finding
+from tasks.build.check import Finding
 
 HOSTILE = "[/red][bold]:smile: \x1b[2J\nerror: all is well"
 

@@ -12,12 +12,12 @@ from typing import Any
 
 import pytest
 
-from storage.folders import folder_at
+from storage.folders.open import folder_at
 from storage.reader import Dataset
-from tasks.build import run_build, run_here
-from tasks.datasets.folder import read_folder
-from tasks.pipeline import BuildConfig
-from tasks.plan import Build
+from tasks.benchmarks.folder import read_folder
+from tasks.build.plan import Build
+from tasks.build.run import run_build, run_here
+from tasks.build.workers import BuildConfig
 
 STVG = Path(sys.executable).with_name("stvg")
 

@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from infra.ground import GroundParameters, run_ground
-from rl.ground import GroundError
-from tasks.build import Progress
+from rl.evaluation.ground import GroundError
+from tasks.build.run import Progress
 
 STVG = Path(sys.executable).with_name("stvg")
 ASK = ("It moves.", "--model", "tiny", "--max-tokens", "8", "--detector", "motion")

@@ -15,7 +15,7 @@ import pytest
 from infra.forms.build import BuildParameters
 from infra.maintenance import asked_for
 from storage.manifest import DatasetError
-from storage.request import Request, write_request
+from storage.specification import Request, write_request
 
 STVG = Path(sys.executable).with_name("stvg")
 

@@ -11,8 +11,8 @@ import pytest
 from infra.nightly import NightlyParameters, accept, accepted_of, check, history, run_nightly
 from infra.nightly_commands import accept_command, nightly_command
 from rl.engines.base import EngineError
-from rl.nightly import DropError, NightlyError
-from tasks.build import run_here
+from rl.evaluation.regression import DropError, NightlyError
+from tasks.build.run import run_here
 
 ONE = (('["marked", "unmarked"]', '["marked"]'), ("[markers.size-40]\nmarker_size = 40\n[markers.theta-0]\ntheta = 0\n", ""))
 WORSE = "<think>It is red.</think><answer>Target ID: 1, Time range: 0.5 to 1.0</answer>"

@@ -11,12 +11,12 @@ from pydantic import ValidationError
 
 from infra.forms.benchmarks import FolderParameters
 from infra.rendering import render, rendered, variant
-from rl.sweep import SweepError
-from storage.folder import Folder
+from rl.evaluation.sweep import SweepError
+from storage.folders.folder import Folder
 from storage.manifest import DatasetError
 from storage.reader import Dataset
-from storage.request import read_request
-from tasks.build import Progress, run_build, run_here
+from storage.specification import read_request
+from tasks.build.run import Progress, run_build, run_here
 
 SETTINGS: dict[str, dict[str, Any]] = {
     "size-10": {"marker_size": 10},

@@ -17,7 +17,7 @@ from infra.sweeping import render_missing, run_cells
 from infra.sweeps import SweepParameters
 from storage.manifest import DatasetError
 from storage.reader import Dataset
-from tasks.build import run_here
+from tasks.build.run import run_here
 
 WORSE = "<think>It is red.</think><answer>Target ID: 1, Time range: 0.5 to 0.7</answer>"
 

@@ -16,12 +16,12 @@ from infra.sweep_command import plan_rows, render_rows, score_rows, sweep_comman
 from infra.sweeping import Ran, ask_quietly, render_missing, run_cells
 from infra.sweeps import Sweep, SweepParameters
 from rl.engines.base import EngineError
-from rl.models import ModelError
-from rl.registry import find_model
-from rl.sweep import Cell, Standing, SweepError
+from rl.evaluation.sweep import Cell, Standing, SweepError
+from rl.models.families import ModelError
+from rl.models.registry import find_model
 from rl.training.checkpoints import Lineage, write_lineage
 from storage.manifest import DatasetError
-from tasks.build import run_build, run_here
+from tasks.build.run import run_build, run_here
 
 
 def run(sweep: Sweep, at_once: int = 1, ask: Any = ask_quietly) -> list[Ran]:

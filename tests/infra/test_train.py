@@ -16,9 +16,9 @@ from infra.ray import gpus as ray_gpus
 from infra.ray.gpus import Gpu
 from infra.ray.session import ClusterError
 from infra.train import job_of, prepare
-from rl.models import ModelError
+from rl.evaluation.sweep import SweepError
+from rl.models.families import ModelError
 from rl.rewards import RewardError
-from rl.sweep import SweepError
 from rl.training.recipe import RECIPES, RecipeError
 from rl.training.request import read_training
 from storage.manifest import DatasetError

@@ -14,14 +14,14 @@ import pytest
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 
 from rl.engines.base import Shown
-from rl.models import Model
-from rl.registry import find_model
+from rl.models.families import Model
+from rl.models.registry import find_model
 from storage.reader import Dataset
-from tasks.build import publish_build, run_frames, run_here, run_masks
-from tasks.datasets.base import Benchmark, Clip, Sample, Target, Task, VideoJob
-from tasks.pipeline import BuildConfig
-from tasks.plan import Build
-from tasks.video import Source
+from tasks.benchmarks.samples import Benchmark, Clip, Sample, Target, Task, VideoJob
+from tasks.build.plan import Build
+from tasks.build.run import publish_build, run_frames, run_here, run_masks
+from tasks.build.workers import BuildConfig
+from tasks.video.reader import Source
 
 RED = [(10.0 + f, 20.0, 50.0 + f, 60.0) for f in range(40)]
 TARGET = (Target.dense(15, RED[15:25]),)

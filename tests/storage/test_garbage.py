@@ -8,13 +8,13 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 
-from storage.bundles import Entry
+from storage.commit import Entry
 from storage.garbage import Garbage, collect, garbage
 from storage.manifest import DatasetError, Ending, publish, published_stage, seen_manifest
 from storage.outcomes import Outcome
 from storage.reader import Dataset
-from storage.request import Request, write_request
 from storage.schema import VIDEOS
+from storage.specification import Request, write_request
 from storage.stages import Spec, StageStore
 
 

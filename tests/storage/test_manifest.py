@@ -6,7 +6,7 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 
-from storage.bundles import Entry
+from storage.commit import Entry
 from storage.manifest import DatasetError, Ending, load_manifest, publish, published_stage, seen_manifest
 from storage.outcomes import Outcome
 from storage.reader import Dataset

@@ -11,9 +11,9 @@ from pydantic import BaseModel, Field, ValidationError
 from infra.forms.benchmarks import BENCHMARKS, FolderParameters
 from infra.forms.build import DetectorName, TrackerName
 from infra.forms.flat import flat
-from tasks.detect import DETECTORS
-from tasks.pipeline import frames_spec, masks_spec
-from tasks.trackers.base import TRACKERS
+from tasks.build.workers import frames_spec, masks_spec
+from tasks.detection.base import DETECTORS
+from tasks.tracking.base import TRACKERS
 from tasks.weights import WeightsError
 
 

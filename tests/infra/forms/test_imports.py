@@ -10,10 +10,10 @@ import pytest
 
 from infra.forms.benchmarks import BENCHMARKS
 from infra.forms.imports import BUILDS, IMPORTS, UNUSED
-from tasks import imports
-from tasks.datasets.base import AnnotationError
-from tasks.imports import RecordedConfig
-from tasks.pipeline import masks_spec
+from tasks.benchmarks.samples import AnnotationError
+from tasks.build.workers import masks_spec
+from tasks.exchange import imports
+from tasks.exchange.imports import RecordedConfig
 
 
 def test_each_layout_has_a_form_and_no_name_is_a_benchmarks() -> None:

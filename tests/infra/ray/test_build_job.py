@@ -9,7 +9,7 @@ from infra.forms.benchmarks import FolderParameters
 from infra.ray.build_job import job_of, tell, told
 from infra.ray.client import code_sent
 from infra.ray.session import ClusterError, _same_versions
-from tasks.build import Progress
+from tasks.build.run import Progress
 
 
 def test_what_a_job_tells_is_read_back_and_other_lines_are_not(capsys: pytest.CaptureFixture[str]) -> None:

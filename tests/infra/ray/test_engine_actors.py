@@ -15,8 +15,8 @@ from infra.forms.evaluation import EvaluateParameters
 from infra.ray.engine_actors import TRIES, EngineActors
 from infra.ray.session import ray_session
 from rl.engines.base import BrokenError, Decoding, EngineError, Reply, Request, Shown
-from rl.engines.build import EngineConfig, open_engine
-from rl.models import FAMILIES, Model
+from rl.engines.open import EngineConfig, open_engine
+from rl.models.families import FAMILIES, Model
 from tasks.weights import Weights
 
 pytestmark = pytest.mark.heavy

@@ -18,10 +18,10 @@ from infra.prefect.access import ask, free_port
 from infra.prefect.local import running
 from infra.ray.build_job import RefusedError, job_of, run_job, stop_job
 from infra.ray.session import ClusterError
-from storage.files import BusyError
+from storage.folders.files import BusyError
 from storage.manifest import load_manifest
 from storage.reader import Dataset
-from tasks.build import publish_build, run_frames, run_here, run_masks
+from tasks.build.run import publish_build, run_frames, run_here, run_masks
 
 pytestmark = pytest.mark.heavy
 

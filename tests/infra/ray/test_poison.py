@@ -6,8 +6,8 @@ import pytest
 
 from infra.ray.poison import KILLED, NODE_LOST, Breaker, Patience, Task, Waiting, WorkerError
 from storage.outcomes import Outcome
-from tasks.datasets.base import VideoJob
-from tasks.video import Source
+from tasks.benchmarks.samples import VideoJob
+from tasks.video.reader import Source
 
 PATIENCE = Patience()
 

@@ -14,9 +14,9 @@ import pytest
 from infra.ray.poison import Patience, WorkerError
 from infra.ray.pool import PoolConfig, RayPool, _failure
 from storage.outcomes import Outcome
-from tasks.build import Ended
-from tasks.datasets.base import VideoJob
-from tasks.video import Source, open_video
+from tasks.benchmarks.samples import VideoJob
+from tasks.build.run import Ended
+from tasks.video.reader import Source, open_video
 
 pytestmark = pytest.mark.heavy
 

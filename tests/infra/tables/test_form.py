@@ -9,8 +9,8 @@ import pytest
 from infra.forms.training import TRAININGS
 from infra.tables.form import TABLES, ReproduceParameters
 from infra.tables.table import Reproduction, keeps_masks
-from rl.paper import PaperError, tables, variants
-from rl.sweep import SweepError
+from rl.evaluation.sweep import SweepError
+from rl.paper.numbers import PaperError, tables, variants
 
 
 def table(name: str, **given: object) -> Reproduction:

@@ -14,11 +14,11 @@ from infra.tables.command import reproduce_command
 from infra.tables.form import TABLES, ReproduceParameters
 from infra.tables.plan import plan_rows
 from infra.tables.steps import Lack, answers, stop, take
-from rl.clips import asked_samples
 from rl.engines.base import EngineError
+from rl.evaluation.samples import asked_samples
 from storage.reader import Dataset
-from tasks.build import Progress, run_build, run_here
-from tasks.datasets.base import Task
+from tasks.benchmarks.samples import Task
+from tasks.build.run import Progress, run_build, run_here
 
 SETUP = """
 [builds.hcstvg-v1]

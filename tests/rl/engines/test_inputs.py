@@ -16,9 +16,9 @@ from rl.engines.base import Decoding, Request, Shown
 from rl.engines.inputs import chat_text, fitting, metadata, pixels, prepare
 from rl.engines.server import payload
 from rl.engines.vllm import vllm_prompt
-from rl.models import Model
-from rl.prompts import prompt_named
-from rl.tiny import FAMILIES
+from rl.models.families import Model
+from rl.models.tiny import FAMILIES
+from rl.prompts.templates import prompt_named
 
 QWEN25 = "tiny"
 RATES = [2.0, 1.0, 1.902, 4.0, 29.97]
@@ -189,6 +189,6 @@ def test_a_batch_is_padded_on_the_left(model: Model, shown: Make) -> None:
 
 @pytest.mark.parametrize("family", FAMILIES)
 def test_every_tiny_family_is_a_known_one(family: str) -> None:
-    from rl.models import FAMILIES as KNOWN
+    from rl.models.families import FAMILIES as KNOWN
 
     assert family in KNOWN

@@ -8,12 +8,12 @@ from typing import Any
 import pytest
 
 from rl.engines.base import Decoding, EngineError, Request, Shown
-from rl.engines.build import EngineConfig, identity_of
 from rl.engines.local import Local
+from rl.engines.open import EngineConfig, identity_of
 from rl.engines.vllm import Vllm
-from rl.models import Model
-from rl.prompts import prompt_named
-from rl.registry import find_model
+from rl.models.families import Model
+from rl.models.registry import find_model
+from rl.prompts.templates import prompt_named
 
 Make = Callable[..., Shown]
 

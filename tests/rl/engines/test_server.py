@@ -12,8 +12,8 @@ import pytest
 
 from rl.engines.base import Decoding, EngineError, Reply, Request, Shown
 from rl.engines.server import Served, Server, payload, server_from_environment
-from rl.prompts import prompt_named
-from rl.registry import served_model
+from rl.models.registry import served_model
+from rl.prompts.templates import prompt_named
 
 MODEL = served_model("tiny")
 

@@ -7,21 +7,21 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from rl.clips import Clips, asked_samples
 from rl.engines.base import Decoding, Request, Shown
 from rl.engines.inputs import prepare
 from rl.engines.local import Local
 from rl.engines.vllm import Vllm, vllm_prompt
-from rl.models import Model
-from rl.prompts import prompt_named
-from rl.protocols import PROTOCOLS, Asker
+from rl.evaluation.protocols import PROTOCOLS, Asker
+from rl.evaluation.samples import Clips, asked_samples
+from rl.models.families import Model
+from rl.prompts.templates import prompt_named
 from storage.reader import Dataset
-from tasks.build import publish_build, run_frames, run_here, run_masks
-from tasks.datasets.base import Task
-from tasks.datasets.hcstvg import read_hcstvg
-from tasks.detect import DetectConfig
-from tasks.pipeline import BuildConfig
-from tasks.plan import Build
+from tasks.benchmarks.hcstvg import read_hcstvg
+from tasks.benchmarks.samples import Task
+from tasks.build.plan import Build
+from tasks.build.run import publish_build, run_frames, run_here, run_masks
+from tasks.build.workers import BuildConfig
+from tasks.detection.base import DetectConfig
 from tasks.sample import SampleConfig, generate
 
 pytestmark = pytest.mark.heavy

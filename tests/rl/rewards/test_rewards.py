@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rl.rewards import REWARDS, RewardError, Truth, compute_score
-from tasks.video import Timeline
+from tasks.video.reader import Timeline
 
 KEYS = {"score", "r_t", "r_s", "r_f"}
 FPS = 10

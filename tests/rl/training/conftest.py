@@ -15,7 +15,7 @@ from typing import Any
 import psutil
 import pytest
 
-from rl.models import Model, shown_by
+from rl.models.families import Model, shown_by
 from rl.training.plan import RowSettings
 from rl.training.request import Training, write_training
 from rl.training.rows import write_rows

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from rl.models import ModelError
+from rl.models.families import ModelError
 from rl.rewards import RewardError
 from rl.training.checkpoints import (
     CHECKPOINTS,

@@ -11,18 +11,18 @@ from typing import Any
 import pyarrow.parquet as pq
 import pytest
 
-from rl.clips import asked_samples
 from rl.engines.base import Request, Shown
 from rl.engines.inputs import load_processor, prepare_one
-from rl.models import Model
-from rl.protocols import ProtocolError
+from rl.evaluation.protocols import ProtocolError
+from rl.evaluation.samples import asked_samples
+from rl.models.families import Model
 from rl.rewards.truth import read_truth
 from rl.training.make import ROWS
 from rl.training.plan import RowsError, RowSettings, plan_rows
 from rl.training.rows import RECORD, open_rows, write_rows
 from storage.manifest import MANIFEST, DatasetError
 from storage.reader import Dataset
-from tasks.datasets.base import Task
+from tasks.benchmarks.samples import Task
 
 SNAPSHOT = Path(__file__).parent / "rows_schema.txt"
 Tiny = Callable[[str], Model]

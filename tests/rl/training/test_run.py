@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from rl.models import ModelError, differences
-from rl.registry import find_model
+from rl.models.families import ModelError, differences
+from rl.models.registry import find_model
 from rl.training.checkpoints import Lineage, last_step, lineage, read_steps, step_folder, trained_model
 from rl.training.request import read_training
 from storage.reader import Dataset

@@ -11,7 +11,7 @@ import pytest
 
 from rl.engines.base import Request, Shown
 from rl.engines.inputs import answered, load_processor, prepare
-from rl.registry import find_model
+from rl.models.registry import find_model
 from rl.rewards.truth import read_truth
 from rl.training.checkpoints import last_step, lineage, read_steps
 from rl.training.request import read_training

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from rl.answers import read_answer
+from rl.prompts.answers import read_answer
 from rl.rewards import Truth, compute_score
 from rl.training.targets import target
 

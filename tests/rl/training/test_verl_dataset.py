@@ -14,8 +14,8 @@ import pytest
 
 from rl.engines.base import Request, Shown
 from rl.engines.inputs import metadata, prepare, vllm_kwargs
-from rl.models import Model
-from rl.prompts import prompt_named
+from rl.models.families import Model
+from rl.prompts.templates import prompt_named
 from rl.training.make import ROWS
 from rl.training.plan import RowsError, RowSettings
 from rl.training.rows import verl_data, write_rows

@@ -11,8 +11,8 @@ import pytest
 
 from rl.engines.base import Request, Shown
 from rl.engines.inputs import load_processor, metadata, pixels, prepare
-from rl.models import Model
-from rl.prompts import prompt_named
+from rl.models.families import Model
+from rl.prompts.templates import prompt_named
 
 pytestmark = pytest.mark.heavy
 

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tasks.masks import Box
+from tasks.masks.instances import Box
 from tasks.metrics.cases import ScoreError, read_cases, score_cases
 from tasks.metrics.questions import is_right
 from tasks.metrics.regions import j_and_f

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tasks.masks import Box, box_iou
+from tasks.masks.instances import Box, box_iou
 from tasks.metrics.conventions import CONVENTIONS
 from tasks.metrics.temporal import TEMPORAL, interval_iou
 from tasks.metrics.tubes import Case, Tube

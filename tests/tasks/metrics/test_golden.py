@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from storage.rle import decode_counts
-from tasks.datasets.base import Target
-from tasks.masks import Box, tight_box
+from tasks.benchmarks.samples import Target
+from tasks.masks.instances import Box, tight_box
 from tasks.metrics.cases import read_cases, score_cases
 from tasks.metrics.conventions import released_v_iou
 from tasks.metrics.regions import j_and_f

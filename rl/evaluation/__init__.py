@@ -1,0 +1,1 @@
+"""Evaluation of models on datasets: protocols, runs, results, sweeps, regressions and reports."""

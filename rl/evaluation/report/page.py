@@ -1,0 +1,89 @@
+"""The report: one self-contained HTML page of evaluations, the paper's tables and nights; of each, whatever there is."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from rl.curves import Panel, drawn
+from rl.evaluation.report.collect import Evaluated, shown
+from storage.folders.folder import Folder
+from tasks.preview.html import rendered
+
+REPORT = "report.html"
+MOST_SAMPLES = 60
+_STRIP_BYTES = 4_000_000
+"""JPEG bytes of all frames of a page before smaller copies stand in; base64 adds a third."""
+_MOST_SERIES = 24
+_MOST_TEXT = 4000
+"""Characters of a thought or an answer."""
+
+Told = Mapping[str, Any]
+
+
+def write_report(
+    folder: Folder,
+    name: str,
+    title: str,
+    evaluations: Sequence[Evaluated],
+    tables: Sequence[Told] = (),
+    nights: Sequence[Told] = (),
+    most: int = MOST_SAMPLES,
+) -> str:
+    """Write a report.
+
+    Args:
+        folder: where it goes.
+        name: of its file.
+        title: what it is of.
+        evaluations: whose scores and samples are shown.
+        tables: of the paper, with what was measured beside them: `title`, and `cells` as `rl.paper.numbers.Beside` has them.
+        nights: rows of the nightly's history, oldest first.
+        most: samples that are shown with frames; evaluations share them.
+
+    Returns:
+        Where it is: one HTML page that needs no other file and no network.
+    """
+    share = most // max(1, len(evaluations)) or 1
+    shares = [share if n * share < most else 0 for n in range(len(evaluations))]
+    page = rendered(
+        Path(__file__).with_name("page.html.j2"),
+        title=title,
+        most_text=_MOST_TEXT,
+        evaluations=[shown(e, n, _STRIP_BYTES // len(evaluations)) for e, n in zip(evaluations, shares, strict=True)],
+        tables=[{"title": told["title"], "benchmarks": by_benchmark(told["cells"])} for told in tables],
+        curves=drawn(panels(nights), told=_day) if nights else "",
+        last_nights=list({row["series"]: row for row in nights}.values()),
+        hidden_series=max(0, len({row["series"] for row in nights}) - _MOST_SERIES),
+    )
+    folder.write(name, page)
+    return folder.link(name)
+
+
+def by_benchmark(cells: Sequence[Told]) -> dict[str, dict[str, Any]]:
+    """Benchmark -> its `metrics`, and `rows`: each its `name`, its `note`, its `cells` by metric, their `whys` once each."""
+    found: dict[str, dict[str, Any]] = {}
+    for cell in cells:
+        table = found.setdefault(cell["benchmark"], {"metrics": [], "rows": {}})
+        if cell["metric"] not in table["metrics"]:
+            table["metrics"].append(cell["metric"])
+        row = table["rows"].setdefault(cell["row"], {"name": cell["row"], "note": cell["note"], "cells": {}, "whys": {}})
+        row["whys"][cell["why"]] = True
+        row["cells"][cell["metric"]] = cell
+    return found
+
+
+def panels(nights: Sequence[Told]) -> list[Panel]:
+    """A curve of the mean over nights for each series, at most `_MOST_SERIES`."""
+    series: dict[str, dict[str, list[tuple[float, float]]]] = {}
+    for row in nights:
+        if row["mean"] is not None:
+            points = series.setdefault(row["series"], {}).setdefault(row["metric"], [])
+            points.append((row["at"].timestamp(), row["mean"]))
+    return [(name, list(lines.items())) for name, lines in list(series.items())[:_MOST_SERIES]]
+
+
+def _day(timestamp: float) -> str:
+    return f"{datetime.fromtimestamp(timestamp, UTC):%Y-%m-%d %H:%M}"

@@ -1,0 +1,1 @@
+"""Vision-language models: families, the registry, and tiny models for tests."""

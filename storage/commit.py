@@ -1,0 +1,189 @@
+"""A bundle: Parquet files of several tables and one JSON record, written last, that makes them count.
+
+A *part* is the bundle of one video, a *shard* that of many: both are read and written here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field
+from functools import cached_property
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from storage.folders.files import sha256_of
+from storage.folders.folder import Folder
+from storage.folders.open import write_json
+from storage.outcomes import Outcome
+from storage.records import parsed, sealed
+from storage.schema import TABLES, versioned
+
+
+@dataclass(frozen=True)
+class Entry:
+    """What a bundle knows of one video.
+
+    Attributes:
+        video_id: the video.
+        fingerprint: hash of the content that went in.
+        outcome: how its stage ended.
+        stat: [size in bytes, mtime in ns] of the source when it was read, a cheap first look; empty without one.
+    """
+
+    video_id: str
+    fingerprint: str
+    outcome: Outcome
+    stat: list[int] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class TableFile:
+    """One Parquet file of a bundle; `videos` are those of its row groups, in their order."""
+
+    path: str
+    rows: int
+    bytes: int
+    sha256: str
+    videos: list[str]
+
+
+@dataclass(frozen=True)
+class Bundle:
+    """A committed bundle: its entries by video, its files by table."""
+
+    name: str
+    entries: list[Entry]
+    tables: dict[str, TableFile]
+
+    @cached_property
+    def fingerprints(self) -> dict[str, str]:
+        """Video -> fingerprint of what went in."""
+        return {entry.video_id: entry.fingerprint for entry in self.entries}
+
+
+class RecordError(Exception):
+    """A record that is damaged; the message names the file and the remedy."""
+
+
+class TableError(Exception):
+    """A table's file that is missing, or is not as it was committed; the message names it and the remedy."""
+
+
+Rows = tuple[str, pa.Table]
+"""A video ID and its rows of one table, which become one row group."""
+
+
+def write_bundle(
+    folder: Folder, name: str, entries: Iterable[Entry], tables: Mapping[str, Iterable[Rows]], durable: bool = True
+) -> Bundle:
+    """Write the files of a bundle, then its record.
+
+    Args:
+        folder: where the files go.
+        name: their common stem.
+        entries: what is known of each video, done or not.
+        tables: table name -> its rows, a video at a time, ascending.
+        durable: sync to disk before each rename.
+    """
+    files = {table: _write_table(folder, name, table, rows, durable) for table, rows in tables.items()}
+    bundle = Bundle(name, list(entries), files)
+    write_json(folder, f"{name}.json", sealed(asdict(bundle)), durable)
+    return bundle
+
+
+def _write_table(folder: Folder, name: str, table: str, rows: Iterable[Rows], durable: bool) -> TableFile:
+    file_name = f"{name}.{table}.parquet"
+    schema = versioned(TABLES[table])
+    videos, count = [], 0
+    with (
+        folder.writing(file_name, durable) as temporary,
+        pq.ParquetWriter(temporary, schema, compression="zstd", compression_level=9, **_written(schema)) as writer,
+    ):
+        for video_id, group in rows:
+            if group.num_rows:
+                writer.write_table(group.cast(schema), row_group_size=group.num_rows)
+                videos.append(video_id)
+                count += group.num_rows
+        writer.close()
+        size, sha256 = temporary.stat().st_size, sha256_of(temporary)
+    return TableFile(file_name, count, size, sha256, videos)
+
+
+def _written(schema: pa.Schema) -> dict[str, Any]:
+    """Dictionaries for names alone, differences for whole numbers: they take half the bytes beside the codes."""
+    return {
+        "write_page_checksum": True,
+        "use_dictionary": [field.name for field in schema if pa.types.is_dictionary(field.type)],
+        "column_encoding": {field.name: "DELTA_BINARY_PACKED" for field in schema if pa.types.is_integer(field.type)},
+    }
+
+
+def read_bundle(folder: Folder, record: str) -> Bundle:
+    """Read a bundle's record, a file of `folder`.
+
+    Raises:
+        RecordError: the record is damaged.
+    """
+    try:
+        return parsed(Bundle, folder.read(record))
+    except ValueError as error:
+        raise RecordError(
+            f"{folder}/{record} is not a bundle record ({error}): remove it, and its videos are done again"
+        ) from error
+
+
+@contextmanager
+def intact(path: str) -> Iterator[None]:
+    """Turn what goes wrong while a table's file is read into a sentence.
+
+    Raises:
+        TableError: the file is missing, or is damaged.
+    """
+    try:
+        yield
+    except FileNotFoundError:
+        raise TableError(f"the table {path} is missing: {_REMEDY}") from None
+    except (pa.ArrowException, OSError, ValueError, IndexError) as error:
+        raise TableError(f"the table {path} is damaged ({error}): {_REMEDY}") from error
+
+
+_REMEDY = "remove the record of its shard, the JSON file of that name, and build again"
+
+
+def whole(rows: pa.Table) -> pa.Table:
+    """Rows as they were read, if their values are all there: what a damaged page header leaves out shows here first."""
+    rows.validate(full=True)
+    return rows
+
+
+def open_table(folder: Folder, file: TableFile, table: str) -> pq.ParquetFile:
+    """Open a table's file; its pages are held against their checksums as they are read.
+
+    Raises:
+        TableError: it is missing, or is not as it was committed.
+    """
+    with intact(f"{folder}/{file.path}"):
+        parquet = folder.parquet(file.path)
+        counted = parquet.metadata.num_rows, parquet.metadata.num_row_groups
+        if counted != (file.rows, len(file.videos)) or not parquet.schema_arrow.equals(TABLES[table]):
+            raise ValueError("its footer is another")
+    return parquet
+
+
+def read_rows(folder: Folder, bundle: Bundle, table: str, videos: Iterable[str] | None = None) -> Iterator[Rows]:
+    """Yield the rows of one table of a bundle, a video at a time; of `videos` only, where given.
+
+    Raises:
+        TableError: its file is missing or damaged.
+    """
+    file = bundle.tables[table]
+    wanted = None if videos is None else set(videos)
+    with open_table(folder, file, table) as parquet:
+        for group, video_id in enumerate(file.videos):
+            if wanted is None or video_id in wanted:
+                with intact(f"{folder}/{file.path}"):
+                    rows = whole(parquet.read_row_group(group))
+                yield video_id, rows

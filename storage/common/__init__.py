@@ -1,0 +1,1 @@
+"""Utilities that every layer uses: errors, names, plugins and prefetching."""

@@ -1,0 +1,180 @@
+"""Requests to S3 buckets: where, tried again for how long, and what their errors mean.
+
+Credentials, region and endpoint come from the environment (`AWS_ACCESS_KEY_ID`, `AWS_ENDPOINT_URL` and so on) or from the
+machine's role, on whatever machine a request is made: what is pickled or logged is the URL alone.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+import re
+import time
+from collections.abc import Callable
+from datetime import timedelta
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from storage.folders.folder import Listed, StoreError
+
+if TYPE_CHECKING:
+    from obstore import GetOptions
+    from obstore.store import S3Store
+
+T = TypeVar("T")
+
+_RETRY_S = 120
+"""How long a request is tried again after errors that may pass: 500s, slow-downs, cut connections."""
+_PAUSES_S = (0.1, 0.4, 1.6, 6.4)
+"""Before an answer that broke off is asked for again."""
+_SILENCE_S = 30
+"""How long an answer may stand still before the request counts as cut."""
+_TAIL = 1 << 20
+"""Bytes read at once when a Parquet file is opened: the footer of a shard, or all of a part."""
+
+
+def located(url: str) -> tuple[S3Store, str]:
+    """The store of an `s3://` URL's bucket, and the key in it."""
+    bucket, _, key = url.removeprefix("s3://").partition("/")
+    return _store(bucket, os.environ.get("AWS_ENDPOINT_URL", "")), key.strip("/")
+
+
+@lru_cache
+def _store(bucket: str, endpoint: str) -> S3Store:
+    from obstore.store import S3Store
+
+    return S3Store(
+        bucket,
+        client_options={
+            "allow_http": endpoint.startswith("http://"),
+            "connect_timeout": timedelta(seconds=5),
+            "read_timeout": timedelta(seconds=_SILENCE_S),
+            "timeout": timedelta(hours=1),
+        },
+        retry_config={
+            "max_retries": 10,
+            "retry_timeout": timedelta(seconds=_RETRY_S),
+            "backoff": {"base": 2, "init_backoff": timedelta(seconds=0.1), "max_backoff": timedelta(seconds=10)},
+        },
+    )
+
+
+def asked(what: str, request: Callable[[], T]) -> T:
+    """Make a request, and make of its error a sentence that names what it was about.
+
+    The library itself tries again what never came to an answer; an answer that broke off is tried again here.
+
+    Raises:
+        FileNotFoundError: there is no such object.
+        StoreError: anything else went wrong.
+    """
+    from obstore.exceptions import BaseError, PreconditionError
+
+    for pause_s in (*_PAUSES_S, None):
+        try:
+            return request()
+        except FileNotFoundError as error:
+            if "NoSuchBucket" in str(error):
+                raise StoreError(f"{what} cannot be used: there is no such bucket") from None
+            raise FileNotFoundError(f"no such object: '{what}'") from None
+        except PreconditionError:
+            raise StoreError(f"{what} has changed since it was first looked at: run again") from None
+        except BaseError as error:
+            if pause_s is None or not _broke_off(str(error)):
+                raise StoreError(f"{what} cannot be used: {_reason(str(error))}") from None
+            time.sleep(pause_s)
+    raise AssertionError("the last try returns or raises")
+
+
+def _broke_off(message: str) -> bool:
+    return "response body" in message
+
+
+def _reason(message: str) -> str:
+    """The store's status and code. The rest of its answer may repeat what was signed, which belongs in no log."""
+    status = re.search(r"status code: (\d{3} [A-Za-z ]+)", message)
+    code = re.search(r"<Code>(\w+)</Code>", message)
+    if status:
+        return f"{status[1].strip()} ({code[1]})" if code else status[1].strip()
+    return " ".join(message.partition("Debug source")[0].split())[:300]
+
+
+def read_range(url: str, start: int, end: int, version: str) -> bytes:
+    """Bytes [start, end) of an object.
+
+    Raises:
+        FileNotFoundError: there is no such object.
+        StoreError: it is of another version by now, or cannot be read.
+    """
+    import obstore
+
+    store, key = located(url)
+    options: GetOptions = {"range": (start, end), "if_match": version}
+    return asked(url, lambda: bytes(obstore.get(store, key, options=options).bytes()))
+
+
+def find_object(url: str) -> Listed | None:
+    """What the store says of an object, named by its last part; None if there is none."""
+    import obstore
+
+    store, key = located(url)
+    try:
+        return listed(asked(url, lambda: obstore.head(store, key)), key.rpartition("/")[2])
+    except FileNotFoundError:
+        return None
+
+
+def listed(meta: Any, name: str) -> Listed:
+    """What a store says of an object, by the name that it goes by here."""
+    return Listed(name, meta["size"], int(meta["last_modified"].timestamp() * 1e9), meta["e_tag"] or "")
+
+
+class Ranged(io.RawIOBase):
+    """An object as a file that is read by ranges, all of one version. Its end, which is asked for first, is kept."""
+
+    def __init__(self, url: str) -> None:
+        """Read its end.
+
+        Raises:
+            FileNotFoundError: there is no such object.
+            StoreError: the store cannot be used.
+        """
+        import obstore
+
+        store, key = located(url)
+
+        def end() -> tuple[Any, bytes]:
+            answer = obstore.get(store, key, options={"range": {"suffix": _TAIL}})
+            return answer.meta, bytes(answer.bytes())
+
+        meta, self._tail = asked(url, end)
+        self._url, self._size, self._version = url, meta["size"], meta["e_tag"] or ""
+        self._position = 0
+
+    def readable(self) -> bool:
+        """It is."""
+        return True
+
+    def seekable(self) -> bool:
+        """It is."""
+        return True
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
+        """Go to a position."""
+        self._position = offset + {os.SEEK_SET: 0, os.SEEK_CUR: self._position, os.SEEK_END: self._size}[whence]
+        return self._position
+
+    def tell(self) -> int:
+        """The position."""
+        return self._position
+
+    def readinto(self, buffer: Any) -> int:
+        """Read on; 0 bytes at the end."""
+        start, end = self._position, min(self._position + len(buffer), self._size)
+        if end <= start:
+            return 0
+        behind = start - (self._size - len(self._tail))
+        data = self._tail[behind : behind + end - start] if behind >= 0 else read_range(self._url, start, end, self._version)
+        buffer[: len(data)] = data
+        self._position += len(data)
+        return len(data)

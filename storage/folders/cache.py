@@ -1,0 +1,182 @@
+"""Files from object stores, kept on this machine: within a number of bytes, those used last; for all its processes at once.
+
+`STVG_CACHE` names the folder (`~/.cache/stvg`), `STVG_CACHE_GB` the bytes (50).
+"""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import os
+import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, BinaryIO
+
+from storage.common.threads import in_turn
+from storage.folders.bucket import find_object, read_range
+from storage.folders.files import digest
+from storage.folders.folder import StoreError
+
+_PIECE, _PIECES = 16 << 20, 4
+"""Bytes of one request of a download, and how many are made at a time."""
+
+
+@dataclass(frozen=True)
+class RemoteFile:
+    """An object as it was listed: its URL, bytes, modification time in ns and version; one that is not there has none."""
+
+    url: str
+    size: int = 0
+    modified_ns: int = 0
+    version: str = ""
+
+    @property
+    def name(self) -> str:
+        """Last part of the URL."""
+        return self.url.rpartition("/")[2]
+
+    def __str__(self) -> str:
+        return self.url
+
+
+def find_remote(url: str) -> RemoteFile:
+    """Ask for an object.
+
+    Raises:
+        StoreError: the store cannot be used.
+    """
+    found = find_object(url)
+    return RemoteFile(url, found.size, found.modified_ns, found.version) if found else RemoteFile(url)
+
+
+def cache_folder() -> Path:
+    """Where this machine keeps what it has fetched."""
+    return Path(os.environ.get("STVG_CACHE") or Path.home() / ".cache" / "stvg")
+
+
+def _limit_bytes() -> int:
+    return int(float(os.environ.get("STVG_CACHE_GB", "50")) * 1e9)
+
+
+@contextmanager
+def held(file: RemoteFile, sha256: str | None = None) -> Iterator[Path]:
+    """The local copy of an object, which stays for the length of the block.
+
+    Args:
+        file: what is wanted, in the version that it names.
+        sha256: of its bytes, if they must be those: they are then known by it, and their version does not matter.
+
+    Raises:
+        FileNotFoundError: there is no such object.
+        StoreError: it cannot be read, is of another version by now, or has another sha256.
+    """
+    known = sha256 or digest([file.url, file.size, file.version])
+    path = cache_folder() / "files" / f"{known[:20]}-{file.name[-50:]}"
+    with _copy(path, file, sha256):
+        yield path
+
+
+def _copy(path: Path, file: RemoteFile, sha256: str | None) -> BinaryIO:
+    """Open the copy under a shared lock, fetching it if it is not there.
+
+    Whoever fetches holds one of 256 locks, by name, so that a file is fetched once. A file in use or being written is locked
+    by those who do, and whoever makes room removes only what can be locked alone.
+    """
+    while (copy := _in_use(path)) is None:
+        with _alone(path.name[:2]):
+            if not path.exists():
+                _fetch(path, file, sha256)
+    return copy
+
+
+def _in_use(path: Path) -> BinaryIO | None:
+    try:
+        copy = path.open("rb")
+    except FileNotFoundError:
+        return None
+    fcntl.flock(copy, fcntl.LOCK_SH)
+    if not _is_at(copy, path):  # removed before it was locked
+        copy.close()
+        return None
+    os.utime(path)
+    return copy
+
+
+def _is_at(file: IO[bytes], path: Path) -> bool:
+    try:
+        return os.path.samestat(os.fstat(file.fileno()), path.stat())
+    except FileNotFoundError:
+        return False
+
+
+@contextmanager
+def _alone(name: str) -> Iterator[None]:
+    path = cache_folder() / "locks" / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+def _fetch(path: Path, file: RemoteFile, sha256: str | None) -> None:
+    if sha256 and not file.version:
+        file = find_remote(file.url)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
+    try:
+        with _alone("room"):
+            _make_room(path.parent, file.size)
+            writing = temporary.open("wb")
+            fcntl.flock(writing, fcntl.LOCK_SH)
+        with writing:
+            _download(file, writing, sha256)
+            os.fsync(writing.fileno())
+            temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def _make_room(folder: Path, size: int) -> None:
+    """Remove files until `size` more bytes fit, those used longest ago first; of killed writers too."""
+    stats = sorted((stat.st_mtime_ns, stat.st_size, path) for path in folder.iterdir() if (stat := _stat(path)))
+    excess = sum(taken for _, taken, _ in stats) + size - _limit_bytes()
+    for _, taken, path in stats:
+        if excess > 0 and _removed(path):
+            excess -= taken
+
+
+def _stat(path: Path) -> os.stat_result | None:
+    try:
+        return path.stat()
+    except FileNotFoundError:
+        return None
+
+
+def _removed(path: Path) -> bool:
+    try:
+        with path.open("rb") as file:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            if _is_at(file, path):
+                path.unlink()
+            return True
+    except (BlockingIOError, FileNotFoundError):
+        return False
+
+
+def _download(file: RemoteFile, copy: IO[bytes], sha256: str | None) -> None:
+    if not file.version:
+        raise FileNotFoundError(f"no such object: '{file.url}'")
+
+    def piece(start: int) -> bytes:
+        return read_range(file.url, start, min(start + _PIECE, file.size), file.version)
+
+    total = hashlib.sha256()
+    for data in in_turn(piece, range(0, file.size, _PIECE), _PIECES):
+        copy.write(data)
+        total.update(data)
+    copy.flush()
+    if sha256 is not None and total.hexdigest() != sha256:
+        raise StoreError(f"'{file.url}' has sha256 {total.hexdigest()}, not {sha256} as was asked for: it is not used")

@@ -1,0 +1,95 @@
+"""A folder on this machine's disk."""
+
+from __future__ import annotations
+
+import fcntl
+from collections.abc import Iterable, Iterator
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from pathlib import Path
+
+import pyarrow.parquet as pq
+
+from storage.folders.files import exclusive, replacing, sha256_of
+from storage.folders.folder import ConflictError, Listed
+
+
+@dataclass(frozen=True)
+class LocalFolder:
+    """A `storage.folders.open.Folder` on disk: files are written beside their place and renamed into it."""
+
+    path: Path
+    at_once: int = 1
+
+    def __str__(self) -> str:
+        return str(self.path)
+
+    @property
+    def name(self) -> str:
+        """Last part of its path."""
+        return self.path.name or self.path.resolve().name
+
+    def child(self, name: str) -> LocalFolder:
+        """The folder of this name in it."""
+        return LocalFolder(self.path / name)
+
+    def names(self, pattern: str) -> list[str]:
+        """Names of its files that match."""
+        found = (path.name for path in self.path.glob(pattern) if path.is_file())
+        return sorted(name for name in found if pattern[0] == "." or name[0] != ".")
+
+    def files(self) -> Iterator[Listed]:
+        """Its files at any depth."""
+        for path in sorted(self.path.rglob("*")):
+            if path.is_file():
+                stat = path.stat()
+                name = path.relative_to(self.path).as_posix()
+                yield Listed(name, stat.st_size, stat.st_mtime_ns, f"{stat.st_mtime_ns}-{stat.st_ino}")
+
+    def read(self, name: str) -> bytes:
+        """A file's bytes."""
+        return (self.path / name).read_bytes()
+
+    def parquet(self, name: str) -> pq.ParquetFile:
+        """A Parquet file, mapped: a look-up reads little, and reading ahead costs more than it saves."""
+        return pq.ParquetFile(self.path / name, memory_map=True, pre_buffer=False, page_checksum_verification=True)
+
+    def write(self, name: str, data: bytes, durable: bool = True) -> None:
+        """Write a file, whole or not at all."""
+        with self.writing(name, durable) as temporary:
+            temporary.write_bytes(data)
+
+    def writing(self, name: str, durable: bool = True) -> AbstractContextManager[Path]:
+        """A temporary path beside the file, renamed to it in the end."""
+        return replacing(self.path / name, durable)
+
+    def version(self, name: str) -> str | None:
+        """Sha256 of the file's bytes."""
+        path = self.path / name
+        return sha256_of(path) if path.exists() else None
+
+    def swap(self, name: str, data: bytes, seen: str | None) -> None:
+        """Compare and replace, under a lock that is held for just that."""
+        self.path.mkdir(parents=True, exist_ok=True)
+        with (self.path / f".{name}.lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            if self.version(name) != seen:
+                raise ConflictError(f"{self.path / name} has been replaced meanwhile")
+            self.write(name, data)
+
+    def remove(self, names: Iterable[str]) -> None:
+        """Remove files."""
+        for name in names:
+            (self.path / name).unlink(missing_ok=True)
+
+    def sweep(self) -> None:
+        """Remove temporary files of writers that were killed."""
+        self.remove(self.names(".*.tmp"))
+
+    def exclusive(self) -> AbstractContextManager[None]:
+        """Hold the folder, by a lock file in it."""
+        return exclusive(self.path / ".lock", str(self.path))
+
+    def link(self, name: str) -> str:
+        """A file:// URI."""
+        return (self.path / name).resolve().as_uri()

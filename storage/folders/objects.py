@@ -1,0 +1,143 @@
+"""A prefix of an S3 bucket as a folder. An object appears when its upload is complete, so it is whole or absent."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pyarrow.parquet as pq
+
+from storage.folders.bucket import Ranged, asked, find_object, listed, located
+from storage.folders.files import digest, exclusive
+from storage.folders.folder import ConflictError, Listed
+
+if TYPE_CHECKING:
+    from obstore import PutMode
+    from obstore.store import S3Store
+
+_MANY = 500
+"""Objects removed by one call; S3 takes 1000."""
+
+
+@dataclass(frozen=True)
+class ObjectFolder:
+    """A `storage.folders.open.Folder` below an `s3://` URL."""
+
+    url: str
+    at_once: int = 16
+
+    def __str__(self) -> str:
+        return self.url.rstrip("/")
+
+    @property
+    def name(self) -> str:
+        """Last part of its URL."""
+        return str(self).rpartition("/")[2]
+
+    def child(self, name: str) -> ObjectFolder:
+        """The folder of this name in it."""
+        return ObjectFolder(f"{self}/{name}")
+
+    def names(self, pattern: str) -> list[str]:
+        """Names of its files that match."""
+        import obstore
+
+        store, prefix = located(str(self))
+        objects = asked(str(self), lambda: obstore.list_with_delimiter(store, prefix)["objects"])
+        names = (meta["path"].rpartition("/")[2] for meta in objects)
+        return sorted(n for n in names if fnmatchcase(n, pattern) and (pattern[0] == "." or n[0] != "."))
+
+    def files(self) -> Iterator[Listed]:
+        """Its files at any depth."""
+        import obstore
+
+        store, prefix = located(str(self))
+        objects = asked(str(self), lambda: obstore.list(store, prefix).collect())
+        for meta in sorted(objects, key=lambda meta: meta["path"]):
+            yield listed(meta, meta["path"][len(prefix) :].lstrip("/"))
+
+    def read(self, name: str) -> bytes:
+        """An object's bytes."""
+        import obstore
+
+        store, key = self._at(name)
+        return asked(f"{self}/{name}", lambda: bytes(obstore.get(store, key).bytes()))
+
+    def parquet(self, name: str) -> pq.ParquetFile:
+        """A Parquet file read by ranges; the columns of a row group are asked for together."""
+        return pq.ParquetFile(Ranged(f"{self}/{name}"), pre_buffer=True, page_checksum_verification=True)
+
+    def write(self, name: str, data: bytes, durable: bool = True) -> None:
+        """Put an object."""
+        import obstore
+
+        store, key = self._at(name)
+        asked(f"{self}/{name}", lambda: obstore.put(store, key, data))
+
+    @contextmanager
+    def writing(self, name: str, durable: bool = True) -> Iterator[Path]:
+        """A temporary file of this machine, uploaded in the end; in pieces if it is large."""
+        import obstore
+
+        store, key = self._at(name)
+        with tempfile.TemporaryDirectory(prefix="stvg-upload-") as folder:
+            path = Path(folder) / "file"
+            yield path
+            asked(f"{self}/{name}", lambda: obstore.put(store, key, path))
+
+    def version(self, name: str) -> str | None:
+        """The object's ETag."""
+        found = find_object(f"{self}/{name}")
+        return found.version if found else None
+
+    def swap(self, name: str, data: bytes, seen: str | None) -> None:
+        """Conditional create (If-None-Match) or replace (If-Match), which the store decides.
+
+        An answer that was lost on the way makes a second try fail on what the first one wrote: who is refused should look.
+        """
+        import obstore
+        from obstore.exceptions import AlreadyExistsError, PreconditionError
+
+        store, key = self._at(name)
+        mode: PutMode = {"e_tag": seen} if seen else "create"
+
+        def put() -> bool:
+            try:
+                obstore.put(store, key, data, mode=mode, use_multipart=False)
+            except (AlreadyExistsError, PreconditionError):
+                return False
+            return True
+
+        if not asked(f"{self}/{name}", put):
+            raise ConflictError(f"{self}/{name} has been replaced meanwhile")
+
+    def remove(self, names: Iterable[str]) -> None:
+        """Remove objects."""
+        import obstore
+
+        store, keys = located(str(self))[0], [self._at(name)[1] for name in names]
+        for start in range(0, len(keys), _MANY):
+            batch = keys[start : start + _MANY]
+            asked(str(self), partial(obstore.delete, store, batch))
+
+    def sweep(self) -> None:
+        """Nothing is left to be seen: an upload that was cut is no object."""
+
+    def exclusive(self) -> AbstractContextManager[None]:
+        """Hold the folder against builds of this machine; against those of others, the manifest's `swap` must do."""
+        from storage.folders.cache import cache_folder
+
+        return exclusive(cache_folder() / "locks" / f"{digest(str(self))[:20]}.lock", str(self))
+
+    def link(self, name: str) -> str:
+        """Its s3:// URL."""
+        return f"{self}/{name}"
+
+    def _at(self, name: str) -> tuple[S3Store, str]:
+        return located(f"{self}/{name}")

@@ -1,0 +1,50 @@
+"""Folders by name: on this machine, or a prefix in an object store."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from storage.folders.folder import Folder, StoreError, Where
+from storage.folders.local import LocalFolder
+
+
+def folder_at(where: Where) -> Folder:
+    """The folder that a path or an `s3://` URL names.
+
+    Raises:
+        StoreError: a URL of another kind, or of no bucket.
+    """
+    if isinstance(where, Path):
+        return LocalFolder(where)
+    if not isinstance(where, str):
+        return where
+    scheme, separator, rest = where.partition("://")
+    if not separator:
+        return LocalFolder(Path(where))
+    if scheme != "s3" or not rest.strip("/"):
+        raise StoreError(f"'{where}' cannot be used: give a path, or a URL such as s3://bucket/folder")
+    from storage.folders.objects import ObjectFolder
+
+    return ObjectFolder(where)
+
+
+def named_folder(given: str, root: Where) -> Folder:
+    """The folder that a person names: a URL or the path of one that is there, or else a name below `root`."""
+    return folder_at(given) if is_url(given) or Path(given).is_dir() else folder_at(root).child(given)
+
+
+def is_url(where: Where) -> bool:
+    """Whether a folder or file is named by a URL, not by a path."""
+    return "://" in str(where)
+
+
+def write_json(folder: Folder, name: str, value: Any, durable: bool = True) -> None:
+    """Write JSON with sorted keys, whole or not at all."""
+    folder.write(name, json_bytes(value), durable)
+
+
+def json_bytes(value: Any) -> bytes:
+    """JSON with sorted keys, as files hold it."""
+    return (json.dumps(value, indent=1, sort_keys=True, ensure_ascii=False) + "\n").encode()

@@ -1,0 +1,92 @@
+"""Charades-STA: when something happens, in seconds of the video; as text, or in either of two JSON forms.
+
+Text: `3MSZA 24.3 30.4##person turn a light on.`, durations in a CSV beside it. JSON: an object, video ID -> `timestamps`,
+`sentences` and `duration` or `video_duration`. Truths end up to 1.5 s after the video; they are never clamped.
+"""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from storage.folders.folder import Where
+from tasks.benchmarks.gathering import Gathering
+from tasks.benchmarks.reading import converting, finite, load_lines, load_object, require, text
+from tasks.benchmarks.samples import AnnotationError, Benchmark, Clip, Sample, Stated, Task
+from tasks.benchmarks.videos import Videos
+
+_KIND = "Charades-STA's JSON format"
+
+
+def read_charades(annotations: Path, videos: Where, durations: Path | None = None) -> Benchmark:
+    """Read Charades-STA.
+
+    Args:
+        annotations: the text file or a JSON form, told apart by whether the content begins with a bracket.
+        videos: the folder that holds `<id>.mp4`, at any depth.
+        durations: `Charades_v1_*.csv`, for the text form.
+
+    Raises:
+        AnnotationError: a file is not of its format, or a name leads out of the videos folder.
+    """
+    gathering = Gathering(Videos(videos))
+    lengths = {} if durations is None else _durations(durations)
+    rows = _json(annotations) if _is_json(annotations) else _text(annotations, lengths)
+    for number, (vid, sentence, (start_s, end_s), duration_s, where) in enumerate(rows):
+        gathering.counts["queries"] += 1
+        video_id = gathering.video(f"{vid}.mp4", where, Stated(duration_s=duration_s))
+        sample = Sample(f"{vid}:{number}", video_id, sentence.strip(), Task.TEMPORAL, start_s, end_s, record=where)
+        gathering.add(video_id, Clip(video_id), sample, duration_s)
+    return gathering.benchmark()
+
+
+def _is_json(path: Path) -> bool:
+    try:
+        with path.open("rb") as file:
+            return path.suffix == ".json" or file.read(256).lstrip()[:1] in {b"{", b"["}
+    except OSError:
+        return False  # the reader of lines says what is wrong
+
+
+Row = tuple[str, str, tuple[float, float], float | None, str]
+"""Video, sentence, true seconds, duration, where it stands."""
+
+
+def _json(path: Path) -> Iterator[Row]:
+    for vid, record in load_object(path, "Charades-STA").items():
+        where = f"{path}: '{vid}'"
+        require(record, ("timestamps", "sentences"), where, _KIND)
+        with converting(where):
+            stated = record.get("duration", record.get("video_duration"))
+            duration = None if stated is None else finite(stated)
+            spans = [_span(span) for span in record["timestamps"]]
+            pairs = list(zip(spans, map(text, record["sentences"]), strict=True))
+        for span, sentence in pairs:
+            yield vid, sentence, span, duration, where
+
+
+def _span(value: Any) -> tuple[float, float]:
+    start, end = (finite(time) for time in value)
+    return start, end
+
+
+def _text(path: Path, lengths: Mapping[str, float]) -> Iterator[Row]:
+    for number, line in load_lines(path, "Charades-STA"):
+        where = f"{path}, line {number}"
+        head, mark, sentence = line.partition("##")
+        parts = head.split()
+        if not mark or len(parts) != 3:
+            raise AnnotationError(f"{where} is not Charades-STA's '<id> <start> <end>##<sentence>'")
+        with converting(where):
+            span = _span(parts[1:])
+        yield parts[0], sentence, span, lengths.get(parts[0]), where
+
+
+def _durations(path: Path) -> dict[str, float]:
+    try:
+        with path.open(encoding="utf-8", newline="") as file, converting(str(path)):
+            return {row["id"]: finite(row["length"]) for row in csv.DictReader(file)}
+    except (OSError, UnicodeDecodeError) as error:
+        raise AnnotationError(f"'{path}' is not Charades' CSV with columns id and length ({error})") from error

@@ -1,0 +1,30 @@
+"""Any folder of videos: each file is one video and one whole clip, without sentences."""
+
+from __future__ import annotations
+
+from storage.folders.folder import Where
+from tasks.benchmarks.reading import on_disk
+from tasks.benchmarks.samples import AnnotationError, Benchmark, Clip, VideoJob
+from tasks.benchmarks.videos import videos_below
+from tasks.video.reader import IMAGE_SUFFIXES, VIDEO_SUFFIXES, Source
+
+
+def read_folder(videos: Where, image_fps: float | None = None) -> Benchmark:
+    """Take every video file below a folder; and every folder of JPEGs, if their rate is stated.
+
+    Args:
+        videos: the folder; searched in depth.
+        image_fps: frames per second of JPEG folders; None leaves them out.
+
+    Raises:
+        AnnotationError: there is no such folder, or no video in it, or JPEGs are asked for from an object store.
+    """
+    sources = [Source(name, path) for name, path in videos_below(videos, VIDEO_SUFFIXES).items()]
+    if image_fps is not None:
+        root = on_disk(videos)
+        folders = {(root / name).parent for name in videos_below(root, IMAGE_SUFFIXES)}
+        sources += [Source(folder.relative_to(root).as_posix(), folder, image_fps) for folder in folders]
+    if not sources:
+        raise AnnotationError(f"'{videos}' holds no video ({', '.join(sorted(VIDEO_SUFFIXES))})")
+    jobs = [VideoJob(source, (Clip(source.video_id),)) for source in sorted(sources, key=lambda s: s.video_id)]
+    return Benchmark(jobs, {"videos": len(jobs)})

@@ -1,0 +1,72 @@
+"""Samples gathered by video while an adapter reads its files."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field, replace
+from pathlib import PurePosixPath
+from typing import Any
+
+from tasks.benchmarks.reading import plain_path
+from tasks.benchmarks.samples import AnnotationError, Benchmark, Clip, Sample, Stated, VideoJob
+from tasks.benchmarks.videos import Videos
+from tasks.video.reader import Source
+
+
+@dataclass
+class Gathering:
+    """Samples gathered by video while a file is read, with counts of what was read, mended and left out."""
+
+    videos: Videos
+    counts: Counter[str] = field(default_factory=Counter)
+    _jobs: dict[str, VideoJob] = field(default_factory=dict)
+    _clips: dict[str, dict[str, Clip]] = field(default_factory=dict)
+    _samples: dict[str, list[Sample]] = field(default_factory=dict)
+
+    def video(self, name: Any, where: str, stated: Stated | None = None) -> str:
+        """Take note of a video file and return its ID: its name, without folders."""
+        path = plain_path(name, where)
+        if path.name not in self._jobs:
+            found = self.videos.find(path, where)
+            self.counts["videos missing"] += found is None
+            self.take(Source(path.name, found or self.videos.below(PurePosixPath(path.name), where)), stated)
+        return path.name
+
+    def take(self, source: Source, stated: Stated | None = None) -> str:
+        """Take note of a video wherever it is, and return its ID."""
+        if source.video_id not in self._jobs:
+            self._jobs[source.video_id] = VideoJob(source, (), (), stated or Stated())
+            self._clips[source.video_id], self._samples[source.video_id] = {}, []
+        return source.video_id
+
+    def add(self, video_id: str, clip: Clip, sample: Sample, duration_s: float | None = None) -> None:
+        """Take a clip of a video and a sentence about it; `duration_s` is the clip's, if stated."""
+        self._clips[video_id].setdefault(clip.clip_id, clip)
+        self._samples[video_id].append(sample)
+        if sample.start_s is not None and sample.end_s is not None:
+            self.counts["spans of no length"] += sample.end_s <= sample.start_s
+            self.counts["ends beyond the duration"] += duration_s is not None and sample.end_s > duration_s
+        if sample.task.needs_objects and not sample.targets:
+            self.counts["samples without true boxes"] += 1
+
+    def benchmark(self) -> Benchmark:
+        """What was gathered.
+
+        Raises:
+            AnnotationError: two samples have one ID.
+        """
+        seen: set[str] = set()
+        repeated = 0
+        for samples in self._samples.values():
+            sentences = Counter((s.clip_id, s.sentence.casefold()) for s in samples)
+            repeated += sum(sentences.values()) - len(sentences)
+            for sample in samples:
+                if sample.sample_id in seen:
+                    raise AnnotationError(f"two samples are named '{sample.sample_id}': sample IDs must be unique")
+                seen.add(sample.sample_id)
+        jobs = [
+            replace(job, clips=tuple(self._clips[video_id].values()), samples=tuple(self._samples[video_id]))
+            for video_id, job in sorted(self._jobs.items())
+        ]
+        told = {"samples": len(seen), "videos": len(jobs), **self.counts, "sentences repeated within a clip": repeated}
+        return Benchmark(jobs, {reason: count for reason, count in told.items() if count})

@@ -1,0 +1,83 @@
+"""HC-STVG v1 and v2: one sentence a video, boxes on every native frame of its span.
+
+The annotation file is a JSON object, video file name -> record. `st_frame` is 1-based; `bbox` holds x, y, width, height
+for each frame from it on. v1 has `caption`, `width`, `height`; v2 has `English` and `img_size`, which is height, width.
+The test queries of v2 are a JSON object, video file name -> sentence. Videos lie in folders 0 to 9 below the videos
+folder, .mp4 and .mkv.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+from storage.folders.folder import Where
+from tasks.benchmarks.gathering import Gathering
+from tasks.benchmarks.reading import clipped_target, converting, corners, finite, load_object, require, text, whole
+from tasks.benchmarks.samples import AnnotationError, Benchmark, Clip, Sample, Stated, Task
+from tasks.benchmarks.videos import Videos
+
+Version = Literal["v1", "v2"]
+SENTENCE: Mapping[Version, str] = {"v1": "caption", "v2": "English"}
+"""The field that holds the sentence, which tells the versions apart."""
+_FIELDS = ("bbox", "st_time", "ed_time", "st_frame")
+_CLIP_S = 20.0
+"""Every clip is cut to 20 s (README of the release); damaged ones are shorter."""
+
+
+def read_hcstvg(annotations: Path, videos: Where, version: Version | None = None) -> Benchmark:
+    """Read HC-STVG annotations, or the test queries of v2, which come without truth.
+
+    Args:
+        annotations: the JSON file.
+        videos: the folder that holds the videos, at any depth.
+        version: what the file must be; None takes either, as its records say.
+
+    Raises:
+        AnnotationError: the file is not of this format, or a name leads out of the videos folder.
+    """
+    gathering = Gathering(Videos(videos))
+    kind = f"HC-STVG {version or 'v1 or v2'}"
+    for name, record in load_object(annotations, kind).items():
+        where = f"{annotations}: '{name}'"
+        if Path(name).name != name:
+            raise AnnotationError(f"{where} is not a plain file name, which is what {kind} names its videos by")
+        gathering.counts["records"] += 1
+        if isinstance(record, str):
+            gathering.counts["records without truth"] += 1
+            video_id = gathering.video(name, where)
+            gathering.add(video_id, Clip(video_id), Sample(video_id, video_id, record.strip(), record=name))
+        else:
+            _add(gathering, name, record, version or _version_of(record), where)
+    return gathering.benchmark()
+
+
+def _version_of(record: Any) -> Version:
+    return "v1" if isinstance(record, Mapping) and SENTENCE["v1"] in record and SENTENCE["v2"] not in record else "v2"
+
+
+def _add(gathering: Gathering, name: str, record: Any, version: Version, where: str) -> None:
+    size_fields = ("width", "height") if version == "v1" else ("img_size",)
+    require(record, (*_FIELDS, SENTENCE[version], *size_fields), where, f"HC-STVG {version}'s format")
+    with converting(where):
+        width, height = _size(record, version)
+        start = whole(record["st_frame"]) - 1
+        boxes = [corners(box) for box in record["bbox"]]
+        if not boxes or start < 0:
+            raise ValueError("it has no boxes, or an st_frame below 1")
+        target, outside = clipped_target(range(start, start + len(boxes)), boxes, (width, height))
+        count = whole(record["img_num"]) if "img_num" in record else None
+        stated = Stated(count, width, height, duration_s=_CLIP_S)
+        video_id = gathering.video(name, where, stated)
+        span = finite(record["st_time"]), finite(record["ed_time"]), start, start + len(boxes) - 1
+        sentence = text(record[SENTENCE[version]])
+    gathering.counts["boxes clipped to the image"] += outside
+    gathering.counts["spans beyond the stated frames"] += count is not None and span[3] >= count
+    sample = Sample(video_id, video_id, sentence, Task.SPATIO_TEMPORAL, *span, targets=(target,), record=name)
+    gathering.add(video_id, Clip(video_id), sample, _CLIP_S)
+
+
+def _size(record: Mapping[str, Any], version: Version) -> tuple[int, int]:
+    height, width = record["img_size"] if version == "v2" else (record["height"], record["width"])
+    return whole(width), whole(height)

@@ -1,0 +1,116 @@
+"""MeViS: masks of one or several objects that an expression means, on JPEG frames.
+
+`meta_expressions.json` holds `{"videos": {vid: {"frames": [...], "expressions": {n: {"exp", "obj_id", "anno_id"}}}}}`,
+`mask_dict.json` `{anno_id: [COCO RLE or null a frame]}`. An object may have several annotations: its mask is their union.
+Only the train and valid_u splits have public masks.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from storage.folders.folder import Where
+from storage.rle import counts_of
+from tasks.benchmarks.gathering import Gathering
+from tasks.benchmarks.reading import converting, load_object, on_disk, plain_path, require, text, whole
+from tasks.benchmarks.samples import AnnotationError, Benchmark, Clip, Sample, Stated, Target, Task
+from tasks.benchmarks.videos import Videos
+from tasks.video.reader import IMAGE_SUFFIXES, Source
+
+_KIND = "MeViS' format"
+
+
+def read_mevis(expressions: Path, masks: Path | None, frames: Where, image_fps: float) -> Benchmark:
+    """Read MeViS.
+
+    Args:
+        expressions: `meta_expressions.json` of a split.
+        masks: its `mask_dict.json`; None where the truth is not public.
+        frames: the folder on disk that holds `JPEGImages`, or is it: one folder of JPEGs a video.
+        image_fps: frames per second, which the benchmark does not state.
+
+    Raises:
+        AnnotationError: a file is not of its format, or a name leads out of the frames folder.
+    """
+    folder = on_disk(frames)
+    root = folder / "JPEGImages" if (folder / "JPEGImages").is_dir() else folder
+    gathering = Gathering(Videos(root, frozenset()))
+    codes = {} if masks is None else load_object(masks, "MeViS' mask_dict.json")
+    videos = load_object(expressions, _KIND).get("videos")
+    if not isinstance(videos, dict) or not videos:
+        raise AnnotationError(f"'{expressions}' lacks 'videos': this is not {_KIND}")
+    for vid, record in videos.items():
+        where = f"{expressions}: '{vid}'"
+        require(record, ("frames", "expressions"), where, _KIND)
+        gathering.counts["records"] += 1
+        with converting(where):
+            video_id = _take(gathering, root, vid, len(record["frames"]), image_fps, where)
+            for name, said in sorted(record["expressions"].items()):
+                _add(gathering, video_id, str(name), said, codes if masks is not None else None)
+    return gathering.benchmark()
+
+
+def _take(gathering: Gathering, root: Path, vid: str, count: int, image_fps: float, where: str) -> str:
+    path = plain_path(vid, where)
+    folder = root / path
+    if path.name != vid:
+        raise AnnotationError(f"{where} is not a plain folder name")
+    if folder.exists() and not folder.resolve().is_relative_to(root.resolve()):
+        raise AnnotationError(f"{where}: the frames folder is a link that leads out of '{root}'")
+    there = folder.is_dir() and any(p.suffix.lower() in IMAGE_SUFFIXES for p in folder.iterdir())
+    gathering.counts["videos missing"] += not there
+    return gathering.take(Source(vid, folder, image_fps), Stated(frame_count=count))
+
+
+def _add(gathering: Gathering, video_id: str, name: str, said: Mapping[str, Any], codes: Mapping[str, Any] | None) -> None:
+    sentence = " ".join(text(said["exp"]).split())
+    targets: tuple[Target, ...] = ()
+    if codes is not None:
+        found = (_target([codes[str(a)] for a in group]) for group in _by_object(said))
+        targets = tuple(target for target in found if len(target.frames))
+        gathering.counts["expressions of several objects"] += len(targets) > 1
+    span = _span(targets)
+    sample = Sample(
+        f"{video_id}:{name}", video_id, sentence, Task.SEGMENTATION, None, None, *span, targets, record=f"{video_id}/{name}"
+    )
+    gathering.counts["expressions"] += 1
+    gathering.add(video_id, Clip(video_id), sample)
+
+
+def _by_object(said: Mapping[str, Any]) -> list[list[Any]]:
+    """Annotation IDs by object. Where objects and annotations do not go in pairs nobody can tell: all are one target."""
+    objects, annotations = list(said["obj_id"]), list(said["anno_id"])
+    if len(objects) != len(annotations):
+        return [annotations]
+    return [[a for i, a in zip(objects, annotations, strict=True) if i == o] for o in dict.fromkeys(objects)]
+
+
+def _span(targets: Sequence[Target]) -> tuple[int | None, int | None]:
+    if not targets:
+        return None, None
+    return min(int(t.frames[0]) for t in targets), max(int(t.frames[-1]) for t in targets)
+
+
+def _target(annotations: Sequence[Sequence[Any]]) -> Target:
+    """The union of an object's annotations on each frame that has any."""
+    from pycocotools import mask as coco
+
+    frames, codes = [], []
+    for frame, masks in enumerate(zip(*annotations, strict=True)):
+        seen = [_compressed(mask) for mask in masks if mask is not None]
+        if seen:
+            frames.append(frame)
+            codes.append(seen[0] if len(seen) == 1 else coco.merge(seen))
+    boxes = np.asarray(coco.toBbox(codes), np.float64).reshape(-1, 4) if codes else np.empty((0, 4))
+    corners = np.hstack([boxes[:, :2], boxes[:, :2] + boxes[:, 2:]])
+    return Target(np.array(frames, np.int64), corners, tuple(bytes(code["counts"]) for code in codes))
+
+
+def _compressed(rle: Mapping[str, Any]) -> dict[str, Any]:
+    """COCO's compressed form of a run-length code in any of its forms."""
+    height, width = (whole(side) for side in rle["size"])
+    return {"size": [height, width], "counts": counts_of(rle["counts"], height, width)}

@@ -1,0 +1,86 @@
+"""ST-Align (LLaVA-ST): spatio-temporal and spatial grounding, built on VidSTG's videos.
+
+The annotation file is a JSON list, of which the published evaluation takes the first 2,000 items. `meta.split` is the clip,
+first and last native frame; `meta.time_token` maps tokens to native frames, `meta.spatial_token` maps a token to
+`{"<frame>": [x, y, width, height]}` on a grid of 100 frames of the clip. The rate of the video is not stated.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from storage.folders.folder import Where
+from tasks.benchmarks.gathering import Gathering
+from tasks.benchmarks.reading import clipped_target, converting, corners, load_list, require, text, whole
+from tasks.benchmarks.samples import Benchmark, Clip, Sample, Stated, Task
+from tasks.benchmarks.videos import Videos
+
+_KIND = "ST-Align's format"
+PUBLISHED_ITEMS = 2000
+_QUOTED = re.compile(r"\"([^\"]{8,})\"|\u201c([^\u201d]{8,})\u201d|(?<!\w)['\u2018]([^\"]{8,}?)['\u2019](?!\w)")
+"""A stretch in quotation marks of one kind; the lookarounds keep apostrophes from opening or closing one."""
+_TOKENS = re.compile(r"<[^<>]*>")
+
+
+def read_st_align(annotations: Path, videos: Where, task: Task, limit: int | None = PUBLISHED_ITEMS) -> Benchmark:
+    """Read ST-Align.
+
+    Args:
+        annotations: `stvg.json` or `svg.json`.
+        videos: the folder that holds the videos, at any depth.
+        task: spatio-temporal, or spatial: the interval is given.
+        limit: items to take; None takes all.
+
+    Raises:
+        AnnotationError: the file is not of this format, or a name leads out of the videos folder.
+    """
+    gathering = Gathering(Videos(videos))
+    records = load_list(annotations, "ST-Align")
+    taken = records[:limit]
+    gathering.counts["items"] = len(taken)
+    gathering.counts[f"items beyond the first {limit}, not taken"] = len(records) - len(taken)
+    for number, record in enumerate(taken):
+        where = f"{annotations}: item {number}"
+        require(record, ("video_path", "conversations", "meta"), where, _KIND)
+        with converting(where):
+            _add(gathering, number, record, task, where)
+    return gathering.benchmark()
+
+
+def _add(gathering: Gathering, number: int, record: Mapping[str, Any], task: Task, where: str) -> None:
+    meta = record["meta"]
+    first, last = (whole(frame) for frame in meta["split"])
+    start, end = sorted(whole(frame) for frame in meta["time_token"].values())
+    if not 0 <= first <= last or start < 0:
+        raise ValueError(f"its split runs from {first} to {last}, its span from {start} to {end}")
+    stated = Stated(None, whole(meta["width"]), whole(meta["height"]))
+    video_id = gathering.video(record["video_path"], where, stated)
+    [placed] = meta["spatial_token"].values()
+    boxes = {whole(frame): corners(box) for frame, box in placed.items()}
+    frames = sorted(boxes)
+    size = (whole(meta["width"]), whole(meta["height"]))
+    target, outside = clipped_target(frames, [boxes[frame] for frame in frames], size)
+    gathering.counts["boxes clipped to the image"] += outside
+    gathering.counts["spans beyond their clip"] += start < first or end > last
+    clip = Clip(f"{video_id}:{first}-{last}", frames=(first, last))
+    sample = Sample(
+        str(number),
+        clip.clip_id,
+        sentence_of(record["conversations"]),
+        task,
+        start_frame=start,
+        end_frame=end,
+        targets=(target,) if frames else (),
+        record=str(number),
+    )
+    gathering.add(video_id, clip, sample)
+
+
+def sentence_of(conversations: list[Mapping[str, Any]]) -> str:
+    """What is asked for, out of the first turn: the longest quoted stretch, else the turn itself without its tokens."""
+    said = text(conversations[0]["value"])
+    quoted = ["".join(kinds) for kinds in _QUOTED.findall(said)]
+    return max(quoted, key=len).strip() if quoted else " ".join(_TOKENS.sub(" ", said).split())

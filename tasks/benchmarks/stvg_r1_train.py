@@ -1,0 +1,140 @@
+"""The paper's training set: HC-STVG v1 and v2 merged, everything held out removed, plus VidSTG (section 3.2, data source).
+
+v2 annotates v1's clips anew, so that videos of v1's test split stand in v2's training split. Everything whose file name
+is held out is removed and counted. What is held out and still there under another suffix or casing is leakage, an error:
+somebody must look.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from storage.folders.folder import Where
+from tasks.benchmarks.hcstvg import Version, read_hcstvg
+from tasks.benchmarks.reading import load_json
+from tasks.benchmarks.samples import AnnotationError, Benchmark, Sample, VideoJob
+from tasks.benchmarks.vidstg import read_vidstg
+
+
+class LeakageError(AnnotationError):
+    """A video that is held out stands among the training videos."""
+
+
+@dataclass(frozen=True)
+class HcstvgTraining:
+    """HC-STVG's files: train splits of both versions, the splits held out, and the videos of both."""
+
+    v1: Path
+    v2: Path
+    held_out: tuple[Path, ...]
+    videos: Where
+
+
+@dataclass(frozen=True)
+class VidstgTraining:
+    """VidSTG's files: the train split, lists or annotations of the splits held out, the videos, and VidOR's boxes."""
+
+    train: Path
+    held_out: tuple[Path, ...]
+    videos: Where
+    vidor: Path | None
+
+
+def read_stvg_r1_train(hcstvg: HcstvgTraining, vidstg: VidstgTraining) -> Benchmark:
+    """Merge the training set.
+
+    Videos are named `hcstvg/<file>` and `vidstg/<file>`; samples `v1/<file>`, `v2/<file>` and `vidstg/<id>`. A video of
+    both versions has both sentences, unless they are the same: then v2's stays.
+
+    Raises:
+        AnnotationError: a file is not of its format.
+        LeakageError: a held out video is left.
+    """
+    counts: Counter[str] = Counter()
+    merged: dict[str, VideoJob] = {}
+    versions: tuple[tuple[Version, Path], ...] = (("v2", hcstvg.v2), ("v1", hcstvg.v1))
+    held_out = {path: held_out_names(path) for path in hcstvg.held_out}
+    for version, path in versions:
+        read = read_hcstvg(path, hcstvg.videos, version)
+        counts.update({f"hcstvg {version} train: {reason}": count for reason, count in read.records.items()})
+        for job in _without(held_out, read.jobs, version, counts):
+            _merge(merged, _renamed(job, "hcstvg/", f"{version}/"), version, counts)
+    refuse_leakage(merged, held_out)
+    read = read_vidstg(vidstg.train, vidstg.videos, vidstg.vidor)
+    counts.update({f"vidstg train: {reason}": count for reason, count in read.records.items()})
+    ours = {job.source.video_id: job for job in (_renamed(job, "vidstg/", "vidstg/") for job in read.jobs)}
+    refuse_leakage(ours, {path: held_out_names(path) for path in vidstg.held_out})
+    jobs = [job for _, job in sorted({**merged, **ours}.items())]
+    told = {"samples": sum(len(job.samples) for job in jobs), "videos": len(jobs), **counts}
+    return Benchmark(jobs, {reason: count for reason, count in told.items() if count})
+
+
+def held_out_names(path: Path) -> frozenset[str]:
+    """Names of the videos in a split: an object by name, a list of names, or VidSTG's list of records.
+
+    Raises:
+        AnnotationError: the file is none of these.
+    """
+    value: Any = load_json(path)
+    if isinstance(value, list) and value and all(isinstance(record, dict) and "vid" in record for record in value):
+        value = [record["vid"] for record in value]
+    if not isinstance(value, (dict, list)) or not value or not all(isinstance(name, str) for name in value):
+        raise AnnotationError(f"'{path}' names no videos to hold out: it must be an object by video name, or a list of names")
+    return frozenset(value)
+
+
+def refuse_leakage(jobs: Mapping[str, VideoJob], held_out: Mapping[Path, frozenset[str]]) -> None:
+    """Compare the stems of videos with those held out, whatever their suffix and casing.
+
+    Raises:
+        LeakageError: they have one in common.
+    """
+    ours = {_stem(video_id): video_id for video_id in jobs}
+    for path, names in held_out.items():
+        leaked = sorted(ours[stem] for stem in {_stem(name) for name in names} & set(ours))
+        if leaked:
+            raise LeakageError(f"leakage: {len(leaked)} training videos are held out in '{path}', '{leaked[0]}' the first")
+
+
+def _stem(name: str) -> str:
+    return PurePosixPath(name).stem.casefold()
+
+
+def _without(
+    held_out: Mapping[Path, frozenset[str]], jobs: Iterable[VideoJob], version: str, counts: Counter[str]
+) -> Iterable[VideoJob]:
+    for job in jobs:
+        where = next((path for path, names in held_out.items() if job.source.video_id in names), None)
+        if where is None:
+            yield job
+        else:
+            counts[f"hcstvg {version} train: removed, held out in {where.name}"] += 1
+
+
+def _renamed(job: VideoJob, video: str, sample: str) -> VideoJob:
+    clips = tuple(replace(clip, clip_id=video + clip.clip_id) for clip in job.clips)
+    samples = tuple(replace(s, sample_id=sample + s.sample_id, clip_id=video + s.clip_id) for s in job.samples)
+    return replace(job, source=replace(job.source, video_id=video + job.source.video_id), clips=clips, samples=samples)
+
+
+def _merge(merged: dict[str, VideoJob], job: VideoJob, version: str, counts: Counter[str]) -> None:
+    video_id = job.source.video_id
+    there = merged.get(video_id)
+    if there is None:
+        merged[video_id] = job
+        return
+    new = [s for s in job.samples if _said(s) not in {_said(other) for other in there.samples}]
+    counts[f"hcstvg {version} train: removed, the same sentence stands in v2"] += len(job.samples) - len(new)
+    merged[video_id] = replace(there, samples=_ordered((*there.samples, *new)))
+
+
+def _said(sample: Sample) -> str:
+    return " ".join(sample.sentence.casefold().split())
+
+
+def _ordered(samples: Sequence[Sample]) -> tuple[Sample, ...]:
+    return tuple(sorted(samples, key=lambda s: s.sample_id))

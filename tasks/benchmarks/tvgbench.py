@@ -1,0 +1,72 @@
+"""TVGBench: when something happens, in 800 segments cut from five sources.
+
+The annotation file is a JSON list. `answer` is "13.4-28.1", seconds of the segment; `start` and `end`, where given, are the
+segment's seconds in the video: 53 files are named with several. 11 answers have no length: nobody can win them, and they count.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from storage.folders.folder import Where
+from tasks.benchmarks.gathering import Gathering
+from tasks.benchmarks.reading import converting, finite, load_list, plain_path, require, text
+from tasks.benchmarks.samples import Benchmark, Clip, Sample, Task
+from tasks.benchmarks.videos import Videos
+
+_KIND = "TVGBench's format"
+_ANSWER = re.compile(r"\s*(\d+(?:\.\d+)?)\s*-\s*(\d+(?:\.\d+)?)\s*")
+
+
+def read_tvgbench(annotations: Path, videos: Where, cut: bool = False) -> Benchmark:
+    """Read TVGBench; samples are grouped by `qsemtype`.
+
+    Args:
+        annotations: the JSON file.
+        videos: the folder that holds the videos, at any depth.
+        cut: the files are cut to their segments already; `start` and `end` are then passed over.
+
+    Raises:
+        AnnotationError: the file is not of this format, or a name leads out of the videos folder.
+    """
+    gathering = Gathering(Videos(videos))
+    for number, record in enumerate(load_list(annotations, "TVGBench")):
+        where = f"{annotations}: item {number}"
+        require(record, ("path", "question", "answer", "duration"), where, _KIND)
+        with converting(where):
+            start_s, end_s = _span(record)
+            video_id = gathering.video(_name(record, where), where)
+            clip, duration_s = Clip(video_id) if cut else _clip(record, video_id), finite(record["duration"])
+            sentence = text(record["question"])
+        gathering.counts["items"] += 1
+        gathering.counts["sentences not in lower case"] += sentence != sentence.lower()
+        gathering.counts["sentences without a full stop"] += not sentence.endswith((".", "?"))
+        group = str(record.get("qsemtype", ""))
+        sample = Sample(str(number), clip.clip_id, sentence, Task.TEMPORAL, start_s, end_s, group=group, record=str(number))
+        gathering.add(video_id, clip, sample, duration_s)
+    return gathering.benchmark()
+
+
+def _name(record: Mapping[str, Any], where: str) -> str:
+    """The file's name: its folder is that of the authors' machine."""
+    return PurePosixPath(plain_path(record["path"], where)).name
+
+
+def _clip(record: Mapping[str, Any], video_id: str) -> Clip:
+    start, end = record.get("start"), record.get("end")
+    if start is None or end is None:
+        return Clip(video_id)
+    start_s, end_s = finite(start), finite(end)
+    if not 0 <= start_s < end_s:
+        raise ValueError(f"start and end run from {start_s} to {end_s} s")
+    return Clip(f"{video_id}:{start_s:.3f}-{end_s:.3f}", start_s, end_s)
+
+
+def _span(record: Mapping[str, Any]) -> tuple[float, float]:
+    found = _ANSWER.fullmatch(record["answer"])
+    if found is None:
+        raise ValueError(f"answer {record['answer']!r} is not '<seconds>-<seconds>'")
+    return float(found[1]), float(found[2])

@@ -1,0 +1,66 @@
+"""MME-VideoOCR: questions about text in videos, of which some are choices, some contained words, some need a judge.
+
+The annotation file is a JSON list of `video_index, question, option, answer, eval_method, task, task_type`.
+A sample's group is `<task_type>/<task>` and its record `<number>|<eval_method>`: scoring needs both.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from storage.folders.folder import Where
+from tasks.benchmarks.gathering import Gathering
+from tasks.benchmarks.reading import converting, load_list, require, text
+from tasks.benchmarks.samples import Benchmark, Clip, Sample, Task
+from tasks.benchmarks.videos import Videos
+from tasks.metrics.questions import METHODS
+
+_FIELDS = ("video_index", "question", "answer", "eval_method", "task", "task_type")
+
+
+def read_videoocr(annotations: Path, videos: Where) -> Benchmark:
+    """Read MME-VideoOCR.
+
+    Args:
+        annotations: `dataset.json`.
+        videos: the folder that holds `<video_index>.mp4`, at any depth.
+
+    Raises:
+        AnnotationError: the file is not of this format, or a name leads out of the videos folder.
+    """
+    gathering = Gathering(Videos(videos))
+    for number, record in enumerate(load_list(annotations, "MME-VideoOCR")):
+        where = f"{annotations}: item {number}"
+        require(record, _FIELDS, where, "MME-VideoOCR's format")
+        with converting(where):
+            if record["eval_method"] not in METHODS:
+                raise ValueError(f"eval_method {record['eval_method']!r} is none of {', '.join(METHODS)}")
+            if not isinstance(record["video_index"], (str, int)):
+                raise TypeError("video_index is neither a text nor a number")
+            name, question = str(record["video_index"]), text(record["question"])
+            video_id = gathering.video(name if name.endswith(".mp4") else f"{name}.mp4", where)
+            options = _options(record.get("option"))
+        gathering.counts["items"] += 1
+        gathering.counts[f"items scored by {record['eval_method']}"] += 1
+        sample = Sample(
+            str(number),
+            video_id,
+            question,
+            Task.QUESTION,
+            group=f"{record['task_type']}/{record['task']}",
+            options=options,
+            answer=str(record["answer"]),
+            record=f"{number}|{record['eval_method']}",
+        )
+        gathering.add(video_id, Clip(video_id), sample)
+    return gathering.benchmark()
+
+
+def _options(value: Any) -> tuple[str, ...]:
+    """Choices as a list, an object by letter, or one text with a choice a line."""
+    if isinstance(value, dict):
+        return tuple(f"{letter}. {text}" for letter, text in value.items())
+    if isinstance(value, str):
+        return tuple(line.strip() for line in value.splitlines() if line.strip())
+    return tuple(str(choice) for choice in value or ())

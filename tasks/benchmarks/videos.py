@@ -1,0 +1,95 @@
+"""Finding videos by name, in a folder on disk without leaving it, or below a prefix of an object store by one listing."""
+
+from __future__ import annotations
+
+from pathlib import Path, PurePosixPath
+
+from storage.folders.cache import RemoteFile
+from storage.folders.folder import Folder, Where
+from storage.folders.local import LocalFolder
+from storage.folders.open import folder_at
+from tasks.benchmarks.samples import AnnotationError
+from tasks.video.reader import VIDEO_SUFFIXES
+
+
+def videos_below(where: Where, suffixes: frozenset[str]) -> dict[str, Path | RemoteFile]:
+    """Files below a folder with one of `suffixes`: path relative to it -> file. Links that lead out are left out.
+
+    Raises:
+        AnnotationError: there is no such folder.
+    """
+    return _listed(folder_at(where), suffixes)[0]
+
+
+def _listed(folder: Folder, suffixes: frozenset[str]) -> tuple[dict[str, Path | RemoteFile], set[str]]:
+    """Files by path below the folder, and the names of links that lead out of it."""
+    if not isinstance(folder, LocalFolder):
+        return _objects(folder, suffixes), set()
+    if not folder.path.is_dir():
+        raise AnnotationError(f"there is no folder of videos '{folder}'")
+    root = folder.path.resolve()
+    named = [(p.relative_to(folder.path).as_posix(), p) for p in sorted(folder.path.rglob("*")) if _is_one(p.name, suffixes)]
+    inside = {name: path for name, path in named if path.is_file() and _leads_inside(path, root)}
+    return dict(inside), {path.name for _, path in named} - {path.name for path in inside.values()}
+
+
+def _leads_inside(path: Path, root: Path) -> bool:
+    # The search goes through no link to a folder, so only the file itself can lead out.
+    return not path.is_symlink() or path.resolve().is_relative_to(root)
+
+
+def _objects(folder: Folder, suffixes: frozenset[str]) -> dict[str, Path | RemoteFile]:
+    files = list(folder.files())
+    if not files:  # a store knows no empty folders
+        raise AnnotationError(f"there is no folder of videos '{folder}'")
+    return {f.name: RemoteFile(f"{folder}/{f.name}", *f[1:]) for f in files if _is_one(f.name, suffixes)}
+
+
+def _is_one(name: str, suffixes: frozenset[str]) -> bool:
+    return PurePosixPath(name).suffix.lower() in suffixes
+
+
+class Videos:
+    """The files of a videos folder by their name, whatever subfolder of it they lie in."""
+
+    def __init__(self, where: Where, suffixes: frozenset[str] = VIDEO_SUFFIXES) -> None:
+        """List the folder.
+
+        Raises:
+            AnnotationError: there is no such folder.
+        """
+        self.folder = folder_at(where)
+        self._by_path, self._outside = _listed(self.folder, suffixes)
+        self._by_name: dict[str, Path | RemoteFile] = {}
+        for name, path in self._by_path.items():
+            self._by_name.setdefault(Path(name).name, path)
+        self._by_stem: dict[str, Path | RemoteFile] = {}
+        for name, path in self._by_name.items():
+            self._by_stem.setdefault(Path(name).stem, path)
+
+    def below(self, path: PurePosixPath, where: str) -> Path | RemoteFile:
+        """The file at a path of the folder, whether it is there or not.
+
+        Raises:
+            AnnotationError: it is a link that leads out of the folder.
+        """
+        if (found := self._by_path.get(str(path))) is not None:
+            return found
+        if not isinstance(self.folder, LocalFolder):
+            return RemoteFile(f"{self.folder}/{path}")
+        file = self.folder.path / path
+        if file.exists() and not file.resolve().is_relative_to(self.folder.path.resolve()):
+            raise AnnotationError(f"{where}: the video '{path}' is a link that leads out of '{self.folder}'")
+        return file
+
+    def find(self, name: PurePosixPath, where: str) -> Path | RemoteFile | None:
+        """The file of this name or, if it has no suffix of a video, of this stem; None if it is not there.
+
+        Raises:
+            AnnotationError: it is a link that leads out of the folder.
+        """
+        if name.name in self._outside:
+            raise AnnotationError(f"{where}: the video '{name.name}' is a link that leads out of '{self.folder}'")
+        if name.suffix.lower() in VIDEO_SUFFIXES:
+            return self._by_name.get(name.name)
+        return self._by_stem.get(name.name)

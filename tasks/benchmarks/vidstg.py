@@ -1,0 +1,112 @@
+"""VidSTG: several sentences a record, several segments a video, boxes in VidOR.
+
+The annotation file is a JSON list. `temporal_gt.end_fid` is exclusive, `used_segment.end_fid` inclusive; both count native
+frames from 0. Captions are declarative, questions interrogative. A clip is a video's segment.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from storage.folders.folder import Where
+from tasks.benchmarks.gathering import Gathering
+from tasks.benchmarks.reading import clipped_target, converting, finite, load_list, require, text, whole
+from tasks.benchmarks.samples import Benchmark, Clip, Sample, Stated, Target, Task
+from tasks.benchmarks.videos import Videos
+from tasks.benchmarks.vidor import Vidor
+
+_KIND = "VidSTG's format"
+_FIELDS = ("vid", "frame_count", "fps", "width", "height", "used_segment", "temporal_gt", "captions", "questions")
+_SENTENCES = (("captions", "declarative"), ("questions", "interrogative"))
+
+
+def read_vidstg(annotations: Path, videos: Where, vidor: Path | None = None) -> Benchmark:
+    """Read VidSTG annotations.
+
+    Args:
+        annotations: the JSON file of a split.
+        videos: the folder that holds VidOR's videos, at any depth.
+        vidor: the folder of VidOR's annotations; without it, samples have a true span and no boxes.
+
+    Raises:
+        AnnotationError: a file is not of its format, or a name leads out of the videos folder.
+    """
+    gathering = Gathering(Videos(videos))
+    boxes = Vidor(vidor) if vidor is not None else None
+    records = load_list(annotations, "VidSTG")
+    # By video, so that each of VidOR's files is read once.
+    numbered = sorted(enumerate(records), key=lambda item: str(item[1].get("vid") if isinstance(item[1], dict) else ""))
+    for number, record in numbered:
+        where = f"{annotations}: record {number}"
+        require(record, _FIELDS, where, _KIND)
+        with converting(where):
+            _add(gathering, number, record, boxes, where)
+    return gathering.benchmark()
+
+
+def _add(gathering: Gathering, number: int, record: Mapping[str, Any], boxes: Vidor | None, where: str) -> None:
+    counts = gathering.counts
+    fps, segment, span = finite(record["fps"]), _segment(record), _span(record)
+    stated = Stated(
+        whole(record["frame_count"]), whole(record["width"]), whole(record["height"]), fps, whole(record["frame_count"]) / fps
+    )
+    video_id = gathering.video(f"{text(record['vid'])}.mp4", where, stated)
+    clip = Clip(f"{record['vid']}:{segment[0]}-{segment[1]}", frames=segment)
+    counts["records"] += 1
+    counts["spans beyond the stated frames"] += span[1] >= whole(record["frame_count"])
+    counts["spans beyond their segment"] += not segment[0] <= span[0] <= span[1] <= segment[1]
+    start_s, end_s = (span[0] - segment[0]) / fps, (span[1] + 1 - segment[0]) / fps
+    targets: dict[int, tuple[Target, ...]] = {}
+    said = list(_sentences(record))
+    counts["records without a question"] += not record["questions"]
+    for place, group, sentence, target_id in said:
+        if target_id not in targets:
+            targets[target_id] = _targets(gathering, str(record["vid"]), target_id, span, stated, boxes)
+        times = (start_s, end_s, *span)
+        name = f"{number}:{place}"
+        gathering.add(
+            video_id,
+            clip,
+            Sample(name, clip.clip_id, sentence, Task.SPATIO_TEMPORAL, *times, targets[target_id], group, record=name),
+            (segment[1] + 1 - segment[0]) / fps,
+        )
+
+
+def _segment(record: Mapping[str, Any]) -> tuple[int, int]:
+    first, last = whole(record["used_segment"]["begin_fid"]), whole(record["used_segment"]["end_fid"])
+    if not 0 <= first <= last:
+        raise ValueError(f"used_segment runs from {first} to {last}")
+    return first, last
+
+
+def _span(record: Mapping[str, Any]) -> tuple[int, int]:
+    first, stop = whole(record["temporal_gt"]["begin_fid"]), whole(record["temporal_gt"]["end_fid"])
+    if not 0 <= first < stop:
+        raise ValueError(f"temporal_gt runs from {first} to {stop}, its end exclusive")
+    return first, stop - 1
+
+
+def _sentences(record: Mapping[str, Any]) -> Iterator[tuple[str, str, str, int]]:
+    for field, group in _SENTENCES:
+        if not isinstance(record[field], list):
+            raise TypeError(f"{field} is not a list")
+        for number, said in enumerate(record[field]):
+            yield f"{field}:{number}", group, text(said["description"]), whole(said["target_id"])
+
+
+def _targets(
+    gathering: Gathering, vid: str, target_id: int, span: tuple[int, int], stated: Stated, boxes: Vidor | None
+) -> tuple[Target, ...]:
+    tracks = boxes.tracks(vid) if boxes is not None else None
+    if tracks is None:
+        return ()
+    seen = tracks.get(target_id, {})
+    frames = sorted(frame for frame in seen if span[0] <= frame <= span[1])
+    gathering.counts["true frames without a box"] += span[1] - span[0] + 1 - len(frames)
+    assert stated.width is not None
+    assert stated.height is not None
+    target, outside = clipped_target(frames, [seen[frame] for frame in frames], (stated.width, stated.height))
+    gathering.counts["boxes clipped to the image"] += outside
+    return (target,) if frames else ()

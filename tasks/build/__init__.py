@@ -1,0 +1,1 @@
+"""Dataset builds: plan, run, publish, requeue and replay."""

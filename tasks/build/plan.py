@@ -1,0 +1,134 @@
+"""What a build would do: which videos are new, stale, to be tried again or settled, before anything runs."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Collection, Container, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Literal
+
+from storage.commit import Entry
+from storage.folders.folder import Folder
+from storage.specification import Request
+from storage.stages import StageStore, entries_by_video
+from tasks.benchmarks.samples import Benchmark, VideoJob
+from tasks.build.fingerprint import job_hash, job_stat
+from tasks.build.workers import BuildConfig, frames_fingerprint, frames_spec, masks_spec
+
+State = Literal["new", "stale", "retry", "done", "filtered", "quarantined"]
+"""`stale`: its input changed; `retry`: it failed for a reason that may pass; the rest as in `storage.outcomes`."""
+
+
+@dataclass(frozen=True)
+class StagePlan:
+    """One stage of a build.
+
+    Attributes:
+        store: its folder.
+        states: video -> state.
+        todo: videos to run, in order of ID.
+        loose: videos not in a shard yet, run or not, in order of ID; they are gathered into shards in this order.
+        settled: video -> its entry, where nothing needs to run.
+        seconds: measured wall time of each video that ran before, for estimates.
+    """
+
+    store: StageStore
+    states: Mapping[str, State]
+    todo: Sequence[VideoJob]
+    loose: Sequence[VideoJob]
+    settled: Mapping[str, Entry]
+    seconds: Sequence[float]
+
+    def counts(self) -> dict[str, int]:
+        """Videos counted by state."""
+        return dict(Counter(self.states.values()))
+
+    @property
+    def open(self) -> bool:
+        """Whether anything is left to run or to gather."""
+        return bool(self.todo or self.loose)
+
+    @property
+    def fingerprints(self) -> dict[str, str]:
+        """Video -> fingerprint of the rows that count, where nothing needs to run."""
+        return {video_id: entry.fingerprint for video_id, entry in self.settled.items()}
+
+    def of(self, videos: Collection[str]) -> StagePlan:
+        """The plan with nothing to run or gather but these videos."""
+        todo, loose = ([job for job in jobs if job.source.video_id in videos] for jobs in (self.todo, self.loose))
+        return replace(self, todo=todo, loose=loose)
+
+
+@dataclass(frozen=True)
+class Build:
+    """A dataset to be built: what is wanted, how, and where it goes; and the request, where it came as one."""
+
+    folder: Folder
+    benchmark: Benchmark
+    config: BuildConfig
+    request: Request | None = None
+
+    @property
+    def masks(self) -> StageStore:
+        """Where its mask database goes."""
+        return StageStore(self.folder, masks_spec(self.config))
+
+    @property
+    def frames(self) -> StageStore:
+        """Where its frames go."""
+        return StageStore(self.folder, frames_spec(self.config))
+
+
+def plan_masks(build: Build) -> StagePlan:
+    """Plan detection and tracking of every video; reads a video only if its size is the same and its date is not."""
+    return _plan(build.masks, build.benchmark.jobs, _same_source)
+
+
+def plan_frames(build: Build, masks: StagePlan) -> StagePlan:
+    """Plan rendering of the videos whose masks are done; the others take part once they are."""
+    tracked = {v: e.fingerprint for v, e in masks.settled.items() if e.outcome.status == "done"}
+    jobs = [job for job in build.benchmark.jobs if job.source.video_id in tracked]
+
+    def same(entry: Entry, job: VideoJob) -> bool:
+        return entry.fingerprint == frames_fingerprint(tracked[entry.video_id], job)
+
+    return _plan(build.frames, jobs, same)
+
+
+def _plan(store: StageStore, jobs: Sequence[VideoJob], same: Callable[[Entry, VideoJob], bool]) -> StagePlan:
+    shards = store.shards()
+    known = entries_by_video((*shards, *store.parts().values()))
+    committed = {(entry.video_id, entry.fingerprint) for shard in shards for entry in shard.entries}
+    states: dict[str, State] = {}
+    settled: dict[str, Entry] = {}
+    ordered = sorted(jobs, key=lambda job: job.source.video_id)
+    for job in ordered:
+        video_id = job.source.video_id
+        entries = known.get(video_id, [])
+        matching = [entry for entry in entries if same(entry, job)]
+        states[video_id] = _state(entries, matching)
+        settled.update((entry.video_id, entry) for entry in matching if entry.outcome.settled)
+    todo = [job for job in ordered if job.source.video_id not in settled]
+    loose = [job for job in ordered if not _is_committed(settled.get(job.source.video_id), committed)]
+    seconds = [entry.outcome.seconds for entry in settled.values() if entry.outcome.status == "done"]
+    return StagePlan(store, states, todo, loose, settled, seconds)
+
+
+def _is_committed(entry: Entry | None, committed: Container[tuple[str, str]]) -> bool:
+    return entry is not None and (entry.video_id, entry.fingerprint) in committed
+
+
+def _state(entries: Sequence[Entry], matching: Sequence[Entry]) -> State:
+    for entry in matching:
+        if entry.outcome.status != "failed":
+            return entry.outcome.status
+    if matching:
+        return "retry"
+    return "stale" if entries else "new"
+
+
+def _same_source(entry: Entry, job: VideoJob) -> bool:
+    stat = job_stat(job)
+    if stat == entry.stat:
+        return True
+    return bool(stat) and stat[:1] == entry.stat[:1] and job_hash(job) == entry.fingerprint

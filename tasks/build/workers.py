@@ -1,0 +1,219 @@
+"""One video through a stage, in a worker: read, do, write the part, say how it ended. Models are loaded once."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from functools import partial
+from typing import Protocol
+
+import numpy as np
+import pyarrow as pa
+
+from storage.commit import Entry
+from storage.folders.files import digest
+from storage.folders.folder import StoreError
+from storage.outcomes import Outcome
+from storage.stages import Spec, StageStore
+from tasks.benchmarks.samples import VideoJob
+from tasks.build.fingerprint import content_hash, job_hash, job_stat
+from tasks.build.rows import mask_rows, video_row
+from tasks.detection.base import DetectConfig
+from tasks.exchange.imports import Recorded, RecordedConfig
+from tasks.markers.render import RenderConfig, render, tracked_from
+from tasks.tracking.annotator import ExhaustedError, Finder, noted
+from tasks.tracking.base import TrackConfig
+from tasks.tracking.limits import LimitConfig, LimitError
+from tasks.video.diagnosis import VideoError
+from tasks.video.reader import Source, Timeline, Video, at_hand, open_video
+
+MASKS_VERSION = 3
+FRAMES_VERSION = 2
+"""Versions of the code that shapes a stage's rows: raised when the same input gives other rows."""
+
+
+@dataclass(frozen=True)
+class BuildConfig:
+    """Everything that shapes a dataset, and the limits within which it is made.
+
+    With `recorded`, masks are read instead of found: nothing is detected or tracked.
+    """
+
+    detect: DetectConfig = field(default_factory=DetectConfig)
+    track: TrackConfig = field(default_factory=TrackConfig)
+    render: RenderConfig = field(default_factory=RenderConfig)
+    limits: LimitConfig = field(default_factory=LimitConfig)
+    recorded: RecordedConfig | None = None
+
+
+class Worker(Protocol):
+    """Does one stage of one video after another."""
+
+    def run(self, job: VideoJob) -> Outcome:
+        """Do the stage and keep rows and outcome as a part; raises nothing for a bad video."""
+        ...
+
+
+WorkerFactory = Callable[[], Worker]
+"""Builds a worker where it is to run; picklable."""
+
+
+def masks_spec(config: BuildConfig) -> Spec:
+    """What shapes the mask database: weights by their sha256, not by where they lie."""
+    if config.recorded:
+        return Spec("masks", MASKS_VERSION, {"recorded": asdict(config.recorded)}, ("videos", "masks"))
+    detect, tracked = asdict(config.detect), asdict(config.track)
+    detect["prompts"] = list(config.detect.prompts)  # as it comes back from the manifest
+    for not_shaping in ("device", "compiled", "budget"):
+        del tracked[not_shaping]
+    for params, weights in ((detect, config.detect.weights), (tracked, config.track.weights)):
+        params["weights"] = weights.sha256 if weights else None
+    return Spec("masks", MASKS_VERSION, {"detect": detect, "track": tracked}, ("videos", "masks"))
+
+
+def frames_spec(config: BuildConfig) -> Spec:
+    """What shapes rendered frames and answers: the masks, and how they are shown."""
+    params = {"masks": masks_spec(config).key, "render": asdict(config.render)}
+    return Spec("frames", FRAMES_VERSION, params, ("clips", "frames", "samples"))
+
+
+def frames_fingerprint(masks_fingerprint: str, job: VideoJob) -> str:
+    """Hash of what goes into a video's frames: its bytes, its clips and its sentences."""
+    return digest([masks_fingerprint, [asdict(c) for c in job.clips], [s.told() for s in job.samples]])
+
+
+class MasksWorker:
+    """Detects, tracks and encodes: the mask database of one video after another."""
+
+    def __init__(self, config: BuildConfig, store: StageStore) -> None:
+        _take_one_thread()
+        self._config, self._store = config, store
+        tracked = config.detect, config.track, config.limits
+        self._finder = Recorded(config.recorded) if config.recorded else Finder(*tracked)
+
+    def run(self, job: VideoJob) -> Outcome:
+        """Find and track the objects of a video."""
+        stat, fingerprint = job_stat(job), job_hash(job)
+        outcome, tables = attempt(partial(self.tables, job, fingerprint))
+        self._store.write_part(Entry(job.source.video_id, fingerprint, outcome, stat), tables)
+        return outcome
+
+    def tables(self, job: VideoJob, fingerprint: str) -> tuple[Outcome, Tables]:
+        """The outcome and the rows of a video whose bytes have this hash; writes nothing, and raises what goes wrong."""
+        with at_hand(job.source) as source:
+            video = open_video(source)
+            outcome = as_stated(job, video)
+            found = self._finder.find(job, video)
+            if not found.tubes.frames:
+                refuse_black(source, video, [index for frames in found.segments for index in frames])
+            sha256 = fingerprint if job.masks is None else content_hash(job.source.path)
+            row = video_row(job.source, video, found, sha256, self._store.dataset)
+        return noted(outcome, found.note), {"videos": row, "masks": mask_rows(source.video_id, found.tubes)}
+
+
+class FramesWorker:
+    """Renders and answers: the frames of one video after another, from its stored masks."""
+
+    def __init__(self, config: BuildConfig, masks: StageStore, frames: StageStore) -> None:
+        _take_one_thread()
+        self._config, self._masks, self._store = config, masks, frames
+        self._committed = masks.committed()
+
+    def run(self, job: VideoJob) -> Outcome:
+        """Render the clips of a video whose masks are committed."""
+        masks_fingerprint = job_hash(job)
+        outcome, tables = attempt(partial(self.tables, job, masks_fingerprint))
+        fingerprint = frames_fingerprint(masks_fingerprint, job)
+        self._store.write_part(Entry(job.source.video_id, fingerprint, outcome), tables)
+        return outcome
+
+    def tables(self, job: VideoJob, masks_fingerprint: str) -> tuple[Outcome, Tables]:
+        """The outcome and the rows of a video whose bytes have this hash; writes nothing, and raises what goes wrong."""
+        video_id = job.source.video_id
+        shard = self._committed.get((video_id, masks_fingerprint))
+        if shard is None:
+            return Outcome("failed", "changed", "the video has changed since it was tracked: run the build again"), {}
+        video, masks = (self._masks.read(shard, table, video_id) for table in ("videos", "masks"))
+        if not _covers(video, job):
+            return Outcome("failed", "not_tracked", "annotated beyond the segments that were tracked: build by a new name"), {}
+        with at_hand(job.source) as source:
+            tracked = tracked_from(source, video, masks, self._config.render.markers.anchor)
+            rendered = render(job, tracked, self._config.render)
+        if rendered.frames:
+            return Outcome("done"), rendered.tables()
+        reason = rendered.clips[0]["reason"] if rendered.clips else "no_clips"
+        # Its clips and sentences stay in the dataset, each with the reason why it cannot be shown.
+        return Outcome("filtered", reason, "none of its clips can be shown"), rendered.tables()
+
+
+def _covers(video: pa.Table, job: VideoJob) -> bool:
+    """Whether all clips lie in what was tracked of a video, by its row: a long one is cut to what was annotated then."""
+    [row] = video.select(["tracked", "times_s", "duration_s"]).to_pylist()
+    timeline = Timeline(np.asarray(row["times_s"], np.float64), row["duration_s"])
+    spans = [range(s["start_frame"], s["end_frame"] + 1) for s in row["tracked"]]
+    clips = [clip.range_in(timeline) for clip in job.clips]
+    return all(any(clip.start >= span.start and clip.stop <= span.stop for span in spans) for clip in clips if clip)
+
+
+_BLACK = 24
+"""Brightest value, of 255, of a frame that is taken for black: video black is 16, and codecs waver around it."""
+
+Tables = Mapping[str, pa.Table]
+"""Table name -> rows of one video."""
+
+
+def _take_one_thread() -> None:
+    """A worker has one CPU: OpenCV would start a thread a core in each of them."""
+    import cv2
+
+    cv2.setNumThreads(1)
+
+
+def attempt(work: Callable[[], tuple[Outcome, Tables]]) -> tuple[Outcome, Tables]:
+    """Do the work of one video and name its ending: a bad video is quarantined, an unforeseen error is failed."""
+    started = time.perf_counter()
+    tables: Tables = {}
+    try:
+        outcome, tables = work()
+    except VideoError as error:
+        outcome = Outcome("quarantined", error.reason, str(error))
+    except LimitError as error:
+        outcome = Outcome("filtered", error.reason, str(error))
+    except ExhaustedError as error:
+        outcome = Outcome("quarantined", "out_of_memory", str(error))
+    except StoreError as error:
+        outcome = Outcome("failed", "store", str(error))
+    except Exception as error:
+        outcome = Outcome("failed", "error", f"{type(error).__name__}: {error}")
+    return Outcome(outcome.status, outcome.reason, outcome.detail, 1, round(time.perf_counter() - started, 3)), tables
+
+
+def as_stated(job: VideoJob, video: Video) -> Outcome:
+    """Hold a video against what its annotations say of it.
+
+    Another number of frames is kept and noted: frames count from the start, and a truth beyond the end is told by sample.
+
+    Raises:
+        VideoError: its frames are of another size, so that no true box fits.
+    """
+    stated = job.stated
+    size = (stated.width, stated.height)
+    if None not in size and size != (video.width, video.height) and any(s.targets for s in job.samples):
+        said = f"{job.source.video_id} ({video.width}x{video.height}, stated {size[0]}x{size[1]})"
+        raise VideoError("size_differs", said)
+    if stated.frame_count is not None and stated.frame_count != len(video):
+        reason = "fewer_frames_than_stated" if len(video) < stated.frame_count else "more_frames_than_stated"
+        return Outcome("done", reason, f"it has {len(video)} frames; its annotations state {stated.frame_count}")
+    return Outcome("done")
+
+
+def refuse_black(source: Source, video: Video, indices: Sequence[int]) -> None:
+    """Tell a video without objects from one that decodes black.
+
+    Raises:
+        VideoError: each of a few frames of `indices` is black.
+    """
+    probes = sorted({indices[round(i * (len(indices) - 1) / 4)] for i in range(5)})
+    if all(int(frame.max()) <= _BLACK for frame in video.frames(probes)):
+        raise VideoError("black", source.video_id)

@@ -1,0 +1,1 @@
+"""Detectors, one family a file; `tasks.detection.base.DETECTORS` names them."""

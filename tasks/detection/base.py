@@ -1,0 +1,109 @@
+"""Detection: boxes of objects on key frames, from any detector that plugs in by name (section 3.2, 4.1)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import NamedTuple, Protocol, cast
+
+from storage.common.plugins import load_plugin
+from tasks.masks.instances import Box
+from tasks.video.reader import Video
+from tasks.weights import Weights, at_hand
+
+
+class Detection(NamedTuple):
+    """A detected object.
+
+    Attributes:
+        box: (x1, y1, x2, y2) in pixels of the video, half-open, inside the image.
+        category: class name, COCO's where the detector knows one, or the text prompt that was matched.
+        score: confidence in [0, 1].
+    """
+
+    box: Box
+    category: str
+    score: float
+
+
+@dataclass(frozen=True)
+class DetectConfig:
+    """What is detected, and when; every field shapes the masks.
+
+    Attributes:
+        detector: a name in `DETECTORS`.
+        confidence: least score kept (section 4.1: 0.25); the box threshold of Grounding DINO.
+        target: `person`, `non-person` or `all`: whether the category is the word `person`, also among text prompts.
+        every_frames: detect on frame 0 and every so many frames (section 4.1: 15).
+        image_size_px: longest side the detector works at.
+        weights: weight file or folder of the detector, or None for its default or none.
+        prompts: what a detector of an open vocabulary looks for, in words. Without any, Grounding DINO looks for COCO's 80
+            names, and Florence-2 names what it sees.
+
+    Raises:
+        ValueError: prompts are given to a detector that takes none.
+    """
+
+    detector: str = "motion"
+    confidence: float = 0.25
+    target: str = "all"
+    every_frames: int = 15
+    image_size_px: int = 640
+    weights: Weights | None = None
+    prompts: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        if self.prompts and self.detector not in OPEN_VOCABULARY:
+            others = " or ".join(OPEN_VOCABULARY)
+            raise ValueError(f"the detector '{self.detector}' takes no text prompts: leave them empty, or take {others}")
+
+
+class Detector(Protocol):
+    """Finds objects on frames of a video."""
+
+    def detect(self, video: Video, indices: Sequence[int]) -> list[list[Detection]]:
+        """Detections on each frame of `indices`, best score first. Frames are decoded by the detector as it needs."""
+        ...
+
+
+DETECTORS: Mapping[str, str] = {
+    "motion": "tasks.detection.opencv:MotionDetector",
+    "people": "tasks.detection.opencv:PeopleDetector",
+    "people+motion": "tasks.detection.opencv:PeopleAndMotionDetector",
+    "yolo12x": "tasks.detection.yolo:YoloDetector",
+    "yolo12n": "tasks.detection.yolo:YoloDetector",
+    "grounding-dino": "tasks.detection.grounding_dino:GroundingDinoDetector",
+    "florence-2": "tasks.detection.florence:Florence2Detector",
+    "scripted": "tasks.detection.scripted:ScriptedDetector",
+}
+"""Name -> class taking a `DetectConfig`; imported when built, so that a name costs no import."""
+
+OPEN_VOCABULARY = ("grounding-dino", "florence-2")
+"""Detectors that take text prompts; both are folders of weights, and have no random ones."""
+
+
+def build_detector(config: DetectConfig) -> Detector:
+    """Load the detector that `config` names; its weights are fetched first if they are elsewhere.
+
+    Raises:
+        ValueError: no detector of that name.
+        WeightsError: its weights are not there or do not fit.
+        StoreError: they cannot be fetched.
+    """
+    with at_hand(config.weights) as weights:
+        return cast(Detector, load_plugin(DETECTORS, config.detector, "detector")(replace(config, weights=weights)))
+
+
+def key_frames(frame_count: int, every_frames: int) -> range:
+    """Frames that are searched for objects: 0 and every `every_frames` after it."""
+    return range(0, frame_count, every_frames)
+
+
+def wanted(detections: Sequence[Detection], config: DetectConfig) -> list[Detection]:
+    """Detections of the configured target at or above the configured confidence, best score first."""
+    kept = [
+        d
+        for d in detections
+        if d.score >= config.confidence and (config.target == "all" or (d.category == "person") == (config.target == "person"))
+    ]
+    return sorted(kept, key=lambda d: -d.score)

@@ -1,0 +1,128 @@
+"""Grounding DINO as a detector: an open vocabulary, given as text (Liu et al. 2023, https://arxiv.org/abs/2303.05499)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tasks.detection.base import DetectConfig, Detection, wanted
+from tasks.detection.batched import Found, in_batches, inside
+from tasks.detection.pretrained import Family, load_pretrained
+from tasks.detection.vocabulary import COCO
+from tasks.video.reader import Frames, Video
+
+FAMILY = Family(
+    "grounding-dino",
+    "grounding-dino",
+    "GroundingDinoForObjectDetection",
+    "GroundingDinoProcessor",
+    "IDEA-Research/grounding-dino-base",
+)
+
+
+class GroundingDinoDetector:
+    """Grounding DINO by transformers, from a local folder, on a GPU if there is one.
+
+    Categories are `config.prompts` as they were given, or without any COCO's 80 names. A box belongs to the prompt that has
+    the word of the greatest probability, and that is its score; `config.confidence` is thus the model's box threshold. The
+    model joins words of several prompts where they are as likely; here a box has one category.
+
+    Frames are scaled so that their longest side is `config.image_size_px`; the model was trained at up to 1333.
+
+    Raises:
+        WeightsError: the folder is missing or holds no such model.
+        ValueError: the prompts do not fit the model: too long together, or with a sign that ends a prompt.
+    """
+
+    def __init__(self, config: DetectConfig) -> None:
+        import torch
+
+        self._config = config
+        self._prompts = config.prompts or COCO
+        for prompt in self._prompts:
+            if set(prompt) & {".", "?"}:
+                raise ValueError(f"the text prompt '{prompt}' holds '.' or '?', which ends a prompt of Grounding DINO")
+        self._loaded = load_pretrained(config.weights, FAMILY)
+        ids, self._owners = text_of(self._prompts, self._loaded.processor.tokenizer)
+        room = self._loaded.model.config.max_text_len
+        if len(ids) > room:
+            raise ValueError(f"the text prompts take {len(ids)} tokens and Grounding DINO reads {room}: give fewer")
+        self._ids = torch.tensor([ids], device=self._loaded.device)
+
+    def detect(self, video: Video, indices: Sequence[int]) -> list[list[Detection]]:
+        """Detections on each frame of `indices`, best score first; the next frames are decoded meanwhile."""
+        return in_batches(self.detect_frames, video, indices)
+
+    def detect_frames(self, frames: Frames) -> list[list[Detection]]:
+        """Detections on each frame of uint8 (n, height, width, 3), RGB."""
+        import torch
+
+        side = self._config.image_size_px
+        pictures = self._loaded.processor.image_processor(
+            images=list(frames),
+            size={"shortest_edge": side, "longest_edge": side},
+            input_data_format="channels_last",
+            return_tensors="pt",
+        ).to(self._loaded.device)
+        ids = self._ids.expand(len(frames), -1)
+        with torch.inference_mode():
+            found = self._loaded.model(
+                **pictures, input_ids=ids, attention_mask=torch.ones_like(ids), token_type_ids=torch.zeros_like(ids)
+            )
+        words, boxes = found.logits.float().sigmoid().cpu().numpy(), found.pred_boxes.float().cpu().numpy()
+        height, width = frames.shape[1:3]
+        rows = (self._rows(*frame, height, width) for frame in zip(words, boxes, strict=True))
+        return [wanted(inside(row, height, width), self._config) for row in rows]
+
+    def _rows(self, words: NDArray[np.float32], boxes: NDArray[np.float32], height: int, width: int) -> list[Found]:
+        return best_prompts(words, boxes, self._owners, self._prompts, self._config.confidence, (height, width))
+
+
+def text_of(prompts: Sequence[str], tokenizer: Any) -> tuple[list[int], NDArray[np.int64]]:
+    """The model's text for prompts, `a dog. person.`, with what each of its tokens belongs to.
+
+    Returns:
+        Token IDs, and int64 (tokens,): the index of the prompt that a token is a part of, or -1 for what only divides.
+    """
+
+    def ids_of(text: str) -> list[int]:
+        return list(tokenizer(text, add_special_tokens=False)["input_ids"])
+
+    ids, owners = [tokenizer.cls_token_id], [-1]
+    for number, prompt in enumerate(prompts):
+        words, end = ids_of(prompt.lower()), ids_of(".")
+        ids += words + end
+        owners += [number] * len(words) + [-1] * len(end)
+    return [*ids, tokenizer.sep_token_id], np.array([*owners, -1])
+
+
+def best_prompts(
+    words: NDArray[np.float32],
+    boxes: NDArray[np.float32],
+    owners: NDArray[np.int64],
+    prompts: Sequence[str],
+    confidence: float,
+    size: tuple[int, int],
+) -> list[Found]:
+    """Boxes in pixels of those queries that some prompt's word is probable for.
+
+    Args:
+        words: float32 (queries, at least as many as tokens), probability that a query is about a token.
+        boxes: float32 (queries, 4), centre x, centre y, width and height in shares of the picture.
+        owners: int64 (tokens,), as `text_of` gives them.
+        prompts: what `owners` counts.
+        confidence: least probability.
+        size: (height, width) of the picture in pixels.
+    """
+    belonging = np.flatnonzero(owners >= 0)
+    chances = words[:, belonging]
+    best = chances.argmax(axis=1)
+    scores = chances[np.arange(len(chances)), best]
+    half = boxes[:, 2:] / 2
+    corners = np.concatenate([boxes[:, :2] - half, boxes[:, :2] + half], axis=1).astype(np.float64)
+    corners *= np.array([size[1], size[0]] * 2)
+    names = [prompts[owners[belonging[word]]] for word in best]
+    return [(corners[i].tolist(), names[i], float(scores[i])) for i in np.flatnonzero(scores >= confidence)]

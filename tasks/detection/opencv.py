@@ -1,0 +1,202 @@
+"""Detectors that need no download: what moves against the camera, and OpenCV's people detector."""
+
+from __future__ import annotations
+
+from collections import Counter, deque
+from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
+from contextlib import closing
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from storage.common.prefetch import ahead
+from tasks.detection.base import DetectConfig, Detection, wanted
+from tasks.masks.instances import Box, box_iou
+from tasks.video.motion import camera_motion, flow_between, length, own_motion, work_size
+from tasks.video.reader import Frames, Video
+
+LOOK_S = 0.2
+"""Motion is measured against frames this far before and after: long enough to see a slow walker move."""
+LEAST_MOTION_PX = 0.7
+"""Own motion, at the detector's size, below which a pixel is taken for background whatever the rest does."""
+LEAST_AREA = 0.004
+"""Share of the picture that a moving region must cover."""
+MOTION_SIZE_PX = 480
+SAME_IOU = 0.45
+
+Looks = Mapping[int, Sequence[int]]
+"""Key frame -> the frames needed to search it, ascending."""
+Numbered = tuple[int, Frames]
+"""A frame's index, and the frame, uint8 (height, width, 3), RGB."""
+
+
+class MotionDetector:
+    """Finds regions that move unlike the camera. Categories are `object`: motion does not say what moves."""
+
+    def __init__(self, config: DetectConfig) -> None:
+        self._config = config
+
+    def detect(self, video: Video, indices: Sequence[int]) -> list[list[Detection]]:
+        """Detections on each frame of `indices`, best score first."""
+        looks = looks_at(video, indices)
+        with closing(in_one_pass(video, looks)) as frames:
+            found = dict(self.moving(frames, looks))
+        return [wanted(_scaled(found[index], video), self._config) for index in indices]
+
+    def moving(self, frames: Iterable[Numbered], looks: Looks) -> Iterator[tuple[int, list[Detection]]]:
+        """Moving regions of each key frame of `looks` as soon as the frames it is measured against have gone by.
+
+        Args:
+            frames: every frame of `looks` with its index, ascending. Only small grey pictures are kept of them, those of
+                `2 * LOOK_S` seconds at most.
+            looks: the key frames.
+
+        Yields:
+            (key frame, its moving regions, their boxes in shares of the picture), ascending.
+        """
+        waiting = deque(sorted(looks.items()))
+        uses = Counter(i for near in looks.values() for i in near)
+        seen: dict[int, NDArray[np.uint8]] = {}
+        for index, frame in frames:
+            seen[index] = _gray(frame, min(MOTION_SIZE_PX, self._config.image_size_px))
+            while waiting and waiting[0][1][-1] <= index:
+                key, near = waiting.popleft()
+                yield key, _moving(seen[key], [seen[i] for i in near if i != key])
+                uses.subtract(near)
+                seen = {i: gray for i, gray in seen.items() if uses[i]}
+
+
+class PeopleDetector:
+    """Finds upright people by OpenCV's histogram-of-gradients detector."""
+
+    def __init__(self, config: DetectConfig) -> None:
+        self._config = config
+
+    @cached_property
+    def _hog(self) -> Any:
+        import cv2
+
+        hog = cv2.HOGDescriptor()
+        hog.setSVMDetector(cv2.HOGDescriptor_getDefaultPeopleDetector())
+        return hog
+
+    def detect(self, video: Video, indices: Sequence[int]) -> list[list[Detection]]:
+        """Detections on each frame of `indices`, best score first."""
+        with closing(in_one_pass(video, {index: [index] for index in indices})) as frames:
+            found = {index: self.people(frame) for index, frame in frames}
+        return [wanted(_scaled(found[index], video), self._config) for index in indices]
+
+    def people(self, frame: Frames) -> list[Detection]:
+        """People on one frame, uint8 (height, width, 3), RGB; their boxes in shares of the picture."""
+        import cv2
+
+        # The detector knows people of about 96 pixels in a window of 128 and finds smaller ones only on a larger picture.
+        size = self._config.image_size_px / max(frame.shape[:2])
+        frame = cv2.resize(frame, None, fx=size, fy=size, interpolation=cv2.INTER_AREA if size < 1 else cv2.INTER_LINEAR)
+        boxes, weights = self._hog.detectMultiScale(frame[..., ::-1].copy(), winStride=(8, 8), padding=(16, 16), scale=1.06)
+        height, width = frame.shape[:2]
+        found = []
+        for (x, y, w, h), weight in zip(boxes, np.ravel(weights), strict=True):
+            # Its windows leave a margin around the person.
+            box = (x + 0.14 * w, y + 0.07 * h, x + 0.86 * w, y + 0.93 * h)
+            score = float(1 / (1 + np.exp(-2.0 * (weight - 0.6))))
+            found.append(Detection((box[0] / width, box[1] / height, box[2] / width, box[3] / height), "person", score))
+        return distinct(found)
+
+
+class PeopleAndMotionDetector:
+    """Both: a region that moves and looks like a person is a person; either alone counts too."""
+
+    def __init__(self, config: DetectConfig) -> None:
+        self._config = config
+        self._people, self._motion = PeopleDetector(config), MotionDetector(config)
+
+    def detect(self, video: Video, indices: Sequence[int]) -> list[list[Detection]]:
+        """Detections on each frame of `indices`, best score first. Each frame is decoded once for both."""
+        looks = looks_at(video, indices)
+        people: dict[int, list[Detection]] = {}
+
+        def searched(frames: Iterable[Numbered]) -> Iterator[Numbered]:
+            for index, frame in frames:
+                if index in looks:
+                    people[index] = self._people.people(frame)
+                yield index, frame
+
+        with closing(in_one_pass(video, looks)) as frames:
+            moving = dict(self._motion.moving(searched(frames), looks))
+        return [wanted(_scaled(distinct(people[i] + moving[i]), video), self._config) for i in indices]
+
+
+def looks_at(video: Video, indices: Sequence[int]) -> Looks:
+    """For each key frame the frames that its motion is seen on, ascending: `LOOK_S` before, itself, `LOOK_S` after."""
+    reach = max(1, round(LOOK_S * video.timeline.fps))
+    return {index: [i for i in (index - reach, index, index + reach) if 0 <= i < len(video)] for index in indices}
+
+
+def in_one_pass(video: Video, looks: Looks) -> Generator[Numbered, None, None]:
+    """Each frame of `looks` once, with its index, ascending; the next one is decoded while the present one is searched.
+
+    Raises:
+        VideoError: the file breaks off or cannot be decoded at one of the frames.
+    """
+    numbers = sorted({index for near in looks.values() for index in near})
+    return ahead((index, video.frames([index])[0]) for index in numbers)
+
+
+def _moving(here: NDArray[np.uint8], others: Sequence[NDArray[np.uint8]]) -> list[Detection]:
+    """Regions of a grey picture that move against the camera, seen against one or two others."""
+    if not others:
+        return []
+    # What is uncovered by a moving thing seems to move too, but only as seen from one side: the lesser motion tells.
+    flows = [flow_between(here, other, fast=False) for other in others]
+    return regions(np.minimum.reduce([length(own_motion(flow, camera_motion(flow))) for flow in flows]))
+
+
+def regions(motion: NDArray[np.float32]) -> list[Detection]:
+    """Connected regions of a map of own motion, float32 (height, width) in pixels; boxes in shares of the map."""
+    import cv2
+
+    height, width = motion.shape
+    least = max(LEAST_MOTION_PX, 4.0 * float(np.median(motion)))
+    moving = (motion > least).astype(np.uint8)
+    moving = cv2.morphologyEx(moving, cv2.MORPH_OPEN, np.ones((3, 3), np.uint8))
+    moving = cv2.morphologyEx(moving, cv2.MORPH_CLOSE, np.ones((15, 5), np.uint8))
+    count, labels, stats, _ = cv2.connectedComponentsWithStats(moving, connectivity=4)
+    found = []
+    for k in range(1, count):
+        x, y, w, h, area = (int(s) for s in stats[k])
+        if area < LEAST_AREA * height * width or area < 0.25 * w * h:
+            continue
+        part = motion[y : y + h, x : x + w][labels[y : y + h, x : x + w] == k]
+        score = 1.0 - 0.5 * float(np.exp(1.0 - np.median(part) / least)) - 0.3 * float(np.exp(-area / (0.01 * height * width)))
+        found.append(Detection((x / width, y / height, (x + w) / width, (y + h) / height), "object", min(score, 0.99)))
+    return found
+
+
+def distinct(found: Sequence[Detection]) -> list[Detection]:
+    """Drop each detection that a better or more telling one covers: people first, then by score."""
+    kept: list[Detection] = []
+    for detection in sorted(found, key=lambda d: (d.category != "person", -d.score)):
+        if all(box_iou(detection.box, other.box) < SAME_IOU for other in kept):
+            kept.append(detection)
+    return kept
+
+
+def _gray(frame: Frames, longest: int) -> NDArray[np.uint8]:
+    import cv2
+
+    size = work_size(frame.shape[0], frame.shape[1], longest)
+    small = frame if frame.shape[1::-1] == size else cv2.resize(frame, size, interpolation=cv2.INTER_AREA)
+    return np.asarray(cv2.cvtColor(small, cv2.COLOR_RGB2GRAY), np.uint8)
+
+
+def _scaled(found: Sequence[Detection], video: Video) -> list[Detection]:
+    """Boxes in shares of the picture as boxes in its pixels, inside it."""
+
+    def inside(box: Box) -> Box:
+        x1, y1, x2, y2 = (min(max(v, 0.0), 1.0) for v in box)
+        return x1 * video.width, y1 * video.height, x2 * video.width, y2 * video.height
+
+    return [d._replace(box=inside(d.box)) for d in found]

@@ -1,0 +1,145 @@
+"""Ultralytics YOLO12 as a detector: COCO classes, offline, weights from a file whose sha256 is known (section 4.1)."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Sequence
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tasks.detection.base import DetectConfig, Detection, wanted
+from tasks.detection.batched import in_batches, inside
+from tasks.video.reader import Frames, Video
+from tasks.weights import Weights, WeightsError
+
+RANDOM_SEED = 0
+"""Seed of random weights, so that two processes build the same detector."""
+
+
+class YoloDetector:
+    """YOLO12 at the size its name says, on a GPU if there is one.
+
+    Without weights it is filled with random ones from a fixed seed, which only tests want: scores are then about 1e-4.
+    """
+
+    def __init__(self, config: DetectConfig) -> None:
+        import torch
+
+        self._config = config
+        self._device = "cuda" if torch.cuda.is_available() else "cpu"
+        weights = config.weights
+        self._model = _random_model(config.detector) if weights is None else _load_model(weights, config.detector)
+
+    def detect(self, video: Video, indices: Sequence[int]) -> list[list[Detection]]:
+        """Detections on each frame of `indices`, best score first; the next frames are decoded meanwhile."""
+        return in_batches(self.detect_frames, video, indices)
+
+    def detect_frames(self, frames: Frames) -> list[list[Detection]]:
+        """Detections on each frame of uint8 (n, height, width, 3), RGB."""
+        results = self._model.predict(
+            [_as_bgr(frame) for frame in frames],
+            conf=self._config.confidence,
+            imgsz=self._config.image_size_px,
+            device=self._device,
+            verbose=False,
+            save=False,
+        )
+        return [wanted(_detections(result), self._config) for result in results]
+
+
+def _as_bgr(frame: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    # The one place where the channel order changes: frames are RGB, the library takes arrays for BGR.
+    return np.ascontiguousarray(frame[..., ::-1])
+
+
+def _detections(result: Any) -> list[Detection]:
+    """Detections of one result of the library; boxes of no area, once clipped to the image, are left out."""
+    height, width = result.orig_shape
+    boxes = result.boxes
+    rows = zip(boxes.xyxy.tolist(), boxes.conf.tolist(), boxes.cls.tolist(), strict=True)
+    return inside(((corners, result.names[int(label)], score) for corners, score, label in rows), height, width)
+
+
+@lru_cache(maxsize=1)
+def _ultralytics() -> Any:
+    """Import the library so that it neither prints, nor asks the network, nor installs, nor shares a settings file."""
+    import torch  # noqa: F401  first: the library would otherwise set its thread count through the environment
+
+    # A folder for this process alone: the settings file is written in place, and workers start at the same time.
+    settings = tempfile.TemporaryDirectory(prefix="stvg-ultralytics-")
+    os.environ |= {"YOLO_OFFLINE": "1", "YOLO_AUTOINSTALL": "0", "YOLO_VERBOSE": "false", "YOLO_CONFIG_DIR": settings.name}
+    os.environ["ULTRALYTICS_SAFE_LOAD"] = "1"
+    import ultralytics
+
+    ultralytics.stvg_settings = settings  # keeps the folder until the interpreter ends
+    return ultralytics
+
+
+def _random_model(name: str) -> Any:
+    """Architecture `name` with random weights and COCO's class names."""
+    import torch
+
+    library = _ultralytics()
+    from ultralytics.utils import YAML
+
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(RANDOM_SEED)
+        model = library.YOLO(f"{name}.yaml", task="detect")
+    coco = Path(library.__file__).parent / "cfg" / "datasets" / "coco.yaml"
+    model.model.names = YAML.load(coco)["names"]
+    return model
+
+
+def _load_model(weights: Weights, name: str) -> Any:
+    """Load YOLO12 weights. The file is a pickle: the library rebuilds its own classes from it and runs nothing else.
+
+    Raises:
+        WeightsError: the file is gone, is no checkpoint, would run code without being trusted, or holds something other
+            than Ultralytics' YOLO12.
+    """
+    if not weights.path.is_file():
+        raise WeightsError(f"no weight file {weights.path} for the detector '{name}': it was there when it was looked up")
+    try:
+        model = _read(weights)
+        attention = [m for m in model.model.modules() if type(m).__name__ == "AAttn"]
+    except WeightsError:
+        raise
+    except Exception as error:
+        raise WeightsError(_refusal(weights, name, error)) from error
+    if not attention:
+        raise WeightsError(f"{weights.path.name} is not a YOLO12 (it has no area attention): '{name}' was asked for")
+    if not all(hasattr(m, "qkv") for m in attention):
+        raise WeightsError(
+            f"{weights.path.name} is of the yolov12 fork (its AAttn has no qkv), which Ultralytics cannot run: get {name}.pt"
+        )
+    return model
+
+
+def _read(weights: Weights) -> Any:
+    """The file as the library reads it: without running code that it holds, unless the user trusts it."""
+    library = _ultralytics()
+    from ultralytics.nn import tasks
+
+    if weights.trusted:
+        weights.check_unchanged()
+    # Read at each load, and no argument of `YOLO`.
+    tasks.SAFE_LOAD = not weights.trusted
+    try:
+        return library.YOLO(str(weights.path))
+    finally:
+        tasks.SAFE_LOAD = True
+
+
+def _refusal(weights: Weights, name: str, error: Exception) -> str:
+    said = f"{weights.path.name} cannot be read as weights of Ultralytics' {name}"
+    if weights.trusted:
+        return f"{said}: {' '.join(str(error).split())[:200]}"
+    return (
+        f"{said}: it is damaged, or holds code (sha256 {weights.sha256}); if you know where it comes from, let it run that by "
+        f"`stvg trust {weights.path}`"
+    )

@@ -1,1 +1,0 @@
-"""Detectors, one family a file; `tasks.detect.DETECTORS` names them."""

@@ -1,0 +1,185 @@
+"""What all formats share: what is asked of them, a video with its masks, and names that stay in their folder."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import groupby
+from operator import itemgetter
+from pathlib import Path
+from typing import Any
+
+from storage.common.names import stays_inside
+from storage.reader import Dataset
+from tasks.masks.instances import Instance
+from tasks.metrics.arrays import source_of
+from tasks.video.reader import at_hand, open_video
+
+
+class FormatError(Exception):
+    """An export that cannot be made as it was asked for; the message says why and what helps."""
+
+
+@dataclass(frozen=True)
+class Options:
+    """How an export is made.
+
+    Attributes:
+        every: of the native frames, take each so many from the first on.
+        media: also write what the annotations are about: frames as JPEG, or the videos.
+    """
+
+    every: int = 1
+    media: bool = False
+
+
+OnProgress = Callable[[int, int], None]
+"""Told how many videos are written, and of how many."""
+
+Write = Callable[[Dataset, Path, Options, OnProgress], Mapping[str, int]]
+"""Writes a dataset into a folder that is there and empty; returns what was written, counted by kind. Holds a video at a time.
+
+Raises `FormatError` where the format cannot hold what is in the dataset.
+"""
+
+
+@dataclass(frozen=True)
+class Masks:
+    """A video of a dataset with all its masks.
+
+    Attributes:
+        width, height: pixels.
+        frame_count: native frames.
+        tracked: frames that were looked at, ascending.
+        categories: object ID -> category.
+        frames: native frame -> object ID -> instance, where any is seen.
+    """
+
+    video_id: str
+    width: int
+    height: int
+    frame_count: int
+    tracked: Sequence[int]
+    categories: Mapping[int, str]
+    frames: Mapping[int, Mapping[int, Instance]]
+
+
+_COLUMNS = ["frame_index", "object_id", "x1", "y1", "x2", "y2", "area", "anchor_x", "anchor_y", "rle_counts"]
+
+
+def videos_of(dataset: Dataset, on_progress: OnProgress) -> Iterator[Masks]:
+    """Every video of a dataset, in order of ID, one at a time; progress is told when the next is asked for.
+
+    Raises:
+        FormatError: the ID of one is no path below a folder.
+        TableError: a table's file is missing or damaged.
+    """
+    video_ids = dataset.video_ids()
+    for done, video_id in enumerate(video_ids, start=1):
+        [row] = dataset.rows("videos", video_id, ["width", "height", "frame_count", "tracked", "objects"]).to_pylist()
+        tracked = [f for s in row["tracked"] for f in range(s["start_frame"], s["end_frame"] + 1)]
+        categories = {o["object_id"]: o["category"] for o in row["objects"]}
+        frames = _frames(dataset.rows("masks", video_id, _COLUMNS).to_pylist())
+        yield Masks(plain(video_id), row["width"], row["height"], row["frame_count"], tracked, categories, frames)
+        on_progress(done, len(video_ids))
+
+
+def _frames(rows: Sequence[Mapping[str, Any]]) -> dict[int, dict[int, Instance]]:
+    return {
+        frame: {
+            r["object_id"]: Instance(
+                r["rle_counts"], (r["x1"], r["y1"], r["x2"], r["y2"]), r["area"], (r["anchor_x"], r["anchor_y"])
+            )
+            for r in seen
+        }
+        for frame, seen in groupby(rows, itemgetter("frame_index"))
+    }
+
+
+def plain(video_id: str) -> str:
+    """A video's ID, which becomes part of a path.
+
+    Raises:
+        FormatError: the path would leave its folder.
+    """
+    if not stays_inside(video_id):
+        raise FormatError(f"the dataset names a video {video_id!r}, which is not a path below a folder: it cannot be exported")
+    return video_id
+
+
+def categories_of(dataset: Dataset) -> dict[str, int]:
+    """Categories of a dataset's objects, numbered from 1 in order of name."""
+    found = {o["category"] for v in dataset.video_ids() for o in dataset.rows("videos", v, ["objects"]).column(0)[0].as_py()}
+    return {name: number for number, name in enumerate(sorted(found), start=1)}
+
+
+def head_of(dataset: Dataset, numbers: Mapping[str, int]) -> dict[str, Any]:
+    """What COCO and its kin begin with: what the dataset is, and its categories by number."""
+    categories = [{"id": number, "name": name} for name, number in numbers.items()]
+    return {
+        "info": {"description": dataset.manifest.dataset, "version": dataset.manifest.content_hash},
+        "categories": categories,
+    }
+
+
+def rle_of(instance: Instance, video: Masks) -> dict[str, Any]:
+    """A mask in COCO's compressed form, as JSON holds it."""
+    return {"size": [video.height, video.width], "counts": instance.counts.decode("ascii")}
+
+
+def xywh(instance: Instance) -> list[int]:
+    """A tight box as COCO writes it: x, y, width, height, pixels."""
+    x1, y1, x2, y2 = instance.box
+    return [x1, y1, x2 - x1, y2 - y1]
+
+
+def frame_name(video_id: str, frame: int) -> str:
+    """Where the JPEG of a native frame goes, below the folder of images."""
+    return f"{video_id}/{frame:06d}.jpg"
+
+
+_WINDOW = 16
+
+
+def write_images(dataset: Dataset, video_id: str, frames: Sequence[int], folder: Path) -> None:
+    """Write native frames of a video as JPEG, by `frame_name`.
+
+    Raises:
+        VideoError: the source cannot be read any more.
+    """
+    from tasks.markers.render import encode_jpeg
+
+    with at_hand(source_of(dataset, video_id)) as source:
+        video = open_video(source)
+        for start in range(0, len(frames), _WINDOW):
+            wanted = frames[start : start + _WINDOW]
+            for frame, image in zip(wanted, video.frames(wanted), strict=True):
+                path = folder / frame_name(video_id, frame)
+                path.parent.mkdir(parents=True, exist_ok=True)
+                path.write_bytes(encode_jpeg(image, quality=95))
+
+
+@dataclass(frozen=True)
+class Recording:
+    """Masks of one video as another tool left them.
+
+    Attributes:
+        size: (height, width) of the masks, pixels.
+        every: native frames from one record to the next.
+        frames: native frame -> object ID -> category and run-length code as JSON holds it; frames of nobody too. Read as it is
+            gone through.
+    """
+
+    size: tuple[int, int]
+    every: int
+    frames: Iterable[tuple[int, Mapping[int, tuple[str, Any]]]]
+
+
+UNNAMED = "object"
+"""Category of an object of which a layout says none."""
+
+Places = Callable[[Path], Mapping[str, Path]]
+"""Finds what a folder holds: stem of a video's file -> the file or folder of its masks."""
+
+Read = Callable[[Path], Recording]
+"""Reads what `Places` found for a video. Raises `AnnotationError`, also while frames are gone through."""

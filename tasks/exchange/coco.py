@@ -1,0 +1,63 @@
+"""COCO: one image a native frame, with what the video extensions of COCO add, so that objects keep their identity.
+
+    annotations.json    {"info", "categories", "videos", "images", "annotations"}
+    images/<video>/<frame>.jpg, if media are asked for
+
+An annotation's `track_id` is the object's ID in its video. Masks are compressed run-length codes, boxes x, y, width, height.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from storage.reader import Dataset
+from tasks.exchange.base import (
+    Masks,
+    OnProgress,
+    Options,
+    categories_of,
+    frame_name,
+    head_of,
+    rle_of,
+    videos_of,
+    write_images,
+    xywh,
+)
+from tasks.exchange.lists import Lists, writing_lists
+
+ANNOTATIONS, IMAGES = "annotations.json", "images"
+
+
+def write(dataset: Dataset, out: Path, options: Options, on_progress: OnProgress) -> dict[str, int]:
+    """Write the tracked frames, those without an object too. See `tasks.exchange.base.Write`."""
+    numbers = categories_of(dataset)
+    with writing_lists(out / ANNOTATIONS, ("videos", "images", "annotations"), head_of(dataset, numbers)) as lists:
+        for video in videos_of(dataset, on_progress):
+            frames = [frame for frame in video.tracked if frame % options.every == 0]
+            _write_video(video, frames, numbers, lists)
+            if options.media:
+                write_images(dataset, video.video_id, frames, out / IMAGES)
+    return lists.counts
+
+
+def _write_video(video: Masks, frames: list[int], numbers: dict[str, int], lists: Lists) -> None:
+    size = {"width": video.width, "height": video.height}
+    video_number = lists.counts["videos"] + 1
+    lists.add("videos", {"id": video_number, "name": video.video_id, **size, "length": video.frame_count})
+    for frame in frames:
+        image = lists.counts["images"] + 1
+        named = {"id": image, "file_name": frame_name(video.video_id, frame), **size}
+        lists.add("images", {**named, "video_id": video_number, "frame_id": frame})
+        for object_id, instance in video.frames.get(frame, {}).items():
+            told = {
+                "id": lists.counts["annotations"] + 1,
+                "image_id": image,
+                "video_id": video_number,
+                "category_id": numbers[video.categories[object_id]],
+                "track_id": object_id,
+                "bbox": xywh(instance),
+                "area": instance.area,
+                "segmentation": rle_of(instance, video),
+                "iscrowd": 0,
+            }
+            lists.add("annotations", told)

@@ -1,0 +1,88 @@
+"""The layout of the released STVG-R1 code: a JSON file a frame, of every object and of those that are large enough.
+
+    <video>/mask_data/mask_<frame>.json
+    <video>/mask_data_filtered_1_3/mask_<frame>.json
+    {"height", "width", "objects": {"<id>": {"rle": {"size", "counts"}, "class_name", "box": null}}}
+
+Frames count from 0 in the order of decoding. `<video>` is the file's name without folder and suffix. The released code makes
+masks of a frame disjoint before it writes them; its readers take them one by one, so that those that overlap are kept here.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from storage.reader import Dataset
+from tasks.benchmarks.reading import converting, load_object, require, text, whole
+from tasks.benchmarks.samples import AnnotationError
+from tasks.exchange.base import UNNAMED, FormatError, Masks, OnProgress, Options, Recording, plain, rle_of, videos_of
+from tasks.markers.released import kept_ids
+
+_KIND = "the released code's format"
+ALL, LARGE = "mask_data", "mask_data_filtered_1_3"
+
+
+def write(dataset: Dataset, out: Path, options: Options, on_progress: OnProgress) -> dict[str, int]:
+    """Write every tracked frame, those without an object too. See `tasks.exchange.base.Write`."""
+    assert options == Options(), "every frame is its own file, and there is no place for media"
+    counts = {"videos": 0, "frames": 0, "masks": 0}
+    names: dict[str, str] = {}
+    for video in videos_of(dataset, on_progress):
+        stem = plain(PurePosixPath(video.video_id).stem)
+        if (other := names.setdefault(stem, video.video_id)) != video.video_id:
+            raise FormatError(f"'{other}' and '{video.video_id}' would both be '{stem}' in the released layout: rename one")
+        _write_video(video, out / stem)
+        counts["videos"] += 1
+        counts["frames"] += len(video.tracked)
+        counts["masks"] += sum(map(len, video.frames.values()))
+    return counts
+
+
+def _write_video(video: Masks, folder: Path) -> None:
+    for name in (ALL, LARGE):
+        (folder / name).mkdir(parents=True)
+    for frame in video.tracked:
+        seen = video.frames.get(frame, {})
+        large = kept_ids({object_id: instance.area for object_id, instance in seen.items()})
+        for name, ids in ((ALL, list(seen)), (LARGE, large)):
+            (folder / name / f"mask_{frame}.json").write_text(json.dumps(_told(video, frame, ids)))
+
+
+def _told(video: Masks, frame: int, ids: Iterable[int]) -> dict[str, Any]:
+    seen = video.frames.get(frame, {})
+    objects = {str(i): {"rle": rle_of(seen[i], video), "class_name": video.categories[i], "box": None} for i in ids}
+    return {"height": video.height, "width": video.width, "objects": objects}
+
+
+def places(folder: Path) -> dict[str, Path]:
+    """The folder of each video's masks: those of every object, large enough or not."""
+    return {path.parent.name: path for path in sorted(folder.glob(f"*/{ALL}")) if path.is_dir()}
+
+
+def read(place: Path) -> Recording:
+    """Read a video's masks. See `tasks.exchange.base.Read`."""
+    files = {int(path.stem.removeprefix("mask_")): path for path in place.glob("mask_*.json") if path.stem[5:].isdecimal()}
+    if not files:
+        raise AnnotationError(f"'{place}' holds no mask_<frame>.json: this is not {_KIND}")
+    frames = [(frame, files[frame]) for frame in sorted(files)]
+    first = _record(frames[0][1])
+    return Recording((first["height"], first["width"]), 1, ((frame, _objects(path)) for frame, path in frames))
+
+
+def _record(path: Path) -> dict[str, Any]:
+    told = load_object(path, _KIND)
+    require(told, ("height", "width", "objects"), f"'{path}'", _KIND)
+    return told
+
+
+def _objects(path: Path) -> dict[int, tuple[str, Any]]:
+    with converting(f"'{path}'"):
+        return {whole(i): (_category(told["class_name"]), told["rle"]) for i, told in _record(path)["objects"].items()}
+
+
+def _category(class_name: Any) -> str:
+    """What an object is; the released code writes null where it has lost that."""
+    return UNNAMED if class_name is None else text(class_name)

@@ -1,0 +1,47 @@
+"""SA-V's training annotations: a JSON file a video, `<video>_manual.json` or `<video>_auto.json`.
+
+`masklet[frame][object]` holds COCO run-length codes, empty where the object is out of sight. Videos have 24 frames a second and
+annotations 6: `masklet[n]` is native frame 4 n. Objects have no category; IDs count from 0. Source: the dataset's README.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from tasks.benchmarks.reading import converting, load_object, require, whole
+from tasks.exchange.base import UNNAMED, Recording
+
+_KIND = "SA-V's format"
+_FIELDS = ("video_frame_count", "video_height", "video_width", "masklet", "masklet_id")
+_EVERY = 4
+
+
+def places(folder: Path) -> dict[str, Path]:
+    """Annotation files at any depth; those made by hand where a video has both, since they are of the same objects."""
+    found: dict[str, Path] = {}
+    for suffix in ("_auto", "_manual"):
+        found.update({path.stem.removesuffix(suffix): path for path in sorted(folder.rglob(f"*{suffix}.json"))})
+    return found
+
+
+def read(place: Path) -> Recording:
+    """Read a video's masks. See `tasks.exchange.base.Read`."""
+    told = load_object(place, _KIND)
+    require(told, _FIELDS, f"'{place}'", _KIND)
+    with converting(f"'{place}'"):
+        count, height, width = (whole(told[name]) for name in _FIELDS[:3])
+        ids = [whole(masklet_id) + 1 for masklet_id in told["masklet_id"]]
+        masklets = len(told["masklet"])
+        every = next((step for step in (_EVERY, 1) if -(-count // step) == masklets), None)
+        if not every or len(set(ids)) < len(ids):
+            raise ValueError(f"{masklets} frames of masks do not go with {count} of video, or two objects have one ID")
+    return Recording((height, width), every, _frames(told["masklet"], ids, every, place))
+
+
+def _frames(masklet: Any, ids: list[int], every: int, place: Path) -> Iterator[tuple[int, dict[int, tuple[str, Any]]]]:
+    for number, masks in enumerate(masklet):
+        with converting(f"'{place}': masklet {number}"):
+            seen = {i: (UNNAMED, dict(mask)) for i, mask in zip(ids, masks, strict=True)}
+        yield number * every, seen

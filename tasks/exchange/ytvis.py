@@ -1,0 +1,62 @@
+"""YouTube-VIS: one annotation an object, with a mask, box and area or null for each frame of its video.
+
+    annotations.json    {"info", "categories", "videos", "annotations"}
+    JPEGImages/<video>/<frame>.jpg, if media are asked for
+
+`length` and `file_names` of a video are those of the frames that were taken. `track_id` is the object's ID in its video.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from storage.reader import Dataset
+from tasks.exchange.base import (
+    Masks,
+    OnProgress,
+    Options,
+    categories_of,
+    frame_name,
+    head_of,
+    rle_of,
+    videos_of,
+    write_images,
+    xywh,
+)
+from tasks.exchange.lists import Lists, writing_lists
+
+ANNOTATIONS, IMAGES = "annotations.json", "JPEGImages"
+
+
+def write(dataset: Dataset, out: Path, options: Options, on_progress: OnProgress) -> dict[str, int]:
+    """Write all frames of each video, tracked or not, since lists count from its first. See `tasks.exchange.base.Write`."""
+    numbers = categories_of(dataset)
+    with writing_lists(out / ANNOTATIONS, ("videos", "annotations"), head_of(dataset, numbers)) as lists:
+        for video in videos_of(dataset, on_progress):
+            frames = range(0, video.frame_count, options.every)
+            _write_video(video, frames, numbers, lists)
+            if options.media:
+                write_images(dataset, video.video_id, frames, out / IMAGES)
+    return lists.counts
+
+
+def _write_video(video: Masks, frames: range, numbers: dict[str, int], lists: Lists) -> None:
+    size = {"width": video.width, "height": video.height, "length": len(frames)}
+    files = [frame_name(video.video_id, frame) for frame in frames]
+    number = lists.add("videos", {"id": lists.counts["videos"] + 1, "file_names": files, **size})
+    for object_id, category in video.categories.items():
+        seen = [video.frames.get(frame, {}).get(object_id) for frame in frames]
+        if not any(seen):
+            continue
+        told = {
+            "id": lists.counts["annotations"] + 1,
+            "video_id": number,
+            "category_id": numbers[category],
+            "track_id": object_id,
+            **size,
+            "iscrowd": 0,
+            "segmentations": [None if i is None else rle_of(i, video) for i in seen],
+            "bboxes": [None if i is None else xywh(i) for i in seen],
+            "areas": [None if i is None else i.area for i in seen],
+        }
+        lists.add("annotations", told)

@@ -1,0 +1,1 @@
+"""Object markers: label text, placement, rendering of marked clips, and the answer vote."""

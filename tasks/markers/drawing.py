@@ -1,0 +1,165 @@
+"""Red numbers on objects: which are drawn, where, how large (section 3.2, Tables 5 and 6)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tasks.markers.labels import Style, label_of
+from tasks.markers.released import Anchor, Filter, stroke
+from tasks.masks.instances import Box
+from tasks.video.reader import Frames
+
+RED = (255, 0, 0)
+"""RGB."""
+_PAPER_DIGIT_HEIGHT_PX = 22.0
+"""Height of a digit at font scale 1 in the released code, its stroke included."""
+_DIGIT_HEIGHT_PX = 20.8
+"""Height of a digit at font scale 1 here, measured."""
+_NEEDED: dict[Style, float] = {"numbers": 1.0, "upper": 9 / 8, "mix": 9 / 8, "lower": 10 / 8}
+"""Digit height at which 99 % of a style's labels are read, over that of numbers: measured, `test_legibility.py`."""
+_FAINT = 40
+"""Coverage, of 255, below which a pixel does not count as ink."""
+
+
+@dataclass(frozen=True)
+class MarkerConfig:
+    """What is drawn.
+
+    Attributes:
+        theta: an object is left out of a frame if its mask is smaller than this fraction of the largest mask of its
+            category there (Table 6: 1/3); 0 draws all.
+        size: the paper's font size (Table 5: 10 to 40, best 20); `digit_height_px` converts it.
+        style: what is written (Table 5: numbers are best).
+        filter: what a mask's size is compared with (`tasks.markers.released`).
+        anchor: where a label stands (`tasks.markers.released`).
+        min_digit_height_px: least height at which a number is taken to be legible, in pixels of the model's frame; the other
+            styles need more (`legible_from_px`).
+    """
+
+    theta: float = 1 / 3
+    size: float = 20.0
+    style: Style = "numbers"
+    filter: Filter = "category"
+    anchor: Anchor = "centroid"
+    min_digit_height_px: float = 8.0
+
+    @property
+    def legible_from_px(self) -> float:
+        """Least digit height, pixels of the model's frame, at which `legibility` reads 99 % of its style's labels.
+
+        By default 8 px for numbers, 9 px for upper case and the mix, 10 px for lower case, whose x-height is three quarters
+        of a digit's at the same font scale.
+        """
+        return self.min_digit_height_px * _NEEDED[self.style]
+
+
+class Candidate(NamedTuple):
+    """An object on a frame, as far as markers and labels need it: native pixels."""
+
+    object_id: int
+    category: str
+    area: int
+    anchor: tuple[float, float]
+    box: Box
+
+
+class Marker(NamedTuple):
+    """A drawn marker; (x, y) is its centre in pixels of the rendered frame."""
+
+    object_id: int
+    label: str
+    x: float
+    y: float
+
+
+def digit_height_px(size: float, long_side_px: int) -> float:
+    """Height of a digit of the paper's font size on a frame whose longer side is `long_side_px`.
+
+    The released code draws with font scale size / 30 * long side / 336, at which a digit is 22 px times that scale high:
+    size 20 is 15.9 px on a frame of 364x196.
+    """
+    return _PAPER_DIGIT_HEIGHT_PX * size / 30 * long_side_px / 336
+
+
+def visible_enough(candidates: Sequence[Candidate], theta: float, among: Filter = "category") -> list[Candidate]:
+    """Objects of a frame whose mask reaches `theta` times the largest of their category there, or of the frame."""
+    largest: dict[str, int] = {}
+    for c in candidates:
+        kind = c.category if among == "category" else ""
+        largest[kind] = max(largest.get(kind, 0), c.area)
+    return [c for c in candidates if c.area >= theta * largest[c.category if among == "category" else ""]]
+
+
+def place(
+    candidates: Iterable[Candidate],
+    scale: tuple[float, float],
+    size: tuple[int, int],
+    height_px: float,
+    style: Style = "numbers",
+    anchor: Anchor = "centroid",
+) -> list[Marker]:
+    """Put a marker on each object.
+
+    Args:
+        candidates: objects of one frame, native pixels.
+        scale: rendered over native pixels, (x, y).
+        size: (width, height) of the rendered frame.
+        height_px: digit height.
+        style: what is written.
+        anchor: whether labels are centred on their anchor, or begin there at the bottom left, as released.
+
+    Returns:
+        Markers centred on the anchors, moved inwards where a number would leave the frame; released ones stay and are cut.
+    """
+    markers = []
+    for c in candidates:
+        label = label_of(c.object_id, style)
+        h, w = glyph(label, height_px, anchor).shape
+        x, y = ((a + 0.5) * s for a, s in zip(c.anchor, scale, strict=True))
+        if anchor == "released":
+            markers.append(Marker(c.object_id, label, x + w / 2, y - h / 2))
+        else:
+            markers.append(Marker(c.object_id, label, _inside(x, w, size[0]), _inside(y, h, size[1])))
+    return markers
+
+
+def _inside(centre: float, extent: int, limit: int) -> float:
+    return min(max(centre, extent / 2), max(limit - extent / 2, extent / 2))
+
+
+def draw(image: Frames, markers: Iterable[Marker], height_px: float, anchor: Anchor = "centroid") -> None:
+    """Draw markers in place on a frame, uint8 (height, width, 3), RGB."""
+    for marker in markers:
+        alpha = glyph(marker.label, height_px, anchor)
+        h, w = alpha.shape
+        x, y = round(marker.x - w / 2), round(marker.y - h / 2)
+        under = image[max(y, 0) : y + h, max(x, 0) : x + w]
+        cover = alpha[max(-y, 0) :, max(-x, 0) :][: under.shape[0], : under.shape[1], None]
+        under[:] = np.rint(under * (1 - cover) + np.array(RED) * cover).astype(np.uint8)
+
+
+@lru_cache(maxsize=4096)
+def glyph(label: str, height_px: float, anchor: Anchor = "centroid") -> NDArray[np.float32]:
+    """Coverage of a label's pixels, float32 (height, width) in [0, 1], cut to its ink; its digits are `height_px` high.
+
+    Strokes are an eighth as thick, or as the released code has them.
+
+    The ink is measured, not taken from the font's metrics, which differ between OpenCV versions.
+    """
+    import cv2
+
+    scale, thickness = height_px / _DIGIT_HEIGHT_PX, max(1, round(height_px / 8))
+    if anchor == "released":
+        thickness = stroke(height_px / _PAPER_DIGIT_HEIGHT_PX)
+    margin = int(2 * height_px)
+    canvas = np.zeros((3 * margin, int((len(label) + 1) * height_px) + 2 * margin), np.uint8)
+    cv2.putText(canvas, label, (margin, 2 * margin), cv2.FONT_HERSHEY_SIMPLEX, scale, 255, thickness, cv2.LINE_AA)
+    rows, columns = (np.flatnonzero((canvas > _FAINT).any(axis=axis)) for axis in (1, 0))
+    ink = canvas[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
+    return ink.astype(np.float32) / np.float32(255)

@@ -1,0 +1,82 @@
+"""What the released STVG-R1 code does otherwise than the paper, as named options; the paper's ways are the defaults.
+
+Its boxes are inclusive pixel extents (x2, y2 are the last pixel), its filter compares with all objects of a frame, its text
+starts at its anchor instead of being centred on it, and its answers vote on every native frame.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import Literal
+
+import numpy as np
+
+from storage.rle import Mask
+from tasks.masks.instances import Box, tight_box
+
+Filter = Literal["category", "frame"]
+"""What an object's mask is compared with: the largest of its category (paper), or of the frame (released code)."""
+Anchor = Literal["centroid", "released"]
+"""Where a label stands: centred on the mask's centroid (paper), or begun at the released code's point."""
+AnswerRule = Literal["paper", "released"]
+"""Who votes for the answer: rendered frames with IoU (paper), or every native frame with "+1" IoU (released code)."""
+
+
+def inclusive_box(mask: Mask) -> tuple[int, int, int, int] | None:
+    """First and last column and row of a mask, pixels; None if it is empty."""
+    box = tight_box(mask)
+    return None if box is None else (box[0], box[1], box[2] - 1, box[3] - 1)
+
+
+def anchor_point(mask: Mask) -> tuple[int, int]:
+    """The released anchor (x, y) of a mask that is not empty: middle row of its extent, mean of its pixels there."""
+    x1, y1, x2, y2 = inclusive_box(mask) or (0, 0, 0, 0)
+    y = (y1 + y2) // 2
+    columns = np.flatnonzero(mask[y])
+    return int(columns.mean()) if columns.size else (x1 + x2) // 2, y
+
+
+def font(size: float, width: int, height: int) -> tuple[float, int]:
+    """OpenCV's font scale and thickness on a frame of this size in pixels."""
+    scale = size / 30 * max(width, height) / 336
+    return scale, stroke(scale)
+
+
+def stroke(scale: float) -> int:
+    """Thickness of a stroke in pixels at a font scale."""
+    return max(2, int(2 * scale))
+
+
+def kept_ids(areas: Mapping[int, int], fraction: float = 1 / 3) -> list[int]:
+    """IDs whose mask reaches a fraction of the largest of the frame."""
+    largest = max(areas.values(), default=0)
+    return [object_id for object_id, area in areas.items() if area >= fraction * largest]
+
+
+def answer_id(kept: Mapping[int, Mapping[int, Box]], st_frame: int, truth: Sequence[Box]) -> int | None:
+    """The released vote.
+
+    Args:
+        kept: native frame -> ID -> inclusive box, of the objects that pass the filter.
+        st_frame: as annotated, taken for the 0-based frame of the first true box.
+        truth: true boxes, one a frame, corners.
+
+    Returns:
+        The ID that is best on most frames, the first seen on a tie; None if none overlaps on any.
+    """
+    votes: Counter[int] = Counter()
+    for offset, true in enumerate(truth):
+        ious = {object_id: plus_one_iou(true, box) for object_id, box in kept.get(st_frame + offset, {}).items()}
+        best = max(ious, key=lambda i: ious[i], default=None)
+        if best is not None and ious[best] > 0:
+            votes[best] += 1
+    return votes.most_common(1)[0][0] if votes else None
+
+
+def plus_one_iou(a: Box, b: Box) -> float:
+    """IoU of boxes whose x2 and y2 are taken for the last pixel: each side is longer by one."""
+    width = max(0.0, min(a[2], b[2]) - max(a[0], b[0]) + 1)
+    height = max(0.0, min(a[3], b[3]) - max(a[1], b[1]) + 1)
+    areas = sum((box[2] - box[0] + 1) * (box[3] - box[1] + 1) for box in (a, b))
+    return width * height / (areas - width * height)

@@ -1,0 +1,247 @@
+"""Frames as a model will see them: sampled, resized, numbered, JPEG; and the answer each sentence has on them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from storage.rle import decode_counts
+from storage.schema import CLIPS, FRAMES, SAMPLES
+from tasks.benchmarks.samples import Clip, Sample, Target, VideoJob
+from tasks.markers.drawing import Candidate, MarkerConfig, digit_height_px, draw, place, visible_enough
+from tasks.markers.released import Anchor, AnswerRule, anchor_point
+from tasks.markers.vote import answers
+from tasks.video.reader import Frames, Source, Timeline, open_video
+from tasks.video.sampling import SamplingConfig, model_size, sample_frames
+
+
+@dataclass(frozen=True)
+class RenderConfig:
+    """Everything that shapes rendered frames and answers.
+
+    Attributes:
+        sampling: which frames, at what size.
+        markers: what is drawn on them.
+        jpeg_quality: 1 to 100.
+        answer_rule: who votes for the answer (`tasks.markers.released`).
+    """
+
+    sampling: SamplingConfig = field(default_factory=SamplingConfig)
+    markers: MarkerConfig = field(default_factory=MarkerConfig)
+    jpeg_quality: int = 95
+    answer_rule: AnswerRule = "paper"
+
+
+@dataclass(frozen=True)
+class Tracked:
+    """What the mask stage knows of a video, as rendering needs it: native pixels, 0-based frame indices."""
+
+    source: Source
+    width: int
+    height: int
+    timeline: Timeline
+    candidates: Mapping[int, Sequence[Candidate]]
+
+
+@dataclass
+class Rendered:
+    """Rows of the three tables of one video."""
+
+    clips: list[dict[str, Any]] = field(default_factory=list)
+    frames: list[dict[str, Any]] = field(default_factory=list)
+    samples: list[dict[str, Any]] = field(default_factory=list)
+
+    def tables(self) -> dict[str, pa.Table]:
+        """The rows as Arrow tables, by table name."""
+        return {
+            "clips": pa.Table.from_pylist(self.clips, schema=CLIPS),
+            "frames": pa.Table.from_pylist(self.frames, schema=FRAMES),
+            "samples": pa.Table.from_pylist(self.samples, schema=SAMPLES),
+        }
+
+
+def tracked_from(source: Source, video: pa.Table, masks: pa.Table, anchor: Anchor = "centroid") -> Tracked:
+    """Build a `Tracked` from the video's row and its mask rows; decodes masks for the released anchor alone."""
+    row = video.to_pylist()[0]
+    if anchor == "released":
+        masks = _released_anchors(masks, row["height"], row["width"])
+    columns = ["object_id", "category", "area", "anchor_x", "anchor_y", "x1", "y1", "x2", "y2"]
+    values = [masks.column(name).to_pylist() for name in columns]
+    candidates: dict[int, list[Candidate]] = {}
+    for index, object_id, category, area, ax, ay, *box in zip(masks.column("frame_index").to_pylist(), *values, strict=True):
+        candidates.setdefault(index, []).append(Candidate(object_id, category, area, (ax, ay), tuple(box)))
+    timeline = Timeline(np.asarray(row["times_s"]), row["duration_s"])
+    return Tracked(source, row["width"], row["height"], timeline, candidates)
+
+
+def _released_anchors(masks: pa.Table, height: int, width: int) -> pa.Table:
+    codes = masks.column("rle_counts").to_pylist()
+    points = [anchor_point(decode_counts(code, height, width)) for code in codes]
+    for number, name in enumerate(("anchor_x", "anchor_y")):
+        column = pa.array([point[number] for point in points], pa.int32())
+        masks = masks.set_column(masks.schema.get_field_index(name), name, column)
+    return masks
+
+
+def render(job: VideoJob, tracked: Tracked, config: RenderConfig) -> Rendered:
+    """Render every clip of a video and answer every sentence.
+
+    Raises:
+        VideoError: the video cannot be decoded.
+    """
+    rendered = Rendered()
+    for clip in sorted(job.clips, key=lambda c: c.clip_id):
+        samples = [s for s in job.samples if s.clip_id == clip.clip_id]
+        _render_clip(clip, samples, tracked, config, rendered)
+    return rendered
+
+
+def _render_clip(clip: Clip, samples: Sequence[Sample], tracked: Tracked, config: RenderConfig, out: Rendered) -> None:
+    frames = clip.range_in(tracked.timeline)
+    if not frames:
+        reason, drawn = "outside_video", {}
+        out.clips.append(_clip_row(clip, frames, (), (0, 0), 0.0, reason, tracked))
+    else:
+        shown = sample_frames(tracked.timeline, frames, config.sampling.fps)
+        size = model_size(tracked.width, tracked.height, len(shown), config.sampling)
+        height_px = digit_height_px(config.markers.size, max(size))
+        drawn = {f: _numbered(tracked, f, config) for f in shown}
+        reason = _refusal(samples, height_px, tracked, config)
+        out.clips.append(_clip_row(clip, frames, shown, size, height_px, reason, tracked))
+        if not reason:
+            out.frames += _frame_rows(clip, shown, drawn, size, height_px, tracked, config)
+    start_s = _start_s(clip, frames, tracked.timeline)
+    ordered = sorted(samples, key=lambda s: s.sample_id)
+    if config.answer_rule == "released" and not reason:
+        drawn = {f: _numbered(tracked, f, config) for f in tracked.candidates}
+    out.samples += [_sample_row(s, start_s, {} if reason else drawn, reason, tracked, config.answer_rule) for s in ordered]
+
+
+def _numbered(tracked: Tracked, frame: int, config: RenderConfig) -> list[Candidate]:
+    return visible_enough(tracked.candidates.get(frame, ()), config.markers.theta, config.markers.filter)
+
+
+def _refusal(samples: Sequence[Sample], height_px: float, tracked: Tracked, config: RenderConfig) -> str:
+    """Why a clip is not shown: its video has nothing to point at, or its numbers could not be read."""
+    if samples and not any(sample.task.needs_objects for sample in samples):
+        return ""
+    if not tracked.candidates:
+        return "no_objects"
+    return "marker_illegible" if height_px < config.markers.legible_from_px else ""
+
+
+def _start_s(clip: Clip, frames: range, timeline: Timeline) -> float:
+    return float(timeline.times_s[frames[0]]) if clip.frames is not None and frames else clip.start_s
+
+
+def _clip_row(
+    clip: Clip, frames: range, shown: Sequence[int], size: tuple[int, int], height_px: float, reason: str, tracked: Tracked
+) -> dict[str, Any]:
+    end_s = tracked.timeline.duration_s if clip.end_s is None else clip.end_s
+    if clip.frames is not None and frames:
+        end_s = tracked.timeline.end_of(frames[-1])
+    return {
+        "clip_id": clip.clip_id,
+        "video_id": tracked.source.video_id,
+        "start_s": _start_s(clip, frames, tracked.timeline),
+        "end_s": end_s,
+        "first_frame": frames[0] if frames else None,
+        "last_frame": frames[-1] if frames else None,
+        "frame_count": 0 if reason else len(shown),
+        "sample_fps": len(shown) / len(frames) * tracked.timeline.fps if frames else 0.0,
+        "width": size[0],
+        "height": size[1],
+        "digit_height_px": height_px,
+        "reason": reason,
+    }
+
+
+def _frame_rows(
+    clip: Clip,
+    shown: Sequence[int],
+    drawn: Mapping[int, Sequence[Candidate]],
+    size: tuple[int, int],
+    height_px: float,
+    tracked: Tracked,
+    config: RenderConfig,
+) -> list[dict[str, Any]]:
+    images = open_video(tracked.source, size).frames(shown)
+    scale = size[0] / tracked.width, size[1] / tracked.height
+    rows = []
+    for position, (index, image) in enumerate(zip(shown, images, strict=True)):
+        markers = place(drawn[index], scale, size, height_px, config.markers.style, config.markers.anchor)
+        draw(image, markers, height_px, config.markers.anchor)
+        rows.append(
+            {
+                "clip_id": clip.clip_id,
+                "video_id": tracked.source.video_id,
+                "position": position,
+                "frame_index": index,
+                "time_s": float(tracked.timeline.times_s[index] - clip.start_s),
+                "markers": [marker._asdict() for marker in markers],
+                "jpeg": encode_jpeg(image, config.jpeg_quality),
+            }
+        )
+    return rows
+
+
+def encode_jpeg(image: Frames, quality: int) -> bytes:
+    """JPEG of a frame, uint8 (height, width, 3), RGB. Chroma is kept whole: red strokes blur without it."""
+    import cv2
+
+    options = [cv2.IMWRITE_JPEG_QUALITY, quality, cv2.IMWRITE_JPEG_SAMPLING_FACTOR, cv2.IMWRITE_JPEG_SAMPLING_FACTOR_444]
+    ok, data = cv2.imencode(".jpg", cv2.cvtColor(image, cv2.COLOR_RGB2BGR), options)
+    assert ok
+    return bytes(data)
+
+
+def _sample_row(
+    sample: Sample,
+    clip_start_s: float,
+    drawn: Mapping[int, Sequence[Candidate]],
+    reason: str,
+    tracked: Tracked,
+    rule: AnswerRule,
+) -> dict[str, Any]:
+    span = span_frames(sample, clip_start_s, tracked.timeline)
+    found = answers(sample, span, drawn, rule)
+    beyond = span is not None and span[1] >= len(tracked.timeline.times_s)
+    return {
+        "sample_id": sample.sample_id,
+        "clip_id": sample.clip_id,
+        "video_id": tracked.source.video_id,
+        "task": sample.task.value,
+        "group": sample.group,
+        "sentence": sample.sentence,
+        "start_s": sample.start_s,
+        "end_s": sample.end_s,
+        "start_frame": span[0] if span else None,
+        "end_frame": span[1] if span else None,
+        "targets": [_target_row(target) for target in sample.targets],
+        "answer_ids": found.object_ids,
+        "vote_share": found.vote_share,
+        "mean_iou": found.mean_iou,
+        "votes": found.votes,
+        "reason": reason or ("truth_beyond_video" if beyond and found.reason else found.reason),
+        "options": sample.options,
+        "answer": sample.answer,
+        "record": sample.record,
+    }
+
+
+def span_frames(sample: Sample, clip_start_s: float, timeline: Timeline) -> tuple[int, int] | None:
+    """True span in native frames, closed: as annotated, or the frames on screen in the annotated seconds."""
+    if sample.start_frame is not None and sample.end_frame is not None:
+        return sample.start_frame, sample.end_frame
+    if sample.start_s is None or sample.end_s is None or sample.end_s <= sample.start_s:
+        return None
+    frames = timeline.range_of(clip_start_s + sample.start_s, clip_start_s + sample.end_s)
+    return frames[0], frames[-1]
+
+
+def _target_row(target: Target) -> dict[str, Any]:
+    return {"frames": target.frames.tolist(), "boxes": target.boxes.tolist(), "counts": list(target.counts)}

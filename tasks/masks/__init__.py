@@ -1,0 +1,1 @@
+"""Instance masks as run-length codes, and boxes."""

@@ -1,0 +1,204 @@
+"""A published dataset's sentences and tubes as arrays, a video at a time: what scoring and quality are computed from."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from storage.reader import Dataset
+from storage.scan import Scan
+from tasks.benchmarks.samples import Target, Task
+from tasks.video.reader import Source, Timeline
+
+_VIDEO = ["times_s", "duration_s", "width", "height"]
+_MASKS = ["frame_index", "object_id", "x1", "y1", "x2", "y2"]
+_CLIPS = ["clip_id", "start_s", "first_frame", "last_frame"]
+_SPAN = ["start_s", "end_s", "start_frame", "end_frame"]
+_SAMPLES = ["sample_id", "clip_id", "task", "group", *_SPAN, "targets", "answer_ids", "answer", "record"]
+
+
+@dataclass(frozen=True)
+class StoredSample:
+    """A row of the samples table.
+
+    Attributes:
+        span_s: true span, seconds of the clip, half-open; None without truth.
+        span: true span, native frames, closed; None without truth, or where it has no length.
+        clip_start_s: when its clip starts, seconds of the video.
+        clip: native frames of its clip, closed; None if the clip lies outside the video.
+    """
+
+    sample_id: str
+    clip_id: str
+    task: Task
+    group: str
+    span_s: tuple[float, float] | None
+    span: tuple[int, int] | None
+    targets: tuple[Target, ...]
+    answer_ids: tuple[int, ...]
+    answer: str
+    record: str
+    clip_start_s: float
+    clip: tuple[int, int] | None
+
+
+@dataclass(frozen=True)
+class StoredVideo:
+    """A video with its instances, one row an object a frame, sorted by frame and object.
+
+    Attributes:
+        frames: int64 (n,), native frame of each row.
+        objects: int64 (n,), object ID of each row.
+        boxes: float64 (n, 4), pixels, half-open.
+        extra: further columns that were asked for, by name; names as numbers, equal ones equal.
+    """
+
+    video_id: str
+    size: tuple[int, int]
+    timeline: Timeline
+    frames: NDArray[np.int64]
+    objects: NDArray[np.int64]
+    boxes: NDArray[np.float64]
+    extra: Mapping[str, NDArray[np.int64]]
+    samples: tuple[StoredSample, ...]
+
+    def tube(self, object_id: int) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+        """Frames and boxes of one object over the whole video."""
+        rows = np.flatnonzero(self.objects == object_id)
+        return self.frames[rows], self.boxes[rows]
+
+
+def stored_videos(dataset: Dataset, extra: tuple[str, ...] = ()) -> Iterator[StoredVideo]:
+    """Videos that have sentences, in order; memory does not grow with their number.
+
+    Args:
+        dataset: what to read.
+        extra: further columns of whole numbers or names of the masks table.
+    """
+    with (
+        Scan(dataset, "videos", _VIDEO, _timelines) as videos,
+        Scan(dataset, "masks", [*_MASKS, *extra], partial(_instances, extra=extra)) as masks,
+        Scan(dataset, "clips", _CLIPS, pa.Table.to_pylist) as clips,
+        Scan(dataset, "samples", _SAMPLES, _said) as samples,
+    ):
+        for video_id in dataset.video_ids("samples"):
+            timelines, [row] = videos.place(video_id)
+            instances, at = masks.place(video_id)
+            numbers, boxes = instances[0][at.start : at.stop], instances[1][at.start : at.stop]
+            starts = {clip["clip_id"]: clip for clip in _taken(*clips.place(video_id))}
+            said = tuple(_sample(sample, starts[sample["clip_id"]]) for sample in _taken(*samples.place(video_id)))
+            extras = {name: numbers[:, 2 + k] for k, name in enumerate(extra)}
+            yield StoredVideo(video_id, *timelines[row], numbers[:, 0], numbers[:, 1], boxes, extras, said)
+
+
+def source_of(dataset: Dataset, video_id: str) -> Source:
+    """Where a video's pixels were when it was tracked; of a folder of JPEGs with the rate at which they are shown.
+
+    Raises:
+        DatasetError: no such video.
+    """
+    path = dataset.source(video_id)
+    fps: float = dataset.rows("videos", video_id, ["fps"]).column(0)[0].as_py()
+    return Source(video_id, path, fps if isinstance(path, Path) and path.is_dir() else None)
+
+
+def timeline_of(dataset: Dataset, video_id: str) -> Timeline:
+    """When each native frame of a video is on screen.
+
+    Raises:
+        DatasetError: no such video.
+    """
+    [row] = dataset.rows("videos", video_id, ["times_s", "duration_s"]).to_pylist()
+    return Timeline(np.asarray(row["times_s"], np.float64), row["duration_s"])
+
+
+def lost_samples(dataset: Dataset) -> int:
+    """Number of sentences of videos that have no rows of them."""
+    there = set(dataset.video_ids("samples"))
+    return sum(row["samples"] for row in dataset.outcomes.to_pylist() if row["video_id"] not in there)
+
+
+def has_truth(dataset: Dataset, tasks: Collection[Task]) -> bool:
+    """Whether there is a truth to score by, of any sentence of these tasks."""
+    truths = ["start_s", "start_frame", "answer"]
+    rows = dataset.table("samples", ["task", *truths]).to_pylist()
+    return any(row[truth] not in {None, ""} for row in rows if row["task"] in tasks for truth in truths)
+
+
+def _taken(rows: list[dict[str, Any]], at: range) -> list[dict[str, Any]]:
+    return rows[at.start : at.stop]
+
+
+def _timelines(rows: pa.Table) -> list[tuple[tuple[int, int], Timeline]]:
+    durations, widths, heights = (rows.column(name).to_pylist() for name in ("duration_s", "width", "height"))
+    times = _split(rows.column("times_s"), np.float64)
+    return [((w, h), Timeline(t, d)) for t, d, w, h in zip(times, durations, widths, heights, strict=True)]
+
+
+def _instances(rows: pa.Table, extra: tuple[str, ...]) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+    """Whole numbers (n, 2 + extra): frame, object, extras; and boxes (n, 4)."""
+    numbers = np.stack([column_numbers(rows, name) for name in (*_MASKS[:2], *extra)], axis=1)
+    return numbers, np.stack([column_numbers(rows, name) for name in _MASKS[2:]], axis=1).astype(np.float64)
+
+
+def column_numbers(rows: pa.Table, name: str) -> NDArray[np.int64]:
+    """A column of whole numbers without nulls; of names, numbers that are equal where the names are."""
+    whole = rows.column(name).combine_chunks()
+    codes = whole.indices if pa.types.is_dictionary(whole.type) else whole
+    # Not to_numpy, which imports pandas: that alone takes a second.
+    return np.from_dlpack(codes).astype(np.int64)
+
+
+def _said(rows: pa.Table) -> list[dict[str, Any]]:
+    said: list[dict[str, Any]] = rows.drop_columns(["targets"]).to_pylist()
+    lists = rows.column("targets").combine_chunks()
+    targets = _targets(lists.flatten())
+    ends = np.cumsum([0, *lists.value_lengths().to_pylist()])
+    for row, start, stop in zip(said, ends[:-1], ends[1:], strict=True):
+        row["targets"] = tuple(targets[start:stop])
+    return said
+
+
+def _targets(values: pa.StructArray) -> list[Target]:
+    frames, boxes, counts = values.flatten()
+    places = _split(frames, np.int64)
+    corners = np.from_dlpack(boxes.flatten().flatten()).astype(np.float64).reshape(-1, 4)
+    ends = np.cumsum([0, *(len(place) for place in places)])
+    codes = counts.to_pylist()
+    return [Target(f, corners[ends[n] : ends[n + 1]], tuple(codes[n])) for n, f in enumerate(places)]
+
+
+def _split(lists: pa.ListArray | pa.ChunkedArray, kind: type[Any]) -> list[NDArray[Any]]:
+    """A column of lists of numbers as one array a row."""
+    whole = lists.combine_chunks() if isinstance(lists, pa.ChunkedArray) else lists
+    values = np.from_dlpack(whole.flatten()).astype(kind)
+    ends = np.cumsum([0, *whole.value_lengths().to_pylist()])
+    return [values[ends[n] : ends[n + 1]] for n in range(len(whole))]
+
+
+def _sample(row: dict[str, Any], clip: dict[str, Any]) -> StoredSample:
+    return StoredSample(
+        sample_id=row["sample_id"],
+        clip_id=row["clip_id"],
+        task=Task(row["task"]),
+        group=row["group"],
+        span_s=_pair(row["start_s"], row["end_s"]),
+        span=_pair(row["start_frame"], row["end_frame"]),
+        targets=row["targets"],
+        answer_ids=tuple(row["answer_ids"]),
+        answer=row["answer"],
+        record=row["record"],
+        clip_start_s=clip["start_s"],
+        clip=_pair(clip["first_frame"], clip["last_frame"]),
+    )
+
+
+def _pair(first: Any, last: Any) -> tuple[Any, Any] | None:
+    return None if first is None or last is None else (first, last)

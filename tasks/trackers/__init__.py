@@ -1,1 +1,0 @@
-"""Trackers, one a file; `tasks.trackers.base.TRACKERS` names them."""

@@ -1,0 +1,1 @@
+"""Trackers, one a file; `tasks.tracking.base.TRACKERS` names them."""

@@ -1,0 +1,125 @@
+"""Discovery and tracking: detections on key frames become objects with one lasting ID each (section 3.2, 4.1).
+
+A detection is a new object only if its mask differs from every mask tracked on that frame. New objects are tracked
+forward with the others and backward from their discovery to the first frame.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tasks.detection.base import Detection
+from tasks.masks.instances import Instance, Mask, encode, intersections
+from tasks.tracking.base import Session, TrackConfig, Tracker, Work
+from tasks.tracking.identity import lost_objects, returning
+from tasks.tracking.tubes import Tubes
+from tasks.video.reader import Video
+
+
+class CrowdedError(Exception):
+    """A video with more objects than are allowed."""
+
+
+def track(
+    video: Video,
+    tracker: Tracker,
+    detections: Mapping[int, Sequence[Detection]],
+    config: TrackConfig,
+    segments: Sequence[range] = (),
+    max_objects: int = 0,
+) -> tuple[Tubes, Work]:
+    """Follow every detected object through the video.
+
+    Args:
+        video: the video.
+        tracker: what propagates masks.
+        detections: key frame index -> detections there, the first of each segment among them.
+        config: thresholds and direction.
+        segments: stretches of consecutive frames to track, ascending, apart; none takes all frames.
+        max_objects: most objects allowed; 0 allows any number.
+
+    Returns:
+        The tubes of all objects, and what they took.
+
+    Raises:
+        CrowdedError: there are more objects than allowed.
+    """
+    tubes, work = Tubes((video.height, video.width), config.max_iou, config.overlapping), Work()
+    for frames in segments or [range(len(video))]:
+        here = {key: found for key, found in sorted(detections.items()) if key in frames}
+        last = max((key for key, found in here.items() if found), default=frames.start)
+        with tracker.open(video, frames, last, config.budget) as session:
+            _Tracking(video, session, tubes, config, max_objects).run(here, frames)
+            work += session.work()
+    return tubes, work
+
+
+@dataclass
+class _Tracking:
+    """One segment on its way."""
+
+    video: Video
+    session: Session
+    tubes: Tubes
+    config: TrackConfig
+    max_objects: int
+    started: bool = False
+    late: dict[int, dict[int, Mask]] = field(default_factory=dict)
+
+    def run(self, detections: Mapping[int, Sequence[Detection]], frames: range) -> None:
+        """Forward with discoveries, then backward."""
+        keys = list(detections)
+        for key, stop in zip(keys, [*keys[1:], frames.stop - 1], strict=True):
+            self.discover(key, detections[key], late=key > frames.start)
+            if self.started:
+                for index, instances in self.session.forward(key, stop):
+                    self.tubes.put(index, instances)
+        if self.config.backward and self.late:
+            for index, instances in self.session.backward(self.late):
+                self.tubes.put_backward(index, instances)
+            self.tubes.merge()
+
+    def discover(self, key: int, detections: Sequence[Detection], late: bool) -> None:
+        """Add what is new on a key frame: lost objects that are back by their old ID, others by a new one."""
+        fresh = self.fresh(key, detections)
+        here = self.tubes.frames.get(key, {})
+        lost = lost_objects(self.tubes, here) if self.config.identity else {}
+        back = returning(self.video, self.tubes, key, [(d, i) for d, i, _ in fresh], lost) if lost else {}
+        found: dict[int, Mask] = {}
+        for number, (detection, instance, mask) in enumerate(fresh):
+            object_id = back[number] if number in back else self.tubes.new_object(detection, key)
+            self.tubes.put(key, {object_id: instance})
+            found[object_id] = mask
+        self.tubes.recovered += len(back)
+        if self.max_objects and len(self.tubes.objects) > self.max_objects:
+            raise CrowdedError(f"more than {self.max_objects} objects by frame {key}")
+        if found:
+            self.session.add(key, found)
+            self.started = True
+        new = {object_id: mask for object_id, mask in found.items() if object_id not in back.values()}
+        if late and new:
+            self.late[key] = new
+
+    def fresh(self, key: int, detections: Sequence[Detection]) -> list[tuple[Detection, Instance, Mask]]:
+        """Detections of a key frame that are no object tracked there, nor one another, each with its mask."""
+        known = list(self.tubes.frames.get(key, {}).values())
+        fresh = []
+        masks = self.session.segment(key, [d.box for d in detections]) if detections else []
+        for detection, mask in zip(detections, masks, strict=True):
+            instance = encode(mask)
+            if instance is not None and is_new(instance, known, self.tubes.shape, self.config):
+                fresh.append((detection, instance, mask))
+                known.append(instance)
+        return fresh
+
+
+def is_new(instance: Instance, known: Sequence[Instance], shape: tuple[int, int], config: TrackConfig) -> bool:
+    """Whether an instance is below both thresholds with every known one of its frame of `shape` (height, width)."""
+    areas: NDArray[np.float64] = np.array([other.area for other in known], np.float64)
+    both = intersections([instance], known, shape)[0] if known else areas
+    iou, overlap = both / (areas + instance.area - both), both / np.minimum(areas, instance.area)
+    return bool(np.all((iou < config.max_iou) & (overlap < config.max_overlap)))

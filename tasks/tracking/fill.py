@@ -1,0 +1,58 @@
+"""From a box to a mask: what in it moves, and has colours that its surroundings lack."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tasks.masks.instances import Mask, tight_box
+from tasks.tracking.colour import evidence, histogram
+from tasks.tracking.regions import tidy
+from tasks.tracking.view import View
+
+FRESH_SHARE, FRESH_HEIGHT = 0.35, 0.65
+"""A region is taken for a known object and a new one if this much of its area, and of its height, is not the known one's."""
+
+
+def fill(here: View, box: NDArray[np.float64], moving: NDArray[np.float32], covered: Mask) -> Mask:
+    """Segment what is in a box by its motion and by colours that the surroundings lack.
+
+    Args:
+        here: the frame, at working size.
+        box: (x1, y1, x2, y2) in its pixels.
+        moving: length of each pixel's own motion, pixels.
+        covered: what lies in any box, and so is no background.
+    """
+    import cv2
+
+    x1, y1, x2, y2 = box
+    y, x = np.mgrid[: moving.shape[0], : moving.shape[1]]
+    # One inside the box's middle, falling to zero at its edges and on below zero outside.
+    depth = 1 - np.maximum(np.abs(2 * (x + 0.5 - x1) / (x2 - x1) - 1), np.abs(2 * (y + 0.5 - y1) / (y2 - y1) - 1))
+    prior = np.clip(3 * depth, -4, 0.6) - 0.3
+    motion = np.clip(2 * (moving - 0.6), -1, 1)
+    near = (depth > -0.5) & ~covered
+    around = histogram(here.bins[near] if near.sum() > 50 else here.bins[~covered])
+    mask = (depth > 0.15) & (moving > 0.6)
+    if mask.sum() < 0.15 * (depth > 0).sum():
+        mask = depth > 0.35
+    for _ in range(3):
+        colour = cv2.blur(evidence(histogram(here.bins[mask]), around)[here.bins], (3, 3))
+        mask = (prior + motion + 0.8 * colour > 0) & (depth > -0.1)
+    return tidy(mask, 0.05 * float(mask.sum()))
+
+
+def fresh_part(mask: Mask, tracked: Mask) -> Mask:
+    """What a segmented mask has beyond objects already followed, if that is much of it; else all of it.
+
+    Two people who meet are one moving region. Without its known part the rest is a new object; the whole would be taken
+    for the known one. A little rest is only the edge of the known one.
+    """
+    import cv2
+
+    near = cv2.dilate(tracked.view(np.uint8), np.ones((5, 5), np.uint8)) > 0
+    rest = tidy(mask & ~near, 0.15 * float(np.count_nonzero(mask)))
+    box, whole = tight_box(rest), tight_box(mask)
+    if box is None or whole is None or np.count_nonzero(rest) < FRESH_SHARE * np.count_nonzero(mask):
+        return mask
+    return rest if box[3] - box[1] > FRESH_HEIGHT * (whole[3] - whole[1]) else mask

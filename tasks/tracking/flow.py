@@ -1,0 +1,130 @@
+"""A tracker without weights: boxes are filled by motion and colour, masks are carried along by optical flow."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
+
+import numpy as np
+
+from tasks.masks.instances import Box, Instance, Mask, encode
+from tasks.tracking.base import Budget, TrackConfig, Work
+from tasks.tracking.fill import fill, fresh_part
+from tasks.tracking.follow import Follower
+from tasks.tracking.view import View, view
+from tasks.video.motion import camera_motion, flow_between, length, own_motion, work_size
+from tasks.video.reader import Video, open_video
+
+WORK_SIZE_PX = 480
+"""Longest side of the pictures that are tracked; masks are scaled up."""
+WINDOW_BYTES = 96 * 2**20
+"""Frames held at once on the way back: decoders run forward from a key frame, and many clips have only one."""
+KEPT = 6
+"""Frames kept behind the current one, so that the motion on it can be measured again."""
+
+
+class FlowTracker:
+    """Holds no model; opens a session for each video."""
+
+    def __init__(self, config: TrackConfig) -> None:
+        self._config = config
+
+    def open(self, video: Video, frames: range, found_until: int, budget: Budget) -> AbstractContextManager[FlowSession]:
+        """Start to track one video; nothing of a frame is kept for later."""
+        return nullcontext(FlowSession(video, frames))
+
+
+class FlowSession:
+    """One video being tracked. Holds a window of frames at most, and each object's last mask and colours."""
+
+    def __init__(self, video: Video, frames: range) -> None:
+        self._video, self._frames = video, frames
+        self._size = work_size(video.height, video.width, WORK_SIZE_PX)
+        self._small = open_video(video.source, self._size)
+        self._window = max(1, WINDOW_BYTES // (3 * self._size[0] * self._size[1]))
+        self._views: dict[int, View] = {}
+        self._follower: Follower | None = None
+        self._at = 0
+
+    def segment(self, index: int, boxes: Sequence[Box]) -> list[Mask]:
+        """One mask for each box on frame `index`; it may be empty."""
+        others = [i for i in (index - 2, index + 2) if 0 <= i < len(self._video)]
+        # The frame behind is at hand already; one ahead is decoded only where there is none behind.
+        here, other = self._view(index), self._view(others[0]) if others else self._view(index)
+        flow = flow_between(here.gray, other.gray)
+        moving = length(own_motion(flow, camera_motion(flow)))
+        scale = np.array(self._size * 2) / np.array([self._video.width, self._video.height] * 2)
+        small = [np.array(box) * scale for box in boxes]
+        covered = np.zeros(moving.shape, np.bool_)
+        for x1, y1, x2, y2 in (np.round(box).astype(int) for box in small):
+            covered[y1:y2, x1:x2] = True
+        tracked = self._tracked(index)
+        if self._follower is not None and self._at == index:
+            # What is known to look as it does without anybody there is not part of anybody.
+            moving = np.where(self._follower.change < -0.8, np.float32(0), moving)
+        return [self._enlarged(fresh_part(fill(here, box, moving, covered), tracked)) for box in small]
+
+    def _tracked(self, index: int) -> Mask:
+        """What the followed objects cover on a frame, if that is where they are now."""
+        tracked = np.zeros(self._size[::-1], np.bool_)
+        if self._follower is not None and self._at == index:
+            for target in self._follower.targets.values():
+                tracked |= target.mask
+        return tracked
+
+    def add(self, index: int, masks: Mapping[int, Mask]) -> None:
+        """Start to track objects, ID -> mask on frame `index`."""
+        if self._follower is None:
+            self._follower, self._at = Follower(self._view(index)), index
+        self._follower.add(self._all_reduced(masks))
+
+    def forward(self, start: int, stop: int) -> Iterator[tuple[int, dict[int, Instance]]]:
+        """Instances of all added objects on frames start + 1 ... stop, both included, in order."""
+        assert self._follower is not None, "objects are added before they are followed"
+        for first, frames in self._small.windows(start + 1, stop + 1):
+            for index, frame in enumerate(frames, first):
+                self._views[index] = view(frame)
+                self._views.pop(index - KEPT, None)
+                self._at = index
+                yield index, self._shown(self._follower.step(self._views[index]))
+
+    def backward(self, found: Mapping[int, Mapping[int, Mask]]) -> Iterator[tuple[int, dict[int, Instance]]]:
+        """Instances of late objects before their discovery, in one sweep from the last discovery to the first frame."""
+        start = max(found)
+        follower = Follower(self._view(start))
+        follower.add(self._all_reduced(found[start]))
+        for first, frames in self._small.windows(start - 1, self._frames.start - 1, self._window):
+            for index in reversed(range(first, first + len(frames))):
+                yield index, self._shown(follower.step(view(frames[index - first])))
+                if index in found:
+                    follower.add(self._all_reduced(found[index]))
+
+    def work(self) -> Work:
+        """Nothing is encoded."""
+        return Work()
+
+    def _view(self, index: int) -> View:
+        if index not in self._views:
+            self._views = {i: v for i, v in self._views.items() if abs(i - index) < KEPT}
+            self._views[index] = view(self._small.frames([index])[0])
+        return self._views[index]
+
+    def _shown(self, masks: Mapping[int, Mask]) -> dict[int, Instance]:
+        instances = {object_id: encode(self._enlarged(mask)) for object_id, mask in masks.items() if mask.any()}
+        return {object_id: instance for object_id, instance in instances.items() if instance is not None}
+
+    def _enlarged(self, mask: Mask) -> Mask:
+        return _resized(mask, (self._video.width, self._video.height))
+
+    def _all_reduced(self, masks: Mapping[int, Mask]) -> dict[int, Mask]:
+        return {object_id: _resized(mask, self._size) for object_id, mask in masks.items()}
+
+
+def _resized(mask: Mask, size: tuple[int, int]) -> Mask:
+    import cv2
+
+    if mask.shape[1::-1] == size:
+        return mask
+    shrinks = size[0] < mask.shape[1]
+    soft = cv2.resize(mask.view(np.uint8) * np.uint8(255), size, interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR)
+    return np.asarray(soft >= 128, np.bool_)

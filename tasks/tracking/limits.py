@@ -1,0 +1,65 @@
+"""Caps on long and crowded videos: cut to the annotated segments first; refused with a reason beyond."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from tasks.benchmarks.samples import VideoJob
+from tasks.video.reader import Video
+
+
+@dataclass(frozen=True)
+class LimitConfig:
+    """What is tracked at most; not a part of what a mask is, so a raised cap leaves finished videos as they are.
+
+    Attributes:
+        max_duration_s: seconds of a video that are tracked; 0 has no cap.
+        max_objects: objects of a video; 0 has no cap.
+    """
+
+    max_duration_s: float = 0.0
+    max_objects: int = 0
+
+
+class LimitError(Exception):
+    """A video that a rule leaves out; the message is a sentence.
+
+    `reason` is `too_long` or `too_many_objects`, beyond a cap even when it is cut; or `no_masks`, where they are not found.
+    """
+
+    def __init__(self, reason: str, detail: str) -> None:
+        super().__init__(detail)
+        self.reason = reason
+
+
+def annotated_segments(job: VideoJob, video: Video) -> list[range]:
+    """Frames of the clips of a job, those that overlap or touch joined, ascending; the whole video without clips."""
+    joined: list[range] = []
+    for clip in sorted((clip.range_in(video.timeline) for clip in job.clips), key=lambda clip: clip.start):
+        frames = range(clip.start, min(clip.stop, len(video)))
+        if joined and frames.start <= joined[-1].stop:
+            joined[-1] = range(joined[-1].start, max(joined[-1].stop, frames.stop))
+        elif frames:
+            joined.append(frames)
+    return joined or [range(len(video))]
+
+
+def within_duration(job: VideoJob, video: Video, limits: LimitConfig) -> list[range]:
+    """Frames to track: all, or the annotated segments of a video that lasts too long.
+
+    Raises:
+        LimitError: they last too long as well.
+    """
+    whole, cap = [range(len(video))], limits.max_duration_s
+    if not cap or _lasts_s(video, whole) <= cap:
+        return whole
+    segments = annotated_segments(job, video)
+    lasts_s = _lasts_s(video, segments)
+    if lasts_s > cap:
+        raise LimitError("too_long", f"{lasts_s:.0f} s to track, and the cap is {cap:g} s: raise max_duration_s")
+    return segments
+
+
+def _lasts_s(video: Video, segments: Sequence[range]) -> float:
+    return sum(video.timeline.end_of(frames[-1]) - float(video.timeline.times_s[frames.start]) for frames in segments)

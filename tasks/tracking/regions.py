@@ -1,0 +1,74 @@
+"""Shapes the tracker reckons with: boxes and the windows about them, masks without specks.
+
+A box is float64 (4,), x1, y1, x2, y2 in pixels at the tracker's working size; it may reach beyond the picture.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tasks.masks.instances import Mask
+
+Window = tuple[slice, slice]
+Area = NDArray[np.float64]
+Weights = NDArray[np.float32]
+
+
+def window_about(box: Area, shape: Sequence[int], margin: float) -> Window:
+    """The part of a picture within a box and a margin, given as a share of the box's longer side."""
+    pad = margin * max(box[2] - box[0], box[3] - box[1]) + 3
+    x1, y1 = (max(0, int(v - pad)) for v in box[:2])
+    x2, y2 = (max(0, min(size, int(v + pad) + 1)) for v, size in zip(box[2:], (shape[1], shape[0]), strict=True))
+    return slice(min(y1, y2), y2), slice(min(x1, x2), x2)
+
+
+def outside(box: Area, window: Window) -> Weights:
+    """Evidence against pixels outside the box: one for each tenth of its longer side, float32 of the window's shape."""
+    x = np.arange(window[1].start, window[1].stop) + 0.5
+    y = np.arange(window[0].start, window[0].stop) + 0.5
+    far_x = np.maximum(np.maximum(box[0] - x, x - box[2]), 0)
+    far_y = np.maximum(np.maximum(box[1] - y, y - box[3]), 0)
+    tenth = 0.1 * max(box[2] - box[0], box[3] - box[1]) + 1
+    return np.asarray(np.maximum(far_y[:, None], far_x[None, :]) / tenth, np.float32)
+
+
+def touch(a: Area, b: Area) -> bool:
+    """Whether two boxes overlap or nearly so."""
+    return bool((a[:2] < b[2:] + 2).all() and (b[:2] < a[2:] + 2).all())
+
+
+def box_about(old: Area, part: Area) -> Area:
+    """An object's old box, moved no further than it takes to hold the part of it that is in sight."""
+    size = old[2:] - old[:2]
+    room = np.sort([part[2:] - size, part[:2]], axis=0)
+    corner = np.clip(old[:2], room[0], room[1])
+    return np.concatenate([corner, corner + size])
+
+
+def tidy(mask: Mask, least: float) -> Mask:
+    """A mask with small holes closed and without parts of fewer than `least` pixels."""
+    import cv2
+
+    cross = cv2.getStructuringElement(cv2.MORPH_CROSS, (3, 3))
+    closed = cv2.morphologyEx(mask.astype(np.uint8), cv2.MORPH_OPEN, cross)
+    closed = cv2.morphologyEx(closed, cv2.MORPH_CLOSE, np.ones((3, 3), np.uint8))
+    _, labels, stats, _ = cv2.connectedComponentsWithStats(closed, connectivity=8)
+    large = stats[:, cv2.CC_STAT_AREA] >= least
+    large[0] = False
+    return np.asarray(large[labels], np.bool_)
+
+
+def rooted(mask: Mask, carried: Mask, score: Weights, partly_hidden: bool) -> Mask:
+    """The parts of a mask that the object was carried into; of a partly hidden one, convincing new parts too."""
+    import cv2
+
+    count, labels = cv2.connectedComponents(mask.view(np.uint8), connectivity=8)
+    sizes = np.maximum(np.bincount(labels.ravel(), minlength=count), 1)
+    keep = np.bincount(labels.ravel(), carried.ravel(), count) / sizes > 0.25
+    if partly_hidden:
+        keep |= np.bincount(labels.ravel(), score.ravel(), count) / sizes > 0.8
+    keep[0] = False
+    return np.asarray(keep[labels], np.bool_)

@@ -1,0 +1,56 @@
+"""From mask logits to run-length codes of the video's size, without full-size floats of more than one object at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
+
+from tasks.masks.instances import Instance, Mask, encode
+
+if TYPE_CHECKING:
+    import torch
+
+
+def shown(ids: Sequence[int], logits: torch.Tensor, height: int, width: int, overlapping: bool) -> dict[int, Instance]:
+    """Instances of the objects that are in sight on a frame.
+
+    Args:
+        ids: object IDs.
+        logits: float32 (objects, 1, h, w), of any size.
+        height: of the video, pixels.
+        width: of the video, pixels.
+        overlapping: whether a pixel may belong to several objects; else to that with the highest logit.
+    """
+    instances = zip(ids, map(encode, masks_of(logits, height, width, overlapping)), strict=True)
+    return {object_id: instance for object_id, instance in instances if instance is not None}
+
+
+def masks_of(logits: torch.Tensor, height: int, width: int, overlapping: bool) -> Iterator[Mask]:
+    """Masks, bool (height, width), of each object's logits, one after another."""
+    owner = None if overlapping or len(logits) < 2 else _owners(logits, height, width)
+    for number, one in enumerate(logits):
+        mask = enlarged(one, height, width) > 0
+        if owner is not None:
+            mask &= owner == number
+        array: Mask = mask.cpu().numpy()
+        yield array
+
+
+def _owners(logits: torch.Tensor, height: int, width: int) -> torch.Tensor:
+    """Which object has the highest logit, int64 (height, width); holds two full-size maps, whatever the objects."""
+    import torch
+
+    best = enlarged(logits[0], height, width)
+    owner = torch.zeros(best.shape, dtype=torch.int64, device=best.device)
+    for number in range(1, len(logits)):
+        here = enlarged(logits[number], height, width)
+        owner[here > best] = number
+        best = torch.maximum(best, here)
+    return owner
+
+
+def enlarged(logits: torch.Tensor, height: int, width: int) -> torch.Tensor:
+    """Logits (1, h, w) at the video's size, float32 (height, width)."""
+    import torch
+
+    return torch.nn.functional.interpolate(logits[None].float(), size=(height, width), mode="bilinear")[0, 0]

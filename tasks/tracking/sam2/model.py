@@ -1,0 +1,73 @@
+"""The SAM2.1 model of the `sam2` package: built without network or progress bars, from a checkpoint or a fixed seed."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tasks.tracking.base import TrackConfig
+from tasks.weights import Weights, WeightsError
+
+CONFIGS = {"tiny": "t", "small": "s", "base_plus": "b+", "large": "l"}
+"""Size -> the letters of its file among the SAM2.1 configs of the package."""
+
+RANDOM_SEED = 61
+"""Seed of random weights. Most seeds see no object, so that every mask is empty, or cover the whole frame; with this one
+the tiny model's cover 5 to 95 % of most frames, forward and backward."""
+
+STRIDE = 32
+"""The encoder halves the image five times and adds what it halved: other sides do not fit together."""
+
+OVERRIDES = (
+    "++model._target_=tasks.tracking.sam2.cohorts.CohortSAM2",
+    # As the package's video predictor has it: what is remembered of a prompt is the mask that was prompted.
+    "++model.binarize_mask_from_pts_for_mem_enc=true",
+)
+
+COMPILED = {"image_encoder": False, "memory_attention": True, "memory_encoder": True, "sam_mask_decoder": True}
+"""Parts that `compiled` compiles, and whether their shapes vary."""
+
+
+def build_model(config: TrackConfig) -> Any:
+    """Build the model, ready to run.
+
+    Raises:
+        ValueError: no model of that name, or an image size it cannot take.
+        WeightsError: the checkpoint cannot be read or is of another model.
+    """
+    import torch
+    from sam2 import build_sam
+
+    if config.model not in CONFIGS:
+        raise ValueError(f"there is no SAM2.1 model '{config.model}'; known: {', '.join(CONFIGS)}")
+    if config.image_size_px % STRIDE:
+        raise ValueError(f"SAM2.1 needs an image size that is a multiple of {STRIDE}, not {config.image_size_px}")
+    name = f"configs/sam2.1/sam2.1_hiera_{CONFIGS[config.model]}.yaml"
+    chosen = [*OVERRIDES, f"++model.image_size={config.image_size_px}"]
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(RANDOM_SEED)
+        model = build_sam.build_sam2(name, device=config.device, hydra_overrides_extra=chosen, apply_postprocessing=True)
+    if config.weights is not None:
+        _load(model, config.weights, config.model)
+    return _compiled(model) if config.compiled else model
+
+
+def _compiled(model: Any) -> Any:
+    """The model with its parts compiled; the number of objects and of memories varies, the image does not."""
+    import torch
+
+    for part, dynamic in COMPILED.items():
+        module = getattr(model, part)
+        module.forward = torch.compile(module.forward, dynamic=dynamic)
+    return model
+
+
+def _load(model: Any, weights: Weights, name: str) -> None:
+    from sam2 import build_sam
+
+    if not weights.path.is_file():
+        raise WeightsError(f"no weight file {weights.path} for SAM2.1 {name}: it was there when it was looked up")
+    try:
+        build_sam._load_checkpoint(model, str(weights.path))
+    except Exception as error:
+        # The library lists every parameter that differs; which ones helps nobody.
+        raise WeightsError(f"{weights.path.name} is not a SAM2.1 {name} checkpoint ({type(error).__name__})") from error

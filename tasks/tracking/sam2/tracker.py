@@ -1,0 +1,186 @@
+"""SAM2.1 as a tracker: boxes to masks, masks forward and backward, each frame encoded once (section 3.2, A.6)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from tasks.masks.instances import Box, Instance, Mask
+from tasks.tracking.base import Budget, TrackConfig, Work
+from tasks.tracking.sam2.encoding import masks_of, shown
+from tasks.tracking.sam2.features import Features, FeatureStore
+from tasks.tracking.sam2.frames import FrameFeed
+from tasks.tracking.sam2.memory import Memory, in_batches
+from tasks.tracking.sam2.model import build_model
+from tasks.video.reader import Video, open_video
+
+if TYPE_CHECKING:
+    import torch
+
+MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+"""Mean and deviation that the encoder expects RGB in [0, 1] to be normalised by."""
+
+
+class Sam2Tracker:
+    """Holds a SAM2.1 model; opens a session for each video.
+
+    Without weights it is filled with random ones from a fixed seed, which only tests want.
+    """
+
+    def __init__(self, config: TrackConfig) -> None:
+        self._config, self._model = config, build_model(config)
+
+    @contextmanager
+    def open(self, video: Video, frames: range, found_until: int, budget: Budget) -> Iterator[Sam2Session]:
+        """Track `frames` of a video; it is opened once more, scaled to the square that the encoder sees."""
+        with ExitStack() as stack:
+            yield Sam2Session(self._model, replace(self._config, budget=budget), video, frames, found_until, stack)
+
+
+class Sam2Session:
+    """One video being tracked; `tasks.tracking.base.Session` says what its methods do."""
+
+    def __init__(
+        self, model: Any, config: TrackConfig, video: Video, frames: range, found_until: int, stack: ExitStack
+    ) -> None:
+        self._model, self._config, self._video, self._frames = model, config, video, frames
+        self._feed = FrameFeed(open_video(video.source, (model.image_size,) * 2))
+        stack.callback(self._feed.close)
+        self._shower = ThreadPoolExecutor(1, thread_name_prefix="encode-masks")
+        stack.callback(self._shower.shutdown)
+        reused = range(frames.start, found_until + 1 if config.backward else frames.start)
+        self._features = FeatureStore(self._encode, reused, config.budget)
+        self._memory = self._new_memory(reverse=False)
+        self._steps_back = 0
+
+    def segment(self, index: int, boxes: Sequence[Box]) -> list[Mask]:
+        """One mask for each box on frame `index`; it may be empty."""
+        with self._running():
+            batches = in_batches(boxes, self._config.budget.objects_at_once)
+            return [mask for some in batches for mask in self._masks(index, some)]
+
+    def add(self, index: int, masks: Mapping[int, Mask]) -> None:
+        """Start to track objects, ID -> mask on frame `index`, which forward propagation has reached."""
+        with self._running():
+            self._memory.add(index, self._features.at(index), masks)
+
+    def forward(self, start: int, stop: int) -> Iterator[tuple[int, dict[int, Instance]]]:
+        """Instances of all added objects on frames start + 1 ... stop."""
+        yield from self._shown(self._forward(start, stop))
+
+    def backward(self, found: Mapping[int, Mapping[int, Mask]]) -> Iterator[tuple[int, dict[int, Instance]]]:
+        """Instances of late objects before their discovery, in one sweep from the last discovery to the first frame."""
+        yield from self._shown(self._backward(found))
+
+    def work(self) -> Work:
+        """What tracking took so far."""
+        store = self._features
+        return Work(store.passes, self._memory.steps + self._steps_back, store.kept)
+
+    def _new_memory(self, reverse: bool) -> Memory:
+        return Memory(self._model, len(self._video), self._config.budget.objects_at_once, reverse)
+
+    def _forward(self, start: int, stop: int) -> Iterator[tuple[int, list[int], torch.Tensor]]:
+        for index in range(start + 1, stop + 1):
+            yield index, *self._step(self._memory, index)
+
+    def _backward(self, found: Mapping[int, Mapping[int, Mask]]) -> Iterator[tuple[int, list[int], torch.Tensor]]:
+        memory = self._new_memory(reverse=True)
+        for index in range(max(found), self._frames.start - 1, -1):
+            if memory.ids:
+                yield index, *self._step(memory, index)
+            if index in found:
+                with self._running():
+                    memory.add(index, self._features.at(index), found[index])
+            self._features.release(index)
+        self._steps_back += memory.steps
+
+    def _step(self, memory: Memory, index: int) -> tuple[list[int], torch.Tensor]:
+        with self._running():
+            return memory.ids, memory.step(index, self._features.at(index))
+
+    def _shown(self, steps: Iterable[tuple[int, list[int], torch.Tensor]]) -> Iterator[tuple[int, dict[int, Instance]]]:
+        """Instances of each step; a thread makes them while the model takes the next."""
+        last: tuple[int, Future[dict[int, Instance]]] | None = None
+        for index, ids, logits in steps:
+            coming = index, self._shower.submit(self._instances, ids, logits)
+            if last is not None:
+                yield last[0], last[1].result()
+            last = coming
+        if last is not None:
+            yield last[0], last[1].result()
+
+    def _instances(self, ids: list[int], logits: torch.Tensor) -> dict[int, Instance]:
+        with self._running():
+            return shown(ids, logits, self._video.height, self._video.width, self._config.overlapping)
+
+    def _masks(self, index: int, boxes: Sequence[Box]) -> list[Mask]:
+        """Masks of boxes, as the package's image predictor makes them of the frame's features."""
+        logits = box_logits(self._model, self._features.at(index), self._scaled(boxes))
+        return list(masks_of(logits, self._video.height, self._video.width, overlapping=True))
+
+    def _scaled(self, boxes: Sequence[Box]) -> torch.Tensor:
+        """Boxes in pixels of the encoder's square, float32 (boxes, 2 corners, 2)."""
+        import torch
+
+        size = torch.tensor([self._video.width, self._video.height])
+        corners = torch.tensor(boxes, dtype=torch.float32).reshape(-1, 2, 2)
+        scaled: torch.Tensor = corners / size * self._model.image_size
+        return scaled.to(self._model.device)
+
+    def _encode(self, index: int) -> Features:
+        import torch
+
+        out = self._model.forward_image(self._image(index)[None])
+        dtype = getattr(torch, self._config.precision)
+        return Features([level.to(dtype) for level in out["backbone_fpn"]], out["vision_pos_enc"])
+
+    def _image(self, index: int) -> torch.Tensor:
+        """Frame as the encoder takes it, float32 (3, side, side), RGB."""
+        import torch
+
+        image = torch.from_numpy(self._feed.frame(index)).to(self._model.device).permute(2, 0, 1).float() / 255.0
+        mean, std = (torch.tensor(values, device=image.device)[:, None, None] for values in (MEAN, STD))
+        return (image - mean) / std
+
+    @contextmanager
+    def _running(self) -> Iterator[None]:
+        import torch
+
+        half = self._config.precision != "float32"
+        with torch.inference_mode(), torch.autocast(self._model.device.type, torch.bfloat16, enabled=half):
+            yield
+
+
+def box_logits(model: Any, features: Features, boxes: torch.Tensor) -> torch.Tensor:
+    """Mask logits of box prompts, one mask each.
+
+    Args:
+        model: SAM2.
+        features: of one frame.
+        boxes: float32 (boxes, 2 corners, 2), pixels of the square the encoder sees.
+
+    Returns:
+        (boxes, 1, side / 4, side / 4).
+    """
+    import torch
+
+    # A box is a pair of points with labels of their own: upper left, lower right.
+    labels = torch.tensor([[2, 3]], dtype=torch.int32, device=boxes.device).expand(len(boxes), 2)
+    sparse, dense = model.sam_prompt_encoder(points=(boxes, labels), boxes=None, masks=None)
+    *fine, coarse = features.levels
+    if model.directly_add_no_mem_embed:
+        coarse = coarse + model.no_mem_embed.view(1, -1, 1, 1)
+    decoded: tuple[torch.Tensor, ...] = model.sam_mask_decoder(
+        image_embeddings=coarse,
+        image_pe=model.sam_prompt_encoder.get_dense_pe(),
+        sparse_prompt_embeddings=sparse,
+        dense_prompt_embeddings=dense,
+        multimask_output=False,
+        repeat_image=len(boxes) > 1,
+        high_res_features=fine,
+    )
+    return decoded[0]

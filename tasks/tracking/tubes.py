@@ -1,0 +1,117 @@
+"""Tubes: every object of a video and its instance on each frame, and what is done where two of them meet."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from storage.rle import decode_counts
+from tasks.detection.base import Detection
+from tasks.masks.instances import Instance, encode, intersections
+
+
+@dataclass
+class Tubes:
+    """Every object of a video: what it is and its instance on each frame where it is visible.
+
+    Attributes:
+        shape: (height, width) of the video, pixels.
+        meet_iou: from this mask IoU on, two instances of a frame are of one thing (section 4.1: 0.4).
+        overlapping: whether a pixel may belong to several objects; else to the oldest.
+        objects: object ID (from 1, in order of discovery, never reused) -> the detection it was found by.
+        found_at: object ID -> frame index of its discovery.
+        frames: frame index -> object ID -> instance.
+        hidden_behind_older: backward instances dropped because an older object has them (IoU >= `meet_iou`).
+        merged: ID of an object that proved to be an older one -> that one's ID; it is no object of its own any more.
+        recovered: times a new object took back the ID of a lost one.
+    """
+
+    shape: tuple[int, int]
+    meet_iou: float = 0.4
+    overlapping: bool = True
+    objects: dict[int, Detection] = field(default_factory=dict)
+    found_at: dict[int, int] = field(default_factory=dict)
+    frames: dict[int, dict[int, Instance]] = field(default_factory=dict)
+    hidden_behind_older: int = 0
+    merged: dict[int, int] = field(default_factory=dict)
+    recovered: int = 0
+    _met: Counter[tuple[int, int]] = field(default_factory=Counter)
+    _back: Counter[int] = field(default_factory=Counter)
+    _ids: int = 0
+
+    def new_object(self, detection: Detection, index: int) -> int:
+        """Take in an object found on frame `index`; its ID."""
+        self._ids += 1
+        self.objects[self._ids], self.found_at[self._ids] = detection, index
+        return self._ids
+
+    def put(self, index: int, instances: Mapping[int, Instance]) -> None:
+        """Keep the instances of a frame, object ID -> instance."""
+        here = self.frames.setdefault(index, {})
+        for object_id in sorted(instances):
+            own = instances[object_id] if self.overlapping else self._rest(instances[object_id], here)
+            if own is not None:
+                here[object_id] = own
+        if not here:
+            del self.frames[index]
+
+    def put_backward(self, index: int, instances: Mapping[int, Instance]) -> None:
+        """Keep what a backward pass found on a frame, where no older object has it already."""
+        for object_id in sorted(instances):
+            self._back[object_id] += 1
+            older = {i: other for i, other in self.frames.get(index, {}).items() if i < object_id}
+            ious = mask_ious(instances[object_id], older, self.shape)
+            met = [other_id for other_id, iou in ious.items() if iou >= self.meet_iou]
+            self._met.update((other_id, object_id) for other_id in met)
+            if met:
+                self.hidden_behind_older += 1
+            else:
+                self.put(index, {object_id: instances[object_id]})
+
+    def merge(self) -> None:
+        """Give each object that a backward pass showed to be an older one to that one.
+
+        It is the older one if the two met on most frames of its backward pass and are seen apart on no more than half of the
+        frames since its discovery: something that hid behind the older one is followed onto it too, but appears beside it.
+        """
+        for older, younger in sorted(self._met, key=lambda pair: (-pair[1], -self._met[pair])):
+            if younger in self.merged or self._met[older, younger] * 2 <= self._back[younger]:
+                continue
+            kept_by = self._final(older)
+            since = [here for index, here in self.frames.items() if index >= self.found_at[younger] and younger in here]
+            if kept_by != younger and self._apart(kept_by, younger, since) * 2 <= len(since):
+                self._give(younger, kept_by)
+
+    def _final(self, object_id: int) -> int:
+        while object_id in self.merged:
+            object_id = self.merged[object_id]
+        return object_id
+
+    def _apart(self, older: int, younger: int, frames: list[dict[int, Instance]]) -> int:
+        both = [here for here in frames if older in here]
+        return sum(mask_ious(here[younger], {older: here[older]}, self.shape)[older] < self.meet_iou for here in both)
+
+    def _give(self, younger: int, older: int) -> None:
+        for here in self.frames.values():
+            instance = here.pop(younger, None)
+            if instance is not None:
+                here.setdefault(older, instance)
+        del self.objects[younger], self.found_at[younger]
+        self.merged[younger] = older
+
+    def _rest(self, instance: Instance, others: Mapping[int, Instance]) -> Instance | None:
+        """What of an instance no other covers."""
+        touched = [others[i] for i, iou in mask_ious(instance, others, self.shape).items() if iou > 0]
+        if not touched:
+            return instance
+        mask, *taken = (decode_counts(some.counts, *self.shape) for some in (instance, *touched))
+        return encode(mask & ~np.logical_or.reduce(taken))
+
+
+def mask_ious(instance: Instance, others: Mapping[int, Instance], shape: tuple[int, int]) -> dict[int, float]:
+    """Mask IoU of one instance with others of its frame, by their IDs."""
+    both = intersections([instance], list(others.values()), shape)[0] if others else []
+    return {i: float(area / (instance.area + other.area - area)) for (i, other), area in zip(others.items(), both, strict=True)}

@@ -1,0 +1,26 @@
+"""A frame as the tracker looks at it."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from tasks.tracking.colour import Bins, colour_bins
+from tasks.video.motion import Gray
+from tasks.video.reader import Frames
+
+
+class View(NamedTuple):
+    """A frame as the tracker looks at it."""
+
+    rgb: Frames
+    gray: Gray
+    bins: Bins
+
+
+def view(frame: Frames) -> View:
+    """Prepare a frame, uint8 (height, width, 3) RGB at working size."""
+    import cv2
+
+    return View(frame, np.asarray(cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY), np.uint8), colour_bins(frame))

@@ -1,0 +1,72 @@
+"""Which frames of a clip a model sees, and at what size: the budget of section 3.1, as qwen-vl-utils computes it.
+
+The paper's "R/(2D) pixels a frame" leaves out a factor: frames are merged in pairs, so each gets
+`total_pixels / frames * 2` pixels. A 30 s clip of 16:9 frames is seen at 308x168, not at 96x96.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+from tasks.video.reader import Timeline
+
+FRAME_FACTOR = 2
+"""Frames are merged in pairs: their number is even."""
+PIXEL_FACTOR = 28
+"""Both sides of a frame are multiples of patch size 14 times spatial merge 2."""
+MIN_FRAMES = 4
+MAX_FRAMES = 768
+MAX_FRAME_PIXELS = 768 * PIXEL_FACTOR**2
+
+
+@dataclass(frozen=True)
+class SamplingConfig:
+    """Rate and pixel budget.
+
+    Attributes:
+        fps: frames a second (section 3.1: 2).
+        total_pixels: budget of a clip; half the pixels it may have (released code: 2048 * 28 * 28).
+        min_pixels: least pixels of a frame (released code: 16 * 28 * 28).
+    """
+
+    fps: float = 2.0
+    total_pixels: int = 2048 * PIXEL_FACTOR**2
+    min_pixels: int = 16 * PIXEL_FACTOR**2
+
+
+def sample_frames(timeline: Timeline, frames: range, fps: float) -> list[int]:
+    """Indices of the frames a model sees: evenly spread in time from the first to the last of `frames`.
+
+    Returns:
+        An even number of indices, ascending; all of `frames` if there are fewer than asked for, and a single frame twice.
+    """
+    count = len(frames)
+    if count < FRAME_FACTOR:
+        return [frames[0]] * FRAME_FACTOR
+    wanted = min(max(count / timeline.fps * fps, MIN_FRAMES), MAX_FRAMES, count)
+    shown = math.floor(wanted / FRAME_FACTOR) * FRAME_FACTOR
+    times = timeline.times_s[frames.start : frames.stop]
+    positions = np.interp(np.linspace(times[0], times[-1], shown), times, np.arange(count))
+    return [frames.start + int(p) for p in np.round(positions)]
+
+
+def model_size(width: int, height: int, frame_count: int, config: SamplingConfig) -> tuple[int, int]:
+    """Size (width, height) in pixels at which `frame_count` frames of a clip are seen."""
+    share = config.total_pixels / frame_count * FRAME_FACTOR
+    max_pixels = max(min(MAX_FRAME_PIXELS, share), int(config.min_pixels * 1.05))
+    return fit(width, height, config.min_pixels, max_pixels)
+
+
+def fit(width: int, height: int, min_pixels: float, max_pixels: float) -> tuple[int, int]:
+    """Size nearest to (width, height) with sides that are multiples of 28 and between the two numbers of pixels."""
+    w, h = (max(PIXEL_FACTOR, round(side / PIXEL_FACTOR) * PIXEL_FACTOR) for side in (width, height))
+    if w * h > max_pixels:
+        scale = math.sqrt(max_pixels / (width * height))
+        w, h = (max(PIXEL_FACTOR, math.floor(side * scale / PIXEL_FACTOR) * PIXEL_FACTOR) for side in (width, height))
+    elif w * h < min_pixels:
+        scale = math.sqrt(min_pixels / (width * height))
+        w, h = (math.ceil(side * scale / PIXEL_FACTOR) * PIXEL_FACTOR for side in (width, height))
+    return w, h

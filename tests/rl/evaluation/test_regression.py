@@ -1,0 +1,83 @@
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from rl.evaluation.regression import NightlyError, Scored, judge, scored, series_of
+from rl.evaluation.sweep import Cell
+
+HALF = {f"{number:03d}": 0.5 for number in range(100)}
+
+
+def of(scores: dict[str, float], key: str = "predictions-1", lost: int = 0) -> Scored:
+    return Scored("tiny/own/marked", key, "paper", "spatio-temporal", "vIoU", scores, lost)
+
+
+def test_the_same_scores_are_no_drop_and_nothing_changed() -> None:
+    assert judge(of(HALF), of(HALF, "predictions-2"), 0.0) == (0.0, (0.0, 0.0), False, {})
+
+
+def test_a_fall_beyond_the_tolerance_is_a_drop_and_names_samples_the_worst_first() -> None:
+    worse = {**HALF, "003": 0.0, "007": 0.2, "008": 0.9, **{f"{number:03d}": 0.4 for number in range(50, 100)}}
+    verdict = judge(of(HALF), of(worse), 1.0)
+    assert verdict.dropped
+    assert verdict.difference == pytest.approx(-5.4)
+    assert verdict.interval[0] < -5.4 < verdict.interval[1] < 0
+    assert list(verdict.changed)[:2] == ["003", "007"]
+    assert list(verdict.changed)[-1] == "008", "what rose comes last"
+    assert verdict.changed["003"] == (0.5, 0.0)
+    assert not judge(of(HALF), of(worse), 6.0).dropped, "it is tolerated"
+
+
+def test_a_fall_that_chance_explains_is_no_drop() -> None:
+    noisy = {**HALF, "001": 0.0, "002": 1.0, "003": 0.0}
+    verdict = judge(of(HALF), of(noisy), 0.1)
+    assert verdict.difference == pytest.approx(-0.5)
+    assert not verdict.dropped
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"convention": "tubedetr"}, "accepted is vIoU of spatio-temporal by 'tubedetr', this is .* by 'paper'"),
+        ({"metric": "tIoU"}, "accepted is tIoU of"),
+        ({"lost": 1}, "these are others"),
+        ({"scores": {"000": 0.5}}, "accepted are 1 samples and 0 lost ones, these are others"),
+    ],
+)
+def test_what_is_not_comparable_is_not_compared(change: dict[str, Any], said: str) -> None:
+    with pytest.raises(NightlyError, match=said):
+        judge(replace(of(HALF), **change), of(HALF), 1.0)
+
+
+def test_scores_are_those_of_the_largest_task_with_repair_and_lost_samples_count() -> None:
+    plain = {"convention": "paper", "samples": 3, "lost": 1, "per_sample": {"a": {"tIoU": 1.0, "vIoU": 0.2}, "b": {}}}
+    mended = {**plain, "per_sample": {"a": {"tIoU": 1.0, "vIoU": 0.6}, "b": {}}}
+    small = {"convention": "paper", "samples": 1, "lost": 0, "per_sample": {"c": {"tIoU": 1.0}}}
+    results = {
+        "scores": {"paper": {"results": {"spatio-temporal": plain, "temporal": small}, "repaired": {"spatio-temporal": mended}}}
+    }
+    found = scored("s", "k", results)
+    assert (found.task, found.metric, found.scores, found.lost) == ("spatio-temporal", "vIoU", {"a": 0.6, "b": 0.0}, 1)
+    assert found.mean == pytest.approx(0.2)
+    with pytest.raises(NightlyError, match="s has no scores to follow"):
+        scored("s", "k", {"scores": {}})
+
+
+def test_without_places_times_are_followed_by_the_convention_whose_tiou_needs_no_boxes() -> None:
+    def told(convention: str, iou: float) -> dict[str, Any]:
+        report = {"convention": convention, "samples": 1, "lost": 0, "per_sample": {"a": {"tIoU": iou, "vIoU": 0.0}}}
+        return {"results": {"spatio-temporal": report}, "repaired": {}}
+
+    results = {"scores": {"hcstvg_official": told("hcstvg_official", 0.0), "paper": told("paper", 0.5)}}
+    found = [scored("s", "k", results, places) for places in (True, False)]
+    assert [(s.convention, s.metric, s.mean) for s in found] == [("hcstvg_official", "vIoU", 0.0), ("paper", "tIoU", 0.5)]
+
+
+def test_a_series_is_named_by_cell_and_decoding() -> None:
+    cell = Cell("tiny", "own", "marked")
+    greedy, drawn = (series_of(cell, {"temperature": t}) for t in (0, 1))
+    assert greedy.startswith("tiny/own/marked/")
+    assert greedy != drawn

@@ -1,0 +1,63 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from rl.engines.base import Decoding, Told
+from rl.evaluation.protocols import PROTOCOLS, ProtocolError
+from rl.evaluation.results import kept_results, results, results_path
+from rl.evaluation.run import Evaluation, ask
+from rl.evaluation.sweep import Cell, SweepError, cells, standing
+from rl.models.families import FAMILIES, Model
+from storage.reader import Dataset
+
+
+@pytest.fixture
+def evaluation(asked_dataset: Dataset, tmp_path: Path) -> Evaluation:
+    model = Model("told", FAMILIES["qwen2.5-vl"], None)
+    return Evaluation(asked_dataset, PROTOCOLS["marked"], model, Decoding(), tmp_path / "answers", batch_size=2)
+
+
+def test_every_combination_is_a_cell_and_what_shows_no_markers_one_for_all_settings() -> None:
+    found = cells(["a", "b"], ["x"], ["marked", "unmarked"], ["s", "t"])
+    assert found == [
+        *(Cell("a", "x", "marked", setting) for setting in ("s", "t")),
+        Cell("a", "x", "unmarked"),
+        *(Cell("b", "x", "marked", setting) for setting in ("s", "t")),
+        Cell("b", "x", "unmarked"),
+    ]
+    assert cells(["a", "a"], ["x"], ["two-stage"], ["s"]) == [Cell("a", "x", "two-stage")]
+
+
+def test_an_empty_sweep_and_an_unknown_protocol_are_refused() -> None:
+    with pytest.raises(SweepError, match="at least one checkpoint"):
+        cells([], ["x"], ["marked"], [""])
+    with pytest.raises(ProtocolError, match="there is no protocol 'loud'"):
+        cells(["a"], ["x"], ["loud"], [""])
+
+
+def test_an_evaluation_stands_where_its_predictions_do(evaluation: Evaluation) -> None:
+    engine = Told("Target ID: 1")
+    before = standing(evaluation, engine.identity)
+    assert (before.samples, before.left, before.seconds, before.done) == (6, 6, None, False)
+    ask(evaluation, engine)
+    after = standing(evaluation, engine.identity)
+    assert after.key == before.key == evaluation.store(engine).spec.key
+    assert (after.left, after.seconds, after.done) == (0, 0.0, True)
+    assert standing(evaluation, Told("another").identity).left == 6
+
+
+def test_kept_results_are_those_of_the_predictions_however_old_the_file_is(evaluation: Evaluation) -> None:
+    store = ask(evaluation, Told("Target ID: 1, Time range: 0.5 to 1.5"))
+    scored = kept_results(evaluation.dataset, store, ["paper"])
+    assert scored["scores"] == results(evaluation.dataset, store, ["paper"]).as_dict()["scores"]
+    assert scored["path"] == results_path(store)
+    path = Path(results_path(store))
+    kept = path.stat().st_mtime_ns
+    assert kept_results(evaluation.dataset, store, ["paper"]) == scored
+    assert path.stat().st_mtime_ns == kept, "nothing is scored again"
+    both = kept_results(evaluation.dataset, store, ["paper", "hcstvg_official"])
+    assert list(both["scores"]) == ["paper", "hcstvg_official"]
+    path.write_text('{"samples": 1, "scores": {}}')
+    assert kept_results(evaluation.dataset, store, ["paper"]) == scored

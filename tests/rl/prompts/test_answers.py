@@ -1,0 +1,135 @@
+from __future__ import annotations
+
+import time
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from rl.prompts.answers import Answer, read_answer
+from tasks.markers.labels import Style
+
+
+def answered(text: str, style: Style = "numbers") -> Answer:
+    return read_answer(f"<think>Object 7 from 1 to 2.</think><answer>{text}</answer>", style)
+
+
+@pytest.mark.parametrize(
+    ("text", "span"),
+    [
+        ("Target ID: 3, Time range: 12.54 to 17.83", (12.54, 17.83)),
+        ("Target ID: [3], Time range: [12.54 to 17.83]", (12.54, 17.83)),
+        ("Target ID: [3], Time range: [12.5s to 17.8s]", (12.5, 17.8)),
+        ("Target ID: 3, Time range: 12.5 - 17.8", (12.5, 17.8)),
+        ("Target ID: 3, Time range: 12.5-17.8 seconds.", (12.5, 17.8)),
+        ("Target ID: 3, Time range: 12.5\u201317.8", (12.5, 17.8)),
+        ("Target ID: 3, Time range: from 12.5 seconds to 17.8 seconds", (12.5, 17.8)),
+        ("Target ID: 3\nTime range: between 12 and 17 sec.", (12, 17)),
+        ("**Target ID:** 3, **Time range:** `1:02.5` to 1:10", (62.5, 70)),
+        ("time interval = [12.5, 17.8]; object id = 3", (12.5, 17.8)),
+        ("Target ID: 3 (the man in red), Time range: 17.8 to 12.5", (17.8, 12.5)),
+    ],
+)
+def test_what_models_write_is_read(text: str, span: tuple[float, float]) -> None:
+    answer = answered(text)
+    assert (answer.object_ids, answer.ids) == ((3,), "read")
+    assert (answer.span_s, answer.span) == (span, "read")
+
+
+@pytest.mark.parametrize(
+    ("text", "style", "ids"),
+    [
+        ("Target ID: 1, 4 and 12", "numbers", (1, 4, 12)),
+        ("Target IDs: [ID 4, ID 1, ID 4]", "numbers", (4, 1)),
+        ("Target ID: #2 & person 5", "numbers", (2, 5)),
+        ("Target ID: C", "upper", (3,)),
+        ("Target ID: [aa, B]", "upper", (27, 2)),
+        ("Target ID: 9, A", "mix", (9, 10)),
+    ],
+)
+def test_several_ids_and_letters(text: str, style: Style, ids: tuple[int, ...]) -> None:
+    assert (answered(text, style).object_ids, answered(text, style).ids) == (ids, "read")
+
+
+@pytest.mark.parametrize(
+    "text", ["Target ID: none", "Target ID: [No target]", "Target ID: []", "Target ID: There is no object."]
+)
+def test_no_target_is_an_answer(text: str) -> None:
+    assert (answered(text).object_ids, answered(text).ids) == ((), "none")
+
+
+@pytest.mark.parametrize(
+    "ids", ["3 or 5", "3 5", "3-5", "the man in red", "3.5", "0", "-3", "C", "3, maybe 5", "9" * 50, "", "3, object ID: 4"]
+)
+def test_an_id_that_cannot_be_known_is_not_guessed(ids: str) -> None:
+    answer = answered(f"Target ID: {ids}, Time range: 1 to 2")
+    assert (answer.object_ids, answer.ids) == ((), "unreadable")
+    assert answer.span_s == (1, 2), "a broken field costs nothing but itself"
+
+
+@pytest.mark.parametrize(
+    "times",
+    ["12.5", "frames 10 to 20", "10 to 20 frames", "10% to 20%", "1 to 2, 5 to 6", "1 to 2 minutes", "-1 to 5", "nan to inf",
+     "1:02:03 to 1:02:05", "1 to " + "9" * 400, "soon to later", ""],
+)  # fmt: skip
+def test_a_time_that_cannot_be_known_is_not_guessed(times: str) -> None:
+    answer = answered(f"Target ID: 3, Time range: {times}")
+    assert (answer.span_s, answer.span) == (None, "unreadable")
+    assert answer.object_ids == (3,)
+
+
+def test_where_an_answer_is_looked_for() -> None:
+    assert read_answer("Target ID: 3").object_ids == (3,), "without any tag"
+    assert read_answer("<think>Target ID: 3</think>").ids == "missing", "a thought is no answer"
+    assert read_answer("<think>Target ID: 3, and so on and on").ids == "missing", "an answer that never came"
+    assert read_answer("I think so.</think> Target ID: 4").object_ids == (4,), "the template opened the thought"
+    assert read_answer("<answer>Target ID: 1</answer><answer>Target ID: 2</answer>").object_ids == (2,), "the last counts"
+    assert read_answer("<answer>Target ID: 2, Time range: 1 to 2").span_s == (1, 2), "cut off after the answer"
+    assert read_answer("").ids == read_answer("").span == "missing"
+
+
+@pytest.mark.parametrize(
+    ("text", "formatted"),
+    [
+        ("<think>a</think><answer>b</answer>", True),
+        ("  <think>a</think>\n <answer>b</answer>\n", True),
+        ("<think>a</think> so <answer>b</answer>", False),
+        ("<think>a</think><answer>b</answer> done", False),
+        ("<answer>b</answer>", False),
+        ("<think>a<think>b</think></think><answer>b</answer>", False),
+    ],
+)
+def test_the_format_of_equation_6(text: str, formatted: bool) -> None:
+    assert read_answer(text).formatted is formatted
+
+
+PIECES = [
+    *("<think>", "</think>", "<answer>", "</answer>", "Target ID:", "Time range:", "time", "id", " ", "\n", "3", "12.5", "to"),
+    *("and", ",", "-", "[", "]", ":", "none", "A", "frames", "%", "\u0130", "\u212a", "\x00", "#", "..", "9" * 30),
+]
+STYLES = ["numbers", "upper", "lower", "mix"]
+
+
+@given(st.one_of(st.text(), st.lists(st.sampled_from(PIECES)).map("".join)), st.sampled_from(STYLES))
+def test_hostile_text_raises_nothing_and_reads_nothing_impossible(text: str, style: Style) -> None:
+    answer = read_answer(text, style)
+    assert all(object_id >= 1 for object_id in answer.object_ids)
+    assert bool(answer.object_ids) == (answer.ids == "read")
+    assert (answer.span_s is not None) == (answer.span == "read")
+
+
+@pytest.mark.parametrize(
+    "piece",
+    ["<think>", "<answer>", "</answer><answer>", "target id: ", "time ", "1 to ", "1, ", "1, 1 and ", "[", " ", "the ", "#",
+     "9", ".", "1.", "id:1.", "time:1-", "object ", "<", "a", "\u2013", "time range: 1 to 2, "],
+)  # fmt: skip
+def test_time_is_linear_in_the_text(piece: str) -> None:
+    def seconds(length: int) -> float:
+        text = "<answer>Target ID: 1, " + (piece * (length // len(piece) + 1))[:length]
+        started = time.process_time()
+        read_answer(text)
+        return time.process_time() - started
+
+    short, long = (min(seconds(length) for _ in range(3)) for length in (50_000, 400_000))
+    assert long < 40 * max(short, 0.002), "eight times the text: eight times the time, not sixty-four"
+    assert long < 3

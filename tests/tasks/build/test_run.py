@@ -1,0 +1,251 @@
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from storage.folders.open import folder_at
+from storage.manifest import DatasetError, Manifest, load_manifest
+from storage.outcomes import BudgetError, Outcome
+from storage.reader import Dataset
+from tasks.benchmarks.samples import Benchmark, Clip, Sample, Stated, Target, Task, VideoJob
+from tasks.build.plan import Build, plan_frames, plan_masks
+from tasks.build.run import Ended, publish_build, run_frames, run_here, run_masks
+from tasks.build.workers import BuildConfig, WorkerFactory
+from tasks.markers.drawing import MarkerConfig
+from tasks.markers.render import RenderConfig
+from tasks.masks.instances import Box
+from tasks.video.reader import Source
+
+
+def quiet(_progress: object) -> None:
+    return None
+
+
+def run(build: Build, error_budget: float = 1.0, fan_out: Any = run_here) -> Manifest:
+    masks = run_masks(build, fan_out, quiet)
+    frames = run_frames(build, masks, fan_out, quiet)
+    return publish_build(build, masks, frames, error_budget)
+
+
+def red_boxes(start: int, count: int) -> tuple[tuple[float, float, float, float], ...]:
+    return tuple((10.0 + f, 20.0, 50.0 + f, 60.0) for f in range(start, start + count))
+
+
+def said(sample_id: str, clip_id: str, span_s: tuple[float, float], start: int, boxes: Sequence[Box]) -> Sample:
+    targets = (Target.dense(start, boxes),)
+    return Sample(
+        sample_id, clip_id, "The red square moves.", Task.SPATIO_TEMPORAL, *span_s, start, start + len(boxes) - 1, targets
+    )
+
+
+@pytest.fixture
+def build(tmp_path: Path, square_clip: Path, models: Any) -> Build:
+    """Two good videos, one with two clips and three sentences; a text file; and one that is not there."""
+    videos = tmp_path / "videos"
+    videos.mkdir()
+    for name in ("a.mp4", "b.mp4"):
+        shutil.copy(square_clip, videos / name)
+    (videos / "bad.mp4").write_text("no video at all, but long enough")
+    clips = (Clip("a:all"), Clip("a:late", 2.0, 4.0))
+    samples = (
+        said("1", "a:all", (0.5, 2.5), 5, red_boxes(5, 20)),
+        said("2", "a:late", (0.0, 1.9), 20, red_boxes(20, 19)),
+        said("3", "a:all", (0.5, 2.5), 5, ((150.0, 110.0, 158.0, 118.0),) * 20),
+    )
+    jobs = [VideoJob(Source("a.mp4", videos / "a.mp4"), clips, samples)]
+    jobs += [VideoJob(Source(n, videos / n), (Clip(n),)) for n in ("b.mp4", "bad.mp4", "none.mp4")]
+    return Build(folder_at(tmp_path / "out" / "squares"), Benchmark(jobs, {"records": 4}), BuildConfig())
+
+
+def test_a_build_publishes_masks_frames_and_answers(build: Build) -> None:
+    manifest = run(build)
+    assert manifest.counts == {"done": 2, "quarantined: missing": 1, "quarantined: not_a_video": 1}
+    data = Dataset(build.folder)
+    assert data.video_ids() == data.video_ids("frames") == ["a.mp4", "b.mp4"]
+    assert data.video_ids("samples") == ["a.mp4"]
+    video = data.rows("videos", "a.mp4").to_pylist()[0]
+    assert [(o["object_id"], o["category"], o["found_at"], o["frames"]) for o in video["objects"]] == [
+        (1, "person", 0, 40),
+        (2, "dog", 15, 25),
+    ]
+    box = data.boxes("a.mp4", 7)[1]
+    assert box == pytest.approx((17, 20, 57, 60), abs=1)
+    mask = data.masks("a.mp4", 7)[1]
+    assert mask.shape == (180, 240)
+    assert mask[25:55, 20:54].all()
+    assert mask.sum() == pytest.approx(1600, rel=0.06)
+    assert [f for f, _ in data.tube("a.mp4", 2)] == list(range(15, 40))
+
+
+def test_frames_are_rendered_per_clip_with_times_from_its_start(build: Build) -> None:
+    import cv2
+
+    run(build)
+    data = Dataset(build.folder)
+    clips = {row["clip_id"]: row for row in data.rows("clips", "a.mp4").to_pylist()}
+    assert [(c["first_frame"], c["last_frame"], c["frame_count"]) for c in clips.values()] == [(0, 39, 8), (20, 39, 4)]
+    frames = data.frames("a.mp4", "a:late").to_pylist()
+    assert [f["position"] for f in frames] == [0, 1, 2, 3]
+    assert frames[0]["time_s"] == pytest.approx(0.0, abs=1e-6)
+    assert frames[-1]["time_s"] == pytest.approx(1.9, abs=1e-6)
+    image = cv2.imdecode(np.frombuffer(frames[0]["jpeg"], np.uint8), cv2.IMREAD_COLOR)[..., ::-1]
+    assert image.shape == (clips["a:late"]["height"], clips["a:late"]["width"], 3)
+    marker = next(m for m in frames[0]["markers"] if m["object_id"] == 2)
+    x, y, half = int(marker["x"]), int(marker["y"]), int(clips["a:late"]["digit_height_px"] / 2)
+    patch = image[y - half : y + half, x - half : x + half].astype(int)
+    assert (patch[..., 0] > patch[..., 1] + 80).sum() >= half, "a red number stands on the green square"
+
+
+def test_sentences_are_answered_with_their_quality(build: Build) -> None:
+    run(build)
+    rows = {r["sample_id"]: r for r in Dataset(build.folder).rows("samples", "a.mp4").to_pylist()}
+    answers = [(rows[i]["answer_ids"], rows[i]["reason"]) for i in "123"]
+    assert answers == [([1], ""), ([1], ""), ([], "target_not_drawn")]
+    assert rows["1"]["vote_share"] == 1.0
+    assert rows["1"]["mean_iou"] > 0.9
+    assert (rows["2"]["start_frame"], rows["2"]["end_frame"], len(rows["2"]["targets"][0]["frames"])) == (20, 38, 19)
+
+
+def test_running_again_does_nothing_and_publishes_the_same(build: Build, models: Any) -> None:
+    first = run(build)
+    calls = models.detected, models.opened
+
+    def refuse(_factory: WorkerFactory, _jobs: Sequence[VideoJob]) -> Iterator[Ended]:
+        raise AssertionError("there is nothing to run")
+
+    assert run(build, fan_out=refuse).content_hash == first.content_hash
+    assert (models.detected, models.opened) == calls
+    assert plan_masks(build).counts() == {"done": 2, "quarantined": 2}
+
+
+@pytest.mark.parametrize("markers", [MarkerConfig(theta=0.0), MarkerConfig(size=40)])
+def test_another_marker_setting_renders_again_without_detector_or_tracker(
+    build: Build, models: Any, markers: MarkerConfig
+) -> None:
+    first = run(build)
+    calls = models.detected, models.opened
+    other = replace(build, config=replace(build.config, render=RenderConfig(markers=markers)))
+    second = run(other)
+    assert (models.detected, models.opened) == calls
+    assert second.stages["masks"] == first.stages["masks"]
+    assert second.stages["frames"].key != first.stages["frames"].key
+
+
+def test_a_new_video_and_a_changed_one_are_all_that_is_done(
+    build: Build, models: Any, clip_factory: Callable[..., Path]
+) -> None:
+    run(build)
+    videos = build.benchmark.jobs[0].source.path.parent
+    clip_factory(videos / "b.mp4", [np.full((180, 240, 3), (220, 20, 20), np.uint8)] * 20)
+    shutil.copy(videos / "a.mp4", videos / "c.mp4")
+    jobs = [*build.benchmark.jobs, VideoJob(Source("c.mp4", videos / "c.mp4"), (Clip("c.mp4"),))]
+    grown = replace(build, benchmark=Benchmark(jobs))
+    assert plan_masks(grown).states["b.mp4"] == "stale"
+    assert plan_masks(grown).states["c.mp4"] == "new"
+    models.opened = 0
+    run(grown)
+    assert models.opened == 2
+    data = Dataset(build.folder)
+    assert data.rows("videos", "b.mp4").column("frame_count").to_pylist() == [20]
+    assert data.video_ids() == ["a.mp4", "b.mp4", "c.mp4"]
+    assert plan_masks(grown).counts() == {"done": 3, "quarantined": 2}
+
+
+def test_a_touched_file_with_the_same_bytes_is_not_done_again(build: Build, models: Any) -> None:
+    first = run(build)
+    models.opened = 0
+    os.utime(build.benchmark.jobs[0].source.path, (1, 1))
+    assert run(build).content_hash == first.content_hash
+    assert models.opened == 0
+
+
+def test_a_changed_sentence_renders_one_video_again(build: Build, models: Any) -> None:
+    run(build)
+    models.opened = 0
+    job = build.benchmark.jobs[0]
+    changed = replace(job, samples=(replace(job.samples[0], sentence="Another."), *job.samples[1:]))
+    other = replace(build, benchmark=Benchmark([changed, *build.benchmark.jobs[1:]]))
+    assert plan_frames(other, plan_masks(other)).counts() == {"stale": 1, "done": 1}
+    run(other)
+    assert models.opened == 0
+    assert Dataset(build.folder).rows("samples", "a.mp4").column("sentence")[0].as_py() == "Another."
+
+
+def test_failures_are_tried_again_by_the_next_run_and_counted_until_then(build: Build, models: Any) -> None:
+    def broken(_factory: WorkerFactory, jobs: Sequence[VideoJob]) -> Iterator[Ended]:
+        for job in jobs:
+            yield Ended(job, Outcome("failed", "worker_died", "it died"), recorded=False)
+
+    with pytest.raises(BudgetError, match="failed: worker_died 4"):
+        run(build, error_budget=0.5, fan_out=broken)
+    with pytest.raises(DatasetError, match="no published dataset"):
+        load_manifest(build.folder)
+    assert plan_masks(build).counts() == {"retry": 4}
+    assert run(build).counts["done"] == 2
+
+
+def test_a_breached_budget_leaves_the_published_dataset_as_it_was(build: Build) -> None:
+    first = run(build)
+    with pytest.raises(BudgetError):
+        run(build, error_budget=0.1)
+    assert load_manifest(build.folder) == first
+
+
+def test_a_detector_that_raises_is_a_failure_of_that_video_alone(build: Build, models: Any, monkeypatch: Any) -> None:
+    real = models.detect
+
+    def sometimes(video: Any, indices: Any) -> Any:
+        if video.source.video_id == "a.mp4":
+            raise RuntimeError("out of luck")
+        return real(video, indices)
+
+    monkeypatch.setattr(models, "detect", sometimes)
+    assert run(build).counts == {"done": 1, "failed: error": 1, "quarantined: missing": 1, "quarantined: not_a_video": 1}
+    rows = {r["video_id"]: r for r in Dataset(build.folder).outcomes.to_pylist()}
+    assert rows["a.mp4"]["detail"] == "RuntimeError: out of luck"
+
+
+def test_videos_without_objects_and_illegible_clips_are_filtered_with_a_reason(
+    build: Build, clip_factory: Callable[..., Path]
+) -> None:
+    videos = build.benchmark.jobs[0].source.path.parent
+    clip_factory(videos / "dark.mp4", [np.full((180, 240, 3), 90, np.uint8)] * 20)
+    clip_factory(videos / "black.mp4", [np.full((180, 240, 3), 10, np.uint8)] * 20)
+    jobs = [
+        VideoJob(Source("dark.mp4", videos / "dark.mp4"), (Clip("dark.mp4"),)),
+        VideoJob(Source("black.mp4", videos / "black.mp4"), (Clip("black.mp4"),)),
+        VideoJob(Source("a.mp4", videos / "a.mp4"), (Clip("after", 99.0, 100.0),)),
+        VideoJob(Source("b.mp4", videos / "b.mp4"), (Clip("b"), Clip("after", 99.0, 100.0))),
+    ]
+    made = run(replace(build, benchmark=Benchmark(jobs)))
+    assert made.counts == {
+        "done": 1,
+        "filtered: no_objects": 1,
+        "filtered: outside_video": 1,
+        "quarantined: black": 1,
+    }
+    assert Dataset(build.folder).rows("clips", "b.mp4").column("reason").to_pylist() == ["outside_video", ""]
+    tiny = replace(build.config, render=RenderConfig(markers=MarkerConfig(size=5)))
+    job = VideoJob(jobs[-1].source, jobs[-1].clips[:1])
+    made = run(replace(build, benchmark=Benchmark([job]), config=tiny))
+    assert made.counts == {"filtered: marker_illegible": 1}
+
+
+def test_a_video_of_another_length_is_kept_and_noted_and_one_of_another_size_is_not(build: Build) -> None:
+    good, other = build.benchmark.jobs[:2]
+    jobs = [
+        replace(good, stated=Stated(frame_count=50)),
+        replace(other, stated=Stated(40, 640, 360), samples=(said("9", "b.mp4", (0.5, 2.5), 5, red_boxes(5, 20)),)),
+    ]
+    made = run(replace(build, benchmark=Benchmark(jobs)))
+    assert made.counts == {"done: fewer_frames_than_stated": 1, "quarantined: size_differs": 1}
+    rows = {row["video_id"]: row["detail"] for row in Dataset(build.folder).outcomes.to_pylist()}
+    assert rows["a.mp4"] == "it has 40 frames; its annotations state 50"
+    assert "stated 640x360" in rows["b.mp4"]
