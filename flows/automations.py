@@ -17,6 +17,7 @@ from prefect.settings import PREFECT_API_URL
 
 from flows.limits import put_gpu_limit
 from infra.prefect.setup import SetupParameters
+from storage.common.errors import InputError
 
 HEARTBEAT_S = 30
 """A flow run is heard from so often; Prefect takes no less."""
@@ -30,7 +31,7 @@ BUDGET_EXCEEDED = "BudgetExceeded"
 ANY = "prefect.flow-run.*"
 
 
-class SetupError(Exception):
+class SetupError(InputError):
     """A server that cannot be reached, or a block that is not there."""
 
 

@@ -7,13 +7,14 @@ from typing import Any
 from prefect import State, Task
 from prefect.client.schemas.objects import TaskRun
 from prefect.tasks import exponential_backoff
+from pydantic import ValidationError
 
-from infra.errors import BAD_INPUT
+from storage.common.errors import InputError
 
 
 def may_pass(_task: Task[..., Any], _run: TaskRun, state: State[Any]) -> bool:
     """Whether another try may help a task that failed."""
-    return not isinstance(state.data, BAD_INPUT)
+    return not isinstance(state.data, (InputError, ValidationError))
 
 
 AS_ENGINES_FAIL: dict[str, Any] = {

@@ -18,9 +18,8 @@ from rich.text import Text
 
 from infra.asking import evaluate_command
 from infra.build import build_dataset
-from infra.console import Bars, StoppedError, plain, printable, show_findings, show_plan, stoppable
+from infra.console import Bars, plain, printable, show_findings, show_plan, stoppable
 from infra.doctor.command import doctor
-from infra.errors import BAD_INPUT, BROKEN
 from infra.exchange import export
 from infra.forms.benchmarks import BENCHMARKS
 from infra.forms.build import BuildParameters
@@ -42,7 +41,7 @@ from infra.sweeps import SweepParameters
 from infra.tables.command import reproduce_command
 from infra.tables.form import ReproduceParameters
 from infra.train import train_command
-from storage.outcomes import BudgetError
+from storage.common.errors import InputError, StvgError
 from tasks.build.estimate import estimate
 from tasks.build.plan import plan_frames, plan_masks
 
@@ -191,21 +190,15 @@ def main() -> None:
 def _guarded(command: Callable[[], None]) -> None:
     try:
         command()
-    except BudgetError as error:
-        _fail(str(error), 3)
-    except BAD_INPUT as error:
-        _fail(_sentence(error), 2)
-    except BROKEN as error:
-        _fail(str(error), 1)
-    except StoppedError as error:
-        _fail(str(error), 130)
+    except ValidationError as error:
+        _fail(_sentence(error), InputError.exit_code)
+    except StvgError as error:
+        _fail(str(error), error.exit_code)
 
 
-def _sentence(error: Exception) -> str:
-    if isinstance(error, ValidationError):
-        first = error.errors()[0]
-        return f"--{'-'.join(str(part).replace('_', '-') for part in first['loc'])}: {first['msg']} (got {first['input']!r})"
-    return str(error)
+def _sentence(error: ValidationError) -> str:
+    first = error.errors()[0]
+    return f"--{'-'.join(str(part).replace('_', '-') for part in first['loc'])}: {first['msg']} (got {first['input']!r})"
 
 
 def _fail(message: str, code: int) -> NoReturn:

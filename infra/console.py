@@ -16,6 +16,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextC
 from rich.table import Table
 from rich.text import Text
 
+from storage.common.errors import StvgError
 from tasks.build.check import Finding
 from tasks.build.estimate import Estimate
 from tasks.build.plan import Build, StagePlan
@@ -33,8 +34,12 @@ def printable(value: object) -> str:
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in line)
 
 
-class StoppedError(Exception):
+class StoppedError(StvgError):
     """The person at the keyboard stopped the command."""
+
+    exit_code = 130
+
+    exit_code = 130
 
 
 @contextmanager

@@ -14,6 +14,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from storage.common.errors import InputError
 from storage.folders.files import sha256_of
 from storage.folders.folder import Folder
 from storage.folders.open import write_json
@@ -64,11 +65,11 @@ class Bundle:
         return {entry.video_id: entry.fingerprint for entry in self.entries}
 
 
-class RecordError(Exception):
+class RecordError(InputError):
     """A record that is damaged; the message names the file and the remedy."""
 
 
-class TableError(Exception):
+class TableError(InputError):
     """A table's file that is missing, or is not as it was committed; the message names it and the remedy."""
 
 

@@ -17,6 +17,7 @@ import pyarrow.parquet as pq
 
 from storage.card import card
 from storage.commit import Bundle, TableFile
+from storage.common.errors import InputError
 from storage.folders.files import digest
 from storage.folders.folder import ConflictError, Folder, Where
 from storage.folders.open import folder_at, json_bytes
@@ -29,7 +30,7 @@ MANIFEST = "manifest.json"
 CARD = "README.md"
 
 
-class DatasetError(Exception):
+class DatasetError(InputError):
     """A dataset that is not there, is damaged, or is of a version this code does not read."""
 
 

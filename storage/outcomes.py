@@ -7,6 +7,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal, get_args
 
+from storage.common.errors import StvgError
+
 Status = Literal["done", "filtered", "failed", "quarantined"]
 STATUSES: tuple[Status, ...] = get_args(Status)
 
@@ -41,8 +43,12 @@ class Outcome:
         return self.status in {"failed", "quarantined"}
 
 
-class BudgetError(Exception):
+class BudgetError(StvgError):
     """More videos were lost than the error budget allows."""
+
+    exit_code = 3
+
+    exit_code = 3
 
 
 def tally(outcomes: Iterable[Outcome]) -> dict[str, int]:

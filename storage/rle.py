@@ -7,10 +7,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from storage.common.errors import InputError
+
 Mask = NDArray[np.bool_]
 
 
-class CountsError(ValueError):
+class CountsError(InputError, ValueError):
     """A run-length code that is not that of a mask of the stated size."""
 
 

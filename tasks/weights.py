@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 
+from storage.common.errors import InputError
 from storage.folders.cache import RemoteFile, held
 from storage.folders.files import sha256_of
 from storage.folders.local import LocalFolder
@@ -20,7 +21,7 @@ TRUSTED = "trusted.txt"
 """In the weights folder: a line a file, its sha256 and its name. Pickled weights that are not listed run no code."""
 
 
-class WeightsError(Exception):
+class WeightsError(InputError):
     """A weight file that is missing or is not the one that was asked for."""
 
 

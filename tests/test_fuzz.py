@@ -18,9 +18,10 @@ import pyarrow as pa
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from pydantic import ValidationError
 
-from infra.errors import BAD_INPUT
 from infra.maintenance import asked_for
+from storage.common.errors import InputError
 from storage.folders.folder import Folder
 from storage.folders.open import folder_at
 from storage.reader import Dataset
@@ -139,7 +140,7 @@ def read_or_refuse(read: Callable[[], Any]) -> Any:
     try:
         with at_most(SECONDS):
             return read()
-    except BAD_INPUT as error:
+    except (InputError, ValidationError) as error:
         said = str(error)
         assert said.strip()
         assert "Traceback" not in said

@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from storage.common.errors import InputError
 from storage.folders.files import replacing
 
 HOST = "127.0.0.1"
@@ -23,7 +24,7 @@ _DATABASE = ("PREFECT_API_DATABASE_CONNECTION_URL", "PREFECT_SERVER_DATABASE_CON
 _PASSWORD = "PREFECT_SERVER_API_AUTH_STRING"  # noqa: S105
 
 
-class AccessError(Exception):
+class AccessError(InputError):
     """A server that strangers could use."""
 
 

@@ -22,6 +22,7 @@ from infra.forms.benchmarks import BENCHMARKS
 from infra.forms.training import TRAININGS, deployment_of
 from infra.prefect.access import AUTH_FILE, HOST, ask, check_access, environment, free_port, server_environment
 from rl.paper.numbers import name_of, tables
+from storage.common.errors import TransientError
 
 START_TIMEOUT_S = 120.0
 STOP_TIMEOUT_S = 20.0
@@ -35,7 +36,7 @@ DEPLOYMENTS = (
 )
 
 
-class ServerError(Exception):
+class ServerError(TransientError):
     """The Prefect server or the process that runs deployments did not come up."""
 
 

@@ -20,12 +20,13 @@ from infra.ray import job as ray_job
 from infra.ray.client import code_version
 from infra.ray.poison import WorkerError
 from infra.ray.session import same_version
+from storage.common.errors import InputError
 from storage.folders.files import hash8
 from storage.outcomes import BudgetError
 from tasks.build.run import OnProgress, Progress
 
 
-class RefusedError(Exception):
+class RefusedError(InputError):
     """The input cannot be used, as the job on the cluster found."""
 
 

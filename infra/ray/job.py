@@ -15,6 +15,7 @@ from typing import Any
 
 from infra.ray.client import code_sent, connect
 from infra.ray.session import ClusterError
+from storage.common.errors import TransientError
 from storage.folders.files import BusyError
 
 RECONNECT_S, RECONNECTS = 2.0, 60
@@ -24,7 +25,7 @@ _TIMED_OUT = 124
 """Exit code of `timeout`."""
 
 
-class JobError(Exception):
+class JobError(TransientError):
     """A Ray Job that was stopped, took too long, or broke; nothing is lost, and the next one goes on where it stopped."""
 
 

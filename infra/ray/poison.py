@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from itertools import count
 
+from storage.common.errors import TransientError
 from storage.outcomes import Outcome
 from tasks.benchmarks.samples import VideoJob
 
@@ -19,7 +20,7 @@ NODE_LOST = "node_lost"
 """Reason of a video whose worker went down with its whole machine: nobody's fault but the machine's."""
 
 
-class WorkerError(Exception):
+class WorkerError(TransientError):
     """Workers that cannot start, or cannot live: nothing is wrong with any one video, so the run stops."""
 
 

@@ -12,11 +12,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from infra.ray.poison import WorkerError
+from storage.common.errors import InputError
 
 _KNOCK_S = 10.0
 
 
-class ClusterError(Exception):
+class ClusterError(InputError):
     """A Ray cluster that does not answer, refuses the token, or has other versions than this process."""
 
 

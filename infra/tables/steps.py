@@ -9,8 +9,9 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any, NamedTuple
 
+from pydantic import ValidationError
+
 from infra.build import build_dataset
-from infra.errors import BAD_INPUT, BROKEN
 from infra.forms.evaluation import EvaluateParameters
 from infra.forms.training import TrainParameters
 from infra.ray import gpus, job
@@ -26,12 +27,12 @@ from rl.evaluation.results import ceiling, conventions_of
 from rl.evaluation.run import Evaluation
 from rl.evaluation.sweep import Cell, Standing
 from rl.training.checkpoints import lineage
+from storage.common.errors import InputError, StvgError
 from storage.manifest import DatasetError
-from storage.outcomes import BudgetError
 from storage.reader import Dataset
 from tasks.build.run import FanOut, OnProgress, Progress
 
-FORESEEN = (*BAD_INPUT, *BROKEN, BudgetError)
+FORESEEN = (StvgError, ValidationError)
 
 
 class Lack(NamedTuple):
@@ -49,7 +50,7 @@ def _lacking(work: Callable[[], object]) -> Lack | None:
     try:
         work()
     except FORESEEN as error:
-        return Lack(reason_of(error), not isinstance(error, BAD_INPUT))
+        return Lack(reason_of(error), not isinstance(error, (InputError, ValidationError)))
     return None
 
 

@@ -7,9 +7,10 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
 from rl.prompts.templates import Message
+from storage.common.errors import TransientError
 
 
-class EngineError(Exception):
+class EngineError(TransientError):
     """An engine that cannot answer anything: no such server, no memory for the model. The run stops and can be resumed."""
 
 

@@ -10,6 +10,7 @@ from rl.engines.base import Engine, EngineError
 from rl.evaluation.protocols import Asker, Taken, protocol_named, style_of
 from rl.evaluation.samples import Asked, Clips, ShownError
 from rl.models.families import Model
+from storage.common.errors import InputError
 from storage.reader import Dataset
 from tasks.benchmarks.samples import Task
 from tasks.masks.instances import Box
@@ -25,7 +26,7 @@ _WHY = {
 }
 
 
-class GroundError(Exception):
+class GroundError(InputError):
     """A video in which nothing can be pointed at; the message says why and what helps."""
 
 

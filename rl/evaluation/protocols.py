@@ -13,13 +13,14 @@ from rl.prompts.answers import read_answer
 from rl.prompts.boxes import read_box
 from rl.prompts.captions import read_captions
 from rl.prompts.templates import Message, prompt_named
+from storage.common.errors import InputError
 from storage.common.names import one_of
 from tasks.benchmarks.samples import Task
 from tasks.markers.labels import Style
 from tasks.masks.instances import Box
 
 
-class ProtocolError(Exception):
+class ProtocolError(InputError):
     """A protocol that does not exist, or asks for what a dataset does not hold."""
 
 

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 from rl.evaluation.results import main_task
 from rl.evaluation.sweep import Cell
+from storage.common.errors import InputError, StvgError
 from storage.folders.files import hash8
 from tasks.metrics.bootstrap import paired
 from tasks.metrics.conventions import DEFAULT
@@ -18,11 +19,11 @@ PLACELESS = ("tIoU", "accuracy")
 """The same where a protocol asks for times and answers alone: it says nothing of places."""
 
 
-class NightlyError(Exception):
+class NightlyError(InputError):
     """Results that cannot be compared with those that were accepted."""
 
 
-class DropError(Exception):
+class DropError(StvgError):
     """A model answers worse than when its results were accepted."""
 
 

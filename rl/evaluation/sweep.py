@@ -9,11 +9,12 @@ from typing import Any, NamedTuple
 
 from rl.evaluation.protocols import protocol_named
 from rl.evaluation.run import Evaluation, kept_store, left_to_ask, predictions
+from storage.common.errors import InputError
 from storage.folders.open import folder_at
 from storage.stages import STAGE, StageStore
 
 
-class SweepError(Exception):
+class SweepError(InputError):
     """A sweep that cannot be made; the message names what is wrong in it."""
 
 

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from storage.common.errors import InputError
 from tasks.weights import Weights
 
 Times = Literal["positions", "timestamps", "told"]
@@ -16,7 +17,7 @@ Times = Literal["positions", "timestamps", "told"]
 processor; `told`, not at all, so that the prompt says it."""
 
 
-class ModelError(Exception):
+class ModelError(InputError):
     """A model that is not known or not supported; the message names the remedy."""
 
 

@@ -12,8 +12,10 @@ from typing import Any, NamedTuple
 
 from pydantic import TypeAdapter
 
+from storage.common.errors import InputError
 
-class PaperError(Exception):
+
+class PaperError(InputError):
     """A table that the paper does not have."""
 
 

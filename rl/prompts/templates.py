@@ -10,6 +10,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from storage.common.errors import InputError
 from storage.common.names import one_of
 from tasks.markers.labels import Style, noun
 
@@ -20,7 +21,7 @@ Message = dict[str, Any]
 _SLOT = re.compile(r"\{(query|noun|start|end|width|height)\}")
 
 
-class PromptError(Exception):
+class PromptError(InputError):
     """A prompt that does not exist, or that lacks what it speaks of."""
 
 

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from functools import lru_cache
 
+from storage.common.errors import InputError
 from storage.records import parsed
 from tasks.markers.labels import Style
 
@@ -16,7 +17,7 @@ _TICK_S = 1e-6
 """Times are kept to it: the step in which `tasks.video.reader.Timeline` tells them apart."""
 
 
-class RewardError(Exception):
+class RewardError(InputError):
     """A reward that does not exist, or a truth that cannot be read; the message names it. A response never raises."""
 
 

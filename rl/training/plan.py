@@ -11,6 +11,7 @@ from rl.engines.inputs import chat_text, load_processor
 from rl.evaluation.protocols import Asker, Protocol, ProtocolError, protocol_named, style_of
 from rl.evaluation.samples import Asked, Clips, ShownError, asked_samples
 from rl.models.families import Model
+from storage.common.errors import InputError
 from storage.folders.files import digest
 from storage.reader import Dataset
 from tasks.benchmarks.samples import Task
@@ -21,7 +22,7 @@ TRAINED = frozenset({Task.SPATIO_TEMPORAL, Task.TEMPORAL})
 """Tasks whose answers have a time, which every reward asks for."""
 
 
-class RowsError(Exception):
+class RowsError(InputError):
     """Training rows that cannot be made or read; the message names the remedy."""
 
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, fields, replace
 from importlib.util import find_spec
 from typing import Any, ClassVar, Literal, get_args, get_type_hints
 
+from storage.common.errors import InputError
 from storage.common.names import one_of
 
 _RELEASED = "released code, scripts/run_grpo_video.sh"
@@ -16,7 +17,7 @@ _TRL = "not in the paper; the released code leaves TRL's default"
 _OURS = "ours: how it runs, not what is computed"
 
 
-class RecipeError(Exception):
+class RecipeError(InputError):
     """A recipe that is not known, or a value that it cannot have; the message names the choices."""
 
 

@@ -15,21 +15,16 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import NoReturn
 
-from rl.models.families import ModelError
-from rl.rewards import RewardError
 from rl.training.check import Checked, check
 from rl.training.checkpoints import FAILURES, MODEL, Lineage, lineage, rewind, sweep, write_lineage
 from rl.training.errors import TrainingError
 from rl.training.merge import publish_model
-from rl.training.plan import RowsError
-from rl.training.recipe import RecipeError
 from rl.training.request import read_training
 from rl.training.reward import failure
-from storage.folders.files import BusyError, exclusive
-from tasks.weights import WeightsError, find_weights
+from storage.common.errors import InputError
+from storage.folders.files import exclusive
+from tasks.weights import find_weights
 
-BAD_INPUT = (RecipeError, RewardError, RowsError, ModelError, WeightsError, BusyError)
-"""What cannot be started."""
 _VERSIONS = ("verl", "torch", "transformers", "ray", "vllm")
 _FULL = ("No space left on device", "PytorchStreamWriter failed", "unexpected pos")
 """What a full disk is called, by Python and by torch."""
@@ -103,7 +98,7 @@ def main() -> None:
     folder = Path(sys.argv[1])
     try:
         made = train(folder)
-    except BAD_INPUT as error:
+    except InputError as error:
         _fail(error, 2)
     except TrainingError as error:
         if error.__cause__ is not None:

@@ -9,12 +9,14 @@ from typing import NamedTuple, Protocol
 
 import pyarrow.parquet as pq
 
+from storage.common.errors import TransientError
 
-class StoreError(Exception):
+
+class StoreError(TransientError):
     """A folder that cannot be reached, or not be used; the message names it and says why."""
 
 
-class ConflictError(Exception):
+class ConflictError(TransientError):
     """A file is no longer the version that was read: somebody else has replaced it."""
 
 

@@ -18,11 +18,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from storage.common.errors import InputError
 from tasks.masks.instances import Box
 from tasks.video.reader import Source, Timeline
 
 
-class AnnotationError(Exception):
+class AnnotationError(InputError):
     """Annotations that cannot be read as what they were said to be; the message names file, record and field."""
 
 

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from storage.common.errors import InputError
 from storage.manifest import DatasetError, Ending, Manifest, PublishedStage, publish, published_stage, seen_manifest
 from storage.outcomes import Outcome, check_budget
 from storage.reader import Dataset
@@ -19,7 +20,7 @@ from tasks.build.plan import Build, StagePlan, plan_frames, plan_masks
 from tasks.build.run import FanOut, OnProgress, endings_of, publish_build, run_frames, run_masks, tool_versions
 
 
-class RequeueError(Exception):
+class RequeueError(InputError):
     """Videos that cannot be run again as asked; the message says why and what can be done."""
 
 

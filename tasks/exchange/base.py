@@ -9,6 +9,7 @@ from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
+from storage.common.errors import InputError
 from storage.common.names import stays_inside
 from storage.reader import Dataset
 from tasks.masks.instances import Instance
@@ -16,7 +17,7 @@ from tasks.metrics.arrays import source_of
 from tasks.video.reader import at_hand, open_video
 
 
-class FormatError(Exception):
+class FormatError(InputError):
     """An export that cannot be made as it was asked for; the message says why and what helps."""
 
 

@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from storage.common.errors import InputError
 from storage.common.names import one_of
 from tasks.metrics.conventions import CONVENTIONS, DEFAULT, Convention
 from tasks.metrics.predictions import is_number
@@ -23,7 +24,7 @@ from tasks.metrics.tubes import Case, Tube
 from tasks.video.reader import MOST_FRAMES
 
 
-class ScoreError(Exception):
+class ScoreError(InputError):
     """What cannot be scored; one sentence that names sample and field."""
 
 

@@ -14,12 +14,13 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from storage.common.errors import InputError
 from tasks.masks.instances import Box
 
 FIELDS = ("sample_id", "object_id", "object_ids", "start_s", "end_s", "answer", "boxes")
 
 
-class PredictionsError(Exception):
+class PredictionsError(InputError):
     """A predictions file that cannot be used; the message names file, row and field."""
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from storage.common.errors import InputError
+
 REASONS = {
     "missing": "there is no such file",
     "empty_file": "the file has no bytes",
@@ -22,7 +24,7 @@ REASONS = {
 """Reason code -> what it means."""
 
 
-class VideoError(Exception):
+class VideoError(InputError):
     """A video that cannot be used. `reason` is a key of `REASONS`; the message names the file."""
 
     def __init__(self, reason: str, detail: str) -> None:
