@@ -9,7 +9,7 @@ import httpx
 from prefect.artifacts import create_link_artifact, create_progress_artifact, update_progress_artifact
 
 from infra.build import seldom
-from tasks.build.run import OnProgress, Progress
+from storage.progress import OnProgress, Progress
 
 MOST_ROWS = 500
 """Rows of a table artifact."""
@@ -20,7 +20,7 @@ def progress_artifact(key: str, about: str, told: Callable[[Progress], str]) -> 
     artifact = create_progress_artifact(0.0, key=key, description=about)
 
     def report(progress: Progress) -> None:
-        share = 100 * progress.ended / progress.total
+        share = 100 * progress.completed / progress.total
         with suppress(httpx.HTTPError):  # a server that is being restarted costs no work
             update_progress_artifact(artifact, share, description=told(progress))  # type: ignore[arg-type]
 

@@ -29,10 +29,11 @@ from storage.folders.folder import Folder
 from storage.folders.open import folder_at
 from storage.manifest import Manifest
 from storage.outcomes import BudgetError
+from storage.progress import OnProgress, Progress
 from storage.reader import Dataset
 from tasks.build.estimate import Estimate, estimate
 from tasks.build.plan import Build, StagePlan, plan_frames, plan_masks
-from tasks.build.run import OnProgress, Progress, publish_build, run_frames, run_masks
+from tasks.build.run import publish_build, run_frames, run_masks
 from tasks.metrics.quality import quality, quality_rows
 from tasks.preview import PREVIEW, current_preview, summary_tables
 
@@ -114,7 +115,7 @@ def _progress(key: str) -> OnProgress:
 
 
 def _told(progress: Progress) -> str:
-    return f"{progress.stage}: {progress.ended} of {progress.total} videos, {progress.lost} lost"
+    return f"{progress.stage}: {progress.completed} of {progress.total} videos, {progress.lost} lost"
 
 
 def _whole(value: T) -> T:

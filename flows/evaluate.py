@@ -19,8 +19,7 @@ from infra.asking import run_evaluation, shown_otherwise
 from infra.forms.evaluation import EVALUATIONS, EvaluateParameters
 from infra.report import evaluation_report
 from rl.evaluation.results import score_rows
-from rl.evaluation.run import OnAsked
-from tasks.build.run import Progress
+from storage.progress import OnProgress
 
 
 @task(name="ask", **AS_ENGINES_FAIL)
@@ -39,9 +38,8 @@ def asking(parameters: EvaluateParameters) -> dict[str, Any]:
     return told
 
 
-def _progress() -> OnAsked:
-    report = progress_artifact("asked", "Samples asked", lambda p: f"{p.ended} of {p.total} samples, {p.lost} failed")
-    return lambda asked, total, failed: report(Progress("asked", asked, total, failed))
+def _progress() -> OnProgress:
+    return progress_artifact("asked", "Samples asked", lambda p: f"{p.completed} of {p.total} samples, {p.lost} failed")
 
 
 def run(parameters: EvaluateParameters) -> str:

@@ -13,7 +13,7 @@ from flows.limits import gpu_slot
 from flows.servers import engine_of
 from infra.forms.flat import flat
 from infra.ground import GroundParameters, run_ground, shown_otherwise
-from tasks.build.run import OnProgress
+from storage.progress import OnProgress
 
 
 @task(name="ground", cache_policy=NO_CACHE)
@@ -29,7 +29,7 @@ def grounding(parameters: GroundParameters) -> dict[str, Any]:
 
 
 def _progress() -> OnProgress:
-    return progress_artifact("step", "Nothing has begun", lambda p: p.stage if p.ended == p.total else f"{p.stage} ...")
+    return progress_artifact("step", "Nothing has begun", lambda p: p.stage if p.completed == p.total else f"{p.stage} ...")
 
 
 def _answer(told: dict[str, Any]) -> str:

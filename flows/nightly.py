@@ -16,7 +16,7 @@ from flows.artifacts import MOST_ROWS, progress_artifact, report_artifact
 from infra.forms.flat import flat
 from infra.nightly import NIGHTLY, Night, NightlyParameters, check, run_nightly
 from infra.report import night_report
-from tasks.build.run import OnProgress
+from storage.progress import OnProgress
 
 AT = "0 3 * * *"
 """When a night begins, UTC."""
@@ -39,7 +39,7 @@ def night(parameters: NightlyParameters) -> list[Night]:
 
 
 def _progress() -> OnProgress:
-    return progress_artifact("renders", "Nothing to render yet", lambda p: f"{p.ended} of {p.total} videos rendered")
+    return progress_artifact("renders", "Nothing to render yet", lambda p: f"{p.completed} of {p.total} videos rendered")
 
 
 @flow(name="nightly", description=NightlyParameters.__doc__)

@@ -21,7 +21,7 @@ from infra.tables.plan import plan_rows
 from infra.tables.steps import Answers, Lack, Lacks, answers, gpus_of, stop, take
 from infra.tables.table import Reproduction, Step
 from rl.engines.base import EngineError
-from tasks.build.run import OnProgress
+from storage.progress import OnProgress
 
 
 @task(name="plan", cache_policy=NO_CACHE)
@@ -56,7 +56,7 @@ def asking(parameters: ReproduceParameters, table: Reproduction, lacks: Lacks) -
 
 
 def _progress(key: str, what: str) -> OnProgress:
-    return progress_artifact(key, f"No {what} yet", lambda p: f"{what}: {p.ended} of {p.total} {p.stage}, {p.lost} lost")
+    return progress_artifact(key, f"No {what} yet", lambda p: f"{what}: {p.completed} of {p.total} {p.stage}, {p.lost} lost")
 
 
 def run(parameters: ReproduceParameters) -> int:

@@ -20,7 +20,7 @@ from infra.sweep_command import plan_rows, render_rows, score_rows
 from infra.sweeping import render_missing, run_cells
 from infra.sweeps import SweepParameters
 from rl.engines.base import EngineError
-from tasks.build.run import OnProgress, Progress
+from storage.progress import OnProgress, Progress
 
 
 @task(name="cells", cache_policy=NO_CACHE, **AS_ENGINES_FAIL)
@@ -48,7 +48,7 @@ def sweeping(parameters: SweepParameters) -> list[dict[str, Any]]:
 
 
 def _progress(key: str, what: str) -> OnProgress:
-    return progress_artifact(key, f"No {what} yet", lambda p: f"{p.ended} of {p.total} {what}, {p.lost} without results")
+    return progress_artifact(key, f"No {what} yet", lambda p: f"{p.completed} of {p.total} {what}, {p.lost} without results")
 
 
 @flow(name="sweep", description=SweepParameters.__doc__)

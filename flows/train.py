@@ -25,7 +25,7 @@ from infra.ray import job as ray_job
 from infra.train import Prepared, following, job_of, prepare, run_training
 from rl.training.checkpoints import MODEL, Lineage, OnStep, read_steps
 from rl.training.curves import CURVES, CURVES_FILE, draw_curves, summary
-from tasks.build.run import Progress
+from storage.progress import Progress
 
 _ONCE: dict[str, Any] = {"cache_policy": NO_CACHE}
 _DRAW_S = 20.0
@@ -80,7 +80,7 @@ def _watch(prepared: Prepared) -> OnStep:
 
 
 def _told(progress: Progress) -> str:
-    return f"step {progress.ended} of {progress.total}"
+    return f"step {progress.completed} of {progress.total}"
 
 
 def _draw(prepared: Prepared) -> None:

@@ -13,8 +13,9 @@ from infra.ray.engine_actors import replicated
 from infra.results import AsJson
 from rl.engines.open import EngineConfig
 from rl.evaluation.results import results, results_path
-from rl.evaluation.run import Evaluation, OnAsked, ask
+from rl.evaluation.run import Evaluation, ask
 from rl.models.families import differences
+from storage.progress import OnProgress
 
 _MOST_FAILURES = 20
 _AHEAD = 2
@@ -22,14 +23,14 @@ _AHEAD = 2
 
 
 def run_evaluation(
-    parameters: EvaluateParameters, evaluation: Evaluation, on_asked: OnAsked, engine: EngineConfig | None = None
+    parameters: EvaluateParameters, evaluation: Evaluation, on_progress: OnProgress, engine: EngineConfig | None = None
 ) -> dict[str, Any]:
     """Ask what is left to be asked, score, and return the results as they stand in `results.json`, with its `path`.
 
     Args:
         parameters: that the evaluation was made from.
         evaluation: what is asked of whom.
-        on_asked: is told of progress.
+        on_progress: called after each batch.
         engine: in place of that of the parameters, whose server is the environment's.
 
     Raises:
@@ -39,7 +40,7 @@ def run_evaluation(
     config, replicas = engine or parameters.engine_config(), parameters.replicas
     opened = replicated(config, evaluation.model, evaluation.decoding, replicas, parameters.ray or None)
     with opened as answering, evaluation.store(answering).folder.exclusive():
-        store = ask(evaluation, answering, on_asked, max(1, _AHEAD * replicas))
+        store = ask(evaluation, answering, on_progress, max(1, _AHEAD * replicas))
         told = results(evaluation.dataset, store, conventions).as_dict()
     return {**told, "path": str(results_path(store))}
 
@@ -55,7 +56,7 @@ def evaluate_command(parameters: EvaluateParameters, as_json: AsJson = False) ->
     for text in shown_otherwise(evaluation):
         plain(stderr=True).print(f"warning: {text}", soft_wrap=True)
     with Bars(as_json) as bars:
-        told = run_evaluation(parameters, evaluation, lambda asked, total, lost: bars.count("asked", asked, total, lost))
+        told = run_evaluation(parameters, evaluation, bars.update)
     if as_json:
         print(json.dumps(told))
     else:

@@ -9,8 +9,9 @@ from dataclasses import dataclass
 from infra.forms.build import BuildParameters
 from infra.ray.metrics import measured
 from infra.ray.pool import RayPool
+from storage.progress import OnProgress, Progress
 from storage.reader import Dataset
-from tasks.build.run import OnProgress, Progress, run_build
+from tasks.build.run import run_build
 
 
 @dataclass(frozen=True)
@@ -53,7 +54,7 @@ def seldom(on_progress: OnProgress, every_s: float = 2.0) -> OnProgress:
 
     def report(progress: Progress) -> None:
         nonlocal last
-        if progress.ended == progress.total or time.monotonic() - last > every_s:
+        if progress.completed == progress.total or time.monotonic() - last > every_s:
             last = time.monotonic()
             on_progress(progress)
 

@@ -117,7 +117,7 @@ def _check(
 
     benchmark = parameters.benchmark()
     with Bars(as_json) as bars:
-        findings = check_videos(benchmark.jobs, not quick, lambda n: bars.count("check", n, len(benchmark.jobs)))
+        findings = check_videos(benchmark.jobs, not quick, bars.update)
     if as_json:
         unusable = [{**asdict(f), "path": str(f.path)} for f in findings if f.state != "there"]
         print(json.dumps({"records": benchmark.records, "videos": states(findings), "not_as_stated": unusable}))

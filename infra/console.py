@@ -17,10 +17,10 @@ from rich.table import Table
 from rich.text import Text
 
 from storage.common.errors import StvgError
+from storage.progress import Progress as StageProgress
 from tasks.build.check import Finding
 from tasks.build.estimate import Estimate
 from tasks.build.plan import Build, StagePlan
-from tasks.build.run import Progress as StageProgress
 
 
 def plain(stderr: bool = False) -> Console:
@@ -74,7 +74,7 @@ class Bars:
 
     def update(self, progress: StageProgress) -> None:
         """Move the stage's bar, and say how many videos were lost."""
-        self.count(progress.stage, progress.ended, progress.total, progress.lost)
+        self.count(progress.stage, progress.completed, progress.total, progress.lost)
 
     def count(self, name: str, ended: int, total: int, lost: int = 0) -> None:
         """Move the bar of this name, which appears with its first count."""
@@ -104,7 +104,7 @@ class Steps:
         if self._step:
             self._console.print(f"{self._step:<8} {now - self._since:6.1f} s")
         self._step, self._since = progress.stage, now
-        self._status.update(f"{progress.stage} ({progress.ended + 1} of {progress.total})")
+        self._status.update(f"{progress.stage} ({progress.completed + 1} of {progress.total})")
         self._status.start()
 
 

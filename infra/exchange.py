@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -31,7 +30,7 @@ def export(
     from tasks.exchange.export import export as write
 
     with Bars(as_json) as bars:
-        counts = write(Dataset(dataset), format_, out, Options(every, media), partial(bars.count, "export"))
+        counts = write(Dataset(dataset), format_, out, Options(every, media), bars.update)
     told = {"folder": str(out), "format": format_, "written": counts}
     if as_json:
         print(json.dumps(told))

@@ -27,9 +27,10 @@ from rl.prompts.templates import prompt_named
 from storage.folders.cache import find_remote
 from storage.folders.files import digest, replacing
 from storage.folders.open import is_url
+from storage.progress import OnProgress, Progress
 from storage.reader import Dataset
 from tasks.benchmarks.samples import AnnotationError, Benchmark, Clip, Task, VideoJob
-from tasks.build.run import OnProgress, Progress, run_build, run_here
+from tasks.build.run import run_build, run_here
 from tasks.build.workers import BuildConfig
 from tasks.video.reader import Source
 

@@ -20,8 +20,9 @@ from rl.evaluation.sweep import Cell
 from storage.folders.files import hash8
 from storage.folders.folder import Folder
 from storage.folders.open import folder_at, json_bytes
+from storage.progress import OnProgress
 from storage.records import parsed, sealed
-from tasks.build.run import FanOut, OnProgress
+from tasks.build.run import FanOut
 
 NIGHTLY = "nightly.toml"
 HISTORY = "history.parquet"

@@ -14,10 +14,11 @@ from rl.evaluation.sweep import SweepError
 from storage.folders.folder import Folder
 from storage.folders.open import folder_at
 from storage.manifest import DatasetError, Manifest
+from storage.progress import OnProgress
 from storage.reader import Dataset
 from storage.specification import write_request
 from tasks.build.plan import Build, plan_frames, plan_masks
-from tasks.build.run import FanOut, OnProgress, publish_build, run_frames, run_here
+from tasks.build.run import FanOut, publish_build, run_frames, run_here
 from tasks.build.workers import frames_spec, masks_spec
 
 Changes = Mapping[str, Any]

@@ -16,7 +16,8 @@ from rl.engines.open import identity_of
 from rl.evaluation.results import kept_results
 from rl.evaluation.run import Evaluation
 from rl.evaluation.sweep import Cell, Standing
-from tasks.build.run import FanOut, OnProgress
+from storage.progress import OnProgress
+from tasks.build.run import FanOut
 
 Ask = Callable[[EvaluateParameters, Evaluation], dict[str, Any]]
 """Runs an evaluation; returns its results."""

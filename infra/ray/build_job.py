@@ -23,7 +23,7 @@ from infra.ray.session import same_version
 from storage.common.errors import InputError
 from storage.folders.files import hash8
 from storage.outcomes import BudgetError
-from tasks.build.run import OnProgress, Progress
+from storage.progress import OnProgress, Progress
 
 
 class RefusedError(InputError):

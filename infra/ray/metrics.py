@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import cache
 from typing import Any
 
-from tasks.build.run import OnProgress, Progress
+from storage.progress import OnProgress, Progress
 
 SECONDS = [0.1, 0.3, 1.0, 3.0, 10.0, 30.0, 100.0, 300.0, 1000.0, 3000.0]
 """Upper bounds of the histogram's buckets."""

@@ -21,7 +21,7 @@ from infra.tables.table import Reproduction
 from rl.evaluation.results import main_report
 from rl.paper.numbers import Beside, beside, name_of, told
 from storage.folders.open import folder_at, write_json
-from tasks.build.run import OnProgress
+from storage.progress import OnProgress
 
 FOLDER = "tables"
 """Below the evaluations folder: a table a file."""
@@ -73,7 +73,7 @@ def reproduce_command(
 
 def _made(table: Reproduction, at_once: int, bars: Bars) -> Answers:
     def bar(what: str) -> OnProgress:
-        return lambda told: bars.count(f"{what} {told.stage}".strip(), told.ended, told.total, told.lost)
+        return lambda told: bars.count(f"{what} {told.stage}".strip(), told.completed, told.total, told.lost)
 
     lacks: dict[str, Lack] = {}
     for step in table.steps:

@@ -29,8 +29,9 @@ from rl.evaluation.sweep import Cell, Standing
 from rl.training.checkpoints import lineage
 from storage.common.errors import InputError, StvgError
 from storage.manifest import DatasetError
+from storage.progress import OnProgress, Progress
 from storage.reader import Dataset
-from tasks.build.run import FanOut, OnProgress, Progress
+from tasks.build.run import FanOut
 
 FORESEEN = (StvgError, ValidationError)
 

@@ -7,7 +7,7 @@ that was stopped goes on with the batches it lacks, and ends with the prediction
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -24,6 +24,7 @@ from storage.common.prefetch import ahead
 from storage.folders.folder import Where
 from storage.folders.open import folder_at
 from storage.outcomes import Outcome
+from storage.progress import OnProgress, Progress, no_progress
 from storage.reader import Dataset
 from storage.schema import PREDICTIONS
 from storage.stages import SHARD_VIDEOS, STAGE, Spec, StageStore
@@ -96,17 +97,13 @@ def _one_a_clip(samples: Sequence[Asked]) -> list[Asked]:
     return list(first.values())
 
 
-OnAsked = Callable[[int, int, int], None]
-"""Called after each batch with the samples that have an answer or a reason, all samples, and how many failed so far."""
-
-
-def ask(evaluation: Evaluation, engine: Engine, on_asked: OnAsked = lambda *_: None, at_once: int = 1) -> StageStore:
+def ask(evaluation: Evaluation, engine: Engine, on_progress: OnProgress = no_progress, at_once: int = 1) -> StageStore:
     """Ask what has not been asked yet; returns where the predictions are.
 
     Args:
         evaluation: what is asked.
         engine: who is asked.
-        on_asked: is told of progress.
+        on_progress: called once before the first batch and after each batch.
         at_once: batches under way together, each in a thread of its own: the engine must bear it.
 
     Raises:
@@ -121,12 +118,12 @@ def ask(evaluation: Evaluation, engine: Engine, on_asked: OnAsked = lambda *_: N
     todo = _unsettled(every, store)
     asked = len(samples) - sum(len(batch.samples) for batch in todo)
     failed = 0
-    on_asked(asked, len(samples), failed)
+    on_progress(Progress("samples", asked, len(samples), failed))
     askers = [_asker(evaluation) for _ in range(at_once)]
     for batch, taken in each_answered(engine, askers, ahead(prepared(_asker(evaluation), todo))):
         _keep(store, batch, taken)
         asked, failed = asked + len(batch.samples), failed + sum(bool(t.failed) for t in taken)
-        on_asked(asked, len(samples), failed)
+        on_progress(Progress("samples", asked, len(samples), failed))
     _commit(store, every)
     return store
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
 from storage.folders.cache import RemoteFile
+from storage.progress import OnProgress, Progress
 from tasks.benchmarks.samples import VideoJob
 from tasks.build.workers import as_stated, refuse_black
 from tasks.video.diagnosis import VideoError
@@ -41,13 +42,13 @@ class Finding:
         return self.state == "there" or self.state.endswith("_than_stated")
 
 
-def check_videos(jobs: Sequence[VideoJob], decode: bool, on_progress: Callable[[int], None]) -> list[Finding]:
+def check_videos(jobs: Sequence[VideoJob], decode: bool, on_progress: OnProgress) -> list[Finding]:
     """Look at every video, a thread a core.
 
     Args:
         jobs: what a benchmark names.
         decode: also decode five frames of each; without it, the file's index is read.
-        on_progress: called with the number of videos looked at.
+        on_progress: called after each video.
     """
 
     def look(job: VideoJob) -> Finding:
@@ -58,7 +59,7 @@ def check_videos(jobs: Sequence[VideoJob], decode: bool, on_progress: Callable[[
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         for finding in pool.map(look, jobs):
             findings.append(finding)
-            on_progress(len(findings))
+            on_progress(Progress("check", len(findings), len(jobs)))
     return findings
 
 

@@ -14,10 +14,11 @@ from typing import NamedTuple
 from storage.common.errors import InputError
 from storage.manifest import DatasetError, Ending, Manifest, PublishedStage, publish, published_stage, seen_manifest
 from storage.outcomes import Outcome, check_budget
+from storage.progress import OnProgress
 from storage.reader import Dataset
 from storage.stages import StageStore
 from tasks.build.plan import Build, StagePlan, plan_frames, plan_masks
-from tasks.build.run import FanOut, OnProgress, endings_of, publish_build, run_frames, run_masks, tool_versions
+from tasks.build.run import FanOut, endings_of, publish_build, run_frames, run_masks, tool_versions
 
 
 class RequeueError(InputError):

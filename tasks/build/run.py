@@ -13,6 +13,7 @@ from importlib.metadata import version
 from storage.commit import Entry
 from storage.manifest import Ending, Manifest, publish, published_stage, seen_manifest
 from storage.outcomes import Outcome, check_budget
+from storage.progress import OnProgress, Progress
 from storage.specification import write_request
 from storage.stages import SHARD_VIDEOS, StageStore
 from tasks.benchmarks.samples import VideoJob
@@ -32,23 +33,6 @@ class Ended:
 
 FanOut = Callable[[WorkerFactory, Sequence[VideoJob]], Iterable[Ended]]
 """Runs jobs on workers and yields each as it ends, in any order; every job ends once."""
-
-
-@dataclass(frozen=True)
-class Progress:
-    """How far a stage has come: videos ended of those to run, how many of these were lost, and how the last one ended.
-
-    Where it is told from afar, the last outcome is left out.
-    """
-
-    stage: str
-    ended: int
-    total: int
-    lost: int
-    outcome: Outcome | None = None
-
-
-OnProgress = Callable[[Progress], None]
 
 
 def run_masks(build: Build, fan_out: FanOut, on_progress: OnProgress, only: Collection[str] | None = None) -> StagePlan:

@@ -11,6 +11,7 @@ from typing import Any
 
 from storage.common.errors import InputError
 from storage.common.names import stays_inside
+from storage.progress import OnProgress, Progress
 from storage.reader import Dataset
 from tasks.masks.instances import Instance
 from tasks.metrics.arrays import source_of
@@ -33,9 +34,6 @@ class Options:
     every: int = 1
     media: bool = False
 
-
-OnProgress = Callable[[int, int], None]
-"""Told how many videos are written, and of how many."""
 
 Write = Callable[[Dataset, Path, Options, OnProgress], Mapping[str, int]]
 """Writes a dataset into a folder that is there and empty; returns what was written, counted by kind. Holds a video at a time.
@@ -82,7 +80,7 @@ def videos_of(dataset: Dataset, on_progress: OnProgress) -> Iterator[Masks]:
         categories = {o["object_id"]: o["category"] for o in row["objects"]}
         frames = _frames(dataset.rows("masks", video_id, _COLUMNS).to_pylist())
         yield Masks(plain(video_id), row["width"], row["height"], row["frame_count"], tracked, categories, frames)
-        on_progress(done, len(video_ids))
+        on_progress(Progress("export", done, len(video_ids)))
 
 
 def _frames(rows: Sequence[Mapping[str, Any]]) -> dict[int, dict[int, Instance]]:

@@ -10,10 +10,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from storage.progress import OnProgress
 from storage.reader import Dataset
 from tasks.exchange.base import (
     Masks,
-    OnProgress,
     Options,
     categories_of,
     frame_name,

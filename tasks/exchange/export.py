@@ -8,9 +8,10 @@ from typing import NamedTuple
 
 from storage.common.names import one_of
 from storage.folders.files import replacing_folder
+from storage.progress import OnProgress, no_progress
 from storage.reader import Dataset
 from tasks.exchange import coco, fiftyone, huggingface, released, ytvis
-from tasks.exchange.base import FormatError, OnProgress, Options, Write
+from tasks.exchange.base import FormatError, Options, Write
 
 
 class Export(NamedTuple):
@@ -36,7 +37,7 @@ def export(
     name: str,
     out: Path,
     options: Options = Options(),  # noqa: B008 - frozen
-    on_progress: OnProgress = lambda _done, _total: None,
+    on_progress: OnProgress = no_progress,
 ) -> dict[str, int]:
     """Write a dataset in a format, into a folder that appears when everything is in it.
 

@@ -21,9 +21,10 @@ from typing import Any
 
 import numpy as np
 
+from storage.progress import OnProgress
 from storage.reader import Dataset
 from storage.rle import decode_counts
-from tasks.exchange.base import FormatError, Masks, OnProgress, Options, videos_of
+from tasks.exchange.base import FormatError, Masks, Options, videos_of
 from tasks.exchange.lists import writing_lists
 from tasks.masks.instances import Instance, Mask
 from tasks.metrics.arrays import source_of

@@ -17,9 +17,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from storage.card import ABOUT
+from storage.progress import OnProgress, Progress
 from storage.reader import Dataset
 from storage.schema import TABLES
-from tasks.exchange.base import OnProgress, Options
+from tasks.exchange.base import Options
 
 _TABLES = ("frames", "samples", "clips", "videos", "masks")
 _LEFT_OUT = {"path"}
@@ -39,7 +40,7 @@ def write(dataset: Dataset, out: Path, options: Options, on_progress: OnProgress
         for rows in _write_table(dataset, table, features[table].arrow_schema, out / table):
             counts[table] += rows
             done += 1
-            on_progress(done, total)
+            on_progress(Progress("export", done, total))
     (out / "README.md").write_text(_card(dataset.manifest.dataset, features), "utf-8")
     return counts
 

@@ -15,10 +15,11 @@ from collections.abc import Iterable
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+from storage.progress import OnProgress
 from storage.reader import Dataset
 from tasks.benchmarks.reading import converting, load_object, require, text, whole
 from tasks.benchmarks.samples import AnnotationError
-from tasks.exchange.base import UNNAMED, FormatError, Masks, OnProgress, Options, Recording, plain, rle_of, videos_of
+from tasks.exchange.base import UNNAMED, FormatError, Masks, Options, Recording, plain, rle_of, videos_of
 from tasks.markers.released import kept_ids
 
 _KIND = "the released code's format"

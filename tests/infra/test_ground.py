@@ -12,7 +12,7 @@ import pytest
 
 from infra.ground import GroundParameters, run_ground
 from rl.evaluation.ground import GroundError
-from tasks.build.run import Progress
+from storage.progress import Progress
 
 STVG = Path(sys.executable).with_name("stvg")
 ASK = ("It moves.", "--model", "tiny", "--max-tokens", "8", "--detector", "motion")
@@ -76,7 +76,7 @@ def test_steps_are_told_in_order(tmp_path: Path, square_clip: Path, monkeypatch:
     monkeypatch.chdir(tmp_path)
     steps: list[Progress] = []
     told = run_ground(parameters(square_clip, tmp_path), steps.append)
-    assert [(step.stage, step.ended) for step in steps] == [
+    assert [(step.stage, step.completed) for step in steps] == [
         ("objects", 0), ("frames", 1), ("model", 2), ("answer", 3), ("clip", 4), ("done", 5),
     ]  # fmt: skip
     other = parameters(square_clip, tmp_path, sentence="It stands.")

@@ -14,9 +14,10 @@ from infra.rendering import render, rendered, variant
 from rl.evaluation.sweep import SweepError
 from storage.folders.folder import Folder
 from storage.manifest import DatasetError
+from storage.progress import Progress
 from storage.reader import Dataset
 from storage.specification import read_request
-from tasks.build.run import Progress, run_build, run_here
+from tasks.build.run import run_build, run_here
 
 SETTINGS: dict[str, dict[str, Any]] = {
     "size-10": {"marker_size": 10},

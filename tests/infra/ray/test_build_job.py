@@ -9,7 +9,7 @@ from infra.forms.benchmarks import FolderParameters
 from infra.ray.build_job import job_of, tell, told
 from infra.ray.client import code_sent
 from infra.ray.session import ClusterError, _same_versions
-from tasks.build.run import Progress
+from storage.progress import Progress
 
 
 def test_what_a_job_tells_is_read_back_and_other_lines_are_not(capsys: pytest.CaptureFixture[str]) -> None:
@@ -37,7 +37,7 @@ def test_progress_is_passed_on_seldom_but_never_without_its_end() -> None:
     for stage in ("masks", "frames"):
         for ended in range(1, 101):
             report(Progress(stage, ended, 100, 0))
-    assert [(p.stage, p.ended) for p in seen] == [("masks", 1), ("masks", 100), ("frames", 100)]
+    assert [(p.stage, p.completed) for p in seen] == [("masks", 1), ("masks", 100), ("frames", 100)]
 
 
 def stem_of(build: FolderParameters) -> str:

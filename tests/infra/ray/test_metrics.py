@@ -10,7 +10,7 @@ import pytest
 from infra.ray.metrics import measured
 from infra.ray.session import ray_session
 from storage.outcomes import Outcome
-from tasks.build.run import Progress
+from storage.progress import Progress
 
 pytestmark = pytest.mark.heavy
 

@@ -16,9 +16,10 @@ from infra.tables.plan import plan_rows
 from infra.tables.steps import Lack, answers, stop, take
 from rl.engines.base import EngineError
 from rl.evaluation.samples import asked_samples
+from storage.progress import Progress
 from storage.reader import Dataset
 from tasks.benchmarks.samples import Task
-from tasks.build.run import Progress, run_build, run_here
+from tasks.build.run import run_build, run_here
 
 SETUP = """
 [builds.hcstvg-v1]

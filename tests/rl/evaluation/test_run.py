@@ -15,6 +15,7 @@ from rl.evaluation.protocols import PROTOCOLS, ProtocolError
 from rl.evaluation.results import results, results_path
 from rl.evaluation.run import Evaluation, ask, predictions
 from rl.models.families import FAMILIES, Model
+from storage.progress import Progress
 from storage.reader import Dataset
 
 RIGHT = "<think>It is red.</think><answer>Target ID: {}, Time range: {} to {}</answer>"
@@ -119,11 +120,11 @@ def test_several_batches_under_way_together_end_as_one_after_the_other(
     text = '{"bbox_2d": [10, 20, 60, 70]}' if protocol == "two-stage" else ""
     engine = Told(text=text, by_key=BY_KEY)
     ask(replace(one, folder=tmp_path / "single"), engine)
-    told: list[tuple[int, int, int]] = []
+    events: list[Progress] = []
     slow = Together(text=text, by_key=BY_KEY)
-    ask(one, slow, lambda *counts: told.append(counts), at_once=3)
+    ask(one, slow, events.append, at_once=3)
     assert rows(one, slow) == rows(replace(one, folder=tmp_path / "single"), slow)
-    assert [asked for asked, _, _ in told] == list(range(told[0][1] + 1)), "told in order"
+    assert [event.completed for event in events] == list(range(events[0].total + 1)), "reported in order"
 
 
 @dataclass

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
+from storage.progress import Progress
 from tasks.benchmarks.samples import Clip, Sample, Stated, Target, VideoJob
 from tasks.build.check import check_videos, states
 from tasks.video.reader import Source
@@ -23,7 +24,7 @@ def test_every_video_is_told_apart(tmp_path: Path, square_clip: Path, clip_facto
         "gone.mp4": (tmp_path / "gone.mp4", Stated()),
     }
     jobs = [VideoJob(Source(name, path), (Clip("c"),), said, facts) for name, (path, facts) in stated.items()]
-    seen: list[int] = []
+    seen: list[Progress] = []
     found = {f.video_id: f for f in check_videos(jobs, decode=True, on_progress=seen.append)}
     assert {name: f.state for name, f in found.items()} == {
         "good.mp4": "there",
@@ -34,6 +35,6 @@ def test_every_video_is_told_apart(tmp_path: Path, square_clip: Path, clip_facto
         "gone.mp4": "missing",
     }
     assert [name for name, f in found.items() if f.usable] == ["good.mp4", "short.mp4"]
-    assert seen == [1, 2, 3, 4, 5, 6]
+    assert seen == [Progress("check", n, 6) for n in range(1, 7)]
     quick = check_videos(jobs, decode=False, on_progress=seen.append)
     assert states(quick)["there"] == 2, "black is seen only by decoding"

@@ -9,6 +9,7 @@ import pytest
 
 from storage.folders.cache import find_remote
 from storage.folders.open import folder_at
+from storage.progress import Progress
 from storage.reader import Dataset
 from tasks.benchmarks.samples import Benchmark, Clip, VideoJob
 from tasks.build.plan import Build
@@ -54,10 +55,10 @@ def test_an_export_that_breaks_off_leaves_nothing(
 
 @pytest.mark.parametrize("name", EXPORTS)
 def test_progress_ends_at_its_total(name: str, dataset: Dataset, tmp_path: Path) -> None:
-    told: list[tuple[int, int]] = []
-    export(dataset, name, tmp_path / "out", on_progress=lambda *at: told.append(at))
-    assert told == [(n, len(told)) for n in range(1, len(told) + 1)]
-    assert len(told) >= 2
+    events: list[Progress] = []
+    export(dataset, name, tmp_path / "out", on_progress=events.append)
+    assert events == [Progress("export", n, len(events)) for n in range(1, len(events) + 1)]
+    assert len(events) >= 2
 
 
 @pytest.mark.parametrize("name", EXPORTS)
