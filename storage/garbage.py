@@ -21,7 +21,7 @@ from storage.specification import REQUEST, read_request
 from storage.stages import Void, void_records
 
 Kind = Literal["old stage", "old outcomes", "orphan", "void shard", "part in a shard", "temporary"]
-Found = tuple[str, Kind]
+GarbageKey = tuple[str, Kind]
 """Name of a file, and why it can go."""
 
 
@@ -59,7 +59,7 @@ def garbage(where: Where, older_than_h: float) -> list[Garbage]:
     folder = folder_at(where)
     files = {file.name: file for file in folder.files()}
     limit = time.time_ns() - int(3600e9 * older_than_h)
-    items: dict[Found, list[Listed]] = {}
+    items: dict[GarbageKey, list[Listed]] = {}
     for name, kind in sorted(_found(folder, files.keys())):
         whole = name.partition("/")[0] if kind == "old stage" else name
         items.setdefault((whole, kind), []).append(files[name])
@@ -85,7 +85,7 @@ def _remove_empty(folder: LocalFolder, name: str) -> None:
             path.rmdir()
 
 
-def _found(folder: Folder, names: Set[str]) -> Iterator[Found]:
+def _found(folder: Folder, names: Set[str]) -> Iterator[GarbageKey]:
     manifest = load_manifest(folder) if MANIFEST in names else None
     needed = {stage.key for stage in manifest.stages.values()} if manifest else set()
     if manifest is None or REQUEST in names:
@@ -99,7 +99,7 @@ def _found(folder: Folder, names: Set[str]) -> Iterator[Found]:
         yield from ((f"{stage}/{name}", kind) for name, kind in found)
 
 
-def _all(names: Set[str]) -> Iterator[Found]:
+def _all(names: Set[str]) -> Iterator[GarbageKey]:
     yield from ((name, "old stage") for name in names)
 
 
@@ -109,7 +109,7 @@ def _named(manifest: Manifest | None, key: str) -> set[str]:
     return {file.path for stage in stages if stage.key == key for shard in stage.shards for file in shard.values()}
 
 
-def _in_stage(stage: Folder, names: Set[str], named: Set[str]) -> Iterator[Found]:
+def _in_stage(stage: Folder, names: Set[str], named: Set[str]) -> Iterator[GarbageKey]:
     shards = {_stem(name): read_bundle(stage, name) for name in _own(names, "shard-*.json")}
     records = void_records(stage)
     void = set[Void]().union(*records.values())
@@ -125,7 +125,7 @@ def _in_stage(stage: Folder, names: Set[str], named: Set[str]) -> Iterator[Found
     yield from ((name, "temporary") for name in _own(names, ".*.tmp"))
 
 
-def _in_parts(folder: Folder, names: Set[str], committed: Set[tuple[str, str]]) -> Iterator[Found]:
+def _in_parts(folder: Folder, names: Set[str], committed: Set[tuple[str, str]]) -> Iterator[GarbageKey]:
     """Parts that a shard repeats, and their tables; tables without a record."""
     records = set(_own(names, "part-*.json"))
     loose = {name for name in records if _is_loose(folder, name, committed)}

@@ -12,7 +12,7 @@ from functools import lru_cache
 from pathlib import Path
 
 from storage.common.errors import InputError
-from storage.folders.cache import RemoteFile, held
+from storage.folders.cache import RemoteFile, cached_copy
 from storage.folders.files import sha256_of
 from storage.folders.local import LocalFolder
 from storage.folders.open import is_url
@@ -30,7 +30,7 @@ class Weights:
     """A weight file, or a folder of a model's files. Its sha256 is what shapes an output; its path is only where it lies.
 
     Attributes:
-        path: of the file or folder; of a file with a URL, only its name until it is `at_hand`.
+        path: of the file or folder; of a file with a URL, only its name until it is `local_weights`.
         sha256: of its bytes, or of all of a folder's.
         trusted: whether the user's list names it, so that it may run code of its own.
         url: where the file is fetched from by the machine that needs it; empty for one that is on disk.
@@ -115,7 +115,7 @@ def _named_by_url(name: str) -> Weights:
 
 
 @contextmanager
-def at_hand(weights: Weights | None) -> Iterator[Weights | None]:
+def local_weights(weights: Weights | None) -> Iterator[Weights | None]:
     """Weights on this machine's disk for the length of the block: as they are, or fetched into the cache and verified.
 
     Raises:
@@ -125,7 +125,7 @@ def at_hand(weights: Weights | None) -> Iterator[Weights | None]:
     with ExitStack() as stack:
         if weights is not None and weights.url:
             try:
-                weights = replace(weights, path=stack.enter_context(held(RemoteFile(weights.url), weights.sha256)))
+                weights = replace(weights, path=stack.enter_context(cached_copy(RemoteFile(weights.url), weights.sha256)))
             except FileNotFoundError:
                 raise WeightsError(f"there are no weights at '{weights.url}'") from None
         yield weights

@@ -225,7 +225,7 @@ def assert_usable(benchmark: Benchmark, videos: Path) -> None:
         assert job.source.path.resolve().is_relative_to(videos.resolve())
         job.source.video_id.encode()
         for sample in job.samples:
-            json.dumps(sample.told(), ensure_ascii=False).encode()
+            json.dumps(sample.content(), ensure_ascii=False).encode()
             assert all(v is None or math.isfinite(v) for v in (sample.start_s, sample.end_s))
             assert all(v is None or 0 <= v <= MOST_FRAMES for v in (sample.start_frame, sample.end_frame))
             for target in sample.targets:
@@ -284,7 +284,7 @@ def test_recorded_masks(layout: str, tmp_path: Path) -> None:
     @given(dice)
     def damage(chance: random.Random) -> None:
         path.write_bytes(damaged(RECORDS[layout], chance))
-        found = read_or_refuse(lambda: Recorded(RecordedConfig(layout)).find(job, video))
+        found = read_or_refuse(lambda: Recorded(RecordedConfig(layout)).annotate(job, video))
         if found is not None:
             assert all(0 <= frame < 7 for frame in found.tubes.frames)
             seen = [(i, one) for here in found.tubes.frames.values() for i, one in here.items()]
@@ -293,7 +293,7 @@ def test_recorded_masks(layout: str, tmp_path: Path) -> None:
             mask_rows("a.mp4", found.tubes)
 
     path.write_text(json.dumps(RECORDS[layout]))
-    assert Recorded(RecordedConfig(layout)).find(job, video).tubes.objects
+    assert Recorded(RecordedConfig(layout)).annotate(job, video).tubes.objects
     damage()
 
 

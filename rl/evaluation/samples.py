@@ -15,7 +15,7 @@ from tasks.benchmarks.samples import Task
 from tasks.markers.render import encode_jpeg
 from tasks.metrics.arrays import source_of, timeline_of
 from tasks.video.diagnosis import VideoError
-from tasks.video.reader import Timeline, Video, at_hand, open_video
+from tasks.video.reader import Timeline, Video, local_source, open_video
 from tasks.video.sampling import PIXEL_FACTOR, fit, sample_frames
 
 _SPAN = ["start_s", "end_s", "start_frame", "end_frame"]
@@ -168,7 +168,7 @@ class Clips:
         """The source video, decoded at a size; the last few stay open."""
         if (video_id, size) not in self._videos:
             with ExitStack() as stack:
-                video = open_video(stack.enter_context(at_hand(source_of(self._dataset, video_id))), size)
+                video = open_video(stack.enter_context(local_source(source_of(self._dataset, video_id))), size)
                 self._videos[video_id, size] = video, stack.pop_all()
             while len(self._videos) > _OPEN_VIDEOS:
                 self._videos.popitem(last=False)[1][1].close()

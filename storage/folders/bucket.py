@@ -59,7 +59,7 @@ def _store(bucket: str, endpoint: str) -> S3Store:
     )
 
 
-def asked(what: str, request: Callable[[], T]) -> T:
+def store_call(what: str, request: Callable[[], T]) -> T:
     """Make a request, and make of its error a sentence that names what it was about.
 
     The library itself tries again what never came to an answer; an answer that broke off is tried again here.
@@ -110,7 +110,7 @@ def read_range(url: str, start: int, end: int, version: str) -> bytes:
 
     store, key = located(url)
     options: GetOptions = {"range": (start, end), "if_match": version}
-    return asked(url, lambda: bytes(obstore.get(store, key, options=options).bytes()))
+    return store_call(url, lambda: bytes(obstore.get(store, key, options=options).bytes()))
 
 
 def find_object(url: str) -> Listed | None:
@@ -119,7 +119,7 @@ def find_object(url: str) -> Listed | None:
 
     store, key = located(url)
     try:
-        return listed(asked(url, lambda: obstore.head(store, key)), key.rpartition("/")[2])
+        return listed(store_call(url, lambda: obstore.head(store, key)), key.rpartition("/")[2])
     except FileNotFoundError:
         return None
 
@@ -147,7 +147,7 @@ class Ranged(io.RawIOBase):
             answer = obstore.get(store, key, options={"range": {"suffix": _TAIL}})
             return answer.meta, bytes(answer.bytes())
 
-        meta, self._tail = asked(url, end)
+        meta, self._tail = store_call(url, end)
         self._url, self._size, self._version = url, meta["size"], meta["e_tag"] or ""
         self._position = 0
 

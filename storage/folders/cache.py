@@ -62,7 +62,7 @@ def _limit_bytes() -> int:
 
 
 @contextmanager
-def held(file: RemoteFile, sha256: str | None = None) -> Iterator[Path]:
+def cached_copy(file: RemoteFile, sha256: str | None = None) -> Iterator[Path]:
     """The local copy of an object, which stays for the length of the block.
 
     Args:

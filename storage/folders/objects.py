@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import pyarrow.parquet as pq
 
-from storage.folders.bucket import Ranged, asked, find_object, listed, located
+from storage.folders.bucket import Ranged, find_object, listed, located, store_call
 from storage.folders.files import digest, exclusive
 from storage.folders.folder import ConflictError, Listed
 
@@ -49,7 +49,7 @@ class ObjectFolder:
         import obstore
 
         store, prefix = located(str(self))
-        objects = asked(str(self), lambda: obstore.list_with_delimiter(store, prefix)["objects"])
+        objects = store_call(str(self), lambda: obstore.list_with_delimiter(store, prefix)["objects"])
         names = (meta["path"].rpartition("/")[2] for meta in objects)
         return sorted(n for n in names if fnmatchcase(n, pattern) and (pattern[0] == "." or n[0] != "."))
 
@@ -58,7 +58,7 @@ class ObjectFolder:
         import obstore
 
         store, prefix = located(str(self))
-        objects = asked(str(self), lambda: obstore.list(store, prefix).collect())
+        objects = store_call(str(self), lambda: obstore.list(store, prefix).collect())
         for meta in sorted(objects, key=lambda meta: meta["path"]):
             yield listed(meta, meta["path"][len(prefix) :].lstrip("/"))
 
@@ -67,7 +67,7 @@ class ObjectFolder:
         import obstore
 
         store, key = self._at(name)
-        return asked(f"{self}/{name}", lambda: bytes(obstore.get(store, key).bytes()))
+        return store_call(f"{self}/{name}", lambda: bytes(obstore.get(store, key).bytes()))
 
     def parquet(self, name: str) -> pq.ParquetFile:
         """A Parquet file read by ranges; the columns of a row group are asked for together."""
@@ -78,7 +78,7 @@ class ObjectFolder:
         import obstore
 
         store, key = self._at(name)
-        asked(f"{self}/{name}", lambda: obstore.put(store, key, data))
+        store_call(f"{self}/{name}", lambda: obstore.put(store, key, data))
 
     @contextmanager
     def writing(self, name: str, durable: bool = True) -> Iterator[Path]:
@@ -89,7 +89,7 @@ class ObjectFolder:
         with tempfile.TemporaryDirectory(prefix="stvg-upload-") as folder:
             path = Path(folder) / "file"
             yield path
-            asked(f"{self}/{name}", lambda: obstore.put(store, key, path))
+            store_call(f"{self}/{name}", lambda: obstore.put(store, key, path))
 
     def version(self, name: str) -> str | None:
         """The object's ETag."""
@@ -114,7 +114,7 @@ class ObjectFolder:
                 return False
             return True
 
-        if not asked(f"{self}/{name}", put):
+        if not store_call(f"{self}/{name}", put):
             raise ConflictError(f"{self}/{name} has been replaced meanwhile")
 
     def remove(self, names: Iterable[str]) -> None:
@@ -124,7 +124,7 @@ class ObjectFolder:
         store, keys = located(str(self))[0], [self._at(name)[1] for name in names]
         for start in range(0, len(keys), _MANY):
             batch = keys[start : start + _MANY]
-            asked(str(self), partial(obstore.delete, store, batch))
+            store_call(str(self), partial(obstore.delete, store, batch))
 
     def sweep(self) -> None:
         """Nothing is left to be seen: an upload that was cut is no object."""

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from storage.common.names import stays_inside
-from storage.folders.cache import find_remote, held
+from storage.folders.cache import cached_copy, find_remote
 from storage.folders.folder import Where
 from storage.folders.local import LocalFolder
 from storage.folders.open import folder_at, is_url
@@ -31,7 +31,7 @@ def annotation_file(where: str) -> Path:
     if not is_url(where):
         return Path(where)
     try:
-        with held(find_remote(where)) as path:
+        with cached_copy(find_remote(where)) as path:
             return path
     except FileNotFoundError:
         raise AnnotationError(f"there is no annotation file '{where}'") from None

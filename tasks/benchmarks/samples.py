@@ -152,7 +152,7 @@ class Sample:
     answer: str = ""
     record: str = ""
 
-    def told(self) -> dict[str, Any]:
+    def content(self) -> dict[str, Any]:
         """Its content as JSON values, targets by their hash."""
         shallow = {f.name: getattr(self, f.name) for f in fields(self)}
         return {**shallow, "targets": [target.digest for target in self.targets]}

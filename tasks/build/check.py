@@ -14,7 +14,7 @@ from storage.progress import OnProgress, Progress
 from tasks.benchmarks.samples import VideoJob
 from tasks.build.workers import as_stated, refuse_black
 from tasks.video.diagnosis import VideoError
-from tasks.video.reader import at_hand, open_video
+from tasks.video.reader import local_source, open_video
 
 
 @dataclass(frozen=True)
@@ -65,7 +65,7 @@ def check_videos(jobs: Sequence[VideoJob], decode: bool, on_progress: OnProgress
 
 def _state(job: VideoJob, decode: bool) -> tuple[str, str]:
     try:
-        with at_hand(job.source) as source:
+        with local_source(job.source) as source:
             video = open_video(source)
             outcome = as_stated(job, video)
             if decode:

@@ -10,7 +10,7 @@ from storage.folders.folder import StoreError
 from tasks.benchmarks.samples import VideoJob
 from tasks.build.plan import Build, StagePlan
 from tasks.video.diagnosis import VideoError
-from tasks.video.reader import at_hand, open_video
+from tasks.video.reader import local_source, open_video
 
 _SECONDS_A_FRAME = {"flow": 0.05, "sam2": 0.5}
 """Rough time of detection and tracking on one CPU, where nothing has been measured yet."""
@@ -62,7 +62,7 @@ def _lengths(jobs: Sequence[VideoJob]) -> float:
     lengths = []
     for job in jobs[::step][:_PROBES]:
         try:
-            with at_hand(job.source) as source:
+            with local_source(job.source) as source:
                 lengths.append(len(open_video(source)))
         except (VideoError, StoreError):
             continue

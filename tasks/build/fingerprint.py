@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from pathlib import Path
 
-from storage.folders.cache import RemoteFile, held
+from storage.folders.cache import RemoteFile, cached_copy
 from storage.folders.files import digest, sha256_of
 from storage.folders.folder import StoreError
 from tasks.benchmarks.samples import VideoJob
@@ -56,7 +56,7 @@ def content_hash(path: Path | RemoteFile) -> str:
 
 def _remote_hash(file: RemoteFile) -> str:
     try:
-        with held(file) as path:
+        with cached_copy(file) as path:
             return sha256_of(path)
     except FileNotFoundError:
         return MISSING

@@ -12,12 +12,12 @@ from storage.folders.cache import RemoteFile
 from storage.folders.folder import Folder
 from storage.folders.local import LocalFolder
 from storage.schema import MASKS, VIDEOS
-from tasks.tracking.annotator import Found
+from tasks.tracking.annotator import VideoAnnotation
 from tasks.tracking.tubes import Tubes
 from tasks.video.reader import Source, Video
 
 
-def video_row(source: Source, video: Video, found: Found, sha256: str, dataset: Folder) -> pa.Table:
+def video_row(source: Source, video: Video, found: VideoAnnotation, sha256: str, dataset: Folder) -> pa.Table:
     """The row of a tracked video. `sha256` is that of its bytes."""
     timeline, tubes = video.timeline, found.tubes
     seen = [object_id for instances in tubes.frames.values() for object_id in instances]
@@ -39,7 +39,13 @@ def video_row(source: Source, video: Video, found: Found, sha256: str, dataset: 
         "object_steps": found.work.object_steps,
         "features": found.work.features,
         "objects": [
-            {"object_id": i, "category": d.category, "score": d.score, "found_at": tubes.found_at[i], "frames": seen.count(i)}
+            {
+                "object_id": i,
+                "category": d.category,
+                "score": d.score,
+                "found_at": tubes.discovered_at[i],
+                "frames": seen.count(i),
+            }
             for i, d in tubes.objects.items()
         ],
     }

@@ -22,11 +22,11 @@ from tasks.build.rows import mask_rows, video_row
 from tasks.detection.base import DetectConfig
 from tasks.exchange.imports import Recorded, RecordedConfig
 from tasks.markers.render import RenderConfig, render, tracked_from
-from tasks.tracking.annotator import ExhaustedError, Finder, noted
+from tasks.tracking.annotator import Annotator, ExhaustedError, noted
 from tasks.tracking.base import TrackConfig
 from tasks.tracking.limits import LimitConfig, LimitError
 from tasks.video.diagnosis import VideoError
-from tasks.video.reader import Source, Timeline, Video, at_hand, open_video
+from tasks.video.reader import Source, Timeline, Video, local_source, open_video
 
 MASKS_VERSION = 3
 FRAMES_VERSION = 2
@@ -80,7 +80,7 @@ def frames_spec(config: BuildConfig) -> Spec:
 
 def frames_fingerprint(masks_fingerprint: str, job: VideoJob) -> str:
     """Hash of what goes into a video's frames: its bytes, its clips and its sentences."""
-    return digest([masks_fingerprint, [asdict(c) for c in job.clips], [s.told() for s in job.samples]])
+    return digest([masks_fingerprint, [asdict(c) for c in job.clips], [s.content() for s in job.samples]])
 
 
 class MasksWorker:
@@ -90,7 +90,7 @@ class MasksWorker:
         _take_one_thread()
         self._config, self._store = config, store
         tracked = config.detect, config.track, config.limits
-        self._finder = Recorded(config.recorded) if config.recorded else Finder(*tracked)
+        self._annotator = Recorded(config.recorded) if config.recorded else Annotator(*tracked)
 
     def run(self, job: VideoJob) -> Outcome:
         """Find and track the objects of a video."""
@@ -101,10 +101,10 @@ class MasksWorker:
 
     def tables(self, job: VideoJob, fingerprint: str) -> tuple[Outcome, Tables]:
         """The outcome and the rows of a video whose bytes have this hash; writes nothing, and raises what goes wrong."""
-        with at_hand(job.source) as source:
+        with local_source(job.source) as source:
             video = open_video(source)
             outcome = as_stated(job, video)
-            found = self._finder.find(job, video)
+            found = self._annotator.annotate(job, video)
             if not found.tubes.frames:
                 refuse_black(source, video, [index for frames in found.segments for index in frames])
             sha256 = fingerprint if job.masks is None else content_hash(job.source.path)
@@ -137,7 +137,7 @@ class FramesWorker:
         video, masks = (self._masks.read(shard, table, video_id) for table in ("videos", "masks"))
         if not _covers(video, job):
             return Outcome("failed", "not_tracked", "annotated beyond the segments that were tracked: build by a new name"), {}
-        with at_hand(job.source) as source:
+        with local_source(job.source) as source:
             tracked = tracked_from(source, video, masks, self._config.render.markers.anchor)
             rendered = render(job, tracked, self._config.render)
         if rendered.frames:

@@ -9,7 +9,7 @@ from typing import NamedTuple, Protocol, cast
 from storage.common.plugins import load_plugin
 from tasks.masks.instances import Box
 from tasks.video.reader import Video
-from tasks.weights import Weights, at_hand
+from tasks.weights import Weights, local_weights
 
 
 class Detection(NamedTuple):
@@ -90,7 +90,7 @@ def build_detector(config: DetectConfig) -> Detector:
         WeightsError: its weights are not there or do not fit.
         StoreError: they cannot be fetched.
     """
-    with at_hand(config.weights) as weights:
+    with local_weights(config.weights) as weights:
         return cast(Detector, load_plugin(DETECTORS, config.detector, "detector")(replace(config, weights=weights)))
 
 
@@ -99,7 +99,7 @@ def key_frames(frame_count: int, every_frames: int) -> range:
     return range(0, frame_count, every_frames)
 
 
-def wanted(detections: Sequence[Detection], config: DetectConfig) -> list[Detection]:
+def filter_detections(detections: Sequence[Detection], config: DetectConfig) -> list[Detection]:
     """Detections of the configured target at or above the configured confidence, best score first."""
     kept = [
         d

@@ -13,7 +13,7 @@ from tasks.video.reader import Frames, Video
 BATCH = 8
 """Frames decoded and detected together."""
 
-Found = tuple[Sequence[float], str, float]
+RawDetection = tuple[Sequence[float], str, float]
 """Corners (x1, y1, x2, y2) in pixels, anywhere; category; score."""
 
 
@@ -33,7 +33,7 @@ def in_batches(
         return [detections for batch in map(detect_frames, batches) for detections in batch]
 
 
-def inside(found: Iterable[Found], height: int, width: int) -> list[Detection]:
+def inside(found: Iterable[RawDetection], height: int, width: int) -> list[Detection]:
     """Detections with their boxes clipped to an image of `height` x `width` pixels; those of no area then are left out."""
     clipped = ((_clip(corners, height, width), name, score) for corners, name, score in found)
     return [Detection(box, name, score) for box, name, score in clipped if box[2] > box[0] and box[3] > box[1]]

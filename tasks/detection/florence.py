@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from tasks.detection.base import DetectConfig, Detection, wanted
-from tasks.detection.batched import Found, in_batches, inside
+from tasks.detection.base import DetectConfig, Detection, filter_detections
+from tasks.detection.batched import RawDetection, in_batches, inside
 from tasks.detection.pretrained import Family, load_pretrained
 from tasks.video.reader import Frames, Video
 from tasks.weights import WeightsError
@@ -75,11 +75,11 @@ class Florence2Detector:
     def detect_frames(self, frames: Frames) -> list[list[Detection]]:
         """Detections on each frame of uint8 (n, height, width, 3), RGB."""
         height, width = frames.shape[1:3]
-        rows: list[list[Found]] = [[] for _ in frames]
+        rows: list[list[RawDetection]] = [[] for _ in frames]
         for task, prompt in self._tasks:
             for row, answer in zip(rows, self._answers(frames, task + prompt), strict=True):
                 row.extend(boxes_of(answer, task, prompt, self._loaded.processor, (height, width)))
-        return [wanted(inside(row, height, width), self._config) for row in rows]
+        return [filter_detections(inside(row, height, width), self._config) for row in rows]
 
     def _answers(self, frames: Frames, question: str) -> list[str]:
         """What the model writes about each frame, its own signs included."""
@@ -97,7 +97,7 @@ class Florence2Detector:
         return answers
 
 
-def boxes_of(answer: str, task: str, prompt: str, processor: Any, size: tuple[int, int]) -> list[Found]:
+def boxes_of(answer: str, task: str, prompt: str, processor: Any, size: tuple[int, int]) -> list[RawDetection]:
     """Boxes that an answer of the model names, each once, with score 1.
 
     Args:

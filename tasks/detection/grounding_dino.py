@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tasks.detection.base import DetectConfig, Detection, wanted
-from tasks.detection.batched import Found, in_batches, inside
+from tasks.detection.base import DetectConfig, Detection, filter_detections
+from tasks.detection.batched import RawDetection, in_batches, inside
 from tasks.detection.pretrained import Family, load_pretrained
 from tasks.detection.vocabulary import COCO
 from tasks.video.reader import Frames, Video
@@ -75,9 +75,9 @@ class GroundingDinoDetector:
         words, boxes = found.logits.float().sigmoid().cpu().numpy(), found.pred_boxes.float().cpu().numpy()
         height, width = frames.shape[1:3]
         rows = (self._rows(*frame, height, width) for frame in zip(words, boxes, strict=True))
-        return [wanted(inside(row, height, width), self._config) for row in rows]
+        return [filter_detections(inside(row, height, width), self._config) for row in rows]
 
-    def _rows(self, words: NDArray[np.float32], boxes: NDArray[np.float32], height: int, width: int) -> list[Found]:
+    def _rows(self, words: NDArray[np.float32], boxes: NDArray[np.float32], height: int, width: int) -> list[RawDetection]:
         return best_prompts(words, boxes, self._owners, self._prompts, self._config.confidence, (height, width))
 
 
@@ -106,7 +106,7 @@ def best_prompts(
     prompts: Sequence[str],
     confidence: float,
     size: tuple[int, int],
-) -> list[Found]:
+) -> list[RawDetection]:
     """Boxes in pixels of those queries that some prompt's word is probable for.
 
     Args:

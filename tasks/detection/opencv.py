@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from storage.common.prefetch import ahead
-from tasks.detection.base import DetectConfig, Detection, wanted
+from tasks.detection.base import DetectConfig, Detection, filter_detections
 from tasks.masks.instances import Box, box_iou
 from tasks.video.motion import camera_motion, flow_between, length, own_motion, work_size
 from tasks.video.reader import Frames, Video
@@ -43,7 +43,7 @@ class MotionDetector:
         looks = looks_at(video, indices)
         with closing(in_one_pass(video, looks)) as frames:
             found = dict(self.moving(frames, looks))
-        return [wanted(_scaled(found[index], video), self._config) for index in indices]
+        return [filter_detections(_scaled(found[index], video), self._config) for index in indices]
 
     def moving(self, frames: Iterable[Numbered], looks: Looks) -> Iterator[tuple[int, list[Detection]]]:
         """Moving regions of each key frame of `looks` as soon as the frames it is measured against have gone by.
@@ -86,7 +86,7 @@ class PeopleDetector:
         """Detections on each frame of `indices`, best score first."""
         with closing(in_one_pass(video, {index: [index] for index in indices})) as frames:
             found = {index: self.people(frame) for index, frame in frames}
-        return [wanted(_scaled(found[index], video), self._config) for index in indices]
+        return [filter_detections(_scaled(found[index], video), self._config) for index in indices]
 
     def people(self, frame: Frames) -> list[Detection]:
         """People on one frame, uint8 (height, width, 3), RGB; their boxes in shares of the picture."""
@@ -126,7 +126,7 @@ class PeopleAndMotionDetector:
 
         with closing(in_one_pass(video, looks)) as frames:
             moving = dict(self._motion.moving(searched(frames), looks))
-        return [wanted(_scaled(distinct(people[i] + moving[i]), video), self._config) for i in indices]
+        return [filter_detections(_scaled(distinct(people[i] + moving[i]), video), self._config) for i in indices]
 
 
 def looks_at(video: Video, indices: Sequence[int]) -> Looks:

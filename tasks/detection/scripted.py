@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from tasks.detection.base import DetectConfig, Detection, wanted
+from tasks.detection.base import DetectConfig, Detection, filter_detections
 from tasks.video.reader import Video
 
 
@@ -29,7 +29,7 @@ class ScriptedDetector:
     def detect(self, video: Video, indices: Sequence[int]) -> list[list[Detection]]:
         """Detections on each frame of `indices`, best score first."""
         frames = self._script.get(video.source.video_id, {})
-        return [wanted(frames.get(index, []), self._config) for index in indices]
+        return [filter_detections(frames.get(index, []), self._config) for index in indices]
 
 
 def read_script(path: Path) -> dict[str, dict[int, list[Detection]]]:

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tasks.detection.base import DetectConfig, Detection, wanted
+from tasks.detection.base import DetectConfig, Detection, filter_detections
 from tasks.detection.batched import in_batches, inside
 from tasks.video.reader import Frames, Video
 from tasks.weights import Weights, WeightsError
@@ -49,7 +49,7 @@ class YoloDetector:
             verbose=False,
             save=False,
         )
-        return [wanted(_detections(result), self._config) for result in results]
+        return [filter_detections(_detections(result), self._config) for result in results]
 
 
 def _as_bgr(frame: NDArray[np.uint8]) -> NDArray[np.uint8]:

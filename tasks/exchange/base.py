@@ -15,7 +15,7 @@ from storage.progress import OnProgress, Progress
 from storage.reader import Dataset
 from tasks.masks.instances import Instance
 from tasks.metrics.arrays import source_of
-from tasks.video.reader import at_hand, open_video
+from tasks.video.reader import local_source, open_video
 
 
 class FormatError(InputError):
@@ -148,7 +148,7 @@ def write_images(dataset: Dataset, video_id: str, frames: Sequence[int], folder:
     """
     from tasks.markers.render import encode_jpeg
 
-    with at_hand(source_of(dataset, video_id)) as source:
+    with local_source(source_of(dataset, video_id)) as source:
         video = open_video(source)
         for start in range(0, len(frames), _WINDOW):
             wanted = frames[start : start + _WINDOW]

@@ -28,7 +28,7 @@ from tasks.exchange.base import FormatError, Masks, Options, videos_of
 from tasks.exchange.lists import writing_lists
 from tasks.masks.instances import Instance, Mask
 from tasks.metrics.arrays import source_of
-from tasks.video.reader import at_hand
+from tasks.video.reader import local_source
 
 _TYPE = "eta.core.datasets.LabeledVideoDataset"
 
@@ -60,7 +60,7 @@ def _data(dataset: Dataset, video_id: str, out: Path, media: bool) -> str:
         if not isinstance(source.path, Path):
             raise FormatError(f"'{source.path}' is in an object store, where FiftyOne opens no video: add --media")
         return str(source.path.resolve())
-    with at_hand(source) as here:
+    with local_source(source) as here:
         place = out / "data" / video_id
         place.parent.mkdir(parents=True, exist_ok=True)
         assert isinstance(here.path, Path)

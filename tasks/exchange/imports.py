@@ -19,7 +19,7 @@ from tasks.detection.base import Detection
 from tasks.exchange import released, sav
 from tasks.exchange.base import Places, Read, Recording
 from tasks.masks.instances import Instance, encode
-from tasks.tracking.annotator import Found, noted
+from tasks.tracking.annotator import VideoAnnotation, noted
 from tasks.tracking.base import Work
 from tasks.tracking.limits import LimitError
 from tasks.tracking.tubes import Tubes
@@ -106,12 +106,12 @@ class RecordedConfig:
 
 
 class Recorded:
-    """Finds the objects of a video where they are recorded; stands in for `tasks.tracking.annotator.Finder`."""
+    """Finds the objects of a video where they are recorded; stands in for `tasks.tracking.annotator.Annotator`."""
 
     def __init__(self, config: RecordedConfig) -> None:
         self._read, self._hold = IMPORTS[config.layout].read, config.hold
 
-    def find(self, job: VideoJob, video: Video) -> Found:
+    def annotate(self, job: VideoJob, video: Video) -> VideoAnnotation:
         """Read the masks of a video. Objects keep their IDs; a frame without masks shows nobody.
 
         Raises:
@@ -128,7 +128,7 @@ class Recorded:
             tubes, note = self._tubes(recording, len(video))
         except (AnnotationError, ValueError) as error:
             raise VideoError("bad_masks", f"{job.source.video_id} ({error})") from error
-        return Found(tubes, Work(), [range(len(video))], note)
+        return VideoAnnotation(tubes, Work(), [range(len(video))], note)
 
     def _tubes(self, recording: Recording, count: int) -> tuple[Tubes, Outcome]:
         tubes, length = Tubes(recording.size), recording.every if self._hold else 1
@@ -152,7 +152,7 @@ def _put(tubes: Tubes, frames: range, seen: Mapping[int, tuple[str, Any]]) -> No
         if instance is not None:
             here[object_id] = instance
             tubes.objects.setdefault(object_id, Detection(instance.box, category, 1.0))
-            tubes.found_at.setdefault(object_id, frames.start)
+            tubes.discovered_at.setdefault(object_id, frames.start)
     if here:
         tubes.frames.update(dict.fromkeys(frames, here))
 

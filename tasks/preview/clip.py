@@ -14,7 +14,7 @@ from storage.reader import Dataset, StoredInstance
 from storage.rle import Mask, decode_counts
 from tasks.markers.drawing import Candidate, digit_height_px, draw, place
 from tasks.metrics.arrays import source_of
-from tasks.video.reader import Frames, Video, at_hand, open_video
+from tasks.video.reader import Frames, Video, local_source, open_video
 
 PALETTE = ((230, 80, 60), (60, 160, 240), (90, 200, 90), (240, 190, 40), (170, 90, 220), (40, 200, 200), (240, 120, 180))
 """RGB tints, by object ID."""
@@ -53,7 +53,7 @@ def painted_clip(dataset: Dataset, video_id: str, path: Path, paint: Paint, fram
         DatasetError: no such video.
         VideoError: the source cannot be read any more.
     """
-    with at_hand(source_of(dataset, video_id)) as source, replacing(path.with_suffix(".mp4"), durable=False) as temporary:
+    with local_source(source_of(dataset, video_id)) as source, replacing(path.with_suffix(".mp4"), durable=False) as temporary:
         video = open_video(source)
         _encode(video, temporary, frames or range(len(video)), paint)
     return path.with_suffix(".mp4")

@@ -14,7 +14,7 @@ from storage.folders.folder import StoreError
 from tasks.build.fingerprint import content_hash
 from tasks.preview.pictures import Picture, decode_jpeg, resized, thumb_size, thumbnail
 from tasks.video.diagnosis import VideoError
-from tasks.video.reader import Frames, Source, Timeline, at_hand, open_video
+from tasks.video.reader import Frames, Source, Timeline, local_source, open_video
 
 THUMBS = 4
 
@@ -55,7 +55,7 @@ def _native(
     if content_hash(path) != row["sha256"]:
         return None
     try:
-        with at_hand(Source(row["video_id"], path, row["fps"])) as source:
+        with local_source(Source(row["video_id"], path, row["fps"])) as source:
             return dict(zip(indices, open_video(source, size, threads=2).frames(indices), strict=True))
     except (VideoError, StoreError):
         return None

@@ -25,7 +25,7 @@ class ExhaustedError(Exception):
 
 
 @dataclass(frozen=True)
-class Found:
+class VideoAnnotation:
     """Objects of a video.
 
     Attributes:
@@ -41,14 +41,14 @@ class Found:
     note: Outcome
 
 
-class Finder:
+class Annotator:
     """Holds a detector and a tracker; finds the objects of one video after another."""
 
     def __init__(self, detect: DetectConfig, track: TrackConfig, limits: LimitConfig) -> None:
         self._detector, self._tracker = build_detector(detect), build_tracker(track)
         self._detect, self._track, self._limits = detect, track, limits
 
-    def find(self, job: VideoJob, video: Video) -> Found:
+    def annotate(self, job: VideoJob, video: Video) -> VideoAnnotation:
         """Find the objects of a video and follow them.
 
         Raises:
@@ -73,7 +73,7 @@ class Finder:
             raise LimitError("too_many_objects", f"{error}, in its annotated segments alone: raise max_objects") from error
         return replace(found, note=noted(note, found.note))
 
-    def _within_memory(self, video: Video, segments: Sequence[range]) -> Found:
+    def _within_memory(self, video: Video, segments: Sequence[range]) -> VideoAnnotation:
         """Find, once more with everything off-loaded if memory runs out."""
         budget = self._track.budget
         found = unless_exhausted(lambda: self._found(video, segments, budget))
@@ -84,13 +84,13 @@ class Finder:
             raise ExhaustedError("memory ran out, and again with features off-loaded: lower the tracker's image size")
         return replace(found, note=noted(_OFF_LOADED, found.note))
 
-    def _found(self, video: Video, segments: Sequence[range], budget: Budget) -> Found:
+    def _found(self, video: Video, segments: Sequence[range], budget: Budget) -> VideoAnnotation:
         every = self._detect.every_frames
         keys = [frames.start + key for frames in segments for key in key_frames(len(frames), every)]
         detections = dict(zip(keys, self._detector.detect(video, keys), strict=True))
         config = replace(self._track, budget=budget)
         tubes, work = track(video, self._tracker, detections, config, segments, self._limits.max_objects)
-        return Found(tubes, work, segments, _features(work, sum(map(len, segments))))
+        return VideoAnnotation(tubes, work, segments, _features(work, sum(map(len, segments))))
 
 
 def unless_exhausted(work: Callable[[], T]) -> T | None:

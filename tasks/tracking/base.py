@@ -10,7 +10,7 @@ from typing import Protocol, cast
 from storage.common.plugins import load_plugin
 from tasks.masks.instances import Box, Instance, Mask
 from tasks.video.reader import Video
-from tasks.weights import Weights, at_hand
+from tasks.weights import Weights, local_weights
 
 
 @dataclass(frozen=True)
@@ -143,5 +143,5 @@ def build_tracker(config: TrackConfig) -> Tracker:
         WeightsError: its weights are not there or do not fit.
         StoreError: they cannot be fetched.
     """
-    with at_hand(config.weights) as weights:
+    with local_weights(config.weights) as weights:
         return cast(Tracker, load_plugin(TRACKERS, config.tracker, "tracker")(replace(config, weights=weights)))

@@ -22,7 +22,7 @@ class Tubes:
         meet_iou: from this mask IoU on, two instances of a frame are of one thing (section 4.1: 0.4).
         overlapping: whether a pixel may belong to several objects; else to the oldest.
         objects: object ID (from 1, in order of discovery, never reused) -> the detection it was found by.
-        found_at: object ID -> frame index of its discovery.
+        discovered_at: object ID -> frame index of its discovery.
         frames: frame index -> object ID -> instance.
         hidden_behind_older: backward instances dropped because an older object has them (IoU >= `meet_iou`).
         merged: ID of an object that proved to be an older one -> that one's ID; it is no object of its own any more.
@@ -33,7 +33,7 @@ class Tubes:
     meet_iou: float = 0.4
     overlapping: bool = True
     objects: dict[int, Detection] = field(default_factory=dict)
-    found_at: dict[int, int] = field(default_factory=dict)
+    discovered_at: dict[int, int] = field(default_factory=dict)
     frames: dict[int, dict[int, Instance]] = field(default_factory=dict)
     hidden_behind_older: int = 0
     merged: dict[int, int] = field(default_factory=dict)
@@ -45,7 +45,7 @@ class Tubes:
     def new_object(self, detection: Detection, index: int) -> int:
         """Take in an object found on frame `index`; its ID."""
         self._ids += 1
-        self.objects[self._ids], self.found_at[self._ids] = detection, index
+        self.objects[self._ids], self.discovered_at[self._ids] = detection, index
         return self._ids
 
     def put(self, index: int, instances: Mapping[int, Instance]) -> None:
@@ -81,7 +81,7 @@ class Tubes:
             if younger in self.merged or self._met[older, younger] * 2 <= self._back[younger]:
                 continue
             kept_by = self._final(older)
-            since = [here for index, here in self.frames.items() if index >= self.found_at[younger] and younger in here]
+            since = [here for index, here in self.frames.items() if index >= self.discovered_at[younger] and younger in here]
             if kept_by != younger and self._apart(kept_by, younger, since) * 2 <= len(since):
                 self._give(younger, kept_by)
 
@@ -99,7 +99,7 @@ class Tubes:
             instance = here.pop(younger, None)
             if instance is not None:
                 here.setdefault(older, instance)
-        del self.objects[younger], self.found_at[younger]
+        del self.objects[younger], self.discovered_at[younger]
         self.merged[younger] = older
 
     def _rest(self, instance: Instance, others: Mapping[int, Instance]) -> Instance | None:

@@ -16,7 +16,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from storage.folders.cache import RemoteFile, held
+from storage.folders.cache import RemoteFile, cached_copy
 from tasks.video.diagnosis import VideoError, diagnose, is_truncated_mp4
 
 Frames = NDArray[np.uint8]
@@ -34,7 +34,7 @@ class Source:
 
     Attributes:
         video_id: unique within a dataset; the path below the videos folder, with its suffix.
-        path: the file or folder; or a file in an object store, which `at_hand` brings here.
+        path: the file or folder; or a file in an object store, which `local_source` brings here.
         fps: frames per second of a JPEG folder; None for files, which carry their own times.
     """
 
@@ -44,7 +44,7 @@ class Source:
 
 
 @contextmanager
-def at_hand(source: Source) -> Iterator[Source]:
+def local_source(source: Source) -> Iterator[Source]:
     """The source on this machine's disk for the length of the block: itself, or its cached copy.
 
     Raises:
@@ -54,7 +54,7 @@ def at_hand(source: Source) -> Iterator[Source]:
     with ExitStack() as stack:
         if isinstance(source.path, RemoteFile):
             try:
-                source = replace(source, path=stack.enter_context(held(source.path)))
+                source = replace(source, path=stack.enter_context(cached_copy(source.path)))
             except FileNotFoundError:
                 raise VideoError("missing", str(source.path)) from None
         yield source

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     import torch
 
 
-def shown(ids: Sequence[int], logits: torch.Tensor, height: int, width: int, overlapping: bool) -> dict[int, Instance]:
+def encode_logits(ids: Sequence[int], logits: torch.Tensor, height: int, width: int, overlapping: bool) -> dict[int, Instance]:
     """Instances of the objects that are in sight on a frame.
 
     Args:

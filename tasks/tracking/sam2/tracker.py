@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from tasks.masks.instances import Box, Instance, Mask
 from tasks.tracking.base import Budget, TrackConfig, Work
-from tasks.tracking.sam2.encoding import masks_of, shown
+from tasks.tracking.sam2.encoding import encode_logits, masks_of
 from tasks.tracking.sam2.features import Features, FeatureStore
 from tasks.tracking.sam2.frames import FrameFeed
 from tasks.tracking.sam2.memory import Memory, in_batches
@@ -115,7 +115,7 @@ class Sam2Session:
 
     def _instances(self, ids: list[int], logits: torch.Tensor) -> dict[int, Instance]:
         with self._running():
-            return shown(ids, logits, self._video.height, self._video.width, self._config.overlapping)
+            return encode_logits(ids, logits, self._video.height, self._video.width, self._config.overlapping)
 
     def _masks(self, index: int, boxes: Sequence[Box]) -> list[Mask]:
         """Masks of boxes, as the package's image predictor makes them of the frame's features."""

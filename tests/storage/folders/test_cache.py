@@ -15,15 +15,15 @@ from typing import Any
 import pytest
 
 from storage.common.threads import in_turn
-from storage.folders.cache import RemoteFile, cache_folder, find_remote, held
+from storage.folders.cache import RemoteFile, cache_folder, cached_copy, find_remote
 from storage.folders.folder import StoreError
 from storage.folders.open import folder_at
 
 HOLD = """
 import sys
-from storage.folders.cache import find_remote, held
+from storage.folders.cache import find_remote, cached_copy
 for url in sys.argv[1:]:
-    with held(find_remote(url)) as path:
+    with cached_copy(find_remote(url)) as path:
         assert len(path.read_bytes()) == 100_000
         print(path, flush=True)
 """
@@ -48,19 +48,19 @@ def names() -> list[str]:
 
 def use(file: RemoteFile, tick: int) -> None:
     """Take a file, and say that it was used at `tick`."""
-    with held(file) as path:
+    with cached_copy(file) as path:
         os.utime(path, (tick, tick))
 
 
 def test_a_file_is_fetched_once_and_again_when_it_has_changed(s3: Any, put: Put) -> None:
     file = put("a.mp4", b"one")
     for _ in range(3):
-        with held(file) as path:
+        with cached_copy(file) as path:
             assert path.read_bytes() == b"one"
             assert path.name.endswith("-a.mp4")
     assert sum(method == "GET" for method, _ in s3.seen) == 1
     changed = put("a.mp4", b"two")
-    with held(changed) as path:
+    with cached_copy(changed) as path:
         assert path.read_bytes() == b"two"
 
 
@@ -68,7 +68,7 @@ def test_a_large_file_comes_in_pieces(s3: Any, put: Put) -> None:
     data = os.urandom(40_000_000)
     file, gets = put("a.mp4", data), itertools.count(1)
     s3.fault = lambda method, _path: "half" if method == "GET" and next(gets) == 2 else None
-    with held(file) as path:
+    with cached_copy(file) as path:
         assert path.read_bytes() == data
     assert sum(method == "GET" for method, _ in s3.seen) == 4
 
@@ -86,21 +86,21 @@ def test_what_was_used_longest_ago_makes_room(monkeypatch: pytest.MonkeyPatch, p
 
 def test_a_file_in_use_stays_and_so_does_what_is_larger_than_the_cache(monkeypatch: pytest.MonkeyPatch, put: Put) -> None:
     monkeypatch.setenv("STVG_CACHE_GB", str(150_000 / 1e9))
-    with held(put("a")) as first, held(put("b")) as second, held(put("large", bytes(400_000))):
+    with cached_copy(put("a")) as first, cached_copy(put("b")) as second, cached_copy(put("large", bytes(400_000))):
         assert names() == ["a", "b", "large"]
         assert first.exists()
         assert second.exists()
-    with held(put("c")):
+    with cached_copy(put("c")):
         assert names() == ["c"]
 
 
 def test_one_that_is_gone_or_another_by_now_is_told_and_nothing_is_kept(bucket: str, put: Put) -> None:
     old = put("a.mp4", b"one")
     put("a.mp4", b"two!")
-    with pytest.raises(StoreError, match=r"a\.mp4 has changed since it was first looked at"), held(old):
+    with pytest.raises(StoreError, match=r"a\.mp4 has changed since it was first looked at"), cached_copy(old):
         pass
     for gone in (RemoteFile(f"{bucket}/none.mp4"), RemoteFile(f"{bucket}/none.mp4", 3, 1, '"v"')):
-        with pytest.raises(FileNotFoundError, match=r"no such object: 's3://.*/none\.mp4'"), held(gone):
+        with pytest.raises(FileNotFoundError, match=r"no such object: 's3://.*/none\.mp4'"), cached_copy(gone):
             pass
     assert names() == []
     assert find_remote(f"{bucket}/none.mp4").version == ""
@@ -112,15 +112,15 @@ def test_bytes_of_another_sha256_are_refused_and_right_ones_known_wherever_they_
     sha256 = hashlib.sha256(b"weights").hexdigest()
     with (
         pytest.raises(StoreError, match=rf"x\.pt' has sha256 {sha256}, not {'0' * 64}"),
-        held(RemoteFile(f"{bucket}/x.pt"), "0" * 64),
+        cached_copy(RemoteFile(f"{bucket}/x.pt"), "0" * 64),
     ):
         pass
     assert names() == []
     for _ in range(2):
-        with held(RemoteFile(f"{bucket}/x.pt"), sha256) as path:
+        with cached_copy(RemoteFile(f"{bucket}/x.pt"), sha256) as path:
             assert path.read_bytes() == b"weights"
     asked = len(s3.seen)
-    with held(RemoteFile(f"{bucket}/x.pt"), sha256):
+    with cached_copy(RemoteFile(f"{bucket}/x.pt"), sha256):
         assert len(s3.seen) == asked
 
 
@@ -131,7 +131,7 @@ def test_threads_that_want_one_file_wait_for_one_fetch(s3: Any, put: Put) -> Non
 
     def take(_: int) -> int:
         start.wait()
-        with held(file) as path:
+        with cached_copy(file) as path:
             return len(path.read_bytes())
 
     assert list(in_turn(take, range(8), 8)) == [100_000] * 8
@@ -169,12 +169,12 @@ def test_what_a_killed_fetch_left_makes_room_and_is_never_taken_for_the_file(
     left.write_bytes(bytes(80_000))
     s3.fault = lambda _method, _path: None
     monkeypatch.setenv("STVG_CACHE_GB", str(150_000 / 1e9))
-    with held(file) as path:
+    with cached_copy(file) as path:
         assert list(path.parent.iterdir()) == [path]
 
 
 def test_a_name_of_any_kind_is_one_file_in_the_cache(put: Put) -> None:
     for name in ("a/b c.mp4", "ü" * 200 + ".mp4", ".hidden"):
-        with held(put(name, b"1")) as path:
+        with cached_copy(put(name, b"1")) as path:
             assert path.parent == cache_folder() / "files"
             assert path.name.endswith(name[-8:].rpartition("/")[2])

@@ -46,7 +46,7 @@ def test_every_form_is_read_and_asks_for_its_task(sample: Path, form: str) -> No
     assert all(job.source.path.exists() for job in made.jobs)  # type: ignore[union-attr]
     assert len(made.jobs) == 2
     again = read_as(sample, form)
-    assert [one.told() for one in samples(again)] == [one.told() for one in samples(made)]
+    assert [one.content() for one in samples(again)] == [one.content() for one in samples(made)]
 
 
 @pytest.mark.parametrize("form", ["charades-sta", "tvgbench"])

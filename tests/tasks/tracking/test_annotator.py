@@ -16,7 +16,7 @@ from tasks.benchmarks.samples import Clip, VideoJob
 from tasks.build.rows import video_row
 from tasks.build.workers import BuildConfig, MasksWorker, _covers, masks_spec
 from tasks.detection.base import DetectConfig
-from tasks.tracking.annotator import Finder, is_exhaustion, noted, unless_exhausted
+from tasks.tracking.annotator import Annotator, is_exhaustion, noted, unless_exhausted
 from tasks.tracking.base import Budget, TrackConfig, Work
 from tasks.tracking.limits import LimitConfig, LimitError, annotated_segments
 from tasks.video.reader import Source, Video, open_video
@@ -32,19 +32,19 @@ def job(video: Video, *clips: tuple[int, int]) -> VideoJob:
     return VideoJob(video.source, tuple(Clip(f"c{n}", frames=clip) for n, clip in enumerate(clips)))
 
 
-def finder(**limits: Any) -> Finder:
-    return Finder(DetectConfig(), TrackConfig(), LimitConfig(**limits))
+def finder(**limits: Any) -> Annotator:
+    return Annotator(DetectConfig(), TrackConfig(), LimitConfig(**limits))
 
 
 def test_a_video_within_the_caps_is_tracked_whole(video: Video, models: Any) -> None:
-    found = finder(max_duration_s=4.0, max_objects=2).find(job(video, (3, 5)), video)
+    found = finder(max_duration_s=4.0, max_objects=2).annotate(job(video, (3, 5)), video)
     assert found.segments == [range(40)]
     assert found.note == Outcome("done")
     assert sorted(found.tubes.objects) == [1, 2]
 
 
 def test_a_long_video_is_cut_to_its_annotated_segments(video: Video, models: Any) -> None:
-    found = finder(max_duration_s=2.0).find(job(video, (22, 29), (3, 5), (4, 8), (9, 9)), video)
+    found = finder(max_duration_s=2.0).annotate(job(video, (22, 29), (3, 5), (4, 8), (9, 9)), video)
     assert found.segments == [range(3, 10), range(22, 30)]
     assert sorted(found.tubes.frames) == [*range(3, 10), *range(22, 30)]
     assert found.note.reason == "cut_to_segments"
@@ -53,19 +53,19 @@ def test_a_long_video_is_cut_to_its_annotated_segments(video: Video, models: Any
 
 def test_beyond_the_cap_a_long_video_is_refused_with_a_reason(video: Video, models: Any) -> None:
     with pytest.raises(LimitError, match=r"2 s to track, and the cap is 1\.5 s: raise max_duration_s") as caught:
-        finder(max_duration_s=1.5).find(job(video, (0, 19)), video)
+        finder(max_duration_s=1.5).annotate(job(video, (0, 19)), video)
     assert caught.value.reason == "too_long"
     with pytest.raises(LimitError, match="4 s to track"):
-        finder(max_duration_s=1.5).find(job(video), video)
+        finder(max_duration_s=1.5).annotate(job(video), video)
 
 
 def test_a_crowded_video_is_cut_and_then_refused(video: Video, models: Any) -> None:
-    found = finder(max_objects=1).find(job(video, (0, 9)), video)
+    found = finder(max_objects=1).annotate(job(video, (0, 9)), video)
     assert (found.segments, found.note.reason) == ([range(10)], "cut_to_segments")
     assert found.note.detail.endswith("it has more than 1 objects by frame 15")
     for clips in (((0, 39),), ((0, 20),), ()):
         with pytest.raises(LimitError, match="more than 1 objects by frame 15") as caught:
-            finder(max_objects=1).find(job(video, *clips), video)
+            finder(max_objects=1).annotate(job(video, *clips), video)
         assert caught.value.reason == "too_many_objects"
 
 
@@ -101,7 +101,7 @@ ERRORS: Mapping[str, Exception] = {
 def test_memory_that_runs_out_is_met_by_off_loading_once(video: Video, models: Any, error: Exception) -> None:
     tight = finder()
     tight._tracker = full = Full(models, error, [USUAL])
-    found = tight.find(job(video), video)
+    found = tight.annotate(job(video), video)
     assert full.asked == [USUAL, LEAN]
     assert found.note.reason == "off_loaded"
     assert sorted(found.tubes.objects) == [1, 2]
@@ -166,13 +166,13 @@ def test_what_became_of_features_is_in_the_note(video: Video, models: Any, monke
 
     for work in (Work(40, 9, "spilled"), Work(70, 9, "encoded_again")):
         monkeypatch.setattr(find, "track", lambda *_, work=work: (None, work))
-        note = finder().find(job(video), video).note
+        note = finder().annotate(job(video), video).note
         assert note.reason == f"features_{work.features}"
         assert re.search(f"{work.encoder_passes / 40:.2f} encoder passes a frame", note.detail)
 
 
 def test_a_clip_beyond_what_was_tracked_is_not_shown_as_empty(video: Video, models: Any, tmp_path: Path) -> None:
-    found = finder(max_duration_s=2.0).find(job(video, (3, 9)), video)
+    found = finder(max_duration_s=2.0).annotate(job(video, (3, 9)), video)
     row = video_row(video.source, video, found, "0" * 64, folder_at(tmp_path))
     assert row.column("tracked").to_pylist() == [[{"start_frame": 3, "end_frame": 9}]]
     assert _covers(row, job(video, (4, 9)))

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from storage.common.plugins import load_plugin
-from tasks.detection.base import DETECTORS, DetectConfig, Detection, key_frames, wanted
+from tasks.detection.base import DETECTORS, DetectConfig, Detection, filter_detections, key_frames
 from tasks.masks.instances import Box, Instance, Mask, encode
 from tasks.tracking.base import TRACKERS, Budget, TrackConfig, Work
 from tasks.tracking.discovery import CrowdedError, is_new, track
@@ -26,7 +26,7 @@ def test_objects_get_ids_in_order_of_discovery_and_keep_them(square_clip: Path, 
     keys = key_frames(len(video), 15)
     tubes = tracked(video, models, dict(zip(keys, models.detect(video, keys), strict=True)))
     assert {i: d.category for i, d in tubes.objects.items()} == {1: "person", 2: "dog"}
-    assert tubes.found_at == {1: 0, 2: 15}
+    assert tubes.discovered_at == {1: 0, 2: 15}
     assert [sorted(tubes.frames[f]) for f in (0, 14, 15, 39)] == [[1], [1], [1, 2], [1, 2]]
 
 
@@ -165,7 +165,7 @@ def test_segments_are_tracked_apart_and_share_their_ids(video: Video) -> None:
     tubes, work = track(video, tracker, found, TrackConfig(identity=False), [range(5, 10), range(20, 30)])
     assert [frames for frames, _ in tracker.opened] == [range(5, 10), range(20, 30)]
     assert sorted(tubes.frames) == [*range(5, 10), *range(20, 30)]
-    assert tubes.found_at == {1: 5, 2: 20, 3: 25}
+    assert tubes.discovered_at == {1: 5, 2: 20, 3: 25}
     assert work == Work(15, 2, "held")
 
 
@@ -213,9 +213,9 @@ def test_new_means_below_both_thresholds_with_every_known_mask() -> None:
 
 def test_the_target_and_confidence_choose_detections() -> None:
     found = [Detection(A.box, "dog", 0.5), Detection(A.box, "person", 0.3), Detection(A.box, "person", 0.2)]
-    assert [d.score for d in wanted(found, DetectConfig(target="person"))] == [0.3]
-    assert [d.score for d in wanted(found, DetectConfig(target="non-person"))] == [0.5]
-    assert [d.score for d in wanted(found, DetectConfig(confidence=0.0))] == [0.5, 0.3, 0.2]
+    assert [d.score for d in filter_detections(found, DetectConfig(target="person"))] == [0.3]
+    assert [d.score for d in filter_detections(found, DetectConfig(target="non-person"))] == [0.5]
+    assert [d.score for d in filter_detections(found, DetectConfig(confidence=0.0))] == [0.5, 0.3, 0.2]
 
 
 def test_every_registered_name_loads() -> None:

@@ -215,7 +215,7 @@ DETECTIONS: dict[int, Sequence[Detection]] = {0: SEEN[:1], 6: SEEN[1:2], 12: SEE
 
 def test_every_frame_is_encoded_once_both_ways(tracker: Sam2Tracker, video: Video) -> None:
     tubes, work = track(video, tracker, DETECTIONS, TINY)
-    assert tubes.found_at == {1: 0, 2: 6, 3: 12}
+    assert tubes.discovered_at == {1: 0, 2: 6, 3: 12}
     assert work == Work(FRAMES, 21 + 15 + 9 + 6 + 12, "held")
     assert all(3 in tubes.frames[index] for index in (0, 11, 13, FRAMES - 1))
 
