@@ -31,6 +31,14 @@ set_environment(local=True)  # Ray reads it at its first import, which may be th
 FPS = 10
 
 
+@pytest.fixture(scope="module", autouse=True)
+def _same_scheduler() -> Iterator[None]:
+    """No test leaves its process under another scheduler: whatever it starts later would inherit it."""
+    before = os.sched_getscheduler(0)
+    yield
+    assert os.sched_getscheduler(0) == before, "a test of this module changed the scheduling policy of its process"
+
+
 @pytest.fixture(scope="session")
 def shared() -> Path:
     """Folder of third-party annotations, videos and published numbers."""

@@ -1,4 +1,7 @@
-"""Tries codecs on two frames each: `python -m infra.doctor.codecs` prints which reader decodes which, as JSON."""
+"""Tries codecs on two frames each: `python -m infra.doctor.codecs` prints which reader decodes which, as JSON.
+
+It always runs as a process of its own: some codecs crash, and SVT-AV1 run as root leaves a process under real-time scheduling.
+"""
 
 from __future__ import annotations
 

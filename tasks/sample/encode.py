@@ -8,7 +8,6 @@ from pathlib import Path
 from tasks.video.reader import Frames
 
 H264 = {"preset": "superfast", "crf": "24", "threads": "1", "bf": "2", "g": "50"}
-AV1 = {"preset": "8", "crf": "40", "svtav1-params": "lp=1"}
 
 
 def write_video(path: Path, frames: Frames, fps: int, codec: str = "libx264", options: Mapping[str, str] = H264) -> None:
