@@ -9,12 +9,12 @@ from prefect import Flow, serve
 from prefect.client.schemas.objects import ConcurrencyLimitConfig, ConcurrencyLimitStrategy
 from prefect.deployments.runner import RunnerDeployment
 from prefect.schedules import Schedule
-from prefect.utilities.callables import ParameterSchema
 from pydantic import BaseModel
 
 from flows.automations import HEARTBEAT_S, set_up
 from flows.build_dataset import BUILDS
 from flows.evaluate import EVALUATE
+from flows.forms import form
 from flows.ground import ground_video
 from flows.nightly import nightly_benchmarks, nightly_schedule
 from flows.reproduce import REPRODUCE
@@ -54,25 +54,6 @@ def _deployment(
     # Prefect derives a form from the signature and drops titles and descriptions on the way: give it the model's own.
     made._parameter_openapi_schema = form(model)
     return made
-
-
-def form(model: type[BaseModel]) -> ParameterSchema:
-    """The form of a flow in the Prefect UI: the fields of its parameter model, required ones first."""
-    schema = model.model_json_schema()
-    required = schema.get("required", [])
-    names = sorted(schema["properties"], key=lambda name: name not in required)
-    fields = {name: {**_bounded(schema["properties"][name]), "position": position} for position, name in enumerate(names)}
-    # Prefect sends what was set alone, and its UI shows a bare JSON editor for a schema without a type.
-    return ParameterSchema(title="Parameters", type="object", properties=fields, required=required, definitions={})
-
-
-_BOUNDS = {"minimum": "from {:,}", "exclusiveMinimum": "above {:,}", "maximum": "to {:,}", "exclusiveMaximum": "below {:,}"}
-
-
-def _bounded(field: dict[str, Any]) -> dict[str, Any]:
-    """The field with its bounds in its sentence: the UI tells of them when they are broken, and not before."""
-    told = " ".join(said.format(field[bound]) for bound, said in _BOUNDS.items() if bound in field)
-    return {**field, "description": f"{field['description']} ({told})"} if told else field
 
 
 def main() -> None:

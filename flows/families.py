@@ -11,7 +11,7 @@ from prefect import Flow, State, flow
 from prefect.client.schemas.objects import FlowRun
 from pydantic import BaseModel
 
-from infra.forms.flat import flat
+from flows.forms import takes
 
 M = TypeVar("M", bound=BaseModel)
 R = TypeVar("R")
@@ -34,7 +34,7 @@ def flow_of(
         assert on_cancel is not None
         on_cancel(form(**flow_run.parameters))
 
-    function = flat(form)(run)
+    function = takes(form)(run)
     function.__name__ = function.__qualname__ = re.sub(r"\W", "_", f"{family}_{name}")
     made = flow(name=family, description=form.__doc__, on_cancellation=[cancel] if on_cancel else None)(function)
     cast(FunctionType, run).__globals__[function.__name__] = made

@@ -9,9 +9,9 @@ from prefect.artifacts import create_link_artifact, create_markdown_artifact
 from prefect.cache_policies import NO_CACHE
 
 from flows.artifacts import progress_artifact
+from flows.forms import takes
 from flows.limits import gpu_slot
 from flows.servers import engine_of
-from infra.forms.flat import flat
 from infra.ground import GroundParameters, run_ground, shown_otherwise
 from storage.progress import OnProgress
 
@@ -46,7 +46,7 @@ def _fenced(text: str) -> str:
 
 
 @flow(name="ground", description=GroundParameters.__doc__)
-@flat(GroundParameters)
+@takes(GroundParameters)
 def ground_video(parameters: GroundParameters) -> str:
     """Answer, and return the path of the tube."""
     return str(grounding(parameters)["path"])

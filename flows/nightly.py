@@ -13,7 +13,7 @@ from prefect.cache_policies import NO_CACHE
 from prefect.schedules import Schedule
 
 from flows.artifacts import MOST_ROWS, progress_artifact, report_artifact
-from infra.forms.flat import flat
+from flows.forms import takes
 from infra.nightly import NIGHTLY, Night, NightlyParameters, check, run_nightly
 from infra.report import night_report
 from storage.progress import OnProgress
@@ -43,7 +43,7 @@ def _progress() -> OnProgress:
 
 
 @flow(name="nightly", description=NightlyParameters.__doc__)
-@flat(NightlyParameters)
+@takes(NightlyParameters)
 def nightly_benchmarks(parameters: NightlyParameters) -> list[str]:
     """Run a night; returns a line a series."""
     nights = night(parameters)

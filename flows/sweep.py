@@ -13,8 +13,8 @@ from prefect.artifacts import create_table_artifact
 from prefect.cache_policies import NO_CACHE
 
 from flows.artifacts import MOST_ROWS, progress_artifact, report_artifact
+from flows.forms import takes
 from flows.retries import AS_ENGINES_FAIL
-from infra.forms.flat import flat
 from infra.report import sweep_report
 from infra.sweep_command import plan_rows, render_rows, score_rows
 from infra.sweeping import render_missing, run_cells
@@ -52,7 +52,7 @@ def _progress(key: str, what: str) -> OnProgress:
 
 
 @flow(name="sweep", description=SweepParameters.__doc__)
-@flat(SweepParameters)
+@takes(SweepParameters)
 def sweep_file(parameters: SweepParameters) -> int:
     """Run a sweep; returns how many cells it has."""
     return len(sweeping(parameters))

@@ -9,11 +9,10 @@ import json
 import sys
 from collections.abc import Callable
 from dataclasses import asdict
-from typing import Annotated, Any, NoReturn, TypeVar
+from typing import Annotated, NoReturn, TypeVar
 
 import typer
 from pydantic import ValidationError
-from pydantic.fields import FieldInfo
 from rich.text import Text
 
 from infra.asking import evaluate_command
@@ -24,7 +23,7 @@ from infra.exchange import export
 from infra.forms.benchmarks import BENCHMARKS
 from infra.forms.build import BuildParameters
 from infra.forms.evaluation import EvaluateParameters
-from infra.forms.flat import flat
+from infra.forms.flat import options, sentence
 from infra.forms.imports import IMPORTS, UNUSED
 from infra.forms.training import TRAININGS
 from infra.ground import GroundParameters, ground_command
@@ -73,18 +72,6 @@ app.command()(doctor)
 app.command(hidden=True)(job)
 
 
-def _option(name: str, field: FieldInfo) -> Any:
-    """A field as an option, or as an argument if it is required and one of the usual two."""
-    bounds = {key: getattr(m, attribute) for m in field.metadata for key, attribute in _BOUNDS.items() if hasattr(m, attribute)}
-    if field.is_required() and name in _ARGUMENTS:
-        return Annotated[field.annotation, typer.Argument(help=field.description, metavar=name.upper())]
-    return Annotated[field.annotation, typer.Option(help=field.description, **bounds)]
-
-
-_ARGUMENTS = ("annotations", "masks", "videos", "dataset", "video", "sentence", "file", "table")
-_BOUNDS = {"min": "ge", "max": "le"}
-
-
 def _build(parameters: BuildParameters, as_json: AsJson = False) -> None:
     with stoppable(), Bars(quiet=as_json) as bars:
         built = (run_job if parameters.as_job else build_dataset)(parameters, bars.update)
@@ -129,20 +116,20 @@ def _check(
 
 def register() -> None:
     """Give the app the commands that are made of parameter models."""
-    app.command("setup", help=_SETUP)(flat(SetupParameters, _option)(_setup))
+    app.command("setup", help=_SETUP)(options(SetupParameters)(_setup))
     for name, model in BENCHMARKS.items():
         for group, function in ((build_app, _build), (plan_app, _plan), (check_app, _check)):
-            group.command(name, help=model.__doc__)(flat(model, _option)(function))
+            group.command(name, help=model.__doc__)(options(model)(function))
     for name, layout in IMPORTS.items():
-        import_app.command(name, help=layout.__doc__)(flat(layout, _option, UNUSED)(_build))
+        import_app.command(name, help=layout.__doc__)(options(layout, UNUSED)(_build))
     for recipe, asked in TRAININGS.items():
-        train_app.command(recipe, help=asked.__doc__)(flat(asked, _option)(_stoppably(train_command)))
-    app.command("ground", help=GroundParameters.__doc__)(flat(GroundParameters, _option)(_stoppably(ground_command)))
-    app.command("evaluate", help=EvaluateParameters.__doc__)(flat(EvaluateParameters, _option)(_stoppably(evaluate_command)))
-    app.command("sweep", help=SweepParameters.__doc__)(flat(SweepParameters, _option)(sweep_command))
-    app.command("reproduce", help=ReproduceParameters.__doc__)(flat(ReproduceParameters, _option)(reproduce_command))
-    app.command("nightly", help=NightlyParameters.__doc__)(flat(NightlyParameters, _option)(nightly_command))
-    app.command("accept", help=_ACCEPT)(flat(NightlyParameters, _option)(accept_command))
+        train_app.command(recipe, help=asked.__doc__)(options(asked)(_stoppably(train_command)))
+    app.command("ground", help=GroundParameters.__doc__)(options(GroundParameters)(_stoppably(ground_command)))
+    app.command("evaluate", help=EvaluateParameters.__doc__)(options(EvaluateParameters)(_stoppably(evaluate_command)))
+    app.command("sweep", help=SweepParameters.__doc__)(options(SweepParameters)(sweep_command))
+    app.command("reproduce", help=ReproduceParameters.__doc__)(options(ReproduceParameters)(reproduce_command))
+    app.command("nightly", help=NightlyParameters.__doc__)(options(NightlyParameters)(nightly_command))
+    app.command("accept", help=_ACCEPT)(options(NightlyParameters)(accept_command))
 
 
 def _stoppably(command: Callable[[T, bool], None]) -> Callable[[T, bool], None]:
@@ -191,14 +178,9 @@ def _guarded(command: Callable[[], None]) -> None:
     try:
         command()
     except ValidationError as error:
-        _fail(_sentence(error), InputError.exit_code)
+        _fail(sentence(error), InputError.exit_code)
     except StvgError as error:
         _fail(str(error), error.exit_code)
-
-
-def _sentence(error: ValidationError) -> str:
-    first = error.errors()[0]
-    return f"--{'-'.join(str(part).replace('_', '-') for part in first['loc'])}: {first['msg']} (got {first['input']!r})"
 
 
 def _fail(message: str, code: int) -> NoReturn:

@@ -11,7 +11,6 @@ from typing import Annotated, Any, TypeVar
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 
 from infra.forms.evaluation import EvaluateParameters
-from infra.forms.flat import listed
 from infra.rendering import rendered, variant
 from rl.engines.open import identity_of
 from rl.evaluation.protocols import ProtocolError, protocol_named
@@ -19,6 +18,7 @@ from rl.evaluation.results import conventions_of, no_truth
 from rl.evaluation.run import Evaluation
 from rl.evaluation.sweep import Cell, Standing, SweepError, cells, standing
 from rl.models.registry import check_lineage
+from storage.common.config import comma_separated
 from storage.folders.folder import Folder
 from storage.folders.open import folder_at, named_folder
 from storage.reader import Dataset
@@ -65,7 +65,7 @@ class SweepParameters(BaseModel):
             ProtocolError: there is no such protocol.
         """
         asked = read_file(self.file, SweepFile, "sweep")
-        checkpoints = listed(self.checkpoints) or asked.checkpoints
+        checkpoints = comma_separated(self.checkpoints) or asked.checkpoints
         every = cells(checkpoints, asked.benchmarks, asked.protocols, tuple(asked.markers) or ("",))
         return Sweep(every, asked.markers, asked.asking, self.root, self.out)
 

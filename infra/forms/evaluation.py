@@ -8,11 +8,11 @@ from pydantic import Field, ValidationInfo, field_validator
 
 from infra.forms.asked import AskingParameters
 from infra.forms.benchmarks import BENCHMARKS
-from infra.forms.flat import listed, with_usual
 from rl.evaluation.protocols import protocol_named
 from rl.evaluation.results import conventions_of
 from rl.evaluation.run import Evaluation
 from rl.models.families import ModelError, differences
+from storage.common.config import comma_separated, with_defaults
 from storage.folders.folder import Folder
 from storage.folders.open import folder_at, named_folder
 from storage.reader import Dataset
@@ -82,7 +82,7 @@ class EvaluateParameters(AskingParameters):
 
     def named_conventions(self) -> list[str]:
         """By whose rules is scored."""
-        return listed(self.conventions) or conventions_of(self.folder().name)
+        return comma_separated(self.conventions) or conventions_of(self.folder().name)
 
 
 def shown_in(dataset: Dataset) -> dict[str, Any]:
@@ -92,6 +92,6 @@ def shown_in(dataset: Dataset) -> dict[str, Any]:
 
 
 EVALUATIONS = {
-    name: with_usual(EvaluateParameters, f"Evaluate{name.title().replace('-', '')}", dataset=name) for name in BENCHMARKS
+    name: with_defaults(EvaluateParameters, f"Evaluate{name.title().replace('-', '')}", dataset=name) for name in BENCHMARKS
 }
 """Benchmark -> its parameters; each is a deployment `evaluate/<benchmark>`."""

@@ -1,73 +1,86 @@
-"""Functions of one parameter model, shown to frameworks as functions of its fields."""
+"""A parameter model as the options of a command: one dotted flag for each field, also of its nested groups."""
 
 from __future__ import annotations
 
 import functools
 import inspect
 from collections.abc import Callable, Collection, Iterator
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, TypeVar, get_origin
 
-from pydantic import BaseModel, Field, create_model
-from pydantic.fields import FieldInfo
+import typer
+from pydantic import BaseModel, ValidationError
+
+from storage.common.config import Leaf, leaves, nested
 
 M = TypeVar("M", bound=BaseModel)
 R = TypeVar("R")
 
-Annotate = Callable[[str, FieldInfo], Any]
-"""Turns a field into the annotation of its parameter."""
+ARGUMENTS = frozenset({"annotations", "masks", "videos", "dataset", "video", "sentence", "file", "table"})
+"""Required fields of these names are positional arguments of a command."""
+_BOUNDS = {"min": "ge", "max": "le"}
 
 
-def flat(
-    model: type[M], annotate: Annotate | None = None, without: Collection[str] = ()
-) -> Callable[[Callable[..., R]], Callable[..., R]]:
-    """Let `function(parameters: model, ...)` be called with the model's fields as keyword arguments.
-
-    The signature that frameworks read shows the fields, required ones first, then the function's other parameters. So a
-    field's title, description, bounds and default are written once and reach the Prefect form and the command alike.
+def options(model: type[M], without: Collection[str] = ()) -> Callable[[Callable[..., R]], Callable[..., R]]:
+    """Let `function(parameters: model, ...)` be a command whose options are the fields of a model.
 
     Args:
-        model: the parameter model.
-        annotate: makes each annotation; by default the field's own type and metadata.
-        without: fields that are left at their defaults.
+        model: the parameter model; a field `size` of its group `markers` becomes `--markers.size`, and a field `name` of the
+            group `detector` becomes `--detector`.
+        without: top-level fields that stay at their defaults and have no option.
+
+    Returns:
+        A decorator. The signature that typer reads has required fields first, then the other ones by group, then the remaining
+        parameters of the function.
     """
 
     def decorate(function: Callable[..., R]) -> Callable[..., R]:
         others = list(inspect.signature(function, eval_str=True).parameters.values())[1:]
-        fields = [field for field in _parameters(model, annotate or _own) if field.name not in without]
+        by_parameter = {"__".join(leaf.path): leaf for leaf in leaves(model) if leaf.path[0] not in without}
 
         @functools.wraps(function)
-        def flattened(**values: Any) -> R:
+        def command(**values: Any) -> R:
             rest = {p.name: values.pop(p.name) for p in others if p.name in values}
-            return function(model(**values), **rest)
+            fields = nested({".".join(by_parameter[name].path): value for name, value in values.items()})
+            return function(model.model_validate(fields), **rest)
 
-        keyword = [p.replace(kind=inspect.Parameter.KEYWORD_ONLY) for p in others]
-        flattened.__signature__ = inspect.Signature([*fields, *keyword])  # type: ignore[attr-defined]
-        flattened.__annotations__ = {p.name: p.annotation for p in [*fields, *keyword]}
-        del flattened.__wrapped__
-        return flattened
+        own = [p.replace(kind=inspect.Parameter.KEYWORD_ONLY) for p in others]
+        signature = [*_parameters(by_parameter), *own]
+        command.__signature__ = inspect.Signature(signature)  # type: ignore[attr-defined]
+        command.__annotations__ = {p.name: p.annotation for p in signature}
+        del command.__wrapped__
+        return command
 
     return decorate
 
 
-def _own(_name: str, field: FieldInfo) -> Any:
-    return Annotated[field.annotation, field]
+def _parameters(by_parameter: dict[str, Leaf]) -> Iterator[inspect.Parameter]:
+    for name, leaf in sorted(by_parameter.items(), key=lambda item: not item[1].field.is_required()):
+        several = get_origin(leaf.field.annotation) is tuple
+        default = inspect.Parameter.empty if leaf.field.is_required() else leaf.default
+        if several and isinstance(default, tuple):
+            default = ",".join(map(str, default))
+        annotation = Annotated[str if several else leaf.field.annotation, _shown(leaf)]
+        yield inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=annotation)
 
 
-def _parameters(model: type[BaseModel], annotate: Annotate) -> Iterator[inspect.Parameter]:
-    for name, field in sorted(model.model_fields.items(), key=lambda item: not item[1].is_required()):
-        default = inspect.Parameter.empty if field.is_required() else field.default
-        yield inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=annotate(name, field))
+def _shown(leaf: Leaf) -> Any:
+    field = leaf.field
+    if field.is_required() and leaf.name in ARGUMENTS:
+        return typer.Argument(help=field.description, metavar=leaf.name.upper())
+    bounds = {key: getattr(m, attribute) for m in field.metadata for key, attribute in _BOUNDS.items() if hasattr(m, attribute)}
+    on = flag(leaf.path)
+    declared = f"{on}/--no-{on.removeprefix('--')}" if field.annotation is bool else on
+    return typer.Option(declared, help=field.description, rich_help_panel=leaf.group or None, **bounds)
 
 
-def with_usual(form: type[M], name: str, **usual: str) -> type[M]:
-    """The same form under another name, with the usual values of these fields filled in."""
-    fields = {field: form.model_fields[field] for field in usual}
-    given: Any = {
-        field: (str, Field(usual[field], title=told.title, description=told.description)) for field, told in fields.items()
-    }
-    return create_model(name, __base__=form, __doc__=form.__doc__, **given)
+def flag(path: tuple[str | int, ...]) -> str:
+    """The flag of a field by its path: `--markers.size`, `--detector` for `("detector", "name")`."""
+    parts = [str(part).replace("_", "-") for part in path]
+    return "--" + ".".join(parts[:-1] if len(parts) > 1 and parts[-1] == "name" else parts)
 
 
-def listed(text: str) -> list[str]:
-    """The names in a field that takes several, comma-separated: a form and a command line show it as one line of text."""
-    return [name.strip() for name in text.split(",") if name.strip()]
+def sentence(error: ValidationError) -> str:
+    """The first error of a validation as one sentence that begins with the flag."""
+    first = error.errors()[0]
+    message = f"{first['msg']} (got {first['input']!r})"
+    return f"{flag(first['loc'])}: {message}" if first["loc"] else message

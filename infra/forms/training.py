@@ -10,11 +10,11 @@ from typing import Any, ClassVar, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from infra.forms.benchmarks import BENCHMARKS
-from infra.forms.flat import listed, with_usual
 from rl.models.registry import SCHOOLED
 from rl.rewards import REWARDS
 from rl.training.plan import RowSettings
 from rl.training.recipe import RECIPES, Recipe, RecipeError, recipe_named
+from storage.common.config import comma_separated, with_defaults
 from storage.common.names import one_of
 from storage.folders.open import named_folder
 from storage.reader import Dataset
@@ -80,7 +80,7 @@ class TrainParameters(BaseModel):
             RecipeError: it is no list of names and values.
         """
         changes: dict[str, Any] = {"steps": self.steps} if self.steps else {}
-        for part in listed(self.changes):
+        for part in comma_separated(self.changes):
             name, equals, value = part.partition("=")
             if not equals:
                 raise RecipeError(f"'{part}' changes nothing: write name=value")
@@ -109,7 +109,7 @@ class TrainParameters(BaseModel):
         Raises:
             RecipeError: there is no such benchmark.
         """
-        names = listed(self.evaluate)
+        names = comma_separated(self.evaluate)
         for name in names:
             one_of(BENCHMARKS, name, "benchmark", RecipeError)
         return names
@@ -145,7 +145,7 @@ _KINDS: Mapping[str, type[TrainParameters]] = {"grpo": GrpoParameters, "sft": Sf
 
 def _of(recipe: str, dataset: str, model: str) -> type[TrainParameters]:
     """The form of one recipe, with its usual dataset and model filled in."""
-    made = with_usual(_KINDS[RECIPES[recipe].kind], f"Train{recipe.title().replace('-', '')}", dataset=dataset, model=model)
+    made = with_defaults(_KINDS[RECIPES[recipe].kind], f"Train{recipe.title().replace('-', '')}", dataset=dataset, model=model)
     made.recipe = recipe
     return made
 

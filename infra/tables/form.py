@@ -6,10 +6,10 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from infra.forms.flat import with_usual
 from infra.sweeps import read_file
 from infra.tables.table import SETUP, Reproduction, Setup
 from rl.paper.numbers import name_of, table_named, tables
+from storage.common.config import with_defaults
 
 MINIATURE = Path(__file__).with_name("miniature.toml")
 
@@ -48,7 +48,7 @@ class ReproduceParameters(BaseModel):
 
 
 TABLES = {
-    name_of(number): with_usual(ReproduceParameters, f"ReproduceTable{number.upper().replace('.', '')}", table=name_of(number))
-    for number in tables()
+    name: with_defaults(ReproduceParameters, f"Reproduce{name.title().replace('-', '').replace('.', '')}", table=name)
+    for name in map(name_of, tables())
 }
 """Table's name -> its parameters; each is a deployment `reproduce/<name>`."""

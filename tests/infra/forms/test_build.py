@@ -1,40 +1,18 @@
 from __future__ import annotations
 
-import inspect
 import json
 from pathlib import Path
-from typing import Annotated, Any, get_args, get_origin
+from typing import Any, get_args
 
 import pytest
-from pydantic import BaseModel, Field, ValidationError
+from pydantic import ValidationError
 
 from infra.forms.benchmarks import BENCHMARKS, FolderParameters
 from infra.forms.build import DetectorName, TrackerName
-from infra.forms.flat import flat
 from tasks.build.workers import frames_spec, masks_spec
 from tasks.detection.base import DETECTORS
 from tasks.tracking.base import TRACKERS
 from tasks.weights import WeightsError
-
-
-class Two(BaseModel):
-    size: int = Field(3, ge=1, title="Size")
-    name: str
-
-
-@flat(Two)
-def called(parameters: Two, loud: bool = False) -> tuple[Two, bool]:
-    return parameters, loud
-
-
-def test_a_function_of_a_model_shows_its_fields_required_ones_first() -> None:
-    signature = inspect.signature(called)
-    assert list(signature.parameters) == ["name", "size", "loud"]
-    assert signature.parameters["size"].default == 3
-    assert get_origin(signature.parameters["size"].annotation) is Annotated
-    assert called(name="x", loud=True) == (Two(name="x", size=3), True)
-    with pytest.raises(ValidationError):
-        called(name="x", size=0)
 
 
 def test_forms_offer_every_registered_detector_and_tracker() -> None:
