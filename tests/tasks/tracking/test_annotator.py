@@ -111,7 +111,7 @@ def test_out_of_memory_twice_quarantines_the_video_and_leaves_the_worker_healthy
     square_clip: Path, models: Any, tmp_path: Path
 ) -> None:
     worker = MasksWorker(BuildConfig(), StageStore(tmp_path, masks_spec(BuildConfig())))
-    worker._finder._tracker = full = Full(models, MemoryError(), [USUAL, LEAN])
+    worker._annotator._tracker = full = Full(models, MemoryError(), [USUAL, LEAN])
     outcome = worker.run(VideoJob(Source("bad", square_clip), ()))
     assert (outcome.status, outcome.reason) == ("quarantined", "out_of_memory")
     assert outcome.detail.startswith("memory ran out, and again with features off-loaded")
