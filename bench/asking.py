@@ -125,7 +125,7 @@ def batches(dataset: Dataset, model: Model) -> Iterator[Any]:
     """Tensors of each batch; the next batch's frames are read while one is made, as in an evaluation."""
     from importlib import import_module
 
-    from storage.common.prefetch import ahead
+    from storage.common.prefetch import prefetch
 
     library: Any = import_module("transformers")
     assert model.weights is not None
@@ -137,7 +137,7 @@ def batches(dataset: Dataset, model: Model) -> Iterator[Any]:
         for at in range(0, len(samples), BATCH):
             yield [_request(asker, asked) for asked in samples[at : at + BATCH]]
 
-    for some in ahead(requests()):
+    for some in prefetch(requests()):
         yield prepare(processor, model.family, config, some)
 
 

@@ -181,10 +181,10 @@ def read_rows(folder: Folder, bundle: Bundle, table: str, videos: Iterable[str] 
         TableError: its file is missing or damaged.
     """
     file = bundle.tables[table]
-    wanted = None if videos is None else set(videos)
+    selected = None if videos is None else set(videos)
     with open_table(folder, file, table) as parquet:
         for group, video_id in enumerate(file.videos):
-            if wanted is None or video_id in wanted:
+            if selected is None or video_id in selected:
                 with intact(f"{folder}/{file.path}"):
                     rows = whole(parquet.read_row_group(group))
                 yield video_id, rows

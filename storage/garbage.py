@@ -60,17 +60,17 @@ def garbage(where: Where, older_than_h: float) -> list[Garbage]:
     files = {file.name: file for file in folder.files()}
     limit = time.time_ns() - int(3600e9 * older_than_h)
     items: dict[GarbageKey, list[Listed]] = {}
-    for name, kind in sorted(_found(folder, files.keys())):
+    for name, kind in sorted(_unreferenced(folder, files.keys())):
         whole = name.partition("/")[0] if kind == "old stage" else name
         items.setdefault((whole, kind), []).append(files[name])
-    found = [Garbage(name, kind, inside) for (name, kind), inside in items.items()]
-    return [item for item in found if max(file.modified_ns for file in item.files) <= limit]
+    candidates = [Garbage(name, kind, inside) for (name, kind), inside in items.items()]
+    return [item for item in candidates if max(file.modified_ns for file in item.files) <= limit]
 
 
-def collect(where: Where, found: Iterable[Garbage]) -> None:
+def collect(where: Where, garbage: Iterable[Garbage]) -> None:
     """Remove garbage: records before the tables they name, and a shard's before what makes its entries void."""
     folder = folder_at(where)
-    items = list(found)
+    items = list(garbage)
     names = [file.name for item in items for file in item.files]
     folder.remove(sorted(names, key=lambda name: (not name.endswith(".json"), name)))
     if isinstance(folder, LocalFolder):
@@ -85,7 +85,7 @@ def _remove_empty(folder: LocalFolder, name: str) -> None:
             path.rmdir()
 
 
-def _found(folder: Folder, names: Set[str]) -> Iterator[GarbageKey]:
+def _unreferenced(folder: Folder, names: Set[str]) -> Iterator[GarbageKey]:
     manifest = load_manifest(folder) if MANIFEST in names else None
     needed = {stage.key for stage in manifest.stages.values()} if manifest else set()
     if manifest is None or REQUEST in names:
@@ -95,8 +95,8 @@ def _found(folder: Folder, names: Set[str]) -> Iterator[GarbageKey]:
         yield from ((name, "old outcomes") for name in _own(names, "outcomes-*.parquet") if name != manifest.outcomes)
     for stage in {name.partition("/")[0] for name in names if name.count("/") == 1 and name.endswith("/stage.json")}:
         inside = _below(names, stage)
-        found = _in_stage(folder.child(stage), inside, _named(manifest, stage)) if stage in needed else _all(inside)
-        yield from ((f"{stage}/{name}", kind) for name, kind in found)
+        names_and_kinds = _in_stage(folder.child(stage), inside, _named(manifest, stage)) if stage in needed else _all(inside)
+        yield from ((f"{stage}/{name}", kind) for name, kind in names_and_kinds)
 
 
 def _all(names: Set[str]) -> Iterator[GarbageKey]:

@@ -115,8 +115,8 @@ def publish(
     folder = folder_at(where)
     folder.sweep()
     ordered = sorted(endings, key=lambda ending: ending[:2])
-    told = [[e.video_id, e.stage, e.outcome.status, e.outcome.reason, e.samples] for e in ordered]
-    content_hash = digest([{name: asdict(stage) for name, stage in stages.items()}, told, dict(records), SCHEMA_VERSION])
+    outcome_key = [[e.video_id, e.stage, e.outcome.status, e.outcome.reason, e.samples] for e in ordered]
+    content_hash = digest([{name: asdict(stage) for name, stage in stages.items()}, outcome_key, dict(records), SCHEMA_VERSION])
     if (published := _published(folder)) is not None and published.content_hash == content_hash:
         return published
     outcomes = f"outcomes-{content_hash[:8]}.parquet"

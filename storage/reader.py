@@ -31,7 +31,7 @@ def stage_of(table: str) -> str:
     return _STAGE_OF[table]
 
 
-HELD_OPEN = 12
+MAX_OPEN_FILES = 12
 """Files held open, those used last: a footer of hundreds of row groups takes some 5 MB."""
 
 
@@ -74,8 +74,8 @@ class Dataset:
     def video_ids(self, table: str = "videos") -> list[str]:
         """Videos that have rows in a table, sorted."""
         stage = self.stage(table)
-        held = [set(shard[table].videos) if table in shard else set() for shard in stage.shards]
-        return sorted(video_id for video_id, shard in stage.videos.items() if video_id in held[shard])
+        videos = [set(shard[table].videos) if table in shard else set() for shard in stage.shards]
+        return sorted(video_id for video_id, shard in stage.videos.items() if video_id in videos[shard])
 
     def rows(self, table: str, video_id: str, columns: list[str] | None = None) -> pa.Table:
         """All rows of one video in a table; empty if it has none.
@@ -177,7 +177,7 @@ class Dataset:
         place = key, file.path
         if place not in self._files:
             self._files[place] = open_table(self.folder.child(key), file, table)
-            while len(self._files) > HELD_OPEN:
+            while len(self._files) > MAX_OPEN_FILES:
                 self._files.popitem(last=False)
         self._files.move_to_end(place)
         return self._files[place]

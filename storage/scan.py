@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor
 from functools import cached_property
 from itertools import accumulate
 from types import TracebackType
@@ -13,12 +11,13 @@ from typing import Generic, NamedTuple, TypeVar
 import pyarrow as pa
 
 from storage.commit import intact, open_table, whole
+from storage.common.prefetch import Prefetcher
 from storage.reader import Dataset
 from storage.schema import TABLES
 
 T = TypeVar("T")
 
-_HELD = 3
+_MAX_SHARDS = 3
 """Shards held at once: this one, the next, and the last, since stages do not always cut their shards at the same video."""
 
 
@@ -40,37 +39,26 @@ class Scan(Generic[T]):
         """Prepare to read; `convert` makes of a shard's rows what the caller wants to index."""
         self._dataset, self._table, self._columns, self._convert = dataset, table, columns, convert
         self._stage = dataset.stage(table)
-        self._held: OrderedDict[int, Future[tuple[T, dict[str, range]]]] = OrderedDict()
-        self._reader = ThreadPoolExecutor(1, thread_name_prefix=f"scan-{table}")
+        self._shards = Prefetcher(self._read, _MAX_SHARDS, f"scan-{table}")
 
     def __enter__(self) -> Scan[T]:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        self._reader.shutdown(cancel_futures=True)
+        self._shards.close()
 
     def place(self, video_id: str) -> Place[T]:
         """Where the rows of a video are; an empty place if the table holds none of it."""
         number = self._stage.videos.get(video_id)
         if number is None or self._table not in self._stage.shards[number]:
             return self._nothing
-        shard = self._ask(number)
-        self._held.move_to_end(number)
-        if number + 1 < len(self._stage.shards) and self._table in self._stage.shards[number + 1]:
-            self._ask(number + 1)
-        while len(self._held) > _HELD:
-            self._held.popitem(last=False)
-        rows, places = shard.result()
+        upcoming = number + 1 < len(self._stage.shards) and self._table in self._stage.shards[number + 1]
+        rows, places = self._shards.get(number, number + 1 if upcoming else None)
         return Place(rows, places[video_id]) if video_id in places else self._nothing
 
     @cached_property
     def _nothing(self) -> Place[T]:
         return Place(self._convert(TABLES[self._table].empty_table().select(self._columns).combine_chunks()), range(0))
-
-    def _ask(self, number: int) -> Future[tuple[T, dict[str, range]]]:
-        if number not in self._held:
-            self._held[number] = self._reader.submit(self._read, number)
-        return self._held[number]
 
     def _read(self, number: int) -> tuple[T, dict[str, range]]:
         file = self._stage.shards[number][self._table]

@@ -16,7 +16,7 @@ from typing import Any
 import pyarrow as pa
 
 from storage.commit import Bundle, Entry, RecordError, Rows, read_bundle, read_rows, write_bundle
-from storage.common.threads import in_turn
+from storage.common.prefetch import ordered_map
 from storage.folders.files import hash8
 from storage.folders.folder import ConflictError, Folder, Where
 from storage.folders.open import folder_at, write_json
@@ -63,15 +63,15 @@ def void_records(folder: Folder) -> dict[str, set[Void]]:
     Raises:
         RecordError: one is damaged.
     """
-    found = {}
+    records = {}
     for name in folder.names("void-*.json"):
         try:
-            found[name] = set(parsed(list[Void], folder.read(name)))
+            records[name] = set(parsed(list[Void], folder.read(name)))
         except ValueError as error:
             raise RecordError(
                 f"{folder}/{name} is not a record of void entries ({error}): remove it and requeue again"
             ) from error
-    return found
+    return records
 
 
 class StageStore:
@@ -95,14 +95,14 @@ class StageStore:
 
     def parts(self) -> dict[str, Bundle]:
         """Parts not yet in a shard, by video; damaged ones are passed over, so that their videos are done again."""
-        there = self._parts.names("part-*")
-        found = self._whole_parts((name for name in there if name.endswith(".json")), set(there))
-        return {part.entries[0].video_id: part for part in found}
+        names = self._parts.names("part-*")
+        parts = self._whole_parts((name for name in names if name.endswith(".json")), set(names))
+        return {part.entries[0].video_id: part for part in parts}
 
-    def _whole_parts(self, records: Iterable[str], there: Container[str]) -> Iterator[Bundle]:
+    def _whole_parts(self, records: Iterable[str], names: Container[str]) -> Iterator[Bundle]:
         """Parts of which everything is there; a record without its tables is what a sweep beside a dying writer may leave."""
-        for part in in_turn(self._part, records, self._parts.at_once):
-            if part is not None and part.entries and all(file.path in there for file in part.tables.values()):
+        for part in ordered_map(self._part, records, self._parts.at_once):
+            if part is not None and part.entries and all(file.path in names for file in part.tables.values()):
                 yield part
 
     def _part(self, record: str) -> Bundle | None:
@@ -118,7 +118,7 @@ class StageStore:
             RecordError: a record is damaged.
         """
         names = self.folder.names("shard-*.json")
-        shards = list(in_turn(partial(read_bundle, self.folder), names, self.folder.at_once))
+        shards = list(ordered_map(partial(read_bundle, self.folder), names, self.folder.at_once))
         void = self._void()
         return [_without(shard, void) for shard in shards] if void else shards
 
@@ -133,8 +133,8 @@ class StageStore:
         shards = ((shard.name, shard.fingerprints) for shard in self.shards())
         void = sorted(Void(name, v, f) for name, known in shards for v, f in fingerprints.items() if known.get(v) == f)
         if void:
-            told = [asdict(entry) for entry in void]
-            write_json(self.folder, f"void-{hash8(told)}.json", told)
+            values = [asdict(entry) for entry in void]
+            write_json(self.folder, f"void-{hash8(values)}.json", values)
         parts = self.parts()
         self._remove_parts(v for v, f in fingerprints.items() if v in parts and parts[v].fingerprints.get(v) == f)
 
@@ -162,14 +162,14 @@ class StageStore:
             ConflictError: a part is gone, which only another build can have gathered.
         """
         records = [f"{_part_name(video_id)}.json" for video_id in sorted(videos)]
-        parts = [part for part in in_turn(self._part, records, self._parts.at_once) if part is not None]
+        parts = [part for part in ordered_map(self._part, records, self._parts.at_once) if part is not None]
         if len(parts) < len(records):
             raise ConflictError(f"another build is at work on '{self.dataset}' and has gathered parts of this one: run again")
         entries = [part.entries[0] for part in parts]
         # What was asked for again may end as before: its shard must not take the name of the one in which it is void.
         void = sorted(self._void())
-        told = [[e.video_id, e.fingerprint, e.outcome.status, e.outcome.reason, *_shards_of(e, void)] for e in entries]
-        name = "shard-" + hash8(told)
+        key = [[e.video_id, e.fingerprint, e.outcome.status, e.outcome.reason, *_shards_of(e, void)] for e in entries]
+        name = "shard-" + hash8(key)
         tables = {table: self._gather(parts, table) for table in self.spec.tables}
         shard = write_bundle(self.folder, name, entries, tables)
         self._remove_parts(entry.video_id for entry in entries)
@@ -180,7 +180,7 @@ class StageStore:
             return list(read_rows(self._parts, part, table))
 
         holders = (part for part in parts if table in part.tables)
-        return chain.from_iterable(in_turn(rows, holders, min(_READ_AHEAD, self._parts.at_once)))
+        return chain.from_iterable(ordered_map(rows, holders, min(_READ_AHEAD, self._parts.at_once)))
 
     def sweep(self) -> None:
         """Remove parts whose entry stands in a shard already, and leftovers of writers and removers that were killed."""

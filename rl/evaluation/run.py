@@ -20,7 +20,7 @@ from rl.evaluation.samples import Asked, Clips, asked_samples
 from rl.models.families import Model
 from rl.prompts.templates import prompts
 from storage.commit import Entry, read_rows
-from storage.common.prefetch import ahead
+from storage.common.prefetch import prefetch
 from storage.folders.folder import Where
 from storage.folders.open import folder_at
 from storage.outcomes import Outcome
@@ -120,7 +120,7 @@ def ask(evaluation: Evaluation, engine: Engine, on_progress: OnProgress = no_pro
     failed = 0
     on_progress(Progress("samples", asked, len(samples), failed))
     askers = [_asker(evaluation) for _ in range(at_once)]
-    for batch, taken in each_answered(engine, askers, ahead(prepared(_asker(evaluation), todo))):
+    for batch, taken in each_answered(engine, askers, prefetch(prepared(_asker(evaluation), todo))):
         _keep(store, batch, taken)
         asked, failed = asked + len(batch.samples), failed + sum(bool(t.failed) for t in taken)
         on_progress(Progress("samples", asked, len(samples), failed))

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, BinaryIO
 
-from storage.common.threads import in_turn
+from storage.common.prefetch import ordered_map
 from storage.folders.bucket import find_object, read_range
 from storage.folders.files import digest
 from storage.folders.folder import StoreError
@@ -48,8 +48,8 @@ def find_remote(url: str) -> RemoteFile:
     Raises:
         StoreError: the store cannot be used.
     """
-    found = find_object(url)
-    return RemoteFile(url, found.size, found.modified_ns, found.version) if found else RemoteFile(url)
+    remote = find_object(url)
+    return RemoteFile(url, remote.size, remote.modified_ns, remote.version) if remote else RemoteFile(url)
 
 
 def cache_folder() -> Path:
@@ -142,10 +142,10 @@ def _fetch(path: Path, file: RemoteFile, sha256: str | None) -> None:
 def _make_room(folder: Path, size: int) -> None:
     """Remove files until `size` more bytes fit, those used longest ago first; of killed writers too."""
     stats = sorted((stat.st_mtime_ns, stat.st_size, path) for path in folder.iterdir() if (stat := _stat(path)))
-    excess = sum(taken for _, taken, _ in stats) + size - _limit_bytes()
-    for _, taken, path in stats:
+    excess = sum(size_bytes for _, size_bytes, _ in stats) + size - _limit_bytes()
+    for _, size_bytes, path in stats:
         if excess > 0 and _removed(path):
-            excess -= taken
+            excess -= size_bytes
 
 
 def _stat(path: Path) -> os.stat_result | None:
@@ -174,7 +174,7 @@ def _download(file: RemoteFile, copy: IO[bytes], sha256: str | None) -> None:
         return read_range(file.url, start, min(start + _PIECE, file.size), file.version)
 
     total = hashlib.sha256()
-    for data in in_turn(piece, range(0, file.size, _PIECE), _PIECES):
+    for data in ordered_map(piece, range(0, file.size, _PIECE), _PIECES):
         copy.write(data)
         total.update(data)
     copy.flush()

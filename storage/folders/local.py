@@ -35,8 +35,8 @@ class LocalFolder:
 
     def names(self, pattern: str) -> list[str]:
         """Names of its files that match."""
-        found = (path.name for path in self.path.glob(pattern) if path.is_file())
-        return sorted(name for name in found if pattern[0] == "." or name[0] != ".")
+        names = (path.name for path in self.path.glob(pattern) if path.is_file())
+        return sorted(name for name in names if pattern[0] == "." or name[0] != ".")
 
     def files(self) -> Iterator[Listed]:
         """Its files at any depth."""

@@ -93,8 +93,8 @@ class ObjectFolder:
 
     def version(self, name: str) -> str | None:
         """The object's ETag."""
-        found = find_object(f"{self}/{name}")
-        return found.version if found else None
+        remote = find_object(f"{self}/{name}")
+        return remote.version if remote else None
 
     def swap(self, name: str, data: bytes, seen: str | None) -> None:
         """Conditional create (If-None-Match) or replace (If-Match), which the store decides.

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import closing
 
-from storage.common.prefetch import ahead
+from storage.common.prefetch import prefetch
 from tasks.detection.base import Detection
 from tasks.masks.instances import Box
 from tasks.video.reader import Frames, Video
@@ -28,7 +28,7 @@ def in_batches(
         VideoError: the file breaks off or cannot be decoded at one of the frames.
     """
     firsts = range(0, len(indices), size)
-    with closing(ahead(video.frames(indices[first : first + size]) for first in firsts)) as batches:
+    with closing(prefetch(video.frames(indices[first : first + size]) for first in firsts)) as batches:
         # Mapped, for a loop's variable would hold its batch while the next two are decoded and handed over.
         return [detections for batch in map(detect_frames, batches) for detections in batch]
 

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from storage.common.prefetch import ahead
+from storage.common.prefetch import prefetch
 from tasks.detection.base import DetectConfig, Detection, filter_detections
 from tasks.masks.instances import Box, box_iou
 from tasks.video.motion import camera_motion, flow_between, length, own_motion, work_size
@@ -142,7 +142,7 @@ def in_one_pass(video: Video, looks: Looks) -> Generator[Numbered, None, None]:
         VideoError: the file breaks off or cannot be decoded at one of the frames.
     """
     numbers = sorted({index for near in looks.values() for index in near})
-    return ahead((index, video.frames([index])[0]) for index in numbers)
+    return prefetch((index, video.frames([index])[0]) for index in numbers)
 
 
 def _moving(here: NDArray[np.uint8], others: Sequence[NDArray[np.uint8]]) -> list[Detection]:

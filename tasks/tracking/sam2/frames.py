@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from concurrent.futures import Future, ThreadPoolExecutor
-
+from storage.common.prefetch import Prefetcher
 from tasks.video.reader import Frames, Video
 
 WINDOW_BYTES = 24 * 2**20
@@ -16,9 +15,8 @@ class FrameFeed:
     def __init__(self, video: Video) -> None:
         self._video = video
         self._size = max(1, WINDOW_BYTES // (3 * video.width * video.height))
-        self._windows: dict[int, Future[Frames]] = {}
+        self._windows = Prefetcher(self._decode, 2, "decode")
         self._last = 0
-        self._decoder = ThreadPoolExecutor(1, thread_name_prefix="decode")
 
     def frame(self, index: int) -> Frames:
         """Frame `index`, uint8 (height, width, 3), RGB.
@@ -27,18 +25,16 @@ class FrameFeed:
             VideoError: it cannot be decoded.
         """
         window = index // self._size
-        ahead = window - 1 if index < self._last else window + 1
+        upcoming = window - 1 if index < self._last else window + 1
         self._last = index
-        wanted = [number for number in (window, ahead) if 0 <= number * self._size < len(self._video)]
-        self._windows = {number: self._windows.get(number) or self._ask(number) for number in wanted}
-        frame: Frames = self._windows[window].result()[index - window * self._size]
+        inside = 0 <= upcoming * self._size < len(self._video)
+        frame: Frames = self._windows.get(window, upcoming if inside else None)[index - window * self._size]
         return frame
 
     def close(self) -> None:
         """End the thread."""
-        self._windows = {}
-        self._decoder.shutdown(cancel_futures=True)
+        self._windows.close()
 
-    def _ask(self, window: int) -> Future[Frames]:
+    def _decode(self, window: int) -> Frames:
         first = window * self._size
-        return self._decoder.submit(self._video.frames, range(first, min(first + self._size, len(self._video))))
+        return self._video.frames(range(first, min(first + self._size, len(self._video))))

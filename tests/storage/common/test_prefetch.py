@@ -10,7 +10,7 @@ from contextlib import closing
 
 import pytest
 
-from storage.common.prefetch import ahead
+from storage.common.prefetch import prefetch
 
 PATIENCE_S = 20.0
 """Longest wait for an event that is bound to come: only a broken program waits this long."""
@@ -40,14 +40,14 @@ class Source:
 
 
 def ahead_threads() -> list[threading.Thread]:
-    return [thread for thread in threading.enumerate() if thread.name.startswith("ahead")]
+    return [thread for thread in threading.enumerate() if thread.name.startswith("prefetch")]
 
 
 @pytest.mark.parametrize("depth", [1, 2, 5])
 @pytest.mark.parametrize("count", [0, 1, 4])
 def test_items_come_in_order_from_one_other_thread(count: int, depth: int) -> None:
     source = Source(count)
-    assert list(ahead(source, depth)) == list(range(count))
+    assert list(prefetch(source, depth)) == list(range(count))
     assert source.asked == list(range(count))
     assert len(source.threads) <= 1
     assert threading.get_ident() not in source.threads
@@ -56,7 +56,7 @@ def test_items_come_in_order_from_one_other_thread(count: int, depth: int) -> No
 
 def test_the_next_item_is_made_while_this_one_is_used() -> None:
     source = Source(5, hold_before=1)
-    with closing(ahead(source)) as items:
+    with closing(prefetch(source)) as items:
         assert next(items) == 0
         assert source.reached.wait(PATIENCE_S), "item 1 is begun without being asked for"
         source.go_on.set()
@@ -74,7 +74,7 @@ def test_at_most_so_many_items_are_made_ahead(depth: int) -> None:
             made.release()
             yield number
 
-    with closing(ahead(source(), depth)) as items:
+    with closing(prefetch(source(), depth)) as items:
         for number in range(10):
             assert next(items) == number
             while len(asked) < number + 1 + depth:
@@ -85,7 +85,7 @@ def test_at_most_so_many_items_are_made_ahead(depth: int) -> None:
 
 def test_nothing_runs_before_the_first_item_is_asked_for() -> None:
     source = Source(3)
-    items = ahead(source)
+    items = prefetch(source)
     assert ahead_threads() == []
     items.close()
     assert source.asked == []
@@ -103,7 +103,7 @@ def test_items_are_let_go_once_the_consumer_lets_go() -> None:
             yield item
             del item
 
-    for _ in map(id, ahead(source())):
+    for _ in map(id, prefetch(source())):
         pass
     assert most <= 2
     assert [ref() for ref in known] == [None] * 8
@@ -115,7 +115,7 @@ def test_an_error_of_the_producer_comes_in_its_items_place() -> None:
         yield 1
         raise MemoryError("no more")
 
-    items = ahead(source(), depth=3)
+    items = prefetch(source(), depth=3)
     assert [next(items), next(items)] == [0, 1]
     with pytest.raises(MemoryError, match="no more"):
         next(items)
@@ -133,7 +133,7 @@ def test_closing_early_waits_for_the_item_under_way_and_makes_no_other(monkeypat
             super().shutdown(wait=wait)
 
     monkeypatch.setattr("storage.common.prefetch.ThreadPoolExecutor", Pool)
-    items = ahead(source, depth=4)
+    items = prefetch(source, depth=4)
     assert next(items) == 0
     assert source.reached.wait(PATIENCE_S)
     items.close()
@@ -144,7 +144,7 @@ def test_closing_early_waits_for_the_item_under_way_and_makes_no_other(monkeypat
 
 def test_an_error_of_the_consumer_leaves_no_thread() -> None:
     def use() -> None:
-        with closing(ahead(Source(10))) as items:
+        with closing(prefetch(Source(10))) as items:
             for number in items:
                 raise KeyError(number)
 
@@ -155,4 +155,4 @@ def test_an_error_of_the_consumer_leaves_no_thread() -> None:
 
 def test_a_depth_below_one_is_refused_at_once() -> None:
     with pytest.raises(ValueError, match="depth of at least 1, not 0"):
-        ahead([1], 0)
+        prefetch([1], 0)

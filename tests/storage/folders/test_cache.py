@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from storage.common.threads import in_turn
+from storage.common.prefetch import ordered_map
 from storage.folders.cache import RemoteFile, cache_folder, cached_copy, find_remote
 from storage.folders.folder import StoreError
 from storage.folders.open import folder_at
@@ -134,7 +134,7 @@ def test_threads_that_want_one_file_wait_for_one_fetch(s3: Any, put: Put) -> Non
         with cached_copy(file) as path:
             return len(path.read_bytes())
 
-    assert list(in_turn(take, range(8), 8)) == [100_000] * 8
+    assert list(ordered_map(take, range(8), 8)) == [100_000] * 8
     assert len(s3.seen) == 1
 
 

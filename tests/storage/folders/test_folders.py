@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from storage.common.threads import in_turn
+from storage.common.prefetch import ordered_map
 from storage.folders.files import BusyError
 from storage.folders.folder import ConflictError, Folder, StoreError
 from storage.folders.objects import ObjectFolder
@@ -137,7 +137,7 @@ def test_of_many_who_swap_at_once_one_wins(folder: Folder, there: bool) -> None:
             return None
         return number
 
-    winners = [won for won in in_turn(swap, range(8), 8) if won is not None]
+    winners = [won for won in ordered_map(swap, range(8), 8) if won is not None]
     assert [str(won).encode() for won in winners] == [folder.read("m")]
 
 
@@ -186,7 +186,7 @@ def test_results_come_in_order_from_a_few_threads_that_do_not_run_ahead() -> Non
                 go.set()
             yield n
 
-    results = in_turn(work, items(), 4)
+    results = ordered_map(work, items(), 4)
     assert next(results) == 0
     assert max(started) <= 3
     assert list(results) == [n * n for n in range(1, 10)]

@@ -16,7 +16,7 @@ import pyarrow as pa
 import pytest
 
 from storage.commit import Entry, read_rows
-from storage.common.threads import in_turn
+from storage.common.prefetch import ordered_map
 from storage.folders.folder import ConflictError, StoreError
 from storage.folders.open import folder_at
 from storage.manifest import MANIFEST, DatasetError, Ending, load_manifest, publish, published_stage, seen_manifest
@@ -181,7 +181,7 @@ def test_of_two_committers_at_the_same_time_both_end_well_only_with_equal_rows(s
         except ConflictError as error:
             return error
 
-    results = list(in_turn(commit, ["ab", rival], 2))
+    results = list(ordered_map(commit, ["ab", rival], 2))
     hashes = [result for result in results if isinstance(result, str)]
     assert load_manifest(where).content_hash in hashes
     assert len(hashes) == (2 if rival == "ab" else 1)
