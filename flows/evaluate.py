@@ -6,8 +6,6 @@ again. Bad input fails at once, for another try would find it as it is.
 
 from __future__ import annotations
 
-from typing import Any
-
 from prefect import get_run_logger, task
 from prefect.artifacts import create_table_artifact
 
@@ -18,24 +16,25 @@ from flows.servers import engine_of
 from infra.asking import run_evaluation, shown_otherwise
 from infra.forms.evaluation import EVALUATIONS, EvaluateParameters
 from infra.report import evaluation_report
-from rl.evaluation.results import score_rows
+from rl.evaluation.report.scores import score_table
+from rl.evaluation.results import EvaluationResults
 from storage.progress import OnProgress
 
 
 @task(name="ask", **AS_ENGINES_FAIL)
-def asking(parameters: EvaluateParameters) -> dict[str, Any]:
+def asking(parameters: EvaluateParameters) -> EvaluationResults:
     """Ask, score, and show scores and failures as artifacts."""
     log = get_run_logger()
     evaluation = parameters.evaluation()
     for text in shown_otherwise(evaluation):
         log.warning(text)
-    told = run_evaluation(parameters, evaluation, _progress(), engine_of(parameters))
-    create_table_artifact(score_rows(told), key="scores", description=f"Scores in per cent, 95 % intervals; {told['path']}")
-    failures = [{"sample": sample_id, "reason": reason} for sample_id, reason in told["failures"].items()]
+    results = run_evaluation(parameters, evaluation, _progress(), engine_of(parameters))
+    create_table_artifact(score_table(results), key="scores", description=f"Scores in per cent, 95 % intervals; {results.path}")
+    failures = [{"sample": sample_id, "reason": reason} for sample_id, reason in results.failures.items()]
     about = f"{len(failures)} samples without an answer; they score zero"
     create_table_artifact(failures[:MOST_ROWS], key="failures", description=about)
-    report_artifact(evaluation_report(evaluation.dataset, told), evaluation.dataset.folder.name)
-    return told
+    report_artifact(evaluation_report(evaluation.dataset, results), evaluation.dataset.folder.name)
+    return results
 
 
 def _progress() -> OnProgress:
@@ -44,7 +43,7 @@ def _progress() -> OnProgress:
 
 def run(parameters: EvaluateParameters) -> str:
     """Ask and score; returns the path of the results."""
-    return str(asking(parameters)["path"])
+    return asking(parameters).path
 
 
 EVALUATE = {name: flow_of(run, form, "evaluate", name) for name, form in EVALUATIONS.items()}

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import json
-from typing import Any
-
 from rich.table import Table
 
 from infra.console import Bars, plain, printable
@@ -12,7 +9,8 @@ from infra.forms.evaluation import EvaluateParameters, shown_in
 from infra.ray.engine_actors import replicated
 from infra.results import AsJson
 from rl.engines.open import EngineConfig
-from rl.evaluation.results import results, results_path
+from rl.evaluation.report.scores import interval_text
+from rl.evaluation.results import EvaluationResults, score_predictions
 from rl.evaluation.run import Evaluation, ask
 from rl.models.families import differences
 from storage.progress import OnProgress
@@ -24,8 +22,8 @@ _AHEAD = 2
 
 def run_evaluation(
     parameters: EvaluateParameters, evaluation: Evaluation, on_progress: OnProgress, engine: EngineConfig | None = None
-) -> dict[str, Any]:
-    """Ask what is left to be asked, score, and return the results as they stand in `results.json`, with its `path`.
+) -> EvaluationResults:
+    """Request the responses that are missing, score all of them, and return the stored results.
 
     Args:
         parameters: that the evaluation was made from.
@@ -41,8 +39,7 @@ def run_evaluation(
     opened = replicated(config, evaluation.model, evaluation.decoding, replicas, parameters.ray or None)
     with opened as answering, evaluation.store(answering).folder.exclusive():
         store = ask(evaluation, answering, on_progress, max(1, _AHEAD * replicas))
-        told = results(evaluation.dataset, store, conventions).as_dict()
-    return {**told, "path": str(results_path(store))}
+        return score_predictions(evaluation.dataset, store, conventions)
 
 
 def shown_otherwise(evaluation: Evaluation) -> list[str]:
@@ -56,32 +53,32 @@ def evaluate_command(parameters: EvaluateParameters, as_json: AsJson = False) ->
     for text in shown_otherwise(evaluation):
         plain(stderr=True).print(f"warning: {text}", soft_wrap=True)
     with Bars(as_json) as bars:
-        told = run_evaluation(parameters, evaluation, bars.update)
+        results = run_evaluation(parameters, evaluation, bars.update)
     if as_json:
-        print(json.dumps(told))
+        print(results.model_dump_json())
     else:
-        show_results(told)
+        show_results(results)
 
 
-def show_results(told: dict[str, Any]) -> None:
-    """Print results: scores in per cent with their intervals, how answers were read, and what failed."""
+def show_results(results: EvaluationResults) -> None:
+    """Print results: means in per cent with their intervals, how answers were read, and the failures."""
     console = plain()
-    for convention, scores in told["scores"].items():
-        reports = {**scores["results"], **{f"{task}, ID repair": report for task, report in scores["repaired"].items()}}
-        for task, report in reports.items():
-            counted = f"{report['samples']} samples, {report['missing']} missing, {report['lost']} lost"
-            table = Table("per cent", "mean", "95 % interval", title=f"{task} ({convention}): {counted}", title_justify="left")
-            for name, (low, high) in report["intervals"].items():
-                table.add_row(name, f"{100 * report[name]:.2f}", f"{100 * low:.2f} to {100 * high:.2f}")
+    for convention, scores in results.scores.items():
+        reports = {**scores.results, **{f"{task}, ID repair": report for task, report in scores.repaired.items()}}
+        for name, report in reports.items():
+            counts = f"{report.samples} samples, {report.missing} missing, {report.lost} lost"
+            table = Table("per cent", "mean", "95 % interval", title=f"{name} ({convention}): {counts}", title_justify="left")
+            for metric, score in report.metrics.items():
+                table.add_row(metric, f"{100 * score.mean:.2f}", interval_text(score, 2))
             console.print(table)
-    for field, counts in told["statuses"].items():
-        if counts:
-            console.print(f"{field}: " + ", ".join(f"{count} {status}" for status, count in counts.items()))
-    if told["cut_off"]:
-        console.print(f"{told['cut_off']} answers did not end within the tokens allowed")
-    if told["failures"]:
+    for field, statuses in (("ids", results.statuses.ids), ("span", results.statuses.span)):
+        if statuses:
+            console.print(f"{field}: " + ", ".join(f"{count} {status}" for status, count in statuses.items()))
+    if results.cut_off:
+        console.print(f"{results.cut_off} answers did not end within the tokens allowed")
+    if results.failures:
         table = Table("sample", "why it failed (scores zero)")
-        for sample_id, reason in list(told["failures"].items())[:_MOST_FAILURES]:
+        for sample_id, reason in list(results.failures.items())[:_MOST_FAILURES]:
             table.add_row(printable(sample_id), printable(reason))
         console.print(table)
-    console.print(f"results: {told['path']}")
+    console.print(f"results: {results.path}")

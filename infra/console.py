@@ -21,6 +21,7 @@ from storage.progress import Progress as StageProgress
 from tasks.build.check import Finding
 from tasks.build.estimate import Estimate
 from tasks.build.plan import Build, StagePlan
+from tasks.metrics.report import ConventionScores, TaskReport
 
 
 def plain(stderr: bool = False) -> Console:
@@ -120,25 +121,34 @@ def show_plan(build: Build, masks: StagePlan, frames: StagePlan, expected: Estim
     console.print(str(expected))
 
 
-def show_scores(told: Mapping[str, Any]) -> None:
-    """Print scores: one table a report, means in per cent, with convention, denominator and what was missing."""
-    console = plain()
-    reports = {"": told} if "per_sample" in told else {**told["results"], **_repaired(told["repaired"])}
-    for name, report in reports.items():
-        columns = {"all": report, **report.get("groups", {})}
-        counted = f"{report['samples']} samples, {report['missing']} missing, {report['lost']} lost"
-        console.print(f"{name} ({report['convention']}): {counted}".strip())
-        table = Table("per cent", *map(printable, columns))
-        for key in (key for key, value in report.items() if isinstance(value, float)):
-            table.add_row(key, *(f"{100 * column[key]:.2f}" for column in columns.values()))
-        console.print(table)
-    for count in ("unmatched", "without_truth", "unjudged", "repaired_frames"):
-        if told.get(count):
-            console.print(f"{count.replace('_', ' ')}: {told[count]}")
+def show_scores(scores: ConventionScores) -> None:
+    """Print the scores of a dataset: a table for each task, without and with ID repair, then the counts."""
+    for task, report in scores.results.items():
+        show_task_report(report, task)
+    for task, report in scores.repaired.items():
+        show_task_report(report, f"{task}, with ID repair")
+    counts = {"unmatched": scores.unmatched, "without truth": scores.without_truth, "unjudged": scores.unjudged}
+    for name, count in counts.items():
+        if count:
+            plain().print(f"{name}: {count}")
+    if scores.repaired:
+        plain().print(f"repaired frames: {scores.repaired_frames.model_dump()}")
 
 
-def _repaired(reports: Mapping[str, Any]) -> dict[str, Any]:
-    return {f"{name}, with ID repair": report for name, report in reports.items()}
+def show_task_report(report: TaskReport, name: str = "") -> None:
+    """Print one report: means in per cent, with convention, denominator and missing samples.
+
+    Args:
+        report: of one task.
+        name: of the task, printed before the convention.
+    """
+    columns = {"all": report.metrics, **{group: part.metrics for group, part in report.groups.items()}}
+    counts = f"{report.samples} samples, {report.missing} missing, {report.lost} lost"
+    plain().print(f"{name} ({report.convention}): {counts}".strip())
+    table = Table("per cent", *map(printable, columns))
+    for metric in report.metrics:
+        table.add_row(metric, *(f"{100 * metrics[metric].mean:.2f}" for metrics in columns.values()))
+    plain().print(table)
 
 
 _MOST_FINDINGS = 40

@@ -137,7 +137,7 @@ def _scored(series: str, ran: Ran) -> Scored:
     assert ran.results is not None
     protocol = protocol_named(ran.cell.protocol)
     places = protocol.marked or protocol.boxes
-    return scored(series, ran.results["path"].rsplit("/", 2)[-2], ran.results, places)
+    return scored(series, ran.results, places)
 
 
 def accepted_of(folder: Folder, series: str) -> Scored | None:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
@@ -14,14 +14,14 @@ from infra.sweeping import Ran
 from infra.sweeps import Sweep
 from rl.evaluation.report.collect import Evaluated
 from rl.evaluation.report.page import MOST_SAMPLES, REPORT, write_report
-from rl.evaluation.results import RESULTS
+from rl.evaluation.results import RESULTS, EvaluationResults, read_results
 from rl.evaluation.run import kept_store
 from storage.folders.open import folder_at, named_folder
 from storage.manifest import DatasetError
 from storage.reader import Dataset
 
 
-def evaluation_report(dataset: Dataset, results: Mapping[str, Any]) -> str:
+def evaluation_report(dataset: Dataset, results: EvaluationResults) -> str:
     """Write the report of one evaluation beside its results, and return its URI."""
     found = _evaluated(results, dataset)
     return write_report(found.store.folder, REPORT, dataset.folder.name, [found])
@@ -44,7 +44,7 @@ def night_report(parameters: NightlyParameters, nights: Sequence[Night]) -> str:
     for night in sorted(nights, key=lambda night: night.state != "dropped"):
         if night.now is not None:
             cell = cells[night.series]
-            results = _results(f"{sweep.kept(cell)}/{night.now.key}/{RESULTS}")
+            results = read_results(kept_store(f"{sweep.kept(cell)}/{night.now.key}"))
             changed = night.verdict.changed if night.verdict else {}
             fallen = {sample for sample, (before, now) in changed.items() if now < before}
             found.append(replace(_evaluated(results, Dataset(sweep.folder(cell)), night.series), fallen=fallen))
@@ -64,7 +64,8 @@ def report_of(where: str, root: str, most: int = MOST_SAMPLES) -> str:
     """
     folder = folder_at(where)
     names = [listed.name for listed in folder.files()]
-    every = [_results(f"{folder}/{name}") for name in names if name.rpartition("/")[2] == RESULTS]
+    parents = [name.rpartition("/")[0] for name in names if name.rpartition("/")[2] == RESULTS]
+    every = [read_results(kept_store(f"{folder}/{parent}" if parent else str(folder))) for parent in parents]
     tables = [json.loads(folder.read(name)) for name in names if name.startswith("tables/") and name.endswith(".json")]
     nights = history(folder.child("nightly")).to_pylist()
     if not (every or tables or nights):
@@ -73,26 +74,20 @@ def report_of(where: str, root: str, most: int = MOST_SAMPLES) -> str:
     return write_report(folder, REPORT, folder.name, found, tables, nights, most)
 
 
-def _evaluated(results: Mapping[str, Any], dataset: Dataset | None, name: str = "") -> Evaluated:
+def _evaluated(results: EvaluationResults, dataset: Dataset | None, name: str = "") -> Evaluated:
     """An evaluation by its results; without a name, it is told by its benchmark, protocol, model and key."""
-    store = kept_store(results["path"].rpartition("/")[0])
+    store = kept_store(results.path.rpartition("/")[0])
     params = store.spec.params
     whose = params["engine"].get("model", params["engine"]["engine"])
     told = f"{store.dataset.name}/{params['protocol']}/{whose} ({store.spec.key.rpartition('-')[2]})"
     return Evaluated(name or told, dataset, store, results)
 
 
-def _results(path: str) -> dict[str, Any]:
-    """What a `results.json` says, with its `path`."""
-    folder, _, name = path.rpartition("/")
-    return {**json.loads(folder_at(folder).read(name)), "path": path}
-
-
 def _with_dataset(found: Evaluated, root: str) -> Evaluated:
     """The same with the dataset that was asked, if that is still what it was."""
-    store, names = found.store, [scores["dataset"] for scores in found.results["scores"].values()]
+    store, scores = found.store, found.results.first_scores
     try:
-        dataset = Dataset(named_folder(names[0] if names else store.dataset.name, root))
+        dataset = Dataset(named_folder(scores.dataset if scores else store.dataset.name, root))
     except DatasetError:
         return found
     return replace(found, dataset=dataset) if dataset.manifest.content_hash == store.spec.params["dataset"] else found

@@ -26,22 +26,20 @@ def score(
     as_json: AsJson = False,
 ) -> None:
     """Score predictions under a named convention: a case file, or a dataset with a predictions file."""
-    from infra.console import show_scores
+    from infra.console import show_scores, show_task_report
     from tasks.metrics.cases import read_cases, score_cases
 
     if is_url(what) or Path(what).is_dir():
         from tasks.metrics.scoring import score_dataset
 
-        told = score_dataset(Dataset(what), predictions, convention).as_dict()
+        scores = score_dataset(Dataset(what), predictions, convention)
+        print(scores.model_dump_json()) if as_json else show_scores(scores)
     elif predictions is not None:
         raise DatasetError(f"'{what}' is no dataset's folder: a case file holds its own predictions")
     else:
         convention_named(convention)
-        told = score_cases(read_cases(Path(what)), convention).as_dict()
-    if as_json:
-        print(json.dumps(told))
-    else:
-        show_scores(told)
+        report = score_cases(read_cases(Path(what)), convention)
+        print(report.model_dump_json()) if as_json else show_task_report(report)
 
 
 def quality(

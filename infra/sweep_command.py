@@ -14,7 +14,8 @@ from infra.rendering import render_seconds, rendered_clips, variant
 from infra.results import AsJson
 from infra.sweeping import Ran, render_missing, run_cells
 from infra.sweeps import Sweep, SweepParameters
-from rl.evaluation.results import reports_of
+from rl.evaluation.report.scores import interval_text
+from rl.evaluation.results import EvaluationResults
 from rl.evaluation.sweep import Cell, Standing
 from storage.reader import Dataset
 
@@ -65,14 +66,14 @@ def score_rows(ran: Iterable[Ran]) -> list[dict[str, str]]:
     return rows
 
 
-def _means(results: Mapping[str, Any]) -> Iterator[dict[str, str]]:
+def _means(results: EvaluationResults) -> Iterator[dict[str, str]]:
     """Means by the first convention."""
-    for scores in list(results["scores"].values())[:1]:
-        for task, report in reports_of(scores).items():
-            for name, (low, high) in report["intervals"].items():
-                kind = f"{task} ({report['convention']})"
-                mean, interval = f"{100 * report[name]:.1f}", f"{100 * low:.1f} to {100 * high:.1f}"
-                yield {"task": kind, "metric": name, "mean": mean, "95 % interval": interval}
+    if results.first_scores is None:
+        return
+    for task, report in results.first_scores.reports.items():
+        for name, score in report.metrics.items():
+            mean = {"metric": name, "mean": f"{100 * score.mean:.1f}", "95 % interval": interval_text(score)}
+            yield {"task": f"{task} ({report.convention})", **mean}
 
 
 def sweep_command(

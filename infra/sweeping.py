@@ -13,13 +13,13 @@ from infra.rendering import render
 from infra.sweeps import Sweep
 from rl.engines.base import EngineError
 from rl.engines.open import identity_of
-from rl.evaluation.results import kept_results
+from rl.evaluation.results import EvaluationResults, results_of
 from rl.evaluation.run import Evaluation
 from rl.evaluation.sweep import Cell, Standing
 from storage.progress import OnProgress
 from tasks.build.run import FanOut
 
-Ask = Callable[[EvaluateParameters, Evaluation], dict[str, Any]]
+Ask = Callable[[EvaluateParameters, Evaluation], EvaluationResults]
 """Runs an evaluation; returns its results."""
 
 
@@ -27,16 +27,17 @@ class Ran(NamedTuple):
     """A cell with its results, or why it has none; `asked` tells whether a model was opened for it."""
 
     cell: Cell
-    results: dict[str, Any] | None
+    results: EvaluationResults | None
     why: str = ""
     asked: bool = False
 
     def as_dict(self) -> dict[str, Any]:
         """The same as JSON values."""
-        return {**self.cell._asdict(), "results": self.results, "why": self.why, "asked": self.asked}
+        results = None if self.results is None else self.results.model_dump(mode="json")
+        return {**self.cell._asdict(), "results": results, "why": self.why, "asked": self.asked}
 
 
-def ask_quietly(parameters: EvaluateParameters, evaluation: Evaluation) -> dict[str, Any]:
+def ask_quietly(parameters: EvaluateParameters, evaluation: Evaluation) -> EvaluationResults:
     """Run an evaluation without telling of progress."""
     return run_evaluation(parameters, evaluation, lambda *_: None)
 
@@ -67,7 +68,7 @@ def run_cells(sweep: Sweep, standings: Mapping[Cell, Standing], at_once: int, as
     found = {cell: sweep.standing(cell) if was.to_render else was for cell, was in standings.items()}
     # Cells that come to the same evaluation wait for each other, and the second has the results of the first.
     locks = {one.key: Lock() for one in found.values()}
-    kept: dict[str, dict[str, Any]] = {}
+    kept: dict[str, EvaluationResults] = {}
 
     def run(cell: Cell) -> Ran:
         with locks[key := found[cell].key]:
@@ -95,7 +96,7 @@ def run_cell(sweep: Sweep, cell: Cell, found: Standing, ask: Ask = ask_quietly) 
     parameters, evaluation = sweep.parameters(cell), sweep.evaluation(cell)
     if found.done:
         identity = identity_of(parameters.engine_config(), evaluation.model, evaluation.decoding)
-        return Ran(cell, kept_results(evaluation.dataset, evaluation.store_of(identity), sweep.conventions(cell)))
+        return Ran(cell, results_of(evaluation.dataset, evaluation.store_of(identity), sweep.conventions(cell)))
     try:
         return Ran(cell, ask(parameters, evaluation), asked=True)
     except EngineError as error:

@@ -368,8 +368,8 @@ def test_case_files(tmp_path: Path) -> None:
     @given(dice, st.sampled_from(["paper", "tubedetr", "st_align", "hcstvg_official"]))
     def damage(chance: random.Random, convention: str) -> None:
         path.write_bytes(damaged(cases, chance))
-        told = read_or_refuse(lambda: score_cases(read_cases(path), convention).as_dict())
-        assert told is None or 0 <= told["m_vIoU"] <= 1
+        told = read_or_refuse(lambda: score_cases(read_cases(path), convention))
+        assert told is None or 0 <= told.metrics["m_vIoU"].mean <= 1
 
     damage()
 

@@ -18,7 +18,6 @@ from infra.tables.form import ReproduceParameters
 from infra.tables.plan import plan_rows
 from infra.tables.steps import Answers, Lack, answers, take
 from infra.tables.table import Reproduction
-from rl.evaluation.results import main_report
 from rl.paper.numbers import Beside, beside, name_of, told
 from storage.folders.open import folder_at, write_json
 from storage.progress import OnProgress
@@ -31,13 +30,13 @@ def compared(table: Reproduction, found: Answers) -> list[Beside]:
     """Every number of the paper's table with what was measured, or why it was not."""
     measured = {}
     for key, results in found.items():
-        measured[key] = results.why if isinstance(results, Lack) else main_report(results) or "nothing of it is scored"
+        measured[key] = results.why if isinstance(results, Lack) else results.main_report or "nothing of it is scored"
     return beside(table.table, measured)
 
 
 def keep(table: Reproduction, found: Answers) -> dict[str, Any]:
     """Write a table as JSON, `tables/<name>.json` below its evaluations folder, and return it: see docs/sweeps.md."""
-    results = {key: one["path"] for key, one in found.items() if not isinstance(one, Lack) and "path" in one}
+    results = {key: one.path for key, one in found.items() if not isinstance(one, Lack) and one.path}
     data = {
         "table": table.number,
         "title": table.table.title,

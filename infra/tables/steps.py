@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from functools import partial
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from pydantic import ValidationError
 
@@ -23,7 +23,7 @@ from infra.sweeps import Sweep, reason_of
 from infra.tables.table import CEILING, Part, Reproduction, Step, keeps_masks
 from infra.train import job_of, prepare, run_training
 from rl.engines.base import EngineError
-from rl.evaluation.results import ceiling, conventions_of
+from rl.evaluation.results import EvaluationResults, ceiling, conventions_of
 from rl.evaluation.run import Evaluation
 from rl.evaluation.sweep import Cell, Standing
 from rl.training.checkpoints import lineage
@@ -157,7 +157,7 @@ def standing(sweep: Sweep, cell: Cell) -> Standing:
         return Standing(why=reason_of(error))
 
 
-Answers = dict[tuple[str, str], dict[str, Any] | Lack]
+Answers = dict[tuple[str, str], EvaluationResults | Lack]
 """Key of a part -> its results, or why it has none."""
 
 
@@ -180,7 +180,7 @@ def answers(table: Reproduction, lacks: Lacks, on_progress: OnProgress, at_once:
             cells.setdefault(table.cell(part), []).append(part)
     sweep = table.sweep(cells)
 
-    def asked(parameters: EvaluateParameters, evaluation: Evaluation) -> dict[str, Any]:
+    def asked(parameters: EvaluateParameters, evaluation: Evaluation) -> EvaluationResults:
         try:
             return ask(parameters, evaluation)
         except FORESEEN as error:

@@ -6,11 +6,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from rl.evaluation.results import main_task
+from rl.evaluation.results import EvaluationResults
 from rl.evaluation.sweep import Cell
 from storage.common.errors import InputError, StvgError
 from storage.folders.files import hash8
-from tasks.metrics.bootstrap import paired
+from tasks.metrics.bootstrap import paired_difference
 from tasks.metrics.conventions import DEFAULT
 
 METRICS = ("vIoU", "J&F", "tIoU", "accuracy")
@@ -58,28 +58,26 @@ def series_of(cell: Cell, decoding: Mapping[str, Any]) -> str:
     return "/".join([*(part for part in cell if part), hash8(dict(decoding))])
 
 
-def scored(series: str, key: str, results: Mapping[str, Any], places: bool = True) -> Scored:
-    """The scores of the first convention and the largest task, as `results.json` has them, by the first metric there is.
+def scored(series: str, results: EvaluationResults, places: bool = True) -> Scored:
+    """The scores of the first convention and the largest task, by the first metric there is.
 
     Args:
         series: their name.
-        key: of the predictions.
         results: of one evaluation.
         places: whether answers say where; else the paper's convention goes first, whose tIoU needs no boxes.
 
     Raises:
         NightlyError: nothing was scored.
     """
-    metrics, conventions = (METRICS if places else PLACELESS), results["scores"]
-    for _, told in sorted(conventions.items(), key=lambda item: not places and item[0] != DEFAULT):
-        if (main := main_task(told)) is None:
+    metrics = METRICS if places else PLACELESS
+    for _, by_task in sorted(results.scores.items(), key=lambda item: not places and item[0] != DEFAULT):
+        if (main := by_task.main) is None:
             continue
         task, report = main
-        per_sample = report["per_sample"]
-        metric = next((m for m in metrics if any(m in scores for scores in per_sample.values())), "")
+        metric = next((m for m in metrics if any(m in scores for scores in report.per_sample.values())), "")
         if metric:
-            scores = {sample: float(values.get(metric, 0.0)) for sample, values in per_sample.items()}
-            return Scored(series, key, report["convention"], task, metric, scores, report["lost"])
+            scores = {sample: values.get(metric, 0.0) for sample, values in report.per_sample.items()}
+            return Scored(series, results.key, report.convention, task, metric, scores, report.lost)
     raise NightlyError(f"{series} has no scores to follow: choose a protocol that is scored")
 
 
@@ -120,6 +118,6 @@ def judge(accepted: Scored, now: Scored, tolerance: float) -> Verdict:
         )
     pairs = {sample: (before, now.scores[sample]) for sample, before in accepted.scores.items()}
     differences = [100 * (after - before) for before, after in pairs.values()] + [0.0] * now.lost
-    difference, interval = paired(differences)
+    difference, interval = paired_difference(differences)
     changed = {s: p for s, p in sorted(pairs.items(), key=lambda item: item[1][1] - item[1][0]) if p[0] != p[1]}
     return Verdict(difference, interval, difference < -tolerance and interval[1] < 0, changed)

@@ -1,26 +1,29 @@
-"""What an evaluation comes to: scores by the benchmark's convention and others, how sure they are, what failed and why."""
+"""Results of one evaluation: scores by convention with their intervals, how answers were read, and the failures."""
 
 from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any
+from collections.abc import Sequence
+from typing import Literal
 
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from rl.evaluation.legacy import upgraded_results
 from rl.evaluation.run import predictions
+from storage.common.errors import InputError
 from storage.folders.open import write_json
 from storage.reader import Dataset
 from storage.stages import StageStore
-from tasks.metrics.bootstrap import LEVEL, RESAMPLES, intervals
+from tasks.metrics.bootstrap import LEVEL, RESAMPLES
 from tasks.metrics.conventions import DEFAULT
 from tasks.metrics.predictions import Prediction, prediction_of
-from tasks.metrics.report import Report
-from tasks.metrics.scoring import DatasetScores, score_dataset
+from tasks.metrics.report import ConventionScores, TaskReport
+from tasks.metrics.scoring import score_dataset
 
 RESULTS = "results.json"
 _COUNTED = ("samples", "failures", "cut_off", "tokens", "prompt_tokens")
-_OWN = {
+_OWN_CONVENTION = {
     "hcstvg": "hcstvg_official",
     "hcstvg-v1": "hcstvg_official",
     "hcstvg-v2": "hcstvg_official",
@@ -30,157 +33,207 @@ _OWN = {
     "charades-sta": "lmms_eval",
     "tvgbench": "time_r1",
 }
-"""Benchmark -> whose rules its published numbers follow; the others follow the paper's."""
+"""Benchmark -> the convention of its published numbers; the others follow the paper's."""
+_PUBLIC_TRUTH = {
+    "mevis": "its split valid_u, with --masks mask_dict.json",
+    "hcstvg-v2": "its val split",
+    "hcstvg": "its val split",
+}
+"""Benchmark -> the part of it whose truth is public, where not all of it is."""
 
 
-_PUBLIC = {"mevis": "its split valid_u, with --masks mask_dict.json", "hcstvg-v2": "its val split", "hcstvg": "its val split"}
-"""Benchmark -> what of it has a public truth, where not all has."""
+class ResultsError(InputError):
+    """A results file that cannot be read."""
+
+
+class ReadingStatuses(BaseModel):
+    """How reading the answers went: status of `rl.prompts.answers` -> number of samples.
+
+    Attributes:
+        ids: of the object IDs.
+        span: of the time range.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    ids: dict[str, int] = {}
+    span: dict[str, int] = {}
+
+
+class IntervalMethod(BaseModel):
+    """How confidence intervals were computed: by bootstrap over samples.
+
+    Attributes:
+        level: share of draws within an interval.
+        resamples: number of draws.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    level: float = LEVEL
+    resamples: int = RESAMPLES
+
+
+class EvaluationResults(BaseModel):
+    """Results of one evaluation; `results.json` holds all fields but `path`.
+
+    Attributes:
+        version: of the file's layout; `rl.evaluation.legacy` reads earlier ones.
+        key: of the predictions, the name of their folder: a hash of everything that shapes them.
+        path: path or URL of the results file; empty where there is none.
+        samples: number of requested samples, failed ones included.
+        failures: sample ID -> reason why there is no response; these samples are in every denominator and score zero.
+        cut_off: responses that were cut off at the maximum number of tokens.
+        tokens: generated tokens of all responses.
+        prompt_tokens: tokens of all requests.
+        statuses: how reading the answers went.
+        intervals: how confidence intervals were computed.
+        scores: convention -> scores; empty for a protocol that is not scored.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    version: Literal[2] = 2
+    key: str = ""
+    path: str = ""
+    samples: int = 0
+    failures: dict[str, str] = {}
+    cut_off: int = 0
+    tokens: int = 0
+    prompt_tokens: int = 0
+    statuses: ReadingStatuses = ReadingStatuses()
+    intervals: IntervalMethod = IntervalMethod()
+    scores: dict[str, ConventionScores] = {}
+
+    @property
+    def first_scores(self) -> ConventionScores | None:
+        """Scores by the first convention, the benchmark's own unless others were chosen; None where nothing is scored."""
+        return next(iter(self.scores.values()), None)
+
+    @property
+    def main_report(self) -> TaskReport | None:
+        """Report of the main task by the first convention that scored one; None where nothing is scored."""
+        return next((scores.main[1] for scores in self.scores.values() if scores.main), None)
 
 
 def no_truth(benchmark: str) -> str:
-    """Why a benchmark's dataset cannot be scored that holds no truth, a sentence."""
-    public = _PUBLIC.get(benchmark.partition(".")[0], "a split that has one")
+    """The sentence that explains why a dataset without any truth cannot be scored.
+
+    Args:
+        benchmark: name of the dataset.
+    """
+    public = _PUBLIC_TRUTH.get(benchmark.partition(".")[0], "a split that has one")
     return f"the truth of '{benchmark}' is not public, so that nothing can be scored: build {public}"
 
 
 def conventions_of(benchmark: str) -> list[str]:
-    """The benchmark's own convention, then the paper's, by the name under which it was built, up to its first dot."""
-    return list(dict.fromkeys([_OWN.get(benchmark.partition(".")[0], DEFAULT), DEFAULT]))
+    """The benchmark's own convention, then the paper's.
 
-
-@dataclass
-class Results:
-    """Results of one evaluation.
-
-    Attributes:
-        scores: convention -> scores.
-        statuses: field -> how its reading went -> samples.
-        failures: sample -> why nothing came back; they are in every denominator and score zero.
-        cut_off: answers that did not end within the tokens allowed.
-        samples: asked, failed ones included.
-        tokens, prompt_tokens: of all answers and requests.
+    Args:
+        benchmark: name of the dataset; the part before its first dot names the benchmark.
     """
-
-    scores: dict[str, DatasetScores] = field(default_factory=dict)
-    statuses: dict[str, Counter[str]] = field(default_factory=lambda: {"ids": Counter(), "span": Counter()})
-    failures: dict[str, str] = field(default_factory=dict)
-    cut_off: int = 0
-    samples: int = 0
-    tokens: int = 0
-    prompt_tokens: int = 0
-
-    def as_dict(self) -> dict[str, Any]:
-        """The results as JSON values; each mean beside its confidence interval."""
-        told = {name: getattr(self, name) for name in _COUNTED}
-        statuses = {name: dict(sorted(counts.items())) for name, counts in self.statuses.items()}
-        how = {"level": LEVEL, "resamples": RESAMPLES, "of": "samples"}
-        scores = {name: _with_intervals(scores) for name, scores in self.scores.items()}
-        return {**told, "statuses": statuses, "intervals": how, "scores": scores}
+    return list(dict.fromkeys([_OWN_CONVENTION.get(benchmark.partition(".")[0], DEFAULT), DEFAULT]))
 
 
-def results(dataset: Dataset, store: StageStore, conventions: Sequence[str]) -> Results:
-    """Score what a store holds, write it beside the predictions as `results.json`, and return it.
+def score_predictions(dataset: Dataset, store: StageStore, conventions: Sequence[str]) -> EvaluationResults:
+    """Score stored predictions, and write the results beside them as `results.json`.
+
+    Args:
+        dataset: whose samples were requested.
+        store: the predictions.
+        conventions: names of the conventions, in the order of the results.
 
     Raises:
         ScoreError: there is no such convention.
     """
-    told, answers = Results(), {}
-    for row in predictions(store):
-        answers[row["sample_id"]] = _counted(row, told)
-    if answers:
-        told.scores = {name: score_dataset(dataset, answers, name) for name in conventions}
-    write_json(store.folder, RESULTS, told.as_dict())
-    return told
+    counted, answers = _counted(store)
+    scores = {name: score_dataset(dataset, answers, name, intervals=True) for name in conventions} if answers else {}
+    results = counted.model_copy(update={"scores": scores})
+    write_json(store.folder, RESULTS, results.model_dump(mode="json", exclude={"path"}))
+    return results
 
 
-def kept_results(dataset: Dataset, store: StageStore, conventions: Sequence[str]) -> dict[str, Any]:
-    """The results beside finished predictions, with their `path`; scored now where they are older, or lack a convention.
+def results_of(dataset: Dataset, store: StageStore, conventions: Sequence[str]) -> EvaluationResults:
+    """Results of finished predictions: the stored ones, or scored again where these are older or lack a convention.
+
+    Args:
+        dataset: whose samples were requested.
+        store: the predictions.
+        conventions: names of the conventions, in the order of the results.
 
     Raises:
         ScoreError: there is no such convention.
     """
-    counted = Results()
-    for row in predictions(store):
-        _counted(row, counted)
+    counted, _ = _counted(store)
     try:
-        told: dict[str, Any] = json.loads(store.folder.read(RESULTS))
-    except FileNotFoundError:
-        told = {}
-    same = all(told.get(name) == getattr(counted, name) for name in _COUNTED)
-    if not same or set(conventions) - set(told["scores"]):
-        told = results(dataset, store, conventions).as_dict()
-    scores = {name: told["scores"][name] for name in conventions if name in told["scores"]}
-    return {**told, "scores": scores, "path": results_path(store)}
+        results = read_results(store)
+    except (FileNotFoundError, ResultsError):
+        return score_predictions(dataset, store, conventions)
+    same = all(getattr(results, name) == getattr(counted, name) for name in _COUNTED)
+    if not same or set(conventions) - set(results.scores):
+        return score_predictions(dataset, store, conventions)
+    return results.model_copy(update={"scores": {name: results.scores[name] for name in conventions}})
 
 
-def reports_of(scores: Mapping[str, Any]) -> dict[str, Any]:
-    """Task -> its report by one convention, with ID repair where there are boxes; `scores` as `results.json` has them."""
-    return {**scores["results"], **scores["repaired"]}
+def read_results(store: StageStore) -> EvaluationResults:
+    """The stored results of an evaluation, also of an earlier version.
 
-
-def main_task(scores: Mapping[str, Any]) -> tuple[str, dict[str, Any]] | None:
-    """The largest task of one convention's scores, and its report of `reports_of`; None where nothing is scored."""
-    return max(reports_of(scores).items(), key=lambda item: int(item[1]["samples"]), default=None)
-
-
-def main_report(told: Mapping[str, Any]) -> dict[str, Any] | None:
-    """What a table shows of results as `results.json` has them; None where nothing is scored.
-
-    It is that of `main_task` by the first convention.
+    Raises:
+        FileNotFoundError: there are none yet.
+        ResultsError: the file is damaged.
     """
-    return next((main[1] for scores in told["scores"].values() if (main := main_task(scores))), None)
+    path = results_path(store)
+    try:
+        stored = upgraded_results(json.loads(store.folder.read(RESULTS)))
+        return EvaluationResults.model_validate({**stored, "key": store.spec.key, "path": path})
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        reason = f"{'.'.join(map(str, first['loc']))}: {first['msg']}"
+    except (ValueError, TypeError, AttributeError) as error:
+        reason = str(error)
+    raise ResultsError(f"'{path}' is damaged ({reason}): remove it and run the evaluation again")
 
 
-def ceiling(dataset: Dataset, convention: str) -> dict[str, Any]:
-    """Results of true times and true IDs, as far as `main_report` reads them.
+def ceiling(dataset: Dataset, convention: str) -> EvaluationResults:
+    """Results of the true times and true IDs; they are not stored.
+
+    Args:
+        dataset: a published dataset.
+        convention: name of the convention.
 
     Raises:
         ScoreError: there is no such convention.
     """
-    return {"scores": {convention: _with_intervals(score_dataset(dataset, None, convention))}}
+    return EvaluationResults(scores={convention: score_dataset(dataset, None, convention, intervals=True)})
 
 
 def results_path(store: StageStore) -> str:
-    """Path or URL of an evaluation's results."""
+    """Path or URL of an evaluation's results file."""
     return f"{store.folder}/{RESULTS}"
 
 
-def score_rows(told: Mapping[str, Any]) -> list[dict[str, str]]:
-    """Results as a table: a row a convention and task, with and without ID repair; each mean in per cent with its interval."""
-    rows = []
-    for convention, scores in told["scores"].items():
-        for kind, repaired in (("results", "without"), ("repaired", "with")):
-            for task, report in scores[kind].items():
-                means = {name: _mean_told(report, name) for name in report["intervals"]}
-                rows.append({"convention": convention, "task": task, "ID repair": repaired, **means})
-    return rows
-
-
-def _mean_told(report: Mapping[str, Any], name: str) -> str:
-    low, high = report["intervals"][name]
-    return f"{100 * report[name]:.1f} ({100 * low:.1f} to {100 * high:.1f})"
-
-
-def _counted(row: Mapping[str, Any], told: Results) -> Prediction:
-    """Count a row's statuses and costs; its prediction."""
-    told.samples += 1
-    for name in told.statuses:
-        if row[f"{name}_status"]:
-            told.statuses[name][row[f"{name}_status"]] += 1
-    told.cut_off += "length" in row["finishes"]
-    told.tokens, told.prompt_tokens = told.tokens + row["tokens"], told.prompt_tokens + row["prompt_tokens"]
-    if row["failed"]:
-        told.failures[row["sample_id"]] = row["failed"]
-    return prediction_of(row, row["sample_id"])
-
-
-def _with_intervals(scores: DatasetScores) -> dict[str, Any]:
-    told = scores.as_dict()
-    for name, reports in (("results", scores.results), ("repaired", scores.repaired)):
-        for task, report in reports.items():
-            told[name][task]["intervals"] = _rounded(report)
-    return told
-
-
-def _rounded(report: Report) -> dict[str, list[float]]:
-    return {name: [round(side, 6) for side in interval] for name, interval in intervals(report).items()}
+def _counted(store: StageStore) -> tuple[EvaluationResults, dict[str, Prediction]]:
+    """Results without scores, and sample ID -> prediction."""
+    statuses: dict[str, Counter[str]] = {"ids": Counter(), "span": Counter()}
+    totals: Counter[str] = Counter()
+    failures, answers = {}, {}
+    for row in predictions(store):
+        sample_id = row["sample_id"]
+        for name, counts in statuses.items():
+            if status := row[f"{name}_status"]:
+                counts[status] += 1
+        totals.update(samples=1, cut_off="length" in row["finishes"], tokens=row["tokens"], prompt_tokens=row["prompt_tokens"])
+        if row["failed"]:
+            failures[sample_id] = row["failed"]
+        answers[sample_id] = prediction_of(row, sample_id)
+    results = EvaluationResults(
+        key=store.spec.key,
+        path=results_path(store),
+        samples=totals["samples"],
+        failures=failures,
+        cut_off=totals["cut_off"],
+        tokens=totals["tokens"],
+        prompt_tokens=totals["prompt_tokens"],
+        statuses=ReadingStatuses(ids=dict(sorted(statuses["ids"].items())), span=dict(sorted(statuses["span"].items()))),
+    )
+    return results, answers

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 from pydantic import TypeAdapter
 
 from storage.common.errors import InputError
+from tasks.metrics.report import MetricMean, TaskReport
 
 
 class PaperError(InputError):
@@ -127,8 +128,8 @@ def name_of(number: str) -> str:
     return f"table-{number.lower()}"
 
 
-Measured = Mapping[tuple[str, str], Mapping[str, Any] | str]
-"""(row, benchmark) -> a report as `results.json` has it, or in a phrase why it was not run."""
+Measured = Mapping[tuple[str, str], TaskReport | str]
+"""(row, benchmark) -> the report of its main task, or the reason why it was not run."""
 
 
 class Beside(NamedTuple):
@@ -179,24 +180,24 @@ def _not_run(row: Row) -> str:
     return f"not run: needs '{row.model}' trained by '{row.training}'" if row.training else "not run"
 
 
-def _compared(row: Row, benchmark: str, metric: str, paper: float, report: Mapping[str, Any] | str) -> Beside:
+def _compared(row: Row, benchmark: str, metric: str, paper: float, report: TaskReport | str) -> Beside:
     if isinstance(report, str):
         return Beside(row.name, benchmark, metric, paper, why=report, note=row.note)
-    mean = _mean(report, metric)
-    if mean is None:
+    score = _mean(report, metric)
+    if score is None:
         return Beside(row.name, benchmark, metric, paper, why=f"the results hold no {metric}", note=row.note)
-    measured, known = 100 * mean, not math.isnan(paper)
-    sides = report.get("intervals", {}).get(metric)
-    interval = (100 * sides[0], 100 * sides[1]) if sides else None
+    measured, known = 100 * score.mean, not math.isnan(paper)
+    interval = (100 * score.interval[0], 100 * score.interval[1]) if score.interval else None
     difference = measured - paper if known else None
     between = (interval[0] - paper, interval[1] - paper) if interval and known else None
     return Beside(row.name, benchmark, metric, paper, measured, interval, difference, between, note=row.note)
 
 
-def _mean(report: Mapping[str, Any], metric: str) -> float | None:
+def _mean(report: TaskReport, metric: str) -> MetricMean | None:
     """A mean of a report; of questions also one over a kind of them, which is how their groups begin."""
-    if metric in report:
-        return float(report[metric])
-    kind = [group for name, group in report.get("groups", {}).items() if name.partition("/")[0] == metric]
-    asked = sum(group["samples"] for group in kind)
-    return sum(group["samples"] * group["accuracy"] for group in kind) / asked if asked else None
+    if metric in report.metrics:
+        return report.metrics[metric]
+    kind = [group for name, group in report.groups.items() if name.partition("/")[0] == metric]
+    samples = sum(group.samples for group in kind)
+    total = sum(group.samples * group.metrics["accuracy"].mean for group in kind)
+    return MetricMean(mean=total / samples) if samples else None

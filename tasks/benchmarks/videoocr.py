@@ -1,7 +1,7 @@
 """MME-VideoOCR: questions about text in videos, of which some are choices, some contained words, some need a judge.
 
 The annotation file is a JSON list of `video_index, question, option, answer, eval_method, task, task_type`.
-A sample's group is `<task_type>/<task>` and its record `<number>|<eval_method>`: scoring needs both.
+A sample's group is `<task_type>/<task>`; its record holds the number of the item and its `eval_method`.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from tasks.benchmarks.gathering import Gathering
 from tasks.benchmarks.reading import converting, load_list, require, text
 from tasks.benchmarks.samples import Benchmark, Clip, Sample, Task
 from tasks.benchmarks.videos import Videos
-from tasks.metrics.questions import METHODS
+from tasks.metrics.questions import METHODS, stored_record
 
 _FIELDS = ("video_index", "question", "answer", "eval_method", "task", "task_type")
 
@@ -51,7 +51,7 @@ def read_videoocr(annotations: Path, videos: Where) -> Benchmark:
             group=f"{record['task_type']}/{record['task']}",
             options=options,
             answer=str(record["answer"]),
-            record=f"{number}|{record['eval_method']}",
+            record=stored_record(number, record["eval_method"]),
         )
         gathering.add(video_id, Clip(video_id), sample)
     return gathering.benchmark()

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from storage.reader import Dataset
 from storage.scan import Scan
 from tasks.benchmarks.samples import Target, Task
+from tasks.metrics.questions import QuestionRule, stored_rule
 from tasks.video.reader import Source, Timeline
 
 _VIDEO = ["times_s", "duration_s", "width", "height"]
@@ -31,6 +32,7 @@ class StoredSample:
     Attributes:
         span_s: true span, seconds of the clip, half-open; None without truth.
         span: true span, native frames, closed; None without truth, or where it has no length.
+        question: how its answer is scored, where the task is a question.
         clip_start_s: when its clip starts, seconds of the video.
         clip: native frames of its clip, closed; None if the clip lies outside the video.
     """
@@ -44,7 +46,7 @@ class StoredSample:
     targets: tuple[Target, ...]
     answer_ids: tuple[int, ...]
     answer: str
-    record: str
+    question: QuestionRule
     clip_start_s: float
     clip: tuple[int, int] | None
 
@@ -86,16 +88,24 @@ def stored_videos(dataset: Dataset, extra: tuple[str, ...] = ()) -> Iterator[Sto
         Scan(dataset, "videos", _VIDEO, _timelines) as videos,
         Scan(dataset, "masks", [*_MASKS, *extra], partial(_instances, extra=extra)) as masks,
         Scan(dataset, "clips", _CLIPS, pa.Table.to_pylist) as clips,
-        Scan(dataset, "samples", _SAMPLES, _said) as samples,
+        Scan(dataset, "samples", _SAMPLES, _sample_rows) as samples,
     ):
         for video_id in dataset.video_ids("samples"):
             timelines, [row] = videos.place(video_id)
             instances, at = masks.place(video_id)
             numbers, boxes = instances[0][at.start : at.stop], instances[1][at.start : at.stop]
-            starts = {clip["clip_id"]: clip for clip in _taken(*clips.place(video_id))}
-            said = tuple(_sample(sample, starts[sample["clip_id"]]) for sample in _taken(*samples.place(video_id)))
-            extras = {name: numbers[:, 2 + k] for k, name in enumerate(extra)}
-            yield StoredVideo(video_id, *timelines[row], numbers[:, 0], numbers[:, 1], boxes, extras, said)
+            clip_rows = {clip["clip_id"]: clip for clip in _rows_at(*clips.place(video_id))}
+            size, timeline = timelines[row]
+            yield StoredVideo(
+                video_id=video_id,
+                size=size,
+                timeline=timeline,
+                frames=numbers[:, 0],
+                objects=numbers[:, 1],
+                boxes=boxes,
+                extra={name: numbers[:, 2 + k] for k, name in enumerate(extra)},
+                samples=tuple(_sample(s, clip_rows[s["clip_id"]]) for s in _rows_at(*samples.place(video_id))),
+            )
 
 
 def source_of(dataset: Dataset, video_id: str) -> Source:
@@ -121,8 +131,8 @@ def timeline_of(dataset: Dataset, video_id: str) -> Timeline:
 
 def lost_samples(dataset: Dataset) -> int:
     """Number of sentences of videos that have no rows of them."""
-    there = set(dataset.video_ids("samples"))
-    return sum(row["samples"] for row in dataset.outcomes.to_pylist() if row["video_id"] not in there)
+    published = set(dataset.video_ids("samples"))
+    return sum(row["samples"] for row in dataset.outcomes.to_pylist() if row["video_id"] not in published)
 
 
 def has_truth(dataset: Dataset, tasks: Collection[Task]) -> bool:
@@ -132,7 +142,7 @@ def has_truth(dataset: Dataset, tasks: Collection[Task]) -> bool:
     return any(row[truth] not in {None, ""} for row in rows if row["task"] in tasks for truth in truths)
 
 
-def _taken(rows: list[dict[str, Any]], at: range) -> list[dict[str, Any]]:
+def _rows_at(rows: list[dict[str, Any]], at: range) -> list[dict[str, Any]]:
     return rows[at.start : at.stop]
 
 
@@ -156,14 +166,14 @@ def column_numbers(rows: pa.Table, name: str) -> NDArray[np.int64]:
     return np.from_dlpack(codes).astype(np.int64)
 
 
-def _said(rows: pa.Table) -> list[dict[str, Any]]:
-    said: list[dict[str, Any]] = rows.drop_columns(["targets"]).to_pylist()
+def _sample_rows(rows: pa.Table) -> list[dict[str, Any]]:
+    samples: list[dict[str, Any]] = rows.drop_columns(["targets"]).to_pylist()
     lists = rows.column("targets").combine_chunks()
     targets = _targets(lists.flatten())
     ends = np.cumsum([0, *lists.value_lengths().to_pylist()])
-    for row, start, stop in zip(said, ends[:-1], ends[1:], strict=True):
+    for row, start, stop in zip(samples, ends[:-1], ends[1:], strict=True):
         row["targets"] = tuple(targets[start:stop])
-    return said
+    return samples
 
 
 def _targets(values: pa.StructArray) -> list[Target]:
@@ -194,7 +204,7 @@ def _sample(row: dict[str, Any], clip: dict[str, Any]) -> StoredSample:
         targets=row["targets"],
         answer_ids=tuple(row["answer_ids"]),
         answer=row["answer"],
-        record=row["record"],
+        question=stored_rule(row["record"], row["group"]),
         clip_start_s=clip["start_s"],
         clip=_pair(clip["first_frame"], clip["last_frame"]),
     )

@@ -18,7 +18,7 @@ from storage.common.errors import InputError
 from storage.common.names import one_of
 from tasks.metrics.conventions import CONVENTIONS, DEFAULT, Convention
 from tasks.metrics.predictions import is_number
-from tasks.metrics.report import Report, named
+from tasks.metrics.report import Tally, TaskReport, scores_by_name
 from tasks.metrics.temporal import TEMPORAL, TemporalConvention
 from tasks.metrics.tubes import Case, Tube
 from tasks.video.reader import MOST_FRAMES
@@ -48,17 +48,17 @@ def rules_named(name: str) -> tuple[Convention, TemporalConvention]:
     return CONVENTIONS.get(name, CONVENTIONS[DEFAULT]), TEMPORAL.get(name, TEMPORAL[DEFAULT])
 
 
-def score_cases(cases: Iterable[Case], convention: str = DEFAULT) -> Report:
+def score_cases(cases: Iterable[Case], convention: str = DEFAULT) -> TaskReport:
     """Score cases by a convention; a missing prediction scores zero.
 
     Raises:
         ScoreError: there is no such convention.
     """
     rule = convention_named(convention)
-    report = Report(rule.name, rule.reaches)
+    tally = Tally(rule.name, rule.reaches)
     for case in cases:
-        report.add(case.sample_id, None if case.predicted is None else named(rule.score(case)))
-    return report
+        tally.add(case.sample_id, None if case.predicted is None else scores_by_name(rule.score(case)))
+    return tally.report()
 
 
 def read_cases(path: Path) -> list[Case]:

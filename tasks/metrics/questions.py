@@ -4,40 +4,72 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from typing import NamedTuple
 
 Judge = Callable[[str, str], bool]
 """(true answer, answer) -> whether they mean the same; a model does this in the published evaluation."""
 
 METHODS = ("containment_match", "multiple_choice", "gpt_assisted_scoring")
-_EXACT = ("trajectory", "scrambled")
-"""Tasks in whose name one of these stands ask for the whole answer, not for a part of it."""
+_WHOLE_ANSWER = ("trajectory", "scrambled")
+"""Questions whose kind contains one of these words take the whole answer, not a part of it."""
 
 
-def is_right(method: str, task: str, truth: str, answer: str, judge: Judge | None = None) -> bool | None:
-    """Whether an answer is right; None if it takes a judge and there is none.
+class QuestionRule(NamedTuple):
+    """How the answer to a question is scored.
+
+    Attributes:
+        method: one of `METHODS`.
+        kind: the benchmark's name for this kind of question, such as `Trajectory Recognition`.
+    """
+
+    method: str
+    kind: str
+
+
+def stored_record(number: int, method: str) -> str:
+    """The `record` column of a question: its place in the annotations and how it is scored.
 
     Args:
+        number: 0-based index in the annotation file.
         method: one of `METHODS`.
-        task: the item's task name.
+    """
+    return f"{number}|{method}"
+
+
+def stored_rule(record: str, group: str) -> QuestionRule:
+    """The rule of a stored question; the inverse of `stored_record`.
+
+    Args:
+        record: the `record` column; one without a method takes `containment_match`.
+        group: the `group` column, `<category>/<kind>`.
+    """
+    return QuestionRule(record.rpartition("|")[2] or METHODS[0], group.rpartition("/")[2])
+
+
+def is_right(rule: QuestionRule, truth: str, answer: str, judge: Judge | None = None) -> bool | None:
+    """Whether an answer is right; None if the rule needs a judge and there is none.
+
+    Args:
+        rule: how the question is scored.
         truth: the true answer; in a containment match, parts that must all appear are separated by ';'.
         answer: the model's.
-        judge: decides what no rule can.
+        judge: decides questions of the method `gpt_assisted_scoring`.
 
     Raises:
         ValueError: the method is not known.
     """
-    if method == "containment_match":
-        return _contains(task, truth, answer)
-    if method == "multiple_choice":
-        chosen = re.search(r"[ABCD]", answer)
-        return chosen is not None and chosen[0] == truth.strip()[:1].upper()
-    if method == "gpt_assisted_scoring":
+    if rule.method == "containment_match":
+        return _contains(rule.kind, truth, answer)
+    if rule.method == "multiple_choice":
+        choice = re.search(r"[ABCD]", answer)
+        return choice is not None and choice[0] == truth.strip()[:1].upper()
+    if rule.method == "gpt_assisted_scoring":
         return None if judge is None else judge(truth, answer)
-    raise ValueError(f"there is no way to score '{method}': known are {', '.join(METHODS)}")
+    raise ValueError(f"there is no way to score '{rule.method}': known are {', '.join(METHODS)}")
 
 
-def _contains(task: str, truth: str, answer: str) -> bool:
-    said = answer.strip().lower()
-    if any(word in task.lower() for word in _EXACT):
-        return said == truth.strip().lower()
-    return all(part.strip().lower() in said for part in truth.split(";"))
+def _contains(kind: str, truth: str, answer: str) -> bool:
+    text = answer.strip().lower()
+    if any(word in kind.lower() for word in _WHOLE_ANSWER):
+        return text == truth.strip().lower()
+    return all(part.strip().lower() in text for part in truth.split(";"))

@@ -45,7 +45,7 @@ def test_a_sweep_reports_its_cells_and_a_folder_all_that_it_holds(sweep_of: Call
     assert "not there any more" in read(report_of(parameters.out, "elsewhere"))
     assert ran[0].results is not None
     alone = evaluation_report(Dataset(sweep.folder(ran[0].cell)), ran[0].results)
-    assert alone.endswith(f"{Path(ran[0].results['path']).parent.name}/report.html")
+    assert alone.endswith(f"{Path(ran[0].results.path).parent.name}/report.html")
     assert headings(read(report_of(str(Path(unquote(urlparse(alone).path)).parent), parameters.root))) == headings(read(alone))
 
 

@@ -16,6 +16,7 @@ from infra.sweep_command import plan_rows, render_rows, score_rows, sweep_comman
 from infra.sweeping import Ran, ask_quietly, render_missing, run_cells
 from infra.sweeps import Sweep, SweepParameters
 from rl.engines.base import EngineError
+from rl.evaluation.results import EvaluationResults
 from rl.evaluation.sweep import Cell, Standing, SweepError
 from rl.models.families import ModelError
 from rl.models.registry import find_model
@@ -109,15 +110,15 @@ def test_cells_at_once_say_what_they_say_one_by_one_and_a_failing_engine_fails_i
     sweep = sweep_of().sweep()
     render_missing(sweep, lambda _: None, run_here)
 
-    def ask(parameters: Any, _evaluation: Any) -> dict[str, Any]:
+    def ask(parameters: Any, _evaluation: Any) -> EvaluationResults:
         if parameters.protocol == "unmarked":
             raise EngineError("the GPU is gone")
-        return {"scores": {}, "path": parameters.dataset}
+        return EvaluationResults(path=parameters.dataset)
 
     ran = run(sweep, 3, ask)
     assert [one.why for one in ran] == ["", "", "", "the GPU is gone"]
     assert score_rows(ran)[-1]["95 % interval"] == "the GPU is gone"
-    assert [Path(one.results["path"]).name for one in ran if one.results] == ["own", "own.size-40", "own.theta-0"]
+    assert [Path(one.results.path).name for one in ran if one.results] == ["own", "own.size-40", "own.theta-0"]
 
 
 @pytest.mark.parametrize(

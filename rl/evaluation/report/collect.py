@@ -10,7 +10,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from rl.evaluation.report.kinds import KINDS, chosen, kinds_of
-from rl.evaluation.results import reports_of, score_rows
+from rl.evaluation.report.scores import score_table
+from rl.evaluation.results import EvaluationResults
 from rl.evaluation.run import predictions
 from storage.reader import Dataset
 from storage.stages import StageStore
@@ -33,14 +34,14 @@ class Evaluated:
         name: under which it is shown.
         dataset: that was asked; None where it is not there any more: then no sample is shown.
         store: where its predictions are.
-        results: as `results.json` has them.
+        results: its stored results.
         fallen: samples that scored more before, where it was compared.
     """
 
     name: str
     dataset: Dataset | None
     store: StageStore
-    results: Mapping[str, Any]
+    results: EvaluationResults
     fallen: Set[str] = frozenset()
 
 
@@ -80,7 +81,7 @@ class Shown(NamedTuple):
     Attributes:
         name: of the evaluation.
         params: what shaped its predictions.
-        results: as `results.json` has them.
+        results: its stored results.
         scores: tables, each of one set of columns.
         tally: kind -> samples, all of them; empty where the dataset is gone.
         samples: that were asked.
@@ -89,7 +90,7 @@ class Shown(NamedTuple):
 
     name: str
     params: Mapping[str, Any]
-    results: Mapping[str, Any]
+    results: EvaluationResults
     scores: Sequence[Sequence[Mapping[str, str]]]
     tally: Mapping[str, int]
     samples: int
@@ -115,11 +116,11 @@ def shown(evaluated: Evaluated, most: int, strip_bytes: int) -> Shown:
         about = rows[sample_id], truths[sample_id], kinds[sample_id], scores.get(sample_id, {})
         entries.append(_entry(evaluated.dataset, *about, strip_bytes // len(some)))
     tally = {kind: counts[kind] for kind in KINDS if counts[kind]}
-    told = evaluated.results
+    results = evaluated.results
     tables: dict[tuple[str, ...], list[dict[str, str]]] = {}
-    for means in score_rows(told):
+    for means in score_table(results):
         tables.setdefault(tuple(means), []).append(means)
-    return Shown(evaluated.name, evaluated.store.spec.params, told, list(tables.values()), tally, told["samples"], entries)
+    return Shown(evaluated.name, evaluated.store.spec.params, results, list(tables.values()), tally, results.samples, entries)
 
 
 def _truths(dataset: Dataset | None) -> dict[str, dict[str, Any]]:
@@ -129,13 +130,10 @@ def _truths(dataset: Dataset | None) -> dict[str, dict[str, Any]]:
     return {row["sample_id"]: row for row in dataset.table("samples", SAMPLE_COLUMNS).to_pylist()}
 
 
-def _scores(results: Mapping[str, Any]) -> dict[str, dict[str, float]]:
-    """Sample -> its scores by the first convention, with ID repair where there are boxes."""
-    found: dict[str, dict[str, float]] = {}
-    for told in list(results["scores"].values())[:1]:
-        for report in reports_of(told).values():
-            found |= report["per_sample"]
-    return found
+def _scores(results: EvaluationResults) -> dict[str, dict[str, float]]:
+    """Sample ID -> its scores by the first convention, with ID repair where there are boxes."""
+    reports = results.first_scores.reports.values() if results.first_scores else ()
+    return {sample_id: scores for report in reports for sample_id, scores in report.per_sample.items()}
 
 
 def _entry(

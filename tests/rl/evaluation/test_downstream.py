@@ -14,7 +14,7 @@ from PIL import Image
 
 from rl.engines.base import Decoding, Told
 from rl.evaluation.protocols import PROTOCOLS
-from rl.evaluation.results import results
+from rl.evaluation.results import EvaluationResults, score_predictions
 from rl.evaluation.run import Evaluation, ask, predictions
 from rl.models.families import FAMILIES, Model
 from storage.reader import Dataset
@@ -37,13 +37,13 @@ def built(folder: Path, benchmark: Benchmark) -> Dataset:
     return Dataset(build.folder)
 
 
-def told(dataset: Dataset, protocol: str, engine: Told, folder: Path) -> tuple[dict[str, dict[str, Any]], dict[str, Any]]:
-    """Ask; rows by sample, and results as they are written."""
+def told(dataset: Dataset, protocol: str, engine: Told, folder: Path) -> tuple[dict[str, dict[str, Any]], EvaluationResults]:
+    """Ask; rows by sample, and results."""
     model = Model("told", FAMILIES["qwen2.5-vl"], None)
     evaluation = Evaluation(dataset, PROTOCOLS[protocol], model, Decoding(), folder / protocol, batch_size=2)
     store = ask(evaluation, engine)
     conventions = [] if PROTOCOLS[protocol].captions else ["paper"]
-    return {row["sample_id"]: dict(row) for row in predictions(store)}, results(dataset, store, conventions).as_dict()
+    return {row["sample_id"]: dict(row) for row in predictions(store)}, score_predictions(dataset, store, conventions)
 
 
 @pytest.fixture
@@ -83,16 +83,16 @@ def test_referring_segmentation_takes_several_ids_their_union_or_none(mevis: Dat
     assert "There may be one, several or none." in engine.asked[0].messages[1]["content"][0]["text"]
     assert rows["v:both"]["object_ids"] == [RED_IS, GREEN_IS]
     assert (rows["v:green"]["object_ids"], rows["v:green"]["ids_status"]) == ([], "none")
-    report = found["scores"]["paper"]["results"]["segmentation"]
+    report = found.scores["paper"].results["segmentation"]
     without = LATE / FRAMES
     """Share of frames on which the green square is not: there, nothing is right."""
-    assert report["samples"] == 4
-    assert report["J"] == pytest.approx((1 + 1 + without + 0) / 4, abs=0.01)
-    assert report["F"] == pytest.approx((1 + 1 + without + 0) / 4, abs=0.01)
-    assert report["J&F"] == pytest.approx((report["J"] + report["F"]) / 2)
-    assert found["scores"]["paper"]["without_truth"] == 1, "an expression without annotations"
-    low, high = report["intervals"]["J&F"]
-    assert low < report["J&F"] < high
+    assert report.samples == 4
+    assert report.metrics["J"].mean == pytest.approx((1 + 1 + without + 0) / 4, abs=0.01)
+    assert report.metrics["F"].mean == pytest.approx((1 + 1 + without + 0) / 4, abs=0.01)
+    assert report.metrics["J&F"].mean == pytest.approx((report.metrics["J"].mean + report.metrics["F"].mean) / 2)
+    assert found.scores["paper"].without_truth == 1, "an expression without annotations"
+    low, high = report.metrics["J&F"].interval
+    assert low < report.metrics["J&F"].mean < high
 
 
 def test_one_id_of_two_is_half_an_answer(mevis: Dataset, tmp_path: Path) -> None:
@@ -101,7 +101,7 @@ def test_one_id_of_two_is_half_an_answer(mevis: Dataset, tmp_path: Path) -> None
     red, green = 40 * 40, 30 * 30
     both = (LATE + (FRAMES - LATE) * red / (red + green)) / FRAMES
     none = [0, LATE / FRAMES, LATE / FRAMES]
-    assert found["scores"]["paper"]["results"]["segmentation"]["J"] == pytest.approx((both + sum(none)) / 4, abs=0.01)
+    assert found.scores["paper"].results["segmentation"].metrics["J"].mean == pytest.approx((both + sum(none)) / 4, abs=0.01)
 
 
 SAID = """Here is a description of each person in the video:
@@ -124,7 +124,7 @@ def test_captions_are_kept_as_text_and_by_object_id_once_a_clip_and_not_scored(a
         {"object_id": 2, "text": "This person is green."},
     ]
     assert rows["nothing"]["failed"].startswith("no_objects: ")
-    assert (found["scores"], found["samples"], found["failures"].keys()) == ({}, 3, {"nothing"})
+    assert (found.scores, found.samples, found.failures.keys()) == ({}, 3, {"nothing"})
 
 
 @pytest.fixture
@@ -167,9 +167,9 @@ def test_videoocr_is_asked_with_and_without_markers(
     stored = videoocr.frames("12.mp4", "12.mp4").column("jpeg").to_pylist()
     assert (list(asked["0"].shown.frames) == stored) is (protocol == "marked")
     assert len(asked["0"].shown.frames) == len(stored)
-    scores = found["scores"]["paper"]
-    assert scores["unjudged"] == 1, "it takes a judge, which a rule is not"
-    assert scores["results"]["question"]["accuracy"] == pytest.approx(accuracy)
+    scores = found.scores["paper"]
+    assert scores.unjudged == 1, "it takes a judge, which a rule is not"
+    assert scores.results["question"].metrics["accuracy"].mean == pytest.approx(accuracy)
 
 
 def test_spatial_grounding_is_given_the_true_span_and_scored_over_it_whatever_is_said_of_time(
@@ -180,9 +180,9 @@ def test_spatial_grounding_is_given_the_true_span_and_scored_over_it_whatever_is
     [request] = [request for request in engine.asked if request.key == "svg"]
     assert "which takes place from 0.50 to 1.50 seconds, in the video" in request.messages[1]["content"][0]["text"]
     assert (rows["svg"]["object_ids"], rows["svg"]["start_s"], rows["svg"]["span_status"]) == ([1], None, "")
-    report = found["scores"]["paper"]["results"]["spatial"]
-    assert report["samples"] == 1
-    assert report["m_vIoU"] > 0.9
+    report = found.scores["paper"].results["spatial"]
+    assert report.samples == 1
+    assert report.metrics["m_vIoU"].mean > 0.9
     wrong = Told(by_key={"svg": "<answer>Target ID: 2, Time range: 0.5 to 1.5</answer>"})
     _, found = told(asked_dataset, "marked", wrong, tmp_path / "wrong")
-    assert found["scores"]["paper"]["results"]["spatial"]["m_vIoU"] == 0
+    assert found.scores["paper"].results["spatial"].metrics["m_vIoU"].mean == 0

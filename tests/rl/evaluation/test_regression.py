@@ -6,7 +6,10 @@ from typing import Any
 import pytest
 
 from rl.evaluation.regression import NightlyError, Scored, judge, scored, series_of
+from rl.evaluation.results import EvaluationResults
 from rl.evaluation.sweep import Cell
+from tasks.benchmarks.samples import Task
+from tasks.metrics.report import ConventionScores, TaskReport
 
 HALF = {f"{number:03d}": 0.5 for number in range(100)}
 
@@ -52,27 +55,40 @@ def test_what_is_not_comparable_is_not_compared(change: dict[str, Any], said: st
         judge(replace(of(HALF), **change), of(HALF), 1.0)
 
 
+def results_with(**scores: ConventionScores) -> EvaluationResults:
+    return EvaluationResults(key="k", scores=scores)
+
+
+def scores_of(
+    convention: str, results: dict[Task, dict[str, Any]], repaired: dict[Task, dict[str, Any]] | None = None, lost: int = 0
+) -> ConventionScores:
+    reports = [
+        {
+            task: TaskReport(convention=convention, samples=len(rows) + lost * (len(rows) > 1), lost=lost, per_sample=rows)
+            for task, rows in tasks.items()
+        }
+        for tasks in (results, repaired or {})
+    ]
+    return ConventionScores(dataset="own", content_hash="", predictions="given", results=reports[0], repaired=reports[1])
+
+
 def test_scores_are_those_of_the_largest_task_with_repair_and_lost_samples_count() -> None:
-    plain = {"convention": "paper", "samples": 3, "lost": 1, "per_sample": {"a": {"tIoU": 1.0, "vIoU": 0.2}, "b": {}}}
-    mended = {**plain, "per_sample": {"a": {"tIoU": 1.0, "vIoU": 0.6}, "b": {}}}
-    small = {"convention": "paper", "samples": 1, "lost": 0, "per_sample": {"c": {"tIoU": 1.0}}}
-    results = {
-        "scores": {"paper": {"results": {"spatio-temporal": plain, "temporal": small}, "repaired": {"spatio-temporal": mended}}}
-    }
-    found = scored("s", "k", results)
+    plain = {Task.SPATIO_TEMPORAL: {"a": {"tIoU": 1.0, "vIoU": 0.2}, "b": {}}, Task.TEMPORAL: {"c": {"tIoU": 1.0}}}
+    mended = {Task.SPATIO_TEMPORAL: {"a": {"tIoU": 1.0, "vIoU": 0.6}, "b": {}}}
+    found = scored("s", results_with(paper=scores_of("paper", plain, mended, lost=1)))
     assert (found.task, found.metric, found.scores, found.lost) == ("spatio-temporal", "vIoU", {"a": 0.6, "b": 0.0}, 1)
     assert found.mean == pytest.approx(0.2)
+    assert found.key == "k"
     with pytest.raises(NightlyError, match="s has no scores to follow"):
-        scored("s", "k", {"scores": {}})
+        scored("s", results_with())
 
 
 def test_without_places_times_are_followed_by_the_convention_whose_tiou_needs_no_boxes() -> None:
-    def told(convention: str, iou: float) -> dict[str, Any]:
-        report = {"convention": convention, "samples": 1, "lost": 0, "per_sample": {"a": {"tIoU": iou, "vIoU": 0.0}}}
-        return {"results": {"spatio-temporal": report}, "repaired": {}}
+    def one(convention: str, iou: float) -> ConventionScores:
+        return scores_of(convention, {Task.SPATIO_TEMPORAL: {"a": {"tIoU": iou, "vIoU": 0.0}}})
 
-    results = {"scores": {"hcstvg_official": told("hcstvg_official", 0.0), "paper": told("paper", 0.5)}}
-    found = [scored("s", "k", results, places) for places in (True, False)]
+    results = results_with(hcstvg_official=one("hcstvg_official", 0.0), paper=one("paper", 0.5))
+    found = [scored("s", results, places) for places in (True, False)]
     assert [(s.convention, s.metric, s.mean) for s in found] == [("hcstvg_official", "vIoU", 0.0), ("paper", "tIoU", 0.5)]
 
 

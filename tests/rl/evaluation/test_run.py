@@ -12,11 +12,12 @@ import pytest
 from rl.engines.base import Decoding, EngineError, Reply, Request, Told
 from rl.evaluation.batches import batches
 from rl.evaluation.protocols import PROTOCOLS, ProtocolError
-from rl.evaluation.results import results, results_path
+from rl.evaluation.results import results_path, score_predictions
 from rl.evaluation.run import Evaluation, ask, predictions
 from rl.models.families import FAMILIES, Model
 from storage.progress import Progress
 from storage.reader import Dataset
+from tasks.benchmarks.samples import Task
 
 RIGHT = "<think>It is red.</think><answer>Target ID: {}, Time range: {} to {}</answer>"
 BY_KEY = {
@@ -70,19 +71,21 @@ def test_what_is_asked_are_the_stored_frames_with_the_true_interval_where_it_is_
 def test_results_have_every_sample_in_the_denominator_and_reasons_and_intervals(evaluation: Evaluation) -> None:
     engine = Told(by_key=BY_KEY)
     store = ask(evaluation, engine)
-    told = results(evaluation.dataset, store, ["paper", "hcstvg_official"]).as_dict()
-    assert json.loads(Path(results_path(store)).read_text()) == json.loads(json.dumps(told))
-    stvg = told["scores"]["paper"]["results"]["spatio-temporal"]
-    assert stvg["samples"] == 3
-    assert set(told["failures"]) == {"nothing"}
-    assert stvg["m_vIoU"] == pytest.approx(1 / 3, abs=0.02), "one right, one the wrong object, one that failed"
-    assert stvg["m_tIoU"] == pytest.approx(2 / 3)
-    low, high = stvg["intervals"]["m_tIoU"]
-    assert 0 <= low < stvg["m_tIoU"] < high <= 1
-    assert told["scores"]["paper"]["results"]["temporal"]["m_tIoU"] == pytest.approx(0.5)
-    assert told["scores"]["paper"]["results"]["question"]["accuracy"] == 1
-    assert set(told["scores"]) == {"paper", "hcstvg_official"}
-    assert told["statuses"]["ids"] == {"read": 3}
+    found = score_predictions(evaluation.dataset, store, ["paper", "hcstvg_official"])
+    assert json.loads(Path(results_path(store)).read_text()) == found.model_dump(mode="json", exclude={"path"})
+    paper = found.scores["paper"]
+    stvg = paper.results[Task.SPATIO_TEMPORAL]
+    assert stvg.samples == 3
+    assert set(found.failures) == {"nothing"}
+    m_tiou = stvg.metrics["m_tIoU"]
+    assert stvg.metrics["m_vIoU"].mean == pytest.approx(1 / 3, abs=0.02), "one right, one the wrong object, one that failed"
+    assert m_tiou.mean == pytest.approx(2 / 3)
+    low, high = m_tiou.interval or (0, 0)
+    assert 0 <= low < m_tiou.mean < high <= 1
+    assert paper.results[Task.TEMPORAL].metrics["m_tIoU"].mean == pytest.approx(0.5)
+    assert paper.results[Task.QUESTION].metrics["accuracy"].mean == 1
+    assert set(found.scores) == {"paper", "hcstvg_official"}
+    assert found.statuses.ids == {"read": 3}
 
 
 @dataclass
@@ -163,13 +166,13 @@ class Limited(Told):
 def test_what_failed_and_may_pass_is_asked_again_and_counts_until_then(evaluation: Evaluation) -> None:
     limited = Limited(by_key=BY_KEY)
     store = ask(evaluation, limited)
-    told = results(evaluation.dataset, store, ["paper"])
+    told = score_predictions(evaluation.dataset, store, ["paper"])
     assert told.failures["stvg"] == "rate_limit: HTTP 429, slow down"
     assert told.samples == 6
     again = Told(by_key=BY_KEY)
     store = ask(evaluation, again)
     assert {request.key for request in again.asked} == {"stvg", "svg"}, "its batch, and no other"
-    assert set(results(evaluation.dataset, store, ["paper"]).failures) == {"nothing"}
+    assert set(score_predictions(evaluation.dataset, store, ["paper"]).failures) == {"nothing"}
 
 
 def test_an_engine_that_cannot_answer_stops_the_run_and_nothing_is_lost(evaluation: Evaluation) -> None:
@@ -228,9 +231,9 @@ def test_two_stages_ask_for_boxes_on_shown_frames_of_both_spans(evaluation: Eval
     assert found["stvg"]["boxes"][0]["box"] == pytest.approx([25, 20, 65, 60], abs=0.5)
     assert found["again"]["boxes"] == [], "no frame is in both spans"
     assert found["svg"]["boxes"] == found["stvg"]["boxes"], "spatial grounding is given the true span"
-    told = results(two.dataset, store, ["paper"]).as_dict()["scores"]["paper"]["results"]
-    assert told["spatial"]["m_vIoU"] > 0.8
-    assert told["spatio-temporal"]["samples"] == 3
+    reports = score_predictions(two.dataset, store, ["paper"]).scores["paper"].results
+    assert reports[Task.SPATIAL].metrics["m_vIoU"].mean > 0.8
+    assert reports[Task.SPATIO_TEMPORAL].samples == 3
 
 
 def test_a_protocol_without_a_task_of_the_dataset_is_refused(evaluation: Evaluation) -> None:

@@ -6,7 +6,7 @@ import pytest
 
 from rl.engines.base import Decoding, Told
 from rl.evaluation.protocols import PROTOCOLS, ProtocolError
-from rl.evaluation.results import kept_results, results, results_path
+from rl.evaluation.results import read_results, results_of, results_path, score_predictions
 from rl.evaluation.run import Evaluation, ask
 from rl.evaluation.sweep import Cell, SweepError, cells, standing
 from rl.models.families import FAMILIES, Model
@@ -48,16 +48,18 @@ def test_an_evaluation_stands_where_its_predictions_do(evaluation: Evaluation) -
     assert standing(evaluation, Told("another").identity).left == 6
 
 
-def test_kept_results_are_those_of_the_predictions_however_old_the_file_is(evaluation: Evaluation) -> None:
+def test_results_are_those_of_the_predictions_however_old_the_file_is(evaluation: Evaluation) -> None:
     store = ask(evaluation, Told("Target ID: 1, Time range: 0.5 to 1.5"))
-    scored = kept_results(evaluation.dataset, store, ["paper"])
-    assert scored["scores"] == results(evaluation.dataset, store, ["paper"]).as_dict()["scores"]
-    assert scored["path"] == results_path(store)
+    scored = results_of(evaluation.dataset, store, ["paper"])
+    assert scored == score_predictions(evaluation.dataset, store, ["paper"]) == read_results(store)
+    assert (scored.path, scored.key) == (results_path(store), store.spec.key)
     path = Path(results_path(store))
     kept = path.stat().st_mtime_ns
-    assert kept_results(evaluation.dataset, store, ["paper"]) == scored
+    assert results_of(evaluation.dataset, store, ["paper"]) == scored
     assert path.stat().st_mtime_ns == kept, "nothing is scored again"
-    both = kept_results(evaluation.dataset, store, ["paper", "hcstvg_official"])
-    assert list(both["scores"]) == ["paper", "hcstvg_official"]
+    both = results_of(evaluation.dataset, store, ["paper", "hcstvg_official"])
+    assert list(both.scores) == ["paper", "hcstvg_official"]
     path.write_text('{"samples": 1, "scores": {}}')
-    assert kept_results(evaluation.dataset, store, ["paper"]) == scored
+    assert results_of(evaluation.dataset, store, ["paper"]) == scored
+    path.write_text("[")
+    assert results_of(evaluation.dataset, store, ["paper"]) == scored

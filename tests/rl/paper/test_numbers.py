@@ -12,8 +12,7 @@ from rl.evaluation.protocols import PROTOCOLS
 from rl.models.registry import MODEL_NAMES
 from rl.paper.numbers import Beside, PaperError, beside, table_named, tables
 from rl.rewards import REWARDS
-from tasks.metrics.report import Report
-from tasks.metrics.report import named as scores_named
+from tasks.metrics.report import MetricMean, Tally, TaskReport, scores_by_name
 from tasks.metrics.tubes import Scores
 
 
@@ -103,11 +102,13 @@ def test_a_table_that_does_not_exist_is_one_sentence(number: str) -> None:
         table_named(number)
 
 
-def report(*v_ious: float) -> dict[str, Any]:
-    made = Report("paper", lambda value, threshold: value > threshold)
+def report(*v_ious: float) -> TaskReport:
+    made = Tally("paper", lambda value, threshold: value > threshold)
     for number, value in enumerate(v_ious):
-        made.add(str(number), scores_named(Scores(1.0, value, value)))
-    return {**made.as_dict(), "intervals": {"m_vIoU": [0.2, 0.6]}}
+        made.add(str(number), scores_by_name(Scores(1.0, value, value)))
+    found = made.report()
+    m_viou = MetricMean(mean=found.metrics["m_vIoU"].mean, interval=(0.2, 0.6))
+    return found.model_copy(update={"metrics": {**found.metrics, "m_vIoU": m_viou}})
 
 
 def test_what_was_measured_stands_beside_with_difference_and_interval_and_what_was_not_says_why() -> None:
@@ -142,10 +143,10 @@ def test_others_models_and_trainings_say_so_and_a_dash_has_no_difference() -> No
 
 
 def test_a_kind_of_question_is_the_mean_over_its_groups() -> None:
-    made = Report("mme_videoocr", lambda value, threshold: value > threshold)
+    made = Tally("mme_videoocr", lambda value, threshold: value > threshold)
     for number, (group, right) in enumerate([("TR/a", 1.0), ("TR/a", 1.0), ("TR/b", 0.0), ("TG/c", 1.0)]):
         made.add(str(number), {"accuracy": right}, group)
-    told = beside(table_named(9), {("Qwen2.5-VL-7B", "mme-videoocr"): made.as_dict()})
+    told = beside(table_named(9), {("Qwen2.5-VL-7B", "mme-videoocr"): made.report()})
     measured = {cell.metric: cell.measured for cell in told if cell.row == "Qwen2.5-VL-7B"}
     assert measured["TR"] == pytest.approx(100 * 2 / 3)
     assert measured["TG"] == pytest.approx(100)

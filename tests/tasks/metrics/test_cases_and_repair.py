@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from tasks.masks.instances import Box
 from tasks.metrics.cases import ScoreError, read_cases, score_cases
-from tasks.metrics.questions import is_right
+from tasks.metrics.questions import QuestionRule, is_right, stored_record, stored_rule
 from tasks.metrics.regions import j_and_f
 from tasks.metrics.repair import repair, repair_released
 
@@ -76,10 +76,10 @@ def test_an_unknown_convention_names_the_known_ones() -> None:
 
 def test_a_missing_prediction_scores_zero_and_stays_in_the_denominator(tmp_path: Path) -> None:
     other = {**CASE, "sample_id": "s2", "pred": None}
-    found = score_cases(read_cases(written(tmp_path, [CASE, other]))).as_dict()
-    assert (found["convention"], found["samples"], found["missing"]) == ("paper", 2, 1)
-    assert (found["m_tIoU"], found["m_vIoU"], found["vIoU@0.5"]) == (0.5, 0.5, 0.5)
-    assert found["per_sample"]["s2"] == {"tIoU": 0, "vIoU": 0, "gt_vIoU": 0}
+    found = score_cases(read_cases(written(tmp_path, [CASE, other])))
+    assert (found.convention, found.samples, found.missing) == ("paper", 2, 1)
+    assert [found.metrics[name].mean for name in ("m_tIoU", "m_vIoU", "vIoU@0.5")] == [0.5, 0.5, 0.5]
+    assert found.per_sample["s2"] == {"tIoU": 0, "vIoU": 0, "gt_vIoU": 0}
 
 
 LEFT, RIGHT, BIG = (0.0, 0.0, 10.0, 10.0), (1.0, 0.0, 11.0, 10.0), (50.0, 50.0, 90.0, 90.0)
@@ -140,10 +140,15 @@ def test_empty_masks_are_perfect_together_and_worthless_alone() -> None:
     ],
 )
 def test_mme_videoocr_answers(method: str, task: str, truth: str, answer: str, right: bool | None) -> None:
-    assert is_right(method, task, truth, answer) is right
+    assert is_right(QuestionRule(method, task), truth, answer) is right
 
 
 def test_a_judge_decides_what_rules_cannot() -> None:
-    assert is_right("gpt_assisted_scoring", "x", "four", "4", lambda truth, answer: True) is True
+    assert is_right(QuestionRule("gpt_assisted_scoring", "x"), "four", "4", lambda truth, answer: True) is True
     with pytest.raises(ValueError, match="no way to score 'guess'"):
-        is_right("guess", "x", "a", "b")
+        is_right(QuestionRule("guess", "x"), "a", "b")
+
+
+def test_a_stored_question_keeps_its_rule() -> None:
+    assert stored_rule(stored_record(7, "multiple_choice"), "TR/Text Recognition") == ("multiple_choice", "Text Recognition")
+    assert stored_rule("", "") == ("containment_match", "")

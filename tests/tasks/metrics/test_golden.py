@@ -25,13 +25,13 @@ TOLERANCE = 1e-9
 def test_published_evaluators_print_the_same(shared: Path, convention: str) -> None:
     path = shared / "golden" / "stvg_metrics.json"
     expected: dict[str, Any] = json.loads(path.read_text())["expected"][convention]
-    found = score_cases(read_cases(path), convention).as_dict()
-    assert found["samples"] == 40
+    found = score_cases(read_cases(path), convention)
+    assert found.samples == 40
     for sample_id, scores in expected.pop("per_sample").items():
         for name, value in scores.items():
-            assert found["per_sample"][sample_id][name] == pytest.approx(value, abs=TOLERANCE), (sample_id, name)
+            assert found.per_sample[sample_id][name] == pytest.approx(value, abs=TOLERANCE), (sample_id, name)
     for name, value in expected.items():
-        assert found[name] == pytest.approx(value, abs=TOLERANCE), name
+        assert found.metrics[name].mean == pytest.approx(value, abs=TOLERANCE), name
 
 
 def mask(rle: Any) -> Any:

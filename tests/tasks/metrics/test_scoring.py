@@ -91,55 +91,55 @@ def test_every_task_is_scored_by_its_own_rule(dataset: Dataset, write: Write, na
         {"sample_id": "ask", "answer": "The answer is B"},
         name=name,
     )
-    found = score_dataset(dataset, path).as_dict()
-    results = found["results"]
-    assert results["spatio-temporal"]["per_sample"]["stvg"]["tIoU"] == 1
-    assert results["spatio-temporal"]["per_sample"]["stvg"]["vIoU"] > 0.9
-    assert results["spatial"]["m_vIoU"] > 0.9
-    assert results["spatio-temporal"]["groups"]["declarative"]["samples"] == 1
-    assert (results["temporal"]["m_tIoU"], results["temporal"]["samples"]) == (0.125, 4), "lost ones count here"
-    assert results["segmentation"]["J&F"] > 0.9
-    assert results["question"]["accuracy"] == 1
-    assert (found["without_truth"], found["unmatched"], found["unjudged"]) == (1, 0, 0)
-    lost = [report["lost"] for report in results.values()]
-    assert (sum(lost), found["content_hash"]) == (2, dataset.manifest.content_hash)
+    found = score_dataset(dataset, path)
+    results = found.results
+    assert results["spatio-temporal"].per_sample["stvg"]["tIoU"] == 1
+    assert results["spatio-temporal"].per_sample["stvg"]["vIoU"] > 0.9
+    assert results["spatial"].metrics["m_vIoU"].mean > 0.9
+    assert results["spatio-temporal"].groups["declarative"].samples == 1
+    assert (results["temporal"].metrics["m_tIoU"].mean, results["temporal"].samples) == (0.125, 4), "lost ones count here"
+    assert results["segmentation"].metrics["J&F"].mean > 0.9
+    assert results["question"].metrics["accuracy"].mean == 1
+    assert (found.without_truth, found.unmatched, found.unjudged) == (1, 0, 0)
+    lost = [report.lost for report in results.values()]
+    assert (sum(lost), found.content_hash) == (2, dataset.manifest.content_hash)
 
 
 def test_missing_lost_and_impossible_answers_stay_in_the_denominator(dataset: Dataset, write: Write) -> None:
     path = write({"sample_id": "when", "start_s": 3.0, "end_s": 1.0}, {"sample_id": "other"})
-    found = score_dataset(dataset, path).as_dict()
-    assert found["unmatched"] == 1
-    assert found["results"]["spatio-temporal"]["missing"] == 1
-    assert found["results"]["spatio-temporal"]["per_sample"]["stvg"] == {"tIoU": 0, "vIoU": 0}
-    assert found["results"]["temporal"]["missing"] == 1
-    assert found["results"]["temporal"]["m_tIoU"] == 0
+    found = score_dataset(dataset, path)
+    assert found.unmatched == 1
+    assert found.results["spatio-temporal"].missing == 1
+    assert found.results["spatio-temporal"].per_sample["stvg"] == {"tIoU": 0, "vIoU": 0}
+    assert found.results["temporal"].missing == 1
+    assert found.results["temporal"].metrics["m_tIoU"].mean == 0
 
 
 def test_times_without_an_object_earn_what_times_earn(dataset: Dataset, write: Write) -> None:
     path = write({"sample_id": "stvg", "start_s": 0.5, "end_s": 1.5}, {"sample_id": "svg"})
-    found = score_dataset(dataset, path).as_dict()
+    found = score_dataset(dataset, path)
     for kind in ("results", "repaired"):
-        assert found[kind]["spatio-temporal"]["per_sample"]["stvg"] == {"tIoU": pytest.approx(1), "vIoU": 0, "gt_vIoU": 0}
-        assert found[kind]["spatial"]["per_sample"]["svg"]["vIoU"] == 0
-    official = score_dataset(dataset, path, "hcstvg_official").as_dict()
-    assert official["results"]["spatio-temporal"]["per_sample"]["stvg"]["tIoU"] == 0, "its tIoU counts boxes"
+        assert getattr(found, kind)["spatio-temporal"].per_sample["stvg"] == {"tIoU": pytest.approx(1), "vIoU": 0, "gt_vIoU": 0}
+        assert getattr(found, kind)["spatial"].per_sample["svg"]["vIoU"] == 0
+    official = score_dataset(dataset, path, "hcstvg_official")
+    assert official.results["spatio-temporal"].per_sample["stvg"]["tIoU"] == 0, "its tIoU counts boxes"
 
 
 def test_repair_is_told_beside_what_was_predicted(dataset: Dataset, write: Write) -> None:
     """Object 9 was never there: without repair it earns nothing, with it the largest box of every frame."""
     path = write({"sample_id": "stvg", "object_id": 9, "start_s": 0.5, "end_s": 1.5})
-    found = score_dataset(dataset, path).as_dict()
-    assert found["results"]["spatio-temporal"]["per_sample"]["stvg"]["vIoU"] == 0
-    assert found["repaired"]["spatio-temporal"]["per_sample"]["stvg"]["vIoU"] > 0.9
-    assert found["repaired_frames"] == {"kept": 0, "corrected": 0, "fallback": 10}
+    found = score_dataset(dataset, path)
+    assert found.results["spatio-temporal"].per_sample["stvg"]["vIoU"] == 0
+    assert found.repaired["spatio-temporal"].per_sample["stvg"]["vIoU"] > 0.9
+    assert found.repaired_frames.model_dump() == {"kept": 0, "corrected": 0, "fallback": 10}
 
 
 @pytest.mark.parametrize("convention", CONVENTIONS)
 def test_the_ceiling_is_the_truth_under_every_convention(dataset: Dataset, convention: str) -> None:
-    found = score_dataset(dataset, None, convention).as_dict()
-    report = found["results"]["spatio-temporal"]
-    assert (found["predictions"], report["convention"]) == ("ceiling", convention)
-    assert report["per_sample"]["stvg"]["vIoU"] > 0.75
+    found = score_dataset(dataset, None, convention)
+    report = found.results["spatio-temporal"]
+    assert (found.predictions, report.convention) == ("ceiling", convention)
+    assert report.per_sample["stvg"]["vIoU"] > 0.75
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ from rl.engines.base import Decoding, Told
 from rl.evaluation.protocols import PROTOCOLS
 from rl.evaluation.report.collect import Evaluated, shown
 from rl.evaluation.report.page import by_benchmark, panels, write_report
-from rl.evaluation.results import results
+from rl.evaluation.results import score_predictions
 from rl.evaluation.run import Evaluation, ask
 from rl.models.families import FAMILIES, Model
 from rl.paper.numbers import beside, table_named
@@ -49,13 +49,13 @@ def evaluated(asked_dataset: Dataset, tmp_path: Path) -> Evaluated:
     model = Model("told", FAMILIES["qwen2.5-vl"], None)
     evaluation = Evaluation(asked_dataset, PROTOCOLS["marked"], model, Decoding(), tmp_path / "answers")
     store = ask(evaluation, Told(by_key=SAID))
-    return Evaluated("squares/marked/told", asked_dataset, store, results(asked_dataset, store, ["paper"]).as_dict())
+    return Evaluated("squares/marked/told", asked_dataset, store, score_predictions(asked_dataset, store, ["paper"]))
 
 
 @pytest.fixture
 def page_file(evaluated: Evaluated, tmp_path: Path) -> Path:
     """A report with everything in it."""
-    report = evaluated.results["scores"]["paper"]["results"]["spatio-temporal"]
+    report = evaluated.results.scores["paper"].results["spatio-temporal"]
     table = table_named(1)
     row = next(row for row in table.rows if row.ours)
     benchmark = next(iter(row.values))
