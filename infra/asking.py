@@ -2,20 +2,14 @@
 
 from __future__ import annotations
 
-from rich.table import Table
-
-from infra.console import Bars, plain, printable
 from infra.forms.evaluation import EvaluateParameters, shown_in
 from infra.ray.engine_actors import replicated
-from infra.results import AsJson
 from rl.engines.open import EngineConfig
-from rl.evaluation.report.scores import interval_text
 from rl.evaluation.results import EvaluationResults, score_predictions
 from rl.evaluation.run import Evaluation, ask
 from rl.models.families import differences
 from storage.progress import OnProgress
 
-_MOST_FAILURES = 20
 _AHEAD = 2
 """Batches a replica: one at work, and one that waits, so that none stands idle while an older batch takes its time."""
 
@@ -45,40 +39,3 @@ def run_evaluation(
 def shown_otherwise(evaluation: Evaluation) -> list[str]:
     """What the dataset shows otherwise than the model was trained with, a phrase each."""
     return differences(evaluation.model, shown_in(evaluation.dataset))
-
-
-def evaluate_command(parameters: EvaluateParameters, as_json: AsJson = False) -> None:
-    """Run an evaluation with a bar, and print what came of it."""
-    evaluation = parameters.evaluation()
-    for text in shown_otherwise(evaluation):
-        plain(stderr=True).print(f"warning: {text}", soft_wrap=True)
-    with Bars(as_json) as bars:
-        results = run_evaluation(parameters, evaluation, bars.update)
-    if as_json:
-        print(results.model_dump_json())
-    else:
-        show_results(results)
-
-
-def show_results(results: EvaluationResults) -> None:
-    """Print results: means in per cent with their intervals, how answers were read, and the failures."""
-    console = plain()
-    for convention, scores in results.scores.items():
-        reports = {**scores.results, **{f"{task}, ID repair": report for task, report in scores.repaired.items()}}
-        for name, report in reports.items():
-            counts = f"{report.samples} samples, {report.missing} missing, {report.lost} lost"
-            table = Table("per cent", "mean", "95 % interval", title=f"{name} ({convention}): {counts}", title_justify="left")
-            for metric, score in report.metrics.items():
-                table.add_row(metric, f"{100 * score.mean:.2f}", interval_text(score, 2))
-            console.print(table)
-    for field, statuses in (("ids", results.statuses.ids), ("span", results.statuses.span)):
-        if statuses:
-            console.print(f"{field}: " + ", ".join(f"{count} {status}" for status, count in statuses.items()))
-    if results.cut_off:
-        console.print(f"{results.cut_off} answers did not end within the tokens allowed")
-    if results.failures:
-        table = Table("sample", "why it failed (scores zero)")
-        for sample_id, reason in list(results.failures.items())[:_MOST_FAILURES]:
-            table.add_row(printable(sample_id), printable(reason))
-        console.print(table)
-    console.print(f"results: {results.path}")

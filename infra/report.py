@@ -5,9 +5,6 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
-from typing import Annotated
-
-import typer
 
 from infra.nightly import Night, NightlyParameters, history, series_in
 from infra.sweeping import Ran
@@ -91,12 +88,3 @@ def _with_dataset(found: Evaluated, root: str) -> Evaluated:
     except DatasetError:
         return found
     return replace(found, dataset=dataset) if dataset.manifest.content_hash == store.spec.params["dataset"] else found
-
-
-def report(
-    where: Annotated[str, typer.Argument(help="An evaluations folder, or that of one evaluation; s3:// too.")] = "evaluations",
-    root: Annotated[str, typer.Option(help="Where datasets are looked for by name.")] = "datasets",
-    samples: Annotated[int, typer.Option(min=1, max=500, help="Most samples that are shown with their frames.")] = MOST_SAMPLES,
-) -> None:
-    """Write report.html: scores, the paper's tables, nights, and samples with frames, thought and answer by kind of failure."""
-    print(report_of(where, root, samples))

@@ -12,20 +12,17 @@ from math import prod
 from pathlib import Path
 from typing import Any
 
-from infra.console import Bars, plain
 from infra.forms.evaluation import shown_in
 from infra.forms.training import TrainParameters
 from infra.prefect.local import stop
 from infra.ray import job as ray_job
 from infra.ray.build_job import RefusedError
 from infra.ray.client import code_version
-from infra.results import AsJson
 from infra.sweeps import SweepParameters
 from rl.models.families import shown_by
 from rl.models.registry import find_model
 from rl.training.check import check
 from rl.training.checkpoints import Lineage, OnStep, lineage, read_steps
-from rl.training.curves import draw_curves, summary
 from rl.training.errors import TrainingError
 from rl.training.recipe import Recipe, RecipeError
 from rl.training.request import REQUEST, Training, read_training, write_training
@@ -187,20 +184,3 @@ def _read(driver: subprocess.Popen[str], write: Callable[[str], Any], on_line: C
         on_line(line.strip())
         sentence = line.strip() if line.startswith("error: ") else sentence
     return sentence
-
-
-def train_command(parameters: TrainParameters, as_json: AsJson = False) -> None:
-    """Train with a bar, and print what came of it."""
-    prepared = prepare(parameters)
-    with Bars(as_json) as bars:
-        made = run_training(parameters, prepared, lambda step: bars.count("steps", step["step"], step["of"]))
-    steps = read_steps(prepared.folder)
-    picture = draw_curves(prepared.folder, steps)
-    if as_json:
-        print(json.dumps({"folder": str(prepared.folder), **asdict(made)}))
-        return
-    console = plain()
-    for name, first, last, line in summary(steps):
-        console.print(f"{name:<14} {first:10.4g} {last:10.4g}  {line}")
-    console.print(f"{made.steps} steps on {prepared.record.counts['train']} sentences; curves: {picture}")
-    console.print(f"model: {prepared.folder} (stvg evaluate DATASET --model {prepared.folder})", soft_wrap=True)

@@ -46,7 +46,7 @@ def commands(text: str, program: str = "stvg") -> list[list[str]]:
 def stvg() -> Any:
     from typer.main import get_command
 
-    from infra.cli import app, register
+    from infra.cli.app import app, register
 
     register()
     return get_command(app)

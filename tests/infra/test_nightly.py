@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
+from infra.cli.nightly import accept_command, nightly_command
 from infra.nightly import NightlyParameters, accept, accepted_of, check, history, run_nightly
-from infra.nightly_commands import accept_command, nightly_command
 from rl.engines.base import EngineError
 from rl.evaluation.regression import DropError, NightlyError
 from tasks.build.run import run_here

@@ -11,8 +11,9 @@ from typing import Any
 
 import pytest
 
+from infra.cli.sweep import sweep_command
 from infra.forms.benchmarks import OwnParameters
-from infra.sweep_command import plan_rows, render_rows, score_rows, sweep_command
+from infra.sweep_command import plan_rows, render_rows, score_rows
 from infra.sweeping import Ran, ask_quietly, render_missing, run_cells
 from infra.sweeps import Sweep, SweepParameters
 from rl.engines.base import EngineError

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 import typer
 
+from infra.cli.reproduce import reproduce_command
 from infra.forms.benchmarks import SampleParameters
-from infra.tables.command import reproduce_command
 from infra.tables.form import TABLES, ReproduceParameters
 from infra.tables.plan import plan_rows
 from infra.tables.steps import Lack, answers, stop, take

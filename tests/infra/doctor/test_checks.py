@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 import typer
 
-from infra.doctor import command
+from infra.cli import doctor as command
+from infra.doctor.checks import examine
 from infra.doctor.findings import Finding
 
 STVG = Path(sys.executable).with_name("stvg")
@@ -28,7 +29,7 @@ def needed() -> Iterator[Finding]:
 
 
 def test_a_check_that_breaks_is_a_finding_that_tells_no_secret() -> None:
-    found = command.examine({"first": broken, "second": needed})
+    found = examine({"first": broken, "second": needed})
     assert [(f.name, f.state) for f in found] == [("first", "absent"), ("disk", "needed")]
     assert "RuntimeError" in found[0].found
     assert "hunter2" not in str(found)
@@ -71,6 +72,6 @@ def test_this_machine_is_examined_on_one_screen_and_without_a_heavy_import(tmp_p
     assert len(shown.stdout.splitlines()) <= 30
     for name in ("Python", "GPU", "packages", "weights", "Prefect server", "Ray", "disk", "codecs"):
         assert name in shown.stdout
-    script = f"import sys; from infra.doctor.command import *; examine(checks({str(tmp_path)!r}, '')); print(*sys.modules)"
+    script = f"import sys; from infra.doctor.checks import *; examine(checks({str(tmp_path)!r}, '')); print(*sys.modules)"
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     assert not {"torch", "ray", "prefect", "cv2", "decord", "av", "ultralytics", "transformers"} & set(done.stdout.split())

@@ -8,8 +8,8 @@ from typing import Annotated
 
 import typer
 
-from infra.console import Bars, show_report
-from infra.results import AsJson
+from infra.cli.console import Bars, show_report
+from infra.cli.options import AsJson
 from storage.reader import Dataset
 
 

@@ -1,18 +1,17 @@
-"""The command: every check at once, a table, and an exit code."""
+"""The command `stvg doctor`."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Sequence
 from dataclasses import asdict
-from functools import partial
 from typing import Annotated
 
 import typer
 
-from infra.doctor.findings import Check, Finding
-from infra.results import AsJson
+from infra.cli.options import AsJson
+from infra.doctor.checks import checks, examine
+from infra.doctor.findings import Finding
 
 
 def doctor(
@@ -33,36 +32,6 @@ def doctor(
         raise typer.Exit(1)
 
 
-def checks(root: str, address: str) -> Mapping[str, Check]:
-    """Every check by name, in the order of the report."""
-    from infra.doctor import machine, services, software
-
-    return {
-        "Python": machine.python,
-        "GPU": machine.gpu,
-        "packages": software.packages,
-        "weights": software.weights,
-        "Prefect server": services.prefect,
-        "Ray": partial(services.ray, address),
-        "disk": partial(machine.disks, root),
-        "codecs": machine.codecs,
-    }
-
-
-def examine(wanted: Mapping[str, Check]) -> list[Finding]:
-    """Findings of checks that run at once, in their order. One that breaks is a finding too."""
-    with ThreadPoolExecutor(len(wanted), thread_name_prefix="doctor") as pool:
-        return [finding for found in pool.map(_found, wanted.items()) for finding in found]
-
-
-def _found(item: tuple[str, Check]) -> Sequence[Finding]:
-    name, check = item
-    try:
-        return list(check())
-    except Exception as error:  # whatever is broken here is what a doctor is for
-        return [Finding(name, "absent", f"could not be looked at: {type(error).__name__}", "run it again; then look closer")]
-
-
 _MARKS = {"there": ("ok", "green"), "absent": ("-", "yellow"), "needed": ("missing", "red")}
 
 
@@ -70,7 +39,7 @@ def _show(findings: Sequence[Finding]) -> None:
     from rich.table import Table
     from rich.text import Text
 
-    from infra.console import plain, printable
+    from infra.cli.console import plain, printable
 
     table = Table.grid(padding=(0, 2))
     for finding in findings:

@@ -1,4 +1,4 @@
-"""The commands that look at what there is: `stvg score`, `quality`, `inspect` and `preview`."""
+"""The commands that look at a dataset: `stvg score`, `stvg quality`, `stvg inspect` and `stvg preview`."""
 
 from __future__ import annotations
 
@@ -9,12 +9,11 @@ from typing import Annotated
 
 import typer
 
+from infra.cli.options import AsJson
 from storage.folders.open import is_url
 from storage.manifest import DatasetError
 from storage.reader import Dataset
 from tasks.metrics.cases import convention_named
-
-AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object for machines.")]
 
 
 def score(
@@ -26,7 +25,7 @@ def score(
     as_json: AsJson = False,
 ) -> None:
     """Score predictions under a named convention: a case file, or a dataset with a predictions file."""
-    from infra.console import show_scores, show_task_report
+    from infra.cli.console import show_scores, show_task_report
     from tasks.metrics.cases import read_cases, score_cases
 
     if is_url(what) or Path(what).is_dir():
@@ -46,7 +45,7 @@ def quality(
     dataset: Annotated[str, typer.Argument(help="Folder or s3:// URL of a published dataset.")], as_json: AsJson = False
 ) -> None:
     """Show what the best possible answers on a dataset would score, per size filter, and how identities hold."""
-    from infra.console import show_report
+    from infra.cli.console import show_report
     from tasks.metrics.quality import quality as measure
     from tasks.metrics.quality import quality_rows
 
@@ -67,7 +66,7 @@ def inspect(
     as_json: AsJson = False,
 ) -> None:
     """Show what a dataset holds: its counts, a video, or a frame; or whether all of it is as it was written."""
-    from infra.console import show_report
+    from infra.cli.console import show_report
     from tasks.preview.inspect import describe
 
     data = Dataset(dataset)

@@ -5,7 +5,7 @@ import typer
 from pydantic import Field, ValidationError
 from typer.testing import CliRunner
 
-from infra.forms.flat import flag, options, sentence
+from infra.cli.flags import flag, options, sentence
 from storage.common.config import Config, Names
 
 

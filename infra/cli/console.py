@@ -40,8 +40,6 @@ class StoppedError(StvgError):
 
     exit_code = 130
 
-    exit_code = 130
-
 
 @contextmanager
 def stoppable() -> Iterator[None]:

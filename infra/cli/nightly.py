@@ -3,15 +3,10 @@
 from __future__ import annotations
 
 import json
-from typing import Annotated
 
-import typer
-
-from infra.console import Bars, plain, printable, show_report, stoppable
+from infra.cli.console import Bars, plain, printable, show_report, stoppable
+from infra.cli.options import AsJson, Yes
 from infra.nightly import NightlyParameters, accept, check, run_nightly
-from infra.results import AsJson
-
-Yes = Annotated[bool, typer.Option("--yes", help="Do it; without, only say what would be compared with from now on.")]
 
 
 def nightly_command(parameters: NightlyParameters, as_json: AsJson = False) -> None:

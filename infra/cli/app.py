@@ -5,44 +5,41 @@ Exit codes: 0 done; 1 the run failed; 2 the input cannot be used; 3 the error bu
 
 from __future__ import annotations
 
-import json
 import sys
 from collections.abc import Callable
-from dataclasses import asdict
 from typing import Annotated, NoReturn, TypeVar
 
 import typer
 from pydantic import ValidationError
 from rich.text import Text
 
-from infra.asking import evaluate_command
-from infra.build import build_dataset
-from infra.console import Bars, plain, printable, show_findings, show_plan, stoppable
-from infra.doctor.command import doctor
-from infra.exchange import export
+from infra.cli.build import build_command, check_command, plan_command
+from infra.cli.console import plain, printable, stoppable
+from infra.cli.doctor import doctor
+from infra.cli.evaluate import evaluate_command
+from infra.cli.export import export
+from infra.cli.flags import options, sentence
+from infra.cli.ground import ground_command
+from infra.cli.inspect import inspect, preview, quality, score
+from infra.cli.maintain import gc, replay, requeue, trust
+from infra.cli.nightly import accept_command, nightly_command
+from infra.cli.options import AsJson
+from infra.cli.report import report
+from infra.cli.reproduce import reproduce_command
+from infra.cli.sweep import sweep_command
+from infra.cli.train import train_command
 from infra.forms.benchmarks import BENCHMARKS
-from infra.forms.build import BuildParameters
 from infra.forms.evaluation import EvaluateParameters
-from infra.forms.flat import options, sentence
 from infra.forms.imports import IMPORTS, UNUSED
 from infra.forms.training import TRAININGS
-from infra.ground import GroundParameters, ground_command
-from infra.maintenance import gc, replay, requeue, trust
+from infra.ground import GroundParameters
 from infra.nightly import NightlyParameters
-from infra.nightly_commands import accept_command, nightly_command
 from infra.prefect.access import HOST
 from infra.prefect.setup import SetupParameters, set_up
-from infra.ray.build_job import job, run_job
-from infra.report import report
-from infra.results import AsJson, inspect, preview, quality, score
-from infra.sweep_command import sweep_command
+from infra.ray.build_job import job
 from infra.sweeps import SweepParameters
-from infra.tables.command import reproduce_command
 from infra.tables.form import ReproduceParameters
-from infra.train import train_command
 from storage.common.errors import InputError, StvgError
-from tasks.build.estimate import estimate
-from tasks.build.plan import plan_frames, plan_masks
 
 T = TypeVar("T")
 
@@ -72,56 +69,14 @@ app.command()(doctor)
 app.command(hidden=True)(job)
 
 
-def _build(parameters: BuildParameters, as_json: AsJson = False) -> None:
-    with stoppable(), Bars(quiet=as_json) as bars:
-        built = (run_job if parameters.as_job else build_dataset)(parameters, bars.update)
-    if as_json:
-        print(json.dumps(asdict(built)))
-        return
-    counts = ", ".join(f"{count} {name}" for name, count in built.counts.items())
-    plain().print(Text.assemble((built.dataset, "bold"), f": {counts}\npreview: {built.preview}"))
-
-
-def _plan(parameters: BuildParameters, as_json: AsJson = False) -> None:
-    build = parameters.build()
-    masks = plan_masks(build)
-    frames = plan_frames(build, masks)
-    expected = estimate(build, masks, frames)
-    if as_json:
-        states = {stage.store.spec.key: stage.counts() for stage in (masks, frames)}
-        told = {"dataset": str(build.folder), "records": build.benchmark.records, "stages": states}
-        print(json.dumps({**told, "estimate": asdict(expected)}))
-    else:
-        show_plan(build, masks, frames, expected)
-
-
-def _check(
-    parameters: BuildParameters,
-    quick: Annotated[bool, typer.Option(help="Read the files' indices and decode no frame.")] = False,
-    as_json: AsJson = False,
-) -> None:
-    from tasks.build.check import check_videos, states
-
-    benchmark = parameters.benchmark()
-    with Bars(as_json) as bars:
-        findings = check_videos(benchmark.jobs, not quick, bars.update)
-    if as_json:
-        unusable = [{**asdict(f), "path": str(f.path)} for f in findings if f.state != "there"]
-        print(json.dumps({"records": benchmark.records, "videos": states(findings), "not_as_stated": unusable}))
-    else:
-        show_findings(benchmark.records, states(findings), findings)
-    if not all(finding.usable for finding in findings):
-        raise typer.Exit(1)
-
-
 def register() -> None:
     """Give the app the commands that are made of parameter models."""
     app.command("setup", help=_SETUP)(options(SetupParameters)(_setup))
     for name, model in BENCHMARKS.items():
-        for group, function in ((build_app, _build), (plan_app, _plan), (check_app, _check)):
+        for group, function in ((build_app, build_command), (plan_app, plan_command), (check_app, check_command)):
             group.command(name, help=model.__doc__)(options(model)(function))
     for name, layout in IMPORTS.items():
-        import_app.command(name, help=layout.__doc__)(options(layout, UNUSED)(_build))
+        import_app.command(name, help=layout.__doc__)(options(layout, UNUSED)(build_command))
     for recipe, asked in TRAININGS.items():
         train_app.command(recipe, help=asked.__doc__)(options(asked)(_stoppably(train_command)))
     app.command("ground", help=GroundParameters.__doc__)(options(GroundParameters)(_stoppably(ground_command)))
@@ -168,7 +123,7 @@ def demo() -> None:
     sys.exit(run_demo())
 
 
-def main() -> None:
+def run() -> None:
     """Run `stvg`; a foreseen error is one sentence and an exit code, never a traceback."""
     register()
     _guarded(lambda: app(standalone_mode=True))
@@ -186,7 +141,3 @@ def _guarded(command: Callable[[], None]) -> None:
 def _fail(message: str, code: int) -> NoReturn:
     plain(stderr=True).print(Text.assemble(("error:", "red"), f" {printable(message)}"), soft_wrap=True)
     sys.exit(code)
-
-
-if __name__ == "__main__":
-    main()

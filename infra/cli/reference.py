@@ -1,4 +1,4 @@
-"""The page of all commands, made from the commands themselves: `python -m infra.reference > docs/reference/commands.md`."""
+"""The page of all commands, made from the commands themselves: `python -m infra.cli.reference > docs/reference/commands.md`."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def commands_page() -> str:
     """Every command with its options, as Markdown; what several commands take stands once."""
     from typer.main import get_command
 
-    from infra.cli import app, register
+    from infra.cli.app import app, register
 
     register()
     commands: Mapping[str, Any] = get_command(app).commands  # type: ignore[attr-defined]
