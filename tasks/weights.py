@@ -88,12 +88,12 @@ def trust(path: Path) -> Weights:
     """
     if not path.is_file():
         raise WeightsError(f"there is no weight file '{path}' to trust")
-    found = Weights(path.resolve(), _sha256_of(path), trusted=True)
+    weights = Weights(path.resolve(), _sha256_of(path), trusted=True)
     listed = weights_folder() / TRUSTED
-    if found.sha256 not in _trusted(weights_folder()):
+    if weights.sha256 not in _trusted(weights_folder()):
         before = listed.read_text("utf-8") if listed.is_file() else ""
-        LocalFolder(weights_folder()).write(TRUSTED, f"{before}{found.sha256}  {' '.join(path.name.split())}\n".encode())
-    return found
+        LocalFolder(weights_folder()).write(TRUSTED, f"{before}{weights.sha256}  {' '.join(path.name.split())}\n".encode())
+    return weights
 
 
 def weights_folder() -> Path:

@@ -97,7 +97,7 @@ class ColourModels:
         self.detected += 1
         return [[d for d in map(_detection, _masks(video.frames([i])[0]).items()) if d] for i in indices]
 
-    def open(self, video: Video, frames: range, found_until: int, budget: Budget) -> AbstractContextManager[ColourSession]:
+    def open(self, video: Video, frames: range, last_prompt: int, budget: Budget) -> AbstractContextManager[ColourSession]:
         self.opened += 1
         return nullcontext(ColourSession(video, frames))
 

@@ -27,9 +27,9 @@ class Gathering:
         """Take note of a video file and return its ID: its name, without folders."""
         path = plain_path(name, where)
         if path.name not in self._jobs:
-            found = self.videos.find(path, where)
-            self.counts["videos missing"] += found is None
-            self.take(Source(path.name, found or self.videos.below(PurePosixPath(path.name), where)), stated)
+            location = self.videos.find(path, where)
+            self.counts["videos missing"] += location is None
+            self.take(Source(path.name, location or self.videos.below(PurePosixPath(path.name), where)), stated)
         return path.name
 
     def take(self, source: Source, stated: Stated | None = None) -> str:
@@ -68,5 +68,5 @@ class Gathering:
             replace(job, clips=tuple(self._clips[video_id].values()), samples=tuple(self._samples[video_id]))
             for video_id, job in sorted(self._jobs.items())
         ]
-        told = {"samples": len(seen), "videos": len(jobs), **self.counts, "sentences repeated within a clip": repeated}
-        return Benchmark(jobs, {reason: count for reason, count in told.items() if count})
+        counts = {"samples": len(seen), "videos": len(jobs), **self.counts, "sentences repeated within a clip": repeated}
+        return Benchmark(jobs, {reason: count for reason, count in counts.items() if count})

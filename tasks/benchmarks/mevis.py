@@ -49,8 +49,8 @@ def read_mevis(expressions: Path, masks: Path | None, frames: Where, image_fps: 
         gathering.counts["records"] += 1
         with converting(where):
             video_id = _take(gathering, root, vid, len(record["frames"]), image_fps, where)
-            for name, said in sorted(record["expressions"].items()):
-                _add(gathering, video_id, str(name), said, codes if masks is not None else None)
+            for name, expression in sorted(record["expressions"].items()):
+                _add(gathering, video_id, str(name), expression, codes if masks is not None else None)
     return gathering.benchmark()
 
 
@@ -61,17 +61,19 @@ def _take(gathering: Gathering, root: Path, vid: str, count: int, image_fps: flo
         raise AnnotationError(f"{where} is not a plain folder name")
     if folder.exists() and not folder.resolve().is_relative_to(root.resolve()):
         raise AnnotationError(f"{where}: the frames folder is a link that leads out of '{root}'")
-    there = folder.is_dir() and any(p.suffix.lower() in IMAGE_SUFFIXES for p in folder.iterdir())
-    gathering.counts["videos missing"] += not there
+    present = folder.is_dir() and any(p.suffix.lower() in IMAGE_SUFFIXES for p in folder.iterdir())
+    gathering.counts["videos missing"] += not present
     return gathering.take(Source(vid, folder, image_fps), Stated(frame_count=count))
 
 
-def _add(gathering: Gathering, video_id: str, name: str, said: Mapping[str, Any], codes: Mapping[str, Any] | None) -> None:
-    sentence = " ".join(text(said["exp"]).split())
+def _add(
+    gathering: Gathering, video_id: str, name: str, expression: Mapping[str, Any], codes: Mapping[str, Any] | None
+) -> None:
+    sentence = " ".join(text(expression["exp"]).split())
     targets: tuple[Target, ...] = ()
     if codes is not None:
-        found = (_target([codes[str(a)] for a in group]) for group in _by_object(said))
-        targets = tuple(target for target in found if len(target.frames))
+        candidates = (_target([codes[str(a)] for a in group]) for group in _by_object(expression))
+        targets = tuple(target for target in candidates if len(target.frames))
         gathering.counts["expressions of several objects"] += len(targets) > 1
     span = _span(targets)
     sample = Sample(
@@ -81,9 +83,9 @@ def _add(gathering: Gathering, video_id: str, name: str, said: Mapping[str, Any]
     gathering.add(video_id, Clip(video_id), sample)
 
 
-def _by_object(said: Mapping[str, Any]) -> list[list[Any]]:
+def _by_object(expression: Mapping[str, Any]) -> list[list[Any]]:
     """Annotation IDs by object. Where objects and annotations do not go in pairs nobody can tell: all are one target."""
-    objects, annotations = list(said["obj_id"]), list(said["anno_id"])
+    objects, annotations = list(expression["obj_id"]), list(expression["anno_id"])
     if len(objects) != len(annotations):
         return [annotations]
     return [[a for i, a in zip(objects, annotations, strict=True) if i == o] for o in dict.fromkeys(objects)]

@@ -102,10 +102,10 @@ def load_lines(path: Path, kind: str) -> list[tuple[int, str]]:
         raise AnnotationError(f"there is no annotation file '{path}'") from None
     except (OSError, UnicodeDecodeError) as error:
         raise AnnotationError(f"'{path}' is not a text file ({error})") from error
-    said = [(number, line) for number, line in enumerate(lines, start=1) if line.strip()]
-    if not said:
+    numbered = [(number, line) for number, line in enumerate(lines, start=1) if line.strip()]
+    if not numbered:
         raise AnnotationError(f"'{path}' is empty: {kind} has one record a line")
-    return said
+    return numbered
 
 
 def require(record: Any, names: Iterable[str], where: str, kind: str) -> None:

@@ -39,10 +39,10 @@ def read_st_align(annotations: Path, videos: Where, task: Task, limit: int | Non
     """
     gathering = Gathering(Videos(videos))
     records = load_list(annotations, "ST-Align")
-    taken = records[:limit]
-    gathering.counts["items"] = len(taken)
-    gathering.counts[f"items beyond the first {limit}, not taken"] = len(records) - len(taken)
-    for number, record in enumerate(taken):
+    selected = records[:limit]
+    gathering.counts["items"] = len(selected)
+    gathering.counts[f"items beyond the first {limit}, not taken"] = len(records) - len(selected)
+    for number, record in enumerate(selected):
         where = f"{annotations}: item {number}"
         require(record, ("video_path", "conversations", "meta"), where, _KIND)
         with converting(where):
@@ -81,6 +81,6 @@ def _add(gathering: Gathering, number: int, record: Mapping[str, Any], task: Tas
 
 def sentence_of(conversations: list[Mapping[str, Any]]) -> str:
     """What is asked for, out of the first turn: the longest quoted stretch, else the turn itself without its tokens."""
-    said = text(conversations[0]["value"])
-    quoted = ["".join(kinds) for kinds in _QUOTED.findall(said)]
-    return max(quoted, key=len).strip() if quoted else " ".join(_TOKENS.sub(" ", said).split())
+    prompt = text(conversations[0]["value"])
+    quoted = ["".join(kinds) for kinds in _QUOTED.findall(prompt)]
+    return max(quoted, key=len).strip() if quoted else " ".join(_TOKENS.sub(" ", prompt).split())

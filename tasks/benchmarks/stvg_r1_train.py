@@ -69,8 +69,8 @@ def read_stvg_r1_train(hcstvg: HcstvgTraining, vidstg: VidstgTraining) -> Benchm
     ours = {job.source.video_id: job for job in (_renamed(job, "vidstg/", "vidstg/") for job in read.jobs)}
     refuse_leakage(ours, {path: held_out_names(path) for path in vidstg.held_out})
     jobs = [job for _, job in sorted({**merged, **ours}.items())]
-    told = {"samples": sum(len(job.samples) for job in jobs), "videos": len(jobs), **counts}
-    return Benchmark(jobs, {reason: count for reason, count in told.items() if count})
+    summary = {"samples": sum(len(job.samples) for job in jobs), "videos": len(jobs), **counts}
+    return Benchmark(jobs, {reason: count for reason, count in summary.items() if count})
 
 
 def held_out_names(path: Path) -> frozenset[str]:
@@ -123,16 +123,16 @@ def _renamed(job: VideoJob, video: str, sample: str) -> VideoJob:
 
 def _merge(merged: dict[str, VideoJob], job: VideoJob, version: str, counts: Counter[str]) -> None:
     video_id = job.source.video_id
-    there = merged.get(video_id)
-    if there is None:
+    existing = merged.get(video_id)
+    if existing is None:
         merged[video_id] = job
         return
-    new = [s for s in job.samples if _said(s) not in {_said(other) for other in there.samples}]
+    new = [s for s in job.samples if _sentence_key(s) not in {_sentence_key(other) for other in existing.samples}]
     counts[f"hcstvg {version} train: removed, the same sentence stands in v2"] += len(job.samples) - len(new)
-    merged[video_id] = replace(there, samples=_ordered((*there.samples, *new)))
+    merged[video_id] = replace(existing, samples=_ordered((*existing.samples, *new)))
 
 
-def _said(sample: Sample) -> str:
+def _sentence_key(sample: Sample) -> str:
     return " ".join(sample.sentence.casefold().split())
 
 

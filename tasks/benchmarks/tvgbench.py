@@ -66,7 +66,7 @@ def _clip(record: Mapping[str, Any], video_id: str) -> Clip:
 
 
 def _span(record: Mapping[str, Any]) -> tuple[float, float]:
-    found = _ANSWER.fullmatch(record["answer"])
-    if found is None:
+    match = _ANSWER.fullmatch(record["answer"])
+    if match is None:
         raise ValueError(f"answer {record['answer']!r} is not '<seconds>-<seconds>'")
-    return float(found[1]), float(found[2])
+    return float(match[1]), float(match[2])

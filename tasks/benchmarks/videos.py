@@ -73,8 +73,8 @@ class Videos:
         Raises:
             AnnotationError: it is a link that leads out of the folder.
         """
-        if (found := self._by_path.get(str(path))) is not None:
-            return found
+        if (matches := self._by_path.get(str(path))) is not None:
+            return matches
         if not isinstance(self.folder, LocalFolder):
             return RemoteFile(f"{self.folder}/{path}")
         file = self.folder.path / path

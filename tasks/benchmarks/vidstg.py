@@ -59,9 +59,9 @@ def _add(gathering: Gathering, number: int, record: Mapping[str, Any], boxes: Vi
     counts["spans beyond their segment"] += not segment[0] <= span[0] <= span[1] <= segment[1]
     start_s, end_s = (span[0] - segment[0]) / fps, (span[1] + 1 - segment[0]) / fps
     targets: dict[int, tuple[Target, ...]] = {}
-    said = list(_sentences(record))
+    sentences = list(_sentences(record))
     counts["records without a question"] += not record["questions"]
-    for place, group, sentence, target_id in said:
+    for place, group, sentence, target_id in sentences:
         if target_id not in targets:
             targets[target_id] = _targets(gathering, str(record["vid"]), target_id, span, stated, boxes)
         times = (start_s, end_s, *span)
@@ -92,8 +92,8 @@ def _sentences(record: Mapping[str, Any]) -> Iterator[tuple[str, str, str, int]]
     for field, group in _SENTENCES:
         if not isinstance(record[field], list):
             raise TypeError(f"{field} is not a list")
-        for number, said in enumerate(record[field]):
-            yield f"{field}:{number}", group, text(said["description"]), whole(said["target_id"])
+        for number, entry in enumerate(record[field]):
+            yield f"{field}:{number}", group, text(entry["description"]), whole(entry["target_id"])
 
 
 def _targets(

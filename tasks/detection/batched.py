@@ -33,9 +33,9 @@ def in_batches(
         return [detections for batch in map(detect_frames, batches) for detections in batch]
 
 
-def inside(found: Iterable[RawDetection], height: int, width: int) -> list[Detection]:
+def inside(detections: Iterable[RawDetection], height: int, width: int) -> list[Detection]:
     """Detections with their boxes clipped to an image of `height` x `width` pixels; those of no area then are left out."""
-    clipped = ((_clip(corners, height, width), name, score) for corners, name, score in found)
+    clipped = ((_clip(corners, height, width), name, score) for corners, name, score in detections)
     return [Detection(box, name, score) for box, name, score in clipped if box[2] > box[0] and box[3] > box[1]]
 
 

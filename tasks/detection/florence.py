@@ -56,8 +56,8 @@ class Florence2Detector:
         """Most tokens of an answer; looks whether each question fits the model, and whether its answer can be read."""
         processor, places = self._loaded.processor, int(self._loaded.model.config.text_config.max_position_embeddings)
         for task, prompt in self._tasks:
-            asked = processor(text=task + prompt, images=np.zeros((8, 8, 3), np.uint8))["input_ids"][0]
-            if len(asked) > places:
+            inputs = processor(text=task + prompt, images=np.zeros((8, 8, 3), np.uint8))["input_ids"][0]
+            if len(inputs) > places:
                 raise ValueError(f"the text prompt '{prompt}' is too long for Florence-2: shorten it")
             try:
                 boxes_of("", task, prompt, processor, (1, 1))
@@ -85,15 +85,15 @@ class Florence2Detector:
         """What the model writes about each frame, its own signs included."""
         import torch
 
-        asked = self._loaded.processor(
+        inputs = self._loaded.processor(
             text=[question] * len(frames),
             images=list(frames),
             images_kwargs={"input_data_format": "channels_last"},
             return_tensors="pt",
         ).to(self._loaded.device)
         with torch.inference_mode():
-            told = self._loaded.model.generate(**asked, num_beams=BEAMS, do_sample=False, max_new_tokens=self._most)
-        answers: list[str] = self._loaded.processor.batch_decode(told, skip_special_tokens=False)
+            outputs = self._loaded.model.generate(**inputs, num_beams=BEAMS, do_sample=False, max_new_tokens=self._most)
+        answers: list[str] = self._loaded.processor.batch_decode(outputs, skip_special_tokens=False)
         return answers
 
 
@@ -107,11 +107,11 @@ def boxes_of(answer: str, task: str, prompt: str, processor: Any, size: tuple[in
         processor: the model's, which knows its language.
         size: (height, width) of the picture in pixels.
     """
-    told = processor.post_process_generation(text=answer, task=task, image_size=(size[1], size[0]))[task]
-    named = list(zip(told["bboxes"], told.get("labels") or told.get("bboxes_labels", []), strict=True))
+    outputs = processor.post_process_generation(text=answer, task=task, image_size=(size[1], size[0]))[task]
+    named = list(zip(outputs["bboxes"], outputs.get("labels") or outputs.get("bboxes_labels", []), strict=True))
     outlined = [
         (_around(outlines), label)
-        for outlines, label in zip(told.get("polygons", []), told.get("polygons_labels", []), strict=True)
+        for outlines, label in zip(outputs.get("polygons", []), outputs.get("polygons_labels", []), strict=True)
     ]
     # The model at times repeats itself to the end of its answer.
     distinct = dict.fromkeys((tuple(corners), prompt or _words(label)) for corners, label in named + outlined)

@@ -69,10 +69,10 @@ class GroundingDinoDetector:
         ).to(self._loaded.device)
         ids = self._ids.expand(len(frames), -1)
         with torch.inference_mode():
-            found = self._loaded.model(
+            outputs = self._loaded.model(
                 **pictures, input_ids=ids, attention_mask=torch.ones_like(ids), token_type_ids=torch.zeros_like(ids)
             )
-        words, boxes = found.logits.float().sigmoid().cpu().numpy(), found.pred_boxes.float().cpu().numpy()
+        words, boxes = outputs.logits.float().sigmoid().cpu().numpy(), outputs.pred_boxes.float().cpu().numpy()
         height, width = frames.shape[1:3]
         rows = (self._rows(*frame, height, width) for frame in zip(words, boxes, strict=True))
         return [filter_detections(inside(row, height, width), self._config) for row in rows]

@@ -42,8 +42,8 @@ class MotionDetector:
         """Detections on each frame of `indices`, best score first."""
         looks = looks_at(video, indices)
         with closing(in_one_pass(video, looks)) as frames:
-            found = dict(self.moving(frames, looks))
-        return [filter_detections(_scaled(found[index], video), self._config) for index in indices]
+            detections = dict(self.moving(frames, looks))
+        return [filter_detections(_scaled(detections[index], video), self._config) for index in indices]
 
     def moving(self, frames: Iterable[Numbered], looks: Looks) -> Iterator[tuple[int, list[Detection]]]:
         """Moving regions of each key frame of `looks` as soon as the frames it is measured against have gone by.
@@ -85,8 +85,8 @@ class PeopleDetector:
     def detect(self, video: Video, indices: Sequence[int]) -> list[list[Detection]]:
         """Detections on each frame of `indices`, best score first."""
         with closing(in_one_pass(video, {index: [index] for index in indices})) as frames:
-            found = {index: self.people(frame) for index, frame in frames}
-        return [filter_detections(_scaled(found[index], video), self._config) for index in indices]
+            detections = {index: self.people(frame) for index, frame in frames}
+        return [filter_detections(_scaled(detections[index], video), self._config) for index in indices]
 
     def people(self, frame: Frames) -> list[Detection]:
         """People on one frame, uint8 (height, width, 3), RGB; their boxes in shares of the picture."""
@@ -97,13 +97,13 @@ class PeopleDetector:
         frame = cv2.resize(frame, None, fx=size, fy=size, interpolation=cv2.INTER_AREA if size < 1 else cv2.INTER_LINEAR)
         boxes, weights = self._hog.detectMultiScale(frame[..., ::-1].copy(), winStride=(8, 8), padding=(16, 16), scale=1.06)
         height, width = frame.shape[:2]
-        found = []
+        detections = []
         for (x, y, w, h), weight in zip(boxes, np.ravel(weights), strict=True):
             # Its windows leave a margin around the person.
             box = (x + 0.14 * w, y + 0.07 * h, x + 0.86 * w, y + 0.93 * h)
             score = float(1 / (1 + np.exp(-2.0 * (weight - 0.6))))
-            found.append(Detection((box[0] / width, box[1] / height, box[2] / width, box[3] / height), "person", score))
-        return distinct(found)
+            detections.append(Detection((box[0] / width, box[1] / height, box[2] / width, box[3] / height), "person", score))
+        return distinct(detections)
 
 
 class PeopleAndMotionDetector:
@@ -164,21 +164,21 @@ def regions(motion: NDArray[np.float32]) -> list[Detection]:
     moving = cv2.morphologyEx(moving, cv2.MORPH_OPEN, np.ones((3, 3), np.uint8))
     moving = cv2.morphologyEx(moving, cv2.MORPH_CLOSE, np.ones((15, 5), np.uint8))
     count, labels, stats, _ = cv2.connectedComponentsWithStats(moving, connectivity=4)
-    found = []
+    detections = []
     for k in range(1, count):
         x, y, w, h, area = (int(s) for s in stats[k])
         if area < LEAST_AREA * height * width or area < 0.25 * w * h:
             continue
         part = motion[y : y + h, x : x + w][labels[y : y + h, x : x + w] == k]
         score = 1.0 - 0.5 * float(np.exp(1.0 - np.median(part) / least)) - 0.3 * float(np.exp(-area / (0.01 * height * width)))
-        found.append(Detection((x / width, y / height, (x + w) / width, (y + h) / height), "object", min(score, 0.99)))
-    return found
+        detections.append(Detection((x / width, y / height, (x + w) / width, (y + h) / height), "object", min(score, 0.99)))
+    return detections
 
 
-def distinct(found: Sequence[Detection]) -> list[Detection]:
+def distinct(detections: Sequence[Detection]) -> list[Detection]:
     """Drop each detection that a better or more telling one covers: people first, then by score."""
     kept: list[Detection] = []
-    for detection in sorted(found, key=lambda d: (d.category != "person", -d.score)):
+    for detection in sorted(detections, key=lambda d: (d.category != "person", -d.score)):
         if all(box_iou(detection.box, other.box) < SAME_IOU for other in kept):
             kept.append(detection)
     return kept
@@ -192,11 +192,11 @@ def _gray(frame: Frames, longest: int) -> NDArray[np.uint8]:
     return np.asarray(cv2.cvtColor(small, cv2.COLOR_RGB2GRAY), np.uint8)
 
 
-def _scaled(found: Sequence[Detection], video: Video) -> list[Detection]:
+def _scaled(detections: Sequence[Detection], video: Video) -> list[Detection]:
     """Boxes in shares of the picture as boxes in its pixels, inside it."""
 
     def inside(box: Box) -> Box:
         x1, y1, x2, y2 = (min(max(v, 0.0), 1.0) for v in box)
         return x1 * video.width, y1 * video.height, x2 * video.width, y2 * video.height
 
-    return [d._replace(box=inside(d.box)) for d in found]
+    return [d._replace(box=inside(d.box)) for d in detections]

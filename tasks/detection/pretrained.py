@@ -65,16 +65,16 @@ def load_pretrained(weights: Weights | None, family: Family) -> Pretrained:
     with _quiet(library):
         try:
             processor = getattr(library, family.processor_class).from_pretrained(str(folder), local_files_only=True)
-            model, told = getattr(library, family.model_class).from_pretrained(
+            model, loading = getattr(library, family.model_class).from_pretrained(
                 str(folder), local_files_only=True, weights_only=True, output_loading_info=True, dtype=torch.float32
             )
         except Exception as error:
             if isinstance(error, MemoryError):
                 raise
-            said = " ".join(str(error).split())[:200]
-            raise WeightsError(f"{folder} cannot be read as {family.model_class} ({said}): {_remedy(family)}") from error
+            message = " ".join(str(error).split())[:200]
+            raise WeightsError(f"{folder} cannot be read as {family.model_class} ({message}): {_remedy(family)}") from error
     # The library fills what a folder lacks with random numbers, and only warns.
-    if missing := sorted(told["missing_keys"]):
+    if missing := sorted(loading["missing_keys"]):
         raise WeightsError(f"{folder} lacks {len(missing)} tensors of {family.model_class}, as {missing[0]}: {_remedy(family)}")
     return Pretrained(model.eval().to(device), processor, device)
 
@@ -82,10 +82,10 @@ def load_pretrained(weights: Weights | None, family: Family) -> Pretrained:
 def _check(folder: Path, family: Family) -> None:
     """Refuse a folder that says itself that it is something else."""
     try:
-        said = json.loads((folder / "config.json").read_text("utf-8"))
+        message = json.loads((folder / "config.json").read_text("utf-8"))
     except (OSError, ValueError) as error:
         raise WeightsError(f"{folder} is no model folder with a readable config.json: {_remedy(family)}") from error
-    kind = said.get("model_type") if isinstance(said, dict) else None
+    kind = message.get("model_type") if isinstance(message, dict) else None
     if kind != family.model_type:
         raise WeightsError(f"{folder} holds a model of type {kind!r}, not {family.model_type!r}: {_remedy(family)}")
 

@@ -136,10 +136,10 @@ def _read(weights: Weights) -> Any:
 
 
 def _refusal(weights: Weights, name: str, error: Exception) -> str:
-    said = f"{weights.path.name} cannot be read as weights of Ultralytics' {name}"
+    reason = f"{weights.path.name} cannot be read as weights of Ultralytics' {name}"
     if weights.trusted:
-        return f"{said}: {' '.join(str(error).split())[:200]}"
+        return f"{reason}: {' '.join(str(error).split())[:200]}"
     return (
-        f"{said}: it is damaged, or holds code (sha256 {weights.sha256}); if you know where it comes from, let it run that by "
+        f"{reason}: it is damaged, or holds code (sha256 {weights.sha256}); if you trust its source, allow that code by "
         f"`stvg trust {weights.path}`"
     )

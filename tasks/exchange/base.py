@@ -108,8 +108,9 @@ def plain(video_id: str) -> str:
 
 def categories_of(dataset: Dataset) -> dict[str, int]:
     """Categories of a dataset's objects, numbered from 1 in order of name."""
-    found = {o["category"] for v in dataset.video_ids() for o in dataset.rows("videos", v, ["objects"]).column(0)[0].as_py()}
-    return {name: number for number, name in enumerate(sorted(found), start=1)}
+    objects = (dataset.rows("videos", video_id, ["objects"]).column(0)[0].as_py() for video_id in dataset.video_ids())
+    categories = {each["category"] for one in objects for each in one}
+    return {name: number for number, name in enumerate(sorted(categories), start=1)}
 
 
 def head_of(dataset: Dataset, numbers: Mapping[str, int]) -> dict[str, Any]:
@@ -151,8 +152,8 @@ def write_images(dataset: Dataset, video_id: str, frames: Sequence[int], folder:
     with local_source(source_of(dataset, video_id)) as source:
         video = open_video(source)
         for start in range(0, len(frames), _WINDOW):
-            wanted = frames[start : start + _WINDOW]
-            for frame, image in zip(wanted, video.frames(wanted), strict=True):
+            indices = frames[start : start + _WINDOW]
+            for frame, image in zip(indices, video.frames(indices), strict=True):
                 path = folder / frame_name(video_id, frame)
                 path.parent.mkdir(parents=True, exist_ok=True)
                 path.write_bytes(encode_jpeg(image, quality=95))

@@ -49,7 +49,7 @@ def _write_video(video: Masks, frames: list[int], numbers: dict[str, int], lists
         named = {"id": image, "file_name": frame_name(video.video_id, frame), **size}
         lists.add("images", {**named, "video_id": video_number, "frame_id": frame})
         for object_id, instance in video.frames.get(frame, {}).items():
-            told = {
+            annotation = {
                 "id": lists.counts["annotations"] + 1,
                 "image_id": image,
                 "video_id": video_number,
@@ -60,4 +60,4 @@ def _write_video(video: Masks, frames: list[int], numbers: dict[str, int], lists
                 "segmentation": rle_of(instance, video),
                 "iscrowd": 0,
             }
-            lists.add("annotations", told)
+            lists.add("annotations", annotation)

@@ -52,10 +52,10 @@ def recorded_videos(layout: str, masks: Where, videos: Where) -> Benchmark:
         AnnotationError: the folder holds no masks of this layout, or a video is a link that leads out of its folder.
     """
     places = _places(layout, masks)
-    there = Videos(videos)
-    found = {stem: there.find(PurePosixPath(stem), f"'{place}'") for stem, place in places.items()}
-    jobs = [_job(stem, found[stem] or there.below(PurePosixPath(stem), str(masks)), place) for stem, place in places.items()]
-    counts = Counter({"videos": len(jobs), "videos missing": sum(file is None for file in found.values())})
+    index = Videos(videos)
+    files = {stem: index.find(PurePosixPath(stem), f"'{place}'") for stem, place in places.items()}
+    jobs = [_job(stem, files[stem] or index.below(PurePosixPath(stem), str(masks)), place) for stem, place in places.items()]
+    counts = Counter({"videos": len(jobs), "videos missing": sum(file is None for file in files.values())})
     return Benchmark(sorted(jobs, key=lambda job: job.source.video_id), {reason: n for reason, n in counts.items() if n})
 
 
@@ -123,8 +123,8 @@ class Recorded:
         try:
             recording = self._read(job.masks)
             if recording.size != (video.height, video.width):
-                said = "x".join(map(str, recording.size[::-1]))
-                raise VideoError("size_differs", f"{job.source.video_id} ({video.width}x{video.height}, masks {said})")
+                mask_size = "x".join(map(str, recording.size[::-1]))
+                raise VideoError("size_differs", f"{job.source.video_id} ({video.width}x{video.height}, masks {mask_size})")
             tubes, note = self._tubes(recording, len(video))
         except (AnnotationError, ValueError) as error:
             raise VideoError("bad_masks", f"{job.source.video_id} ({error})") from error
@@ -163,12 +163,12 @@ def _instance(code: Any, shape: tuple[int, int]) -> Instance | None:
     return encode(decode_counts(counts_of(code.get("counts"), *shape), *shape))
 
 
-def _some(frames: int, count: int, held: bool) -> Outcome:
+def _some(frames: int, count: int, hold: bool) -> Outcome:
     """Whether masks do not cover the video."""
     if frames == count:
         return Outcome("done")
     only = f"{frames} of its {count} frames have recorded masks"
-    if held:
+    if hold:
         return Outcome("done", "masks_held", f"{only}, which are held over the frames between")
     return Outcome("done", "masks_on_some_frames", f"only {only}")
 

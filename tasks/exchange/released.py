@@ -49,10 +49,10 @@ def _write_video(video: Masks, folder: Path) -> None:
         seen = video.frames.get(frame, {})
         large = kept_ids({object_id: instance.area for object_id, instance in seen.items()})
         for name, ids in ((ALL, list(seen)), (LARGE, large)):
-            (folder / name / f"mask_{frame}.json").write_text(json.dumps(_told(video, frame, ids)))
+            (folder / name / f"mask_{frame}.json").write_text(json.dumps(_frame_record(video, frame, ids)))
 
 
-def _told(video: Masks, frame: int, ids: Iterable[int]) -> dict[str, Any]:
+def _frame_record(video: Masks, frame: int, ids: Iterable[int]) -> dict[str, Any]:
     seen = video.frames.get(frame, {})
     objects = {str(i): {"rle": rle_of(seen[i], video), "class_name": video.categories[i], "box": None} for i in ids}
     return {"height": video.height, "width": video.width, "objects": objects}
@@ -74,14 +74,14 @@ def read(place: Path) -> Recording:
 
 
 def _record(path: Path) -> dict[str, Any]:
-    told = load_object(path, _KIND)
-    require(told, ("height", "width", "objects"), f"'{path}'", _KIND)
-    return told
+    content = load_object(path, _KIND)
+    require(content, ("height", "width", "objects"), f"'{path}'", _KIND)
+    return content
 
 
 def _objects(path: Path) -> dict[int, tuple[str, Any]]:
     with converting(f"'{path}'"):
-        return {whole(i): (_category(told["class_name"]), told["rle"]) for i, told in _record(path)["objects"].items()}
+        return {whole(i): (_category(content["class_name"]), content["rle"]) for i, content in _record(path)["objects"].items()}
 
 
 def _category(class_name: Any) -> str:

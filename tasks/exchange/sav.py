@@ -20,24 +20,24 @@ _EVERY = 4
 
 def places(folder: Path) -> dict[str, Path]:
     """Annotation files at any depth; those made by hand where a video has both, since they are of the same objects."""
-    found: dict[str, Path] = {}
+    paths: dict[str, Path] = {}
     for suffix in ("_auto", "_manual"):
-        found.update({path.stem.removesuffix(suffix): path for path in sorted(folder.rglob(f"*{suffix}.json"))})
-    return found
+        paths.update({path.stem.removesuffix(suffix): path for path in sorted(folder.rglob(f"*{suffix}.json"))})
+    return paths
 
 
 def read(place: Path) -> Recording:
     """Read a video's masks. See `tasks.exchange.base.Read`."""
-    told = load_object(place, _KIND)
-    require(told, _FIELDS, f"'{place}'", _KIND)
+    content = load_object(place, _KIND)
+    require(content, _FIELDS, f"'{place}'", _KIND)
     with converting(f"'{place}'"):
-        count, height, width = (whole(told[name]) for name in _FIELDS[:3])
-        ids = [whole(masklet_id) + 1 for masklet_id in told["masklet_id"]]
-        masklets = len(told["masklet"])
+        count, height, width = (whole(content[name]) for name in _FIELDS[:3])
+        ids = [whole(masklet_id) + 1 for masklet_id in content["masklet_id"]]
+        masklets = len(content["masklet"])
         every = next((step for step in (_EVERY, 1) if -(-count // step) == masklets), None)
         if not every or len(set(ids)) < len(ids):
             raise ValueError(f"{masklets} frames of masks do not go with {count} of video, or two objects have one ID")
-    return Recording((height, width), every, _frames(told["masklet"], ids, every, place))
+    return Recording((height, width), every, _frames(content["masklet"], ids, every, place))
 
 
 def _frames(masklet: Any, ids: list[int], every: int, place: Path) -> Iterator[tuple[int, dict[int, tuple[str, Any]]]]:

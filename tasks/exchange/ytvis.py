@@ -48,7 +48,7 @@ def _write_video(video: Masks, frames: range, numbers: dict[str, int], lists: Li
         seen = [video.frames.get(frame, {}).get(object_id) for frame in frames]
         if not any(seen):
             continue
-        told = {
+        annotation = {
             "id": lists.counts["annotations"] + 1,
             "video_id": number,
             "category_id": numbers[category],
@@ -59,4 +59,4 @@ def _write_video(video: Masks, frames: range, numbers: dict[str, int], lists: Li
             "bboxes": [None if i is None else xywh(i) for i in seen],
             "areas": [None if i is None else i.area for i in seen],
         }
-        lists.add("annotations", told)
+        lists.add("annotations", annotation)

@@ -71,8 +71,8 @@ def read_label(image: Frames, marker: Marker, style: Style, height_px: float, an
     evidence = _evidence(np.concatenate((above.ravel(), below.ravel())))
     steps = range(-_SHIFT, _SHIFT + 1)
     shifts = np.array([dy * bins.shape[1] + dx for dy in steps for dx in steps])
-    told = evidence[levels, bins.ravel()[places + shifts[:, None, None]]].sum(axis=2).max(axis=0)
-    return labels[int(np.argmax(told))]
+    scores = evidence[levels, bins.ravel()[places + shifts[:, None, None]]].sum(axis=2).max(axis=0)
+    return labels[int(np.argmax(scores))]
 
 
 def _bounds(image: Frames, box: tuple[int, int, int, int]) -> NDArray[np.int64]:

@@ -106,14 +106,14 @@ def _render_clip(clip: Clip, samples: Sequence[Sample], tracked: Tracked, config
         reason, drawn = "outside_video", {}
         out.clips.append(_clip_row(clip, frames, (), (0, 0), 0.0, reason, tracked))
     else:
-        shown = sample_frames(tracked.timeline, frames, config.sampling.fps)
-        size = model_size(tracked.width, tracked.height, len(shown), config.sampling)
+        indices = sample_frames(tracked.timeline, frames, config.sampling.fps)
+        size = model_size(tracked.width, tracked.height, len(indices), config.sampling)
         height_px = digit_height_px(config.markers.size, max(size))
-        drawn = {f: _numbered(tracked, f, config) for f in shown}
+        drawn = {f: _numbered(tracked, f, config) for f in indices}
         reason = _refusal(samples, height_px, tracked, config)
-        out.clips.append(_clip_row(clip, frames, shown, size, height_px, reason, tracked))
+        out.clips.append(_clip_row(clip, frames, indices, size, height_px, reason, tracked))
         if not reason:
-            out.frames += _frame_rows(clip, shown, drawn, size, height_px, tracked, config)
+            out.frames += _frame_rows(clip, indices, drawn, size, height_px, tracked, config)
     start_s = _start_s(clip, frames, tracked.timeline)
     ordered = sorted(samples, key=lambda s: s.sample_id)
     if config.answer_rule == "released" and not reason:
@@ -139,7 +139,7 @@ def _start_s(clip: Clip, frames: range, timeline: Timeline) -> float:
 
 
 def _clip_row(
-    clip: Clip, frames: range, shown: Sequence[int], size: tuple[int, int], height_px: float, reason: str, tracked: Tracked
+    clip: Clip, frames: range, indices: Sequence[int], size: tuple[int, int], height_px: float, reason: str, tracked: Tracked
 ) -> dict[str, Any]:
     end_s = tracked.timeline.duration_s if clip.end_s is None else clip.end_s
     if clip.frames is not None and frames:
@@ -151,8 +151,8 @@ def _clip_row(
         "end_s": end_s,
         "first_frame": frames[0] if frames else None,
         "last_frame": frames[-1] if frames else None,
-        "frame_count": 0 if reason else len(shown),
-        "sample_fps": len(shown) / len(frames) * tracked.timeline.fps if frames else 0.0,
+        "frame_count": 0 if reason else len(indices),
+        "sample_fps": len(indices) / len(frames) * tracked.timeline.fps if frames else 0.0,
         "width": size[0],
         "height": size[1],
         "digit_height_px": height_px,
@@ -162,17 +162,17 @@ def _clip_row(
 
 def _frame_rows(
     clip: Clip,
-    shown: Sequence[int],
+    indices: Sequence[int],
     drawn: Mapping[int, Sequence[Candidate]],
     size: tuple[int, int],
     height_px: float,
     tracked: Tracked,
     config: RenderConfig,
 ) -> list[dict[str, Any]]:
-    images = open_video(tracked.source, size).frames(shown)
+    images = open_video(tracked.source, size).frames(indices)
     scale = size[0] / tracked.width, size[1] / tracked.height
     rows = []
-    for position, (index, image) in enumerate(zip(shown, images, strict=True)):
+    for position, (index, image) in enumerate(zip(indices, images, strict=True)):
         markers = place(drawn[index], scale, size, height_px, config.markers.style, config.markers.anchor)
         draw(image, markers, height_px, config.markers.anchor)
         rows.append(
@@ -208,7 +208,7 @@ def _sample_row(
     rule: AnswerRule,
 ) -> dict[str, Any]:
     span = span_frames(sample, clip_start_s, tracked.timeline)
-    found = answers(sample, span, drawn, rule)
+    answer = answers(sample, span, drawn, rule)
     beyond = span is not None and span[1] >= len(tracked.timeline.times_s)
     return {
         "sample_id": sample.sample_id,
@@ -222,11 +222,11 @@ def _sample_row(
         "start_frame": span[0] if span else None,
         "end_frame": span[1] if span else None,
         "targets": [_target_row(target) for target in sample.targets],
-        "answer_ids": found.object_ids,
-        "vote_share": found.vote_share,
-        "mean_iou": found.mean_iou,
-        "votes": found.votes,
-        "reason": reason or ("truth_beyond_video" if beyond and found.reason else found.reason),
+        "answer_ids": answer.object_ids,
+        "vote_share": answer.vote_share,
+        "mean_iou": answer.mean_iou,
+        "votes": answer.votes,
+        "reason": reason or ("truth_beyond_video" if beyond and answer.reason else answer.reason),
         "options": sample.options,
         "answer": sample.answer,
         "record": sample.record,

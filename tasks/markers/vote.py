@@ -59,14 +59,14 @@ def answers(
         return Answers()
     if not sample.targets or span is None:
         return Answers(reason="no_true_boxes")
-    shown = {frame: candidates for frame, candidates in drawn.items() if span[0] <= frame <= span[1]}
-    found = [answer(target, shown) for target in sample.targets]
+    in_span = {frame: candidates for frame, candidates in drawn.items() if span[0] <= frame <= span[1]}
+    votes = [answer(target, in_span) for target in sample.targets]
     if rule == "released":
-        found = [a._replace(object_id=_released(target, drawn)) for a, target in zip(found, sample.targets, strict=True)]
-    ids = {a.object_id for a in found if a.object_id is not None}
-    share, iou = fmean(a.vote_share for a in found), fmean(a.mean_iou for a in found)
-    reason = "" if ids else found[0].reason or "target_not_drawn"
-    return Answers(tuple(sorted(ids)), share, iou, sum(a.votes for a in found), reason)
+        votes = [a._replace(object_id=_released(target, drawn)) for a, target in zip(votes, sample.targets, strict=True)]
+    ids = {a.object_id for a in votes if a.object_id is not None}
+    share, iou = fmean(a.vote_share for a in votes), fmean(a.mean_iou for a in votes)
+    reason = "" if ids else votes[0].reason or "target_not_drawn"
+    return Answers(tuple(sorted(ids)), share, iou, sum(a.votes for a in votes), reason)
 
 
 def _released(target: Target, drawn: Mapping[int, Sequence[Candidate]]) -> int | None:

@@ -44,27 +44,27 @@ Convention = Rule[Callable[[Case], Scores]]
 
 def paper(case: Case) -> Scores:
     """Section 3.3: sum of IoU over the frames of both spans, over the frames of either; spans closed, in native frames."""
-    truth, found = case.truth, _found(case)
-    inter = max(0, min(truth.end, found.end) - max(truth.start, found.start) + 1)
-    union = truth.length + found.length - inter
-    shared = case.overlap.total(max(truth.start, found.start), min(truth.end, found.end)) if inter else 0.0
+    truth, predicted = case.truth, _predicted(case)
+    inter = max(0, min(truth.end, predicted.end) - max(truth.start, predicted.start) + 1)
+    union = truth.length + predicted.length - inter
+    shared = case.overlap.total(max(truth.start, predicted.start), min(truth.end, predicted.end)) if inter else 0.0
     return Scores(inter / union, shared / union, case.overlap.total(truth.start, truth.end) / truth.length)
 
 
 def hcstvg_official(case: Case) -> Scores:
     """eval_hcvg.py: frames on which both have a box, over the closed hull of both spans."""
-    truth, found = case.truth, _found(case)
-    hull = max(truth.end, found.end) - min(truth.start, found.start) + 1
+    truth, predicted = case.truth, _predicted(case)
+    hull = max(truth.end, predicted.end) - min(truth.start, predicted.start) + 1
     return Scores(len(case.overlap.frames) / hull, float(case.overlap.ious.sum()) / hull)
 
 
 def tubedetr(case: Case) -> Scores:
     """TubeDETR: half-open spans; boxes on a grid of 5 frames a second, missing ones taken from the nearest frame."""
-    truth, found = case.truth, _found(case)
+    truth, predicted = case.truth, _predicted(case)
     grid = five_fps(case.frame_count)
-    (a, b), (c, d) = (truth.start, truth.end + 1), (found.start, found.end + 1)
+    (a, b), (c, d) = (truth.start, truth.end + 1), (predicted.start, predicted.end + 1)
     t_iou = max(0, min(b, d) - max(a, c)) / (max(b, d) - min(a, c))
-    shared = overlap(truth, nearest(found, grid))
+    shared = overlap(truth, nearest(predicted, grid))
     joined = int(((grid >= min(a, c)) & (grid < max(b, d))).sum())
     given = int(((grid >= a) & (grid < b)).sum())
     inter = shared.total(max(a, c), min(b, d) - 1) if min(b, d) > max(a, c) else 0.0
@@ -90,9 +90,9 @@ def nearest(tube: Tube, frames: NDArray[np.int64]) -> Tube:
 
 def stcat_cgstvg_tastvg(case: Case) -> Scores:
     """STCAT, CG-STVG, TA-STVG: the true span loses its last frame, the predicted one does not; native frames, hull."""
-    truth, found = case.truth, _found(case)
-    first, stop = max(truth.start, found.start), min(truth.end, found.end + 1)
-    hull = max(truth.end, found.end + 1) - min(truth.start, found.start)
+    truth, predicted = case.truth, _predicted(case)
+    first, stop = max(truth.start, predicted.start), min(truth.end, predicted.end + 1)
+    hull = max(truth.end, predicted.end + 1) - min(truth.start, predicted.start)
     inter = max(0, stop - first)
     shared = case.overlap.total(first, stop - 1) if inter else 0.0
     return Scores(inter / hull, shared / hull, case.overlap.total(truth.start, truth.end) / truth.length)
@@ -103,10 +103,10 @@ def stvg_r1_released(case: Case) -> Scores:
 
     True boxes come one frame late, since HC-STVG's 1-based `st_frame` is read as 0-based.
     """
-    truth, found = case.truth, _found(case)
+    truth, predicted = case.truth, _predicted(case)
     late = Tube(truth.start, truth.end, truth.frames + 1, truth.boxes)
-    true_s, found_s = seconds(case, truth, case.truth_s), seconds(case, found, case.predicted_s)
-    return Scores(hull_iou(true_s, found_s), released_v_iou(true_s, found_s, case.fps, overlap(late, found)))
+    true_s, predicted_s = seconds(case, truth, case.truth_s), seconds(case, predicted, case.predicted_s)
+    return Scores(hull_iou(true_s, predicted_s), released_v_iou(true_s, predicted_s, case.fps, overlap(late, predicted)))
 
 
 def seconds(case: Case, tube: Tube, stated: tuple[float, float] | None) -> tuple[float, float]:
@@ -120,9 +120,9 @@ def hull_iou(a: tuple[float, float], b: tuple[float, float]) -> float:
     return max(0.0, min(a[1], b[1]) - max(a[0], b[0])) / hull if hull > 0 else 0.0
 
 
-def released_v_iou(true_s: tuple[float, float], found_s: tuple[float, float], fps: float, shared: Overlap) -> float:
+def released_v_iou(true_s: tuple[float, float], predicted_s: tuple[float, float], fps: float, shared: Overlap) -> float:
     """VIoU of the released evaluate.py: closed frame ranges by truncation; one common frame counts for none."""
-    (a, b), (c, d) = ((int(t * fps) for t in span) for span in (true_s, found_s))
+    (a, b), (c, d) = ((int(t * fps) for t in span) for span in (true_s, predicted_s))
     if max(a, c) >= min(b, d):
         return 0.0
     return shared.total(max(a, c), min(b, d)) / (max(b, d) - min(a, c) + 1)
@@ -134,12 +134,12 @@ def st_align(case: Case) -> Scores:
     Times are relative to the clip, rounded to 3 decimals.
     """
     first, last = case.clip or (0, case.frame_count - 1)
-    truth, found = case.truth, _found(case)
+    truth, predicted = case.truth, _predicted(case)
     grid = np.unique([first + round(i / 99 * (last - first)) for i in range(100)])
-    keys, others = (_keys(tube, grid) for tube in (truth, found))
+    keys, others = (_keys(tube, grid) for tube in (truth, predicted))
     joined = len(np.union1d(keys, others))
     shared = case.overlap.ious[np.isin(case.overlap.frames, np.intersect1d(keys, others))].sum()
-    spans = [tuple(round((f - first) / max(1, last - first), 3) for f in (tube.start, tube.end)) for tube in (truth, found)]
+    spans = [tuple(round((f - first) / max(1, last - first), 3) for f in (tube.start, tube.end)) for tube in (truth, predicted)]
     (a, b), (c, d) = spans
     return Scores(hull_iou((a, b), (c, d)), float(shared) / joined if joined else 0.0)
 
@@ -149,7 +149,7 @@ def _keys(tube: Tube, grid: NDArray[np.int64]) -> NDArray[np.int64]:
     return np.intersect1d(tube.frames[inside], grid)
 
 
-def _found(case: Case) -> Tube:
+def _predicted(case: Case) -> Tube:
     assert case.predicted is not None, "a missing prediction is counted, not scored"
     return case.predicted
 

@@ -48,17 +48,17 @@ def read_predictions(path: Path) -> dict[str, Prediction]:
     """
     if not path.is_file():
         raise PredictionsError(f"there is no predictions file '{path}'")
-    found: dict[str, Prediction] = {}
+    predictions: dict[str, Prediction] = {}
     for where, row in _parquet(path) if path.suffix == ".parquet" else _lines(path):
         sample_id = row.get("sample_id")
         if not isinstance(sample_id, str):
             raise PredictionsError(f"{where} has no 'sample_id'")
-        if sample_id in found:
+        if sample_id in predictions:
             raise PredictionsError(f"{where} names the sample '{sample_id}' a second time")
-        found[sample_id] = prediction_of(row, f"{where} ('{sample_id}')")
-    if not found:
+        predictions[sample_id] = prediction_of(row, f"{where} ('{sample_id}')")
+    if not predictions:
         raise PredictionsError(f"'{path}' holds no prediction")
-    return found
+    return predictions
 
 
 def _lines(path: Path) -> Iterator[tuple[str, Mapping[str, Any]]]:

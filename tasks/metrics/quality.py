@@ -77,9 +77,9 @@ class Quality:
 def quality(dataset: Dataset, thetas: Sequence[float] = THETAS) -> Quality | None:
     """Measure a dataset; None if no sample of it has true boxes. Reads no mask and no picture."""
     looks: list[_Look] = []
-    with Scan(dataset, "frames", ["clip_id", "frame_index"], _shown) as shown:
+    with Scan(dataset, "frames", ["clip_id", "frame_index"], _rendered_frames) as scan:
         for video in stored_videos(dataset, ("area", "category")):
-            (clips, frames), at = shown.place(video.video_id)
+            (clips, frames), at = scan.place(video.video_id)
             rendered = clips[at.start : at.stop], frames[at.start : at.stop]
             looks += _looks(video, *rendered, thetas)
     if not looks:
@@ -88,7 +88,7 @@ def quality(dataset: Dataset, thetas: Sequence[float] = THETAS) -> Quality | Non
     return _summary(looks, lost, thetas)
 
 
-def _shown(rows: pa.Table) -> tuple[NDArray[np.str_], NDArray[np.int64]]:
+def _rendered_frames(rows: pa.Table) -> tuple[NDArray[np.str_], NDArray[np.int64]]:
     """Clip and native frame of each rendered frame."""
     return np.asarray(rows.column("clip_id").to_pylist(), np.str_), column_numbers(rows, "frame_index")
 
@@ -139,12 +139,12 @@ def _look(
     thetas: Sequence[float],
 ) -> _Look:
     matches = [_match(video, sample, target, ratios) for target in sample.targets]
-    told = []
+    rows = []
     for theta in thetas:
         each = [_at(match, theta, rendered) for match in matches]
         detected, answered = (all(e[i] for e in each) for i in (0, 1))
-        told.append((detected, answered, float(np.mean([e[2] for e in each])), float(np.mean([e[3] for e in each]))))
-    return _Look(told, [_identity(match) for match in matches])
+        rows.append((detected, answered, float(np.mean([e[2] for e in each])), float(np.mean([e[3] for e in each]))))
+    return _Look(rows, [_identity(match) for match in matches])
 
 
 def _match(video: StoredVideo, sample: StoredSample, target: Target, ratios: NDArray[np.float64]) -> _Match:
@@ -180,8 +180,8 @@ def _at(match: _Match, theta: float, rendered: NDArray[Any]) -> tuple[bool, bool
     overlap = [match.ious[seen][match.objects[seen] == i].sum() for i in ids]
     winner = max(zip(votes, overlap, -ids, strict=True))[2] * -1
     mine = match.objects == winner
-    full, shown = match.ious[mine].sum(), match.ious[mine & drawn].sum()
-    return detected, True, float(shown / match.true_frames), float(full / match.true_frames)
+    full, rendered = match.ious[mine].sum(), match.ious[mine & drawn].sum()
+    return detected, True, float(rendered / match.true_frames), float(full / match.true_frames)
 
 
 def _identity(match: _Match) -> tuple[float, float, float, float]:
@@ -200,13 +200,15 @@ def _identity(match: _Match) -> tuple[float, float, float, float]:
 def _summary(looks: Sequence[_Look], lost: int, thetas: Sequence[float]) -> Quality:
     total = len(looks) + lost
     identity = np.array([row for look in looks for row in look.identity])
-    told = []
+    summaries = []
     for number, theta in enumerate(thetas):
         rows = [look.thetas[number] for look in looks]
         failed = sum(not row[0] for row in rows) + lost, sum(not row[1] for row in rows) + lost
-        told.append(ThetaQuality(theta, *failed, _scores((r[2] for r in rows), total), _scores((r[3] for r in rows), total)))
+        summaries.append(
+            ThetaQuality(theta, *failed, _scores((r[2] for r in rows), total), _scores((r[3] for r in rows), total))
+        )
     ids, switches, fragments, covered = (float(value) for value in identity.mean(axis=0))
-    return Quality(total, lost, ids, switches, fragments, covered, tuple(told))
+    return Quality(total, lost, ids, switches, fragments, covered, tuple(summaries))
 
 
 def _scores(values: Iterable[float], total: int) -> tuple[float, float, float]:
@@ -214,18 +216,18 @@ def _scores(values: Iterable[float], total: int) -> tuple[float, float, float]:
     return tuple(float(value) / total for value in (scores.sum(), (scores > 0.3).sum(), (scores > 0.5).sum()))  # type: ignore[return-value]
 
 
-def quality_rows(found: Quality) -> list[dict[str, Any]]:
+def quality_rows(quality: Quality) -> list[dict[str, Any]]:
     """One row a theta, for tables: shares and means in per cent."""
     return [
         {
             "theta": f"{t.theta:.3g}",
-            "samples": found.samples,
-            "not detected": f"{t.not_detected} ({100 * t.not_detected / found.samples:.1f} %)",
+            "samples": quality.samples,
+            "not detected": f"{t.not_detected} ({100 * t.not_detected / quality.samples:.1f} %)",
             "no answer": t.no_answer,
             **{f"ceiling {name}": f"{100 * v:.1f}" for name, v in zip(_SCORES, t.ceiling, strict=True)},
             **{f"full {name}": f"{100 * v:.1f}" for name, v in zip(_SCORES, t.ceiling_full, strict=True)},
         }
-        for t in found.thetas
+        for t in quality.thetas
     ]
 
 

@@ -13,32 +13,32 @@ _BOUNDARY_TOLERANCE = 0.008
 """Of the frame's diagonal: how far a contour may lie from the true one and still match."""
 
 
-def j_and_f(truth: Mask, found: Mask) -> tuple[float, float]:
+def j_and_f(truth: Mask, predicted: Mask) -> tuple[float, float]:
     """Region similarity J and contour accuracy F of one frame, in [0, 1]; masks are bool (height, width).
 
     Two empty masks are perfect: 1 and 1.
     """
-    return region_similarity(truth, found), contour_accuracy(truth, found)
+    return region_similarity(truth, predicted), contour_accuracy(truth, predicted)
 
 
-def region_similarity(truth: Mask, found: Mask) -> float:
+def region_similarity(truth: Mask, predicted: Mask) -> float:
     """Intersection over union of two masks; 1 if both are empty."""
-    union = np.count_nonzero(truth | found)
-    return float(np.count_nonzero(truth & found) / union) if union else 1.0
+    union = np.count_nonzero(truth | predicted)
+    return float(np.count_nonzero(truth & predicted) / union) if union else 1.0
 
 
-def contour_accuracy(truth: Mask, found: Mask) -> float:
+def contour_accuracy(truth: Mask, predicted: Mask) -> float:
     """F measure of contour pixels that lie within 0.8 % of the diagonal of the other contour."""
     import cv2
 
-    true_line, found_line = contour(truth), contour(found)
-    true_count, found_count = np.count_nonzero(true_line), np.count_nonzero(found_line)
-    if not true_count or not found_count:
-        return float(true_count == found_count)
+    true_line, predicted_line = contour(truth), contour(predicted)
+    true_count, predicted_count = np.count_nonzero(true_line), np.count_nonzero(predicted_line)
+    if not true_count or not predicted_count:
+        return float(true_count == predicted_count)
     disk = _disk(math.ceil(_BOUNDARY_TOLERANCE * math.hypot(*truth.shape)))
-    near_true, near_found = (cv2.dilate(line.view(np.uint8), disk).view(np.bool_) for line in (true_line, found_line))
-    precision = np.count_nonzero(found_line & near_true) / found_count
-    recall = np.count_nonzero(true_line & near_found) / true_count
+    near_true, near_predicted = (cv2.dilate(line.view(np.uint8), disk).view(np.bool_) for line in (true_line, predicted_line))
+    precision = np.count_nonzero(predicted_line & near_true) / predicted_count
+    recall = np.count_nonzero(true_line & near_predicted) / true_count
     return float(2 * precision * recall / (precision + recall)) if precision + recall else 0.0
 
 

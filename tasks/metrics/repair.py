@@ -55,19 +55,19 @@ def choices(boxes: Frames, object_id: int, span: tuple[int, int]) -> dict[int, C
 
 def _choice(boxes: Frames, object_id: int, frame: int, own: list[int], corrections: set[int]) -> Choice:
     """The choice on one frame; persists a correction (lines 4 to 29)."""
-    there = boxes[frame]
-    if object_id in there:
+    candidates = boxes[frame]
+    if object_id in candidates:
         return Choice(object_id, "kept")
-    known = sorted(corrections & set(there))
+    known = sorted(corrections & set(candidates))
     if known:
         return Choice(known[0], "corrected")
     if own:
         reference = boxes[_nearest(own, frame)][object_id]
-        best = max(there, key=lambda i: (box_iou(reference, there[i]), -i))
-        if box_iou(reference, there[best]) >= MIN_IOU or overlap_of_smaller(reference, there[best]) >= MIN_OVERLAP:
+        best = max(candidates, key=lambda i: (box_iou(reference, candidates[i]), -i))
+        if box_iou(reference, candidates[best]) >= MIN_IOU or overlap_of_smaller(reference, candidates[best]) >= MIN_OVERLAP:
             corrections.add(best)
             return Choice(best, "corrected")
-    return Choice(_largest(there), "fallback")
+    return Choice(_largest(candidates), "fallback")
 
 
 def repair(boxes: Frames, object_id: int, span: tuple[int, int]) -> Repaired:
@@ -89,8 +89,8 @@ def _area(box: Box) -> float:
     return (box[2] - box[0]) * (box[3] - box[1])
 
 
-def _largest(there: Mapping[int, Box]) -> int:
-    return max(there, key=lambda i: (_area(there[i]), -i))
+def _largest(candidates: Mapping[int, Box]) -> int:
+    return max(candidates, key=lambda i: (_area(candidates[i]), -i))
 
 
 def _nearest(frames: list[int], frame: int) -> int:
@@ -116,26 +116,26 @@ def repair_released(boxes: Frames, object_id: int, span: tuple[int, int]) -> Rep
     current: Box | None = None
     fallback = 0
     for frame in inside:
-        there = boxes.get(frame, {})
-        if object_id in there:
-            chosen[frame] = current = there[object_id]
+        candidates = boxes.get(frame, {})
+        if object_id in candidates:
+            chosen[frame] = current = candidates[object_id]
         elif not own:
-            if there:
-                chosen[frame] = there[_largest(there)]
+            if candidates:
+                chosen[frame] = candidates[_largest(candidates)]
                 fallback += 1
         elif current is None:
             reference = boxes[_nearest(own, frame)][object_id]
-            chosen[frame] = current = _most_like(reference, there) or reference
-        elif there:
-            like = _most_like(current, there)
+            chosen[frame] = current = _most_like(reference, candidates) or reference
+        elif candidates:
+            like = _most_like(current, candidates)
             fallback += like is None
-            chosen[frame] = like or there[_largest(there)]
+            chosen[frame] = like or candidates[_largest(candidates)]
         elif own[0] < frame:
             chosen[frame] = current = boxes[max(f for f in own if f < frame)][object_id]
     return Repaired(_tube(span, chosen), len(own), len(chosen) - len(own) - fallback, fallback)
 
 
-def _most_like(reference: Box, there: Mapping[int, Box]) -> Box | None:
+def _most_like(reference: Box, candidates: Mapping[int, Box]) -> Box | None:
     """The box of largest IoU above 0 with `reference`; the first of equals."""
-    best = max(there.values(), key=lambda box: box_iou(reference, box), default=None)
+    best = max(candidates.values(), key=lambda box: box_iou(reference, box), default=None)
     return best if best is not None and box_iou(reference, best) > 0 else None

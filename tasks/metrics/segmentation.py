@@ -19,16 +19,16 @@ def j_and_f_of(
 ) -> tuple[float, float]:
     """Mean J and mean F over every frame of a video, as MeViS takes them."""
     rows = dataset.rows("masks", video.video_id, ["frame_index", "object_id", "rle_counts"]).to_pylist()
-    found: dict[int, list[bytes]] = {}
+    predicted: dict[int, list[bytes]] = {}
     for row in rows:
         if row["object_id"] in object_ids:
-            found.setdefault(row["frame_index"], []).append(row["rle_counts"])
+            predicted.setdefault(row["frame_index"], []).append(row["rle_counts"])
     meant: dict[int, list[bytes]] = {}
     for target in targets:
         for frame, code in zip(target.frames.tolist(), target.counts, strict=True):
             meant.setdefault(frame, []).append(code)
     frames = range(len(video.timeline.times_s))
-    scores = [j_and_f(*(_union(codes.get(frame, ()), video.size) for codes in (meant, found))) for frame in frames]
+    scores = [j_and_f(*(_union(codes.get(frame, ()), video.size) for codes in (meant, predicted))) for frame in frames]
     return fmean(j for j, _ in scores), fmean(f for _, f in scores)
 
 

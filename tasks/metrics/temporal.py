@@ -12,16 +12,16 @@ TemporalConvention = Rule[Callable[[Span, Span], float]]
 """Compares a true and a predicted span."""
 
 
-def interval_iou(truth: Span, found: Span) -> float:
+def interval_iou(truth: Span, predicted: Span) -> float:
     """Equation 4: intersection over union of two intervals; 0 where either has no length or is reversed."""
-    if truth[1] <= truth[0] or found[1] <= found[0]:
+    if truth[1] <= truth[0] or predicted[1] <= predicted[0]:
         return 0.0
     # Where they overlap, their union is their hull; where they do not, nothing is shared.
-    return hull_iou(truth, found)
+    return hull_iou(truth, predicted)
 
 
-def _unswapped(truth: Span, found: Span) -> float:
-    return hull_iou(truth, (min(found), max(found)))
+def _unswapped(truth: Span, predicted: Span) -> float:
+    return hull_iou(truth, (min(predicted), max(predicted)))
 
 
 TEMPORAL: Mapping[str, TemporalConvention] = {

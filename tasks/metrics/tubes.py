@@ -56,18 +56,18 @@ def filled_tube(span: tuple[int, int], boxes: Mapping[int, Box]) -> Tube:
         span: the predicted span, native frames, closed; boxes outside it do not count.
         boxes: native frame -> box, at least one.
     """
-    said = np.array(sorted(frame for frame in boxes if span[0] <= frame <= span[1]), np.int64)
-    if not len(said):
-        return Tube(*span, said, np.empty((0, 4)))
-    corners = np.array([boxes[frame] for frame in said.tolist()], np.float64)
-    step = float(np.median(np.diff(said))) if len(said) > 1 else float(span[1] - span[0] + 1)
-    every = np.arange(max(span[0], int(said[0] - step) + 1), min(span[1], int(said[-1] + step) - 1) + 1)
-    right = np.clip(np.searchsorted(said, every), 1, max(len(said) - 1, 1))
-    gaps = np.diff(said) if len(said) > 1 else np.array([step])
-    outside = (every < said[0]) | (every > said[-1])
-    near = outside | (gaps[right - 1] <= 1.5 * step) | np.isin(every, said)
+    frames_given = np.array(sorted(frame for frame in boxes if span[0] <= frame <= span[1]), np.int64)
+    if not len(frames_given):
+        return Tube(*span, frames_given, np.empty((0, 4)))
+    corners = np.array([boxes[frame] for frame in frames_given.tolist()], np.float64)
+    step = float(np.median(np.diff(frames_given))) if len(frames_given) > 1 else float(span[1] - span[0] + 1)
+    every = np.arange(max(span[0], int(frames_given[0] - step) + 1), min(span[1], int(frames_given[-1] + step) - 1) + 1)
+    right = np.clip(np.searchsorted(frames_given, every), 1, max(len(frames_given) - 1, 1))
+    gaps = np.diff(frames_given) if len(frames_given) > 1 else np.array([step])
+    outside = (every < frames_given[0]) | (every > frames_given[-1])
+    near = outside | (gaps[right - 1] <= 1.5 * step) | np.isin(every, frames_given)
     frames = every[near]
-    return Tube(*span, frames, np.stack([np.interp(frames, said, side) for side in corners.T], axis=1))
+    return Tube(*span, frames, np.stack([np.interp(frames, frames_given, side) for side in corners.T], axis=1))
 
 
 @dataclass(frozen=True, eq=False)
@@ -102,8 +102,8 @@ class Case:
 def overlap(a: Tube, b: Tube) -> Overlap:
     """IoU of two tubes on each frame on which both have a box."""
     at = np.searchsorted(a.frames, b.frames)
-    there = np.flatnonzero(a.frames[np.minimum(at, len(a.frames) - 1)] == b.frames) if len(a.frames) else np.empty(0, np.intp)
-    return Overlap(b.frames[there], box_ious(a.boxes[at[there]], b.boxes[there]))
+    common = np.flatnonzero(a.frames[np.minimum(at, len(a.frames) - 1)] == b.frames) if len(a.frames) else np.empty(0, np.intp)
+    return Overlap(b.frames[common], box_ious(a.boxes[at[common]], b.boxes[common]))
 
 
 class Scores(NamedTuple):

@@ -31,8 +31,8 @@ class Lane(NamedTuple):
     object_id: int
     category: str
     score: float
-    found_x: float
-    found_s: float
+    discovery_x: float
+    discovery_s: float
     frames: int
     stretches: Sequence[Stretch]
 
@@ -92,10 +92,10 @@ def collect_card(dataset: Dataset, video_id: str, ending: dict[str, Any], strip_
     timeline = Timeline(np.asarray(row.pop("times_s")), row["duration_s"])
     masks = dataset.rows("masks", video_id, _MASK_COLUMNS)
     # A video may have masks and no rows of the later stage, if that failed.
-    shown = video_id in dataset.manifest.stages["frames"].videos
-    clips = dataset.rows("clips", video_id).to_pylist() if shown else []
-    samples = dataset.rows("samples", video_id, SAMPLE_COLUMNS).to_pylist() if shown else []
-    frames = dataset.rows("frames", video_id) if shown else None
+    rendered = video_id in dataset.manifest.stages["frames"].videos
+    clips = dataset.rows("clips", video_id).to_pylist() if rendered else []
+    samples = dataset.rows("samples", video_id, SAMPLE_COLUMNS).to_pylist() if rendered else []
+    frames = dataset.rows("frames", video_id) if rendered else None
     strips, hidden_clips = clip_strips(clips, frames, timeline, strip_bytes)
     thumbs, stored = thumbnails(dataset.source(row["video_id"]), row, masks, frames, timeline)
     answers = {i for s in samples for i in s["answer_ids"]}

@@ -39,10 +39,10 @@ def write_preview(dataset: Dataset, path: Path | None = None, limit: int = 60) -
 def current_preview(dataset: Dataset) -> str:
     """Where the dataset's page is; it is written if it does not show what is published now."""
     try:
-        shown = dataset.folder.read(PREVIEW)
+        current = dataset.folder.read(PREVIEW)
     except FileNotFoundError:
         return write_preview(dataset)
-    return f"{dataset.folder}/{PREVIEW}" if dataset.manifest.content_hash.encode() in shown else write_preview(dataset)
+    return f"{dataset.folder}/{PREVIEW}" if dataset.manifest.content_hash.encode() in current else write_preview(dataset)
 
 
 def _cards(dataset: Dataset, limit: int) -> list[Card]:

@@ -48,15 +48,15 @@ def clip_strips(
     filled = max(1, sum(not clip["reason"] for clip in chosen))
     share = strip_bytes // filled
     # Frames of many clips share the room, so that a video of many clips does not fill the page.
-    wanted = max(4, MAX_FRAMES // filled)
-    return [_strip(clip, frames, timeline, share, wanted) for clip in chosen], len(clips) - len(chosen)
+    max_frames = max(4, MAX_FRAMES // filled)
+    return [_strip(clip, frames, timeline, share, max_frames) for clip in chosen], len(clips) - len(chosen)
 
 
-def _strip(clip: dict[str, Any], frames: pa.Table | None, timeline: Timeline, share: int, wanted: int) -> Strip:
+def _strip(clip: dict[str, Any], frames: pa.Table | None, timeline: Timeline, share: int, max_frames: int) -> Strip:
     rows = [] if frames is None else _frames_of(frames, clip["clip_id"])
     fitting = share // max((len(jpeg) for _, jpeg in rows), default=1)
-    unchanged = fitting >= min(_FEW, wanted, len(rows))
-    chosen = [rows[i] for i in evenly(len(rows), min(wanted, fitting) if unchanged else wanted)]
+    unchanged = fitting >= min(_FEW, max_frames, len(rows))
+    chosen = [rows[i] for i in evenly(len(rows), min(max_frames, fitting) if unchanged else max_frames)]
     size = clip["width"], clip["height"]
     pictures = []
     for index, jpeg in chosen:

@@ -77,8 +77,8 @@ def row_counts(dataset: Dataset, table: str) -> dict[str, int]:
             if table in shard:
                 metadata = dataset.footer(table, number)
                 rows = (metadata.row_group(group).num_rows for group in range(metadata.num_row_groups))
-                found = zip(shard[table].videos, rows, strict=True)
-                counts.update((video, count) for video, count in found if stage.videos.get(video) == number)
+                table_rows = zip(shard[table].videos, rows, strict=True)
+                counts.update((video, count) for video, count in table_rows if stage.videos.get(video) == number)
     return counts
 
 

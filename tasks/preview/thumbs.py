@@ -37,10 +37,10 @@ def thumbnails(
     size = thumb_size(row["width"], row["height"])
     native = _native(source, row, _telling_frames(masks, range(row["frame_count"])), size)
     images = _stored(masks, frames, size) if native is None else native
-    found = masks.column("frame_index").to_numpy()
+    frame_indices = masks.column("frame_index").to_numpy()
     pictures = []
     for index, image in images.items():
-        first, last = np.searchsorted(found, [index, index + 1])
+        first, last = np.searchsorted(frame_indices, [index, index + 1])
         instances = masks.slice(first, last - first).to_pylist()
         shape = row["width"], row["height"]
         pictures.append(thumbnail(image, index, float(timeline.times_s[index]), instances, shape))
@@ -73,7 +73,7 @@ def _stored(masks: pa.Table, frames: pa.Table | None, size: tuple[int, int]) -> 
 
 def _telling_frames(masks: pa.Table, frames: Sequence[int]) -> list[int]:
     """Of each quarter of `frames` the one with most objects, nearest to its middle."""
-    shown = dict(zip(*np.unique(masks.column("frame_index").to_numpy(), return_counts=True), strict=True))
+    object_counts = dict(zip(*np.unique(masks.column("frame_index").to_numpy(), return_counts=True), strict=True))
     ordered = sorted(set(frames))
     quarters = (list(part) for part in np.array_split(ordered, THUMBS) if len(part))
-    return [int(max(q, key=lambda f: (shown.get(f, 0), -abs(f - (q[0] + q[-1]) / 2)))) for q in quarters]
+    return [int(max(q, key=lambda f: (object_counts.get(f, 0), -abs(f - (q[0] + q[-1]) / 2)))) for q in quarters]

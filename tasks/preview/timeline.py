@@ -75,10 +75,10 @@ def clock(time_s: float) -> str:
     return f"{minutes}:{seconds:02d}"
 
 
-def evenly(count: int, wanted: int) -> Sequence[int]:
+def evenly(count: int, limit: int) -> Sequence[int]:
     """Indices of `wanted` of `count` things, evenly spread, the first and last among them; all if there are fewer."""
-    if wanted >= count:
+    if limit >= count:
         return range(count)
-    if wanted < 2:
-        return range(min(wanted, count))
-    return [int(i) for i in np.linspace(0, count - 1, wanted).round()]
+    if limit < 2:
+        return range(min(limit, count))
+    return [int(i) for i in np.linspace(0, count - 1, limit).round()]

@@ -25,7 +25,7 @@ _KINDS = ("TR", "VTQA", "TG", "AR", "CDT", "STP", "CFTU", "TBR", "TBVU", "RVT")
 """MME-VideoOCR's kinds of questions."""
 
 
-class Said(NamedTuple):
+class SampleSentence(NamedTuple):
     """A sentence of the sample: of which video, its entry in HC-STVG's format, and that of another video."""
 
     name: str
@@ -55,30 +55,31 @@ def read_as(sample: Path, form: str) -> Benchmark:
     return read(folder, sample / "videos")
 
 
-def _said(sample: Path) -> Iterator[Said]:
+def _sentences(sample: Path) -> Iterator[SampleSentence]:
     entries = list(json.loads((sample / "annotations.json").read_text("utf-8")).items())
     for (name, entry), (_, other) in zip(entries, [*entries[1:], entries[0]], strict=True):
-        yield Said(name, entry, other)
+        yield SampleSentence(name, entry, other)
 
 
 def _st_align(folder: Path, sample: Path) -> None:
-    _dump(folder / "items.json", [_item(said) for said in _said(sample)])
+    _dump(folder / "items.json", [_item(sentence) for sentence in _sentences(sample)])
 
 
-def _item(said: Said) -> dict[str, Any]:
-    entry, last = said.entry, said.entry["img_num"] - 1
+def _item(sentence: SampleSentence) -> dict[str, Any]:
+    entry, last = sentence.entry, sentence.entry["img_num"] - 1
     first = entry["st_frame"] - 1
     grid = [round(n / (_GRID - 1) * last) for n in range(_GRID)]
     boxes = {str(f): entry["bbox"][f - first] for f in grid if first <= f < first + len(entry["bbox"])}
     height, width = entry["img_size"]
     meta = {"split": [0, last], "width": width, "height": height, "spatial_token": {"<bboxes>": boxes}}
     span = {"<s>": first, "<e>": first + len(entry["bbox"]) - 1}
-    asked = f'Where and when does this happen: "{entry["English"]}"'
-    return {"video_path": said.name, "conversations": [{"from": "human", "value": asked}], "meta": {**meta, "time_token": span}}
+    prompt = f'Where and when does this happen: "{entry["English"]}"'
+    conversation = {"from": "human", "value": prompt}
+    return {"video_path": sentence.name, "conversations": [conversation], "meta": {**meta, "time_token": span}}
 
 
 def _charades(folder: Path, sample: Path) -> None:
-    _dump(folder / "items.json", {said.stem: _timed(said.entry) for said in _said(sample)})
+    _dump(folder / "items.json", {sentence.stem: _timed(sentence.entry) for sentence in _sentences(sample)})
 
 
 def _timed(entry: Mapping[str, Any]) -> dict[str, Any]:
@@ -88,25 +89,25 @@ def _timed(entry: Mapping[str, Any]) -> dict[str, Any]:
 def _tvgbench(folder: Path, sample: Path) -> None:
     items = [
         {
-            "path": said.name,
-            "question": said.entry["English"],
-            "answer": f"{said.entry['st_time']:.1f}-{said.entry['ed_time']:.1f}",
+            "path": sentence.name,
+            "question": sentence.entry["English"],
+            "answer": f"{sentence.entry['st_time']:.1f}-{sentence.entry['ed_time']:.1f}",
             "duration": SECONDS,
         }
-        for said in _said(sample)
+        for sentence in _sentences(sample)
     ]
     _dump(folder / "items.json", items)
 
 
 def _videoocr(folder: Path, sample: Path) -> None:
     """Two questions a video, with two choices each."""
-    pairs = [(said, right) for said in _said(sample) for right in "AB"]
+    pairs = [(sentence, right) for sentence in _sentences(sample) for right in "AB"]
     items = []
-    for number, (said, right) in enumerate(pairs):
-        true, false = said.entry["English"], said.other["English"]
+    for number, (sentence, right) in enumerate(pairs):
+        true, false = sentence.entry["English"], sentence.other["English"]
         choices = [f"A. {true}", f"B. {false}"] if right == "A" else [f"A. {false}", f"B. {true}"]
         kind = {"task_type": _KINDS[number % len(_KINDS)], "task": "sentence", "eval_method": "multiple_choice"}
-        items.append({"video_index": said.stem, "question": "What happens?", "option": choices, "answer": right, **kind})
+        items.append({"video_index": sentence.stem, "question": "What happens?", "option": choices, "answer": right, **kind})
     _dump(folder / "items.json", items)
 
 
@@ -115,17 +116,17 @@ def _mevis(folder: Path, sample: Path) -> None:
     truth = json.loads((sample / "truth.json").read_text("utf-8"))
     videos: dict[str, Any] = {}
     masks: dict[str, Any] = {}
-    for said in _said(sample):
-        if said.name not in truth:
+    for sentence in _sentences(sample):
+        if sentence.name not in truth:
             continue
-        told, names = truth[said.name], _write_jpegs(folder, next((sample / "videos").glob(f"*/{said.name}")))
-        ids = [f"{said.stem}:{figure}" for figure in range(len(told["figures"]))]
-        for annotation, figure in zip(ids, told["figures"], strict=True):
+        video_truth, names = truth[sentence.name], _write_jpegs(folder, next((sample / "videos").glob(f"*/{sentence.name}")))
+        ids = [f"{sentence.stem}:{figure}" for figure in range(len(video_truth["figures"]))]
+        for annotation, figure in zip(ids, video_truth["figures"], strict=True):
             codes = figure["counts"][::_EVERY]
-            masks[annotation] = [code and {"size": told["size"], "counts": code} for code in codes]
-        meant = {"exp": said.entry["English"], "obj_id": [told["target"]], "anno_id": [ids[told["target"]]]}
+            masks[annotation] = [code and {"size": video_truth["size"], "counts": code} for code in codes]
+        meant = {"exp": sentence.entry["English"], "obj_id": [video_truth["target"]], "anno_id": [ids[video_truth["target"]]]}
         every = {"exp": "Everyone.", "obj_id": list(range(len(ids))), "anno_id": ids}
-        videos[said.stem] = {"frames": names, "expressions": {"0": meant, "1": every}}
+        videos[sentence.stem] = {"frames": names, "expressions": {"0": meant, "1": every}}
     _dump(folder / "meta_expressions.json", {"videos": videos})
     _dump(folder / "mask_dict.json", masks)
 

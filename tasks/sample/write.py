@@ -106,14 +106,14 @@ def _truth(story: Story, config: SampleConfig) -> dict[str, Any]:
 def true_boxes(story: Story) -> dict[str, list[list[Any]]]:
     """What a faultless detector finds: frame -> [x1, y1, x2, y2, category, score] of each figure well in sight."""
     scores = np.random.default_rng([*story.scene.seed, 5]).uniform(0.6, 0.99, len(story.truth)).round(3)
-    found: dict[str, list[list[Any]]] = {}
+    boxes: dict[str, list[list[Any]]] = {}
     for frame in range(len(story.frames)):
-        found[str(frame)] = [
+        boxes[str(frame)] = [
             [*instance.box, "person", float(scores[k])]
             for k, seen in enumerate(story.truth)
             if (instance := seen[frame]) is not None and instance.area >= DETECTABLE * story.whole[k][frame]
         ]
-    return found
+    return boxes
 
 
 def _dump(path: Path, content: Mapping[str, Any]) -> None:

@@ -59,32 +59,32 @@ class Annotator:
         segments = within_duration(job, video, self._limits)
         note = _cut(segments, video, "it is longer than the cap")
         try:
-            found = self._within_memory(video, segments)
+            annotation = self._within_memory(video, segments)
         except CrowdedError as error:
             crowded, annotated = str(error), annotated_segments(job, video)
         else:
-            return replace(found, note=noted(note, found.note))
+            return replace(annotation, note=noted(note, annotation.note))
         if annotated == list(segments):
             raise LimitError("too_many_objects", f"{crowded}: raise max_objects, or the detector's confidence")
         note = _cut(annotated, video, f"it has {crowded}")
         try:
-            found = self._within_memory(video, annotated)
+            annotation = self._within_memory(video, annotated)
         except CrowdedError as error:
             raise LimitError("too_many_objects", f"{error}, in its annotated segments alone: raise max_objects") from error
-        return replace(found, note=noted(note, found.note))
+        return replace(annotation, note=noted(note, annotation.note))
 
     def _within_memory(self, video: Video, segments: Sequence[range]) -> VideoAnnotation:
         """Find, once more with everything off-loaded if memory runs out."""
         budget = self._track.budget
-        found = unless_exhausted(lambda: self._found(video, segments, budget))
-        if found is not None:
-            return found
-        found = unless_exhausted(lambda: self._found(video, segments, budget.lean()))
-        if found is None:
+        annotation = unless_exhausted(lambda: self._track(video, segments, budget))
+        if annotation is not None:
+            return annotation
+        annotation = unless_exhausted(lambda: self._track(video, segments, budget.lean()))
+        if annotation is None:
             raise ExhaustedError("memory ran out, and again with features off-loaded: lower the tracker's image size")
-        return replace(found, note=noted(_OFF_LOADED, found.note))
+        return replace(annotation, note=noted(_OFF_LOADED, annotation.note))
 
-    def _found(self, video: Video, segments: Sequence[range], budget: Budget) -> VideoAnnotation:
+    def _track(self, video: Video, segments: Sequence[range], budget: Budget) -> VideoAnnotation:
         every = self._detect.every_frames
         keys = [frames.start + key for frames in segments for key in key_frames(len(frames), every)]
         detections = dict(zip(keys, self._detector.detect(video, keys), strict=True))
@@ -109,8 +109,8 @@ def is_exhaustion(error: BaseException) -> bool:
     """Whether an error says that memory, the device's or the machine's, ran out."""
     if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
         return True
-    said = str(error).lower()
-    return isinstance(error, RuntimeError) and ("can't allocate memory" in said or "not enough memory" in said)
+    message = str(error).lower()
+    return isinstance(error, RuntimeError) and ("can't allocate memory" in message or "not enough memory" in message)
 
 
 def _give_back() -> None:

@@ -103,11 +103,11 @@ class Session(Protocol):
         """Instances of all added objects on frames start + 1 ... stop, both included, in order."""
         ...
 
-    def backward(self, found: Mapping[int, Mapping[int, Mask]]) -> Iterator[tuple[int, dict[int, Instance]]]:
+    def backward(self, prompts: Mapping[int, Mapping[int, Mask]]) -> Iterator[tuple[int, dict[int, Instance]]]:
         """Instances of late objects on the frames before their discovery.
 
         Args:
-            found: frame index of a discovery -> object ID -> mask there.
+            prompts: frame index of a discovery -> object ID -> its mask, bool (height, width).
 
         Yields:
             A frame index and instances there, frames in any order; each object once on each frame before its discovery, older
@@ -123,8 +123,8 @@ class Session(Protocol):
 class Tracker(Protocol):
     """Holds a model; opens a session for each video."""
 
-    def open(self, video: Video, frames: range, found_until: int, budget: Budget) -> AbstractContextManager[Session]:
-        """Start to track `frames`, consecutive; objects are found on none after `found_until`."""
+    def open(self, video: Video, frames: range, last_prompt: int, budget: Budget) -> AbstractContextManager[Session]:
+        """Start to track `frames`, consecutive; objects are found on none after `last_prompt`."""
         ...
 
 

@@ -74,7 +74,7 @@ def levels_in(box: Area, window: Window) -> NDArray[np.intp]:
     return np.asarray(np.clip(level, 0, PARTS - 1), np.intp)
 
 
-def colours_around(bins: Bins, box: Area, taken: Mask) -> Histogram:
+def colours_around(bins: Bins, box: Area, occupied: Mask) -> Histogram:
     """Colours about a box, without what objects have `taken`."""
     window = window_about(box, bins.shape, 0.25)
-    return histogram(bins[window][~taken[window]])
+    return histogram(bins[window][~occupied[window]])

@@ -50,8 +50,8 @@ def track(
     """
     tubes, work = Tubes((video.height, video.width), config.max_iou, config.overlapping), Work()
     for frames in segments or [range(len(video))]:
-        here = {key: found for key, found in sorted(detections.items()) if key in frames}
-        last = max((key for key, found in here.items() if found), default=frames.start)
+        here = {key: boxes for key, boxes in sorted(detections.items()) if key in frames}
+        last = max((key for key, boxes in here.items() if boxes), default=frames.start)
         with tracker.open(video, frames, last, config.budget) as session:
             _Tracking(video, session, tubes, config, max_objects).run(here, frames)
             work += session.work()
@@ -89,18 +89,18 @@ class _Tracking:
         here = self.tubes.frames.get(key, {})
         lost = lost_objects(self.tubes, here) if self.config.identity else {}
         back = returning(self.video, self.tubes, key, [(d, i) for d, i, _ in fresh], lost) if lost else {}
-        found: dict[int, Mask] = {}
+        masks: dict[int, Mask] = {}
         for number, (detection, instance, mask) in enumerate(fresh):
             object_id = back[number] if number in back else self.tubes.new_object(detection, key)
             self.tubes.put(key, {object_id: instance})
-            found[object_id] = mask
+            masks[object_id] = mask
         self.tubes.recovered += len(back)
         if self.max_objects and len(self.tubes.objects) > self.max_objects:
             raise CrowdedError(f"more than {self.max_objects} objects by frame {key}")
-        if found:
-            self.session.add(key, found)
+        if masks:
+            self.session.add(key, masks)
             self.started = True
-        new = {object_id: mask for object_id, mask in found.items() if object_id not in back.values()}
+        new = {object_id: mask for object_id, mask in masks.items() if object_id not in back.values()}
         if late and new:
             self.late[key] = new
 

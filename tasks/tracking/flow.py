@@ -29,7 +29,7 @@ class FlowTracker:
     def __init__(self, config: TrackConfig) -> None:
         self._config = config
 
-    def open(self, video: Video, frames: range, found_until: int, budget: Budget) -> AbstractContextManager[FlowSession]:
+    def open(self, video: Video, frames: range, last_prompt: int, budget: Budget) -> AbstractContextManager[FlowSession]:
         """Start to track one video; nothing of a frame is kept for later."""
         return nullcontext(FlowSession(video, frames))
 
@@ -86,18 +86,18 @@ class FlowSession:
                 self._views[index] = view(frame)
                 self._views.pop(index - KEPT, None)
                 self._at = index
-                yield index, self._shown(self._follower.step(self._views[index]))
+                yield index, self._instances(self._follower.step(self._views[index]))
 
-    def backward(self, found: Mapping[int, Mapping[int, Mask]]) -> Iterator[tuple[int, dict[int, Instance]]]:
+    def backward(self, prompts: Mapping[int, Mapping[int, Mask]]) -> Iterator[tuple[int, dict[int, Instance]]]:
         """Instances of late objects before their discovery, in one sweep from the last discovery to the first frame."""
-        start = max(found)
+        start = max(prompts)
         follower = Follower(self._view(start))
-        follower.add(self._all_reduced(found[start]))
+        follower.add(self._all_reduced(prompts[start]))
         for first, frames in self._small.windows(start - 1, self._frames.start - 1, self._window):
             for index in reversed(range(first, first + len(frames))):
-                yield index, self._shown(follower.step(view(frames[index - first])))
-                if index in found:
-                    follower.add(self._all_reduced(found[index]))
+                yield index, self._instances(follower.step(view(frames[index - first])))
+                if index in prompts:
+                    follower.add(self._all_reduced(prompts[index]))
 
     def work(self) -> Work:
         """Nothing is encoded."""
@@ -109,7 +109,7 @@ class FlowSession:
             self._views[index] = view(self._small.frames([index])[0])
         return self._views[index]
 
-    def _shown(self, masks: Mapping[int, Mask]) -> dict[int, Instance]:
+    def _instances(self, masks: Mapping[int, Mask]) -> dict[int, Instance]:
         instances = {object_id: encode(self._enlarged(mask)) for object_id, mask in masks.items() if mask.any()}
         return {object_id: instance for object_id, instance in instances.items() if instance is not None}
 

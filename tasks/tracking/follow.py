@@ -20,7 +20,7 @@ from tasks.video.motion import flow_between
 
 COLOUR, CHANGE = 0.9, 0.8
 """Weights of what a pixel's colour says for an object, and of what its being unlike the background says."""
-FOUND_SHARE, FOUND_LIKENESS = 0.15, 0.5
+REAPPEARANCE_SHARE, REAPPEARANCE_LIKENESS = 0.15, 0.5
 """A hidden object is found again by this share of its usual area, in colours that are this much its own."""
 
 
@@ -36,11 +36,11 @@ class Follower:
 
     def add(self, masks: Mapping[int, Mask]) -> None:
         """Start to follow objects by their masks on the current frame; an empty mask is never found."""
-        taken = np.logical_or.reduce([*masks.values(), *(t.mask for t in self.targets.values())])
+        occupied = np.logical_or.reduce([*masks.values(), *(t.mask for t in self.targets.values())])
         for object_id, mask in masks.items():
             box = np.array(tight_box(mask) or (0, 0, 1, 1), np.float64)
             colours = by_height(self._view.bins, mask, box)
-            around, area = colours_around(self._view.bins, box, taken), max(float(np.count_nonzero(mask)), 1.0)
+            around, area = colours_around(self._view.bins, box, occupied), max(float(np.count_nonzero(mask)), 1.0)
             hidden = 0 if mask.any() else 1
             self.targets[object_id] = Target(mask, believed(mask), colours, around, area, box, np.zeros(2), hidden)
             self._scenery.forget(mask)
@@ -53,23 +53,23 @@ class Follower:
         best = np.zeros(following.gray.shape, np.float32)
         owner = np.full(following.gray.shape, -1, np.int32)
         seen = {object_id: target for object_id, target in self.targets.items() if target.hidden == 0}
-        held = np.zeros(following.gray.shape, np.bool_)
+        claimed = np.zeros(following.gray.shape, np.bool_)
         for target in seen.values():
             carry(target, flow, self._scenery.camera, before, following)
-            held |= target.belief > 0
+            claimed |= target.belief > 0
         # A pixel that an object is carried into differs from the background because of that object, not of another.
-        change = np.where(held, np.minimum(change, 0), change)
+        change = np.where(claimed, np.minimum(change, 0), change)
         for object_id, target in seen.items():
             self._claim(object_id, target, change, best, owner)
         for object_id, target in seen.items():
             target.settle(object_id, owner)
-        taken = owner >= 0
+        occupied = owner >= 0
         for target in self.targets.values():
             if target.hidden:
                 target.box += np.tile(target.speed, 2)
-                self._seek(target, change, taken)
+                self._seek(target, change, occupied)
         self._learn()
-        self._scenery.learn(following, taken)
+        self._scenery.learn(following, occupied)
         return {object_id: target.mask for object_id, target in self.targets.items()}
 
     def _claim(self, object_id: int, target: Target, change: Change, best: Change, owner: NDArray[np.int32]) -> None:
@@ -108,28 +108,28 @@ class Follower:
         # Where no background is known yet an object keeps what it is carried into and takes nothing more.
         return np.where(np.isnan(change), np.where(fresh, np.float32(-1.5), np.float32(0)), change)
 
-    def _seek(self, target: Target, change: Change, taken: Mask) -> None:
+    def _seek(self, target: Target, change: Change, occupied: Mask) -> None:
         """Look for a hidden object about where it would be by now."""
         target.hidden += 1
         target.speed *= 0.95
-        window = window_about(target.box, taken.shape, min(0.2 + 0.03 * target.hidden, 0.8))
+        window = window_about(target.box, occupied.shape, min(0.2 + 0.03 * target.hidden, 0.8))
         if window[0].start >= window[0].stop or window[1].start >= window[1].stop:
             return
         like = target.colour_evidence(self._view.bins, window) + np.nan_to_num(change[window], nan=-1.5) > 1.0
-        found = tidy(like & ~taken[window], 0.05 * target.area)
-        if np.count_nonzero(found) < FOUND_SHARE * target.area:
+        reappeared = tidy(like & ~occupied[window], 0.05 * target.area)
+        if np.count_nonzero(reappeared) < REAPPEARANCE_SHARE * target.area:
             return
-        if likeness(histogram(self._view.bins[window][found]), target.colours.mean(axis=0)) < FOUND_LIKENESS:
+        if likeness(histogram(self._view.bins[window][reappeared]), target.colours.mean(axis=0)) < REAPPEARANCE_LIKENESS:
             return
-        target.appear(window, found)
-        taken[window] |= found
+        target.appear(window, reappeared)
+        occupied[window] |= reappeared
 
     def _learn(self) -> None:
         """Refresh what is known of each object in sight: its surroundings always, itself only when it stands free."""
         seen = [t for t in self.targets.values() if t.hidden == 0]
-        taken = np.logical_or.reduce([t.mask for t in seen]) if seen else np.zeros(self._view.gray.shape, np.bool_)
+        occupied = np.logical_or.reduce([t.mask for t in seen]) if seen else np.zeros(self._view.gray.shape, np.bool_)
         for target in seen:
-            target.around = 0.8 * target.around + 0.2 * colours_around(self._view.bins, target.box, taken)
+            target.around = 0.8 * target.around + 0.2 * colours_around(self._view.bins, target.box, occupied)
             box = np.array(tight_box(target.mask), np.float64)
             # A box that has fallen behind what is seen of its object would cut it off.
             target.box = box_about(target.box, box)

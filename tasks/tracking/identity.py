@@ -73,11 +73,11 @@ def returning(
             if alike and within_reach(instance, last.instance, gap_s):
                 like = np.minimum(colours.of(index, instance), colours.of(last.frame, last.instance)).sum()
                 likeness[number, object_id] = float(like)
-    taken: dict[int, int] = {}
+    matches: dict[int, int] = {}
     for number, object_id in sorted(likeness, key=lambda pair: (-likeness[pair], pair)):
-        if likeness[number, object_id] >= LIKENESS and number not in taken and object_id not in taken.values():
-            taken[number] = object_id
-    return taken
+        if likeness[number, object_id] >= LIKENESS and number not in matches and object_id not in matches.values():
+            matches[number] = object_id
+    return matches
 
 
 def _same_kind(a: str, b: str) -> bool:

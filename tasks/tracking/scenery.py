@@ -47,11 +47,11 @@ class Scenery:
         self._differ = difference(self._rgb, following.rgb)
         return np.where(self._known > 0, np.clip((self._differ - SAME) / SPREAD, -1.5, 1.5), np.float32(np.nan))
 
-    def learn(self, current: View, taken: Mask) -> None:
+    def learn(self, current: View, occupied: Mask) -> None:
         """Take over what shows of the background: at once where it fits, slowly where something unknown may pass."""
         import cv2
 
-        free = cv2.dilate(taken.view(np.uint8), np.ones((7, 7), np.uint8)) == 0
+        free = cv2.dilate(occupied.view(np.uint8), np.ones((7, 7), np.uint8)) == 0
         sure = free & ((self._differ < SAME) | (self._known == 0))
         slow = cv2.addWeighted(self._rgb, 0.9, current.rgb, 0.1, 0)
         cv2.copyTo(slow, (free & ~sure).view(np.uint8), self._rgb)

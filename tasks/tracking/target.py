@@ -79,13 +79,13 @@ class Target:
         belief = self.belief[window]
         self.belief[window] = np.where(mask, np.maximum(belief, 0.5), np.minimum(belief, -0.5))
 
-    def appear(self, window: Window, found: Mask) -> None:
+    def appear(self, window: Window, visible: Mask) -> None:
         """Come into sight again as the mask `found` in a window."""
         self.mask = np.zeros_like(self.mask)
-        self.mask[window] = found
+        self.mask[window] = visible
         self.belief = believed(self.mask)
         self.box = box_about(self.box, np.array(tight_box(self.mask), np.float64))
-        self.hidden, self.share = 0, np.count_nonzero(found) / self.area
+        self.hidden, self.share = 0, np.count_nonzero(visible) / self.area
 
     def learn(self, bins: Bins, box: Area) -> None:
         """Take over size and colours while nobody touches the object, whose mask has the tight box `box`."""
@@ -124,9 +124,9 @@ def carry(target: Target, flow: Flow, camera: Affine, before: View, after: View)
     colours = cv2.remap(before.rgb[window], from_x, from_y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
     arrives = np.clip(1.6 - difference(colours, after.rgb[window]) / 40, 0, 1)
     apart = length(own_motion(own, camera, window[1].start, window[0].start))
-    usual = float(np.median(apart[mask > 0])) if mask.any() else 0.0
+    typical = float(np.median(apart[mask > 0])) if mask.any() else 0.0
     # Nothing is said while the whole object moves with the camera.
-    stays = np.clip(1.5 - 3 * apart / usual, 0, 1) if usual > 0.4 else np.float32(0)
+    stays = np.clip(1.5 - 3 * apart / typical, 0, 1) if typical > 0.4 else np.float32(0)
     belief = KEEP * cv2.GaussianBlur(np.where(fetched > 0, fetched * (2 * arrives - 1), fetched), (0, 0), 1.0)
     target.belief[window] = belief - MOTION * stays
 

@@ -107,8 +107,8 @@ class Tubes:
         touched = [others[i] for i, iou in mask_ious(instance, others, self.shape).items() if iou > 0]
         if not touched:
             return instance
-        mask, *taken = (decode_counts(some.counts, *self.shape) for some in (instance, *touched))
-        return encode(mask & ~np.logical_or.reduce(taken))
+        mask, *occupied = (decode_counts(some.counts, *self.shape) for some in (instance, *touched))
+        return encode(mask & ~np.logical_or.reduce(occupied))
 
 
 def mask_ious(instance: Instance, others: Mapping[int, Instance], shape: tuple[int, int]) -> dict[int, float]:

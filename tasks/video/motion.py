@@ -38,9 +38,9 @@ def camera_motion(flow: Flow) -> Affine:
 
     height, width = flow.shape[:2]
     y, x = np.mgrid[GRID // 2 : height : GRID, GRID // 2 : width : GRID]
-    here = np.stack([x, y], axis=-1).reshape(-1, 2).astype(np.float32)
-    there = here + flow[y, x].reshape(-1, 2)
-    affine, _ = cv2.estimateAffine2D(here, there, ransacReprojThreshold=1.0, maxIters=200, confidence=0.99)
+    points = np.stack([x, y], axis=-1).reshape(-1, 2).astype(np.float32)
+    moved = points + flow[y, x].reshape(-1, 2)
+    affine, _ = cv2.estimateAffine2D(points, moved, ransacReprojThreshold=1.0, maxIters=200, confidence=0.99)
     return np.eye(2, 3, dtype=np.float32) if affine is None else affine.astype(np.float32)
 
 

@@ -46,10 +46,10 @@ def sample_frames(timeline: Timeline, frames: range, fps: float) -> list[int]:
     count = len(frames)
     if count < FRAME_FACTOR:
         return [frames[0]] * FRAME_FACTOR
-    wanted = min(max(count / timeline.fps * fps, MIN_FRAMES), MAX_FRAMES, count)
-    shown = math.floor(wanted / FRAME_FACTOR) * FRAME_FACTOR
+    target_count = min(max(count / timeline.fps * fps, MIN_FRAMES), MAX_FRAMES, count)
+    count_even = math.floor(target_count / FRAME_FACTOR) * FRAME_FACTOR
     times = timeline.times_s[frames.start : frames.stop]
-    positions = np.interp(np.linspace(times[0], times[-1], shown), times, np.arange(count))
+    positions = np.interp(np.linspace(times[0], times[-1], count_even), times, np.arange(count))
     return [frames.start + int(p) for p in np.round(positions)]
 
 

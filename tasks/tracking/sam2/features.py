@@ -52,7 +52,7 @@ class FeatureStore:
     def __init__(self, encode: Callable[[int], Features], reused: range, budget: Budget) -> None:
         """Start empty; frames of `reused` will be asked for twice, first upwards and then downwards."""
         self._encode, self._reused, self._budget = encode, reused, budget
-        self._held: dict[int, list[torch.Tensor]] = {}
+        self._resident: dict[int, list[torch.Tensor]] = {}
         self._file: _SpillFile | None = None
         self._current: tuple[int, Features] | None = None
         self._positions: list[torch.Tensor] = []
@@ -63,16 +63,16 @@ class FeatureStore:
         """Features of a frame; the last one asked for is at hand."""
         if self._current is None or self._current[0] != index:
             self._current = None  # before another is made: it may be the one too many
-            self._current = index, self._found(index) or self._encoded(index)
+            self._current = index, self._lookup(index) or self._encoded(index)
         return self._current[1]
 
     def release(self, index: int) -> None:
         """A frame will not be asked for again."""
-        self._held.pop(index, None)
+        self._resident.pop(index, None)
 
-    def _found(self, index: int) -> Features | None:
-        if index in self._held:
-            return Features(self._held[index], self._positions)
+    def _lookup(self, index: int) -> Features | None:
+        if index in self._resident:
+            return Features(self._resident[index], self._positions)
         if self._file is not None and index in self._file:
             return Features(self._file.get(index), self._positions)
         return None
@@ -87,8 +87,8 @@ class FeatureStore:
 
     def _keep(self, index: int, levels: list[torch.Tensor]) -> None:
         size = sum(level.nbytes for level in levels)
-        if size * (len(self._held) + 1) <= self._budget.features_mb * 2**20:
-            self._held[index] = levels
+        if size * (len(self._resident) + 1) <= self._budget.features_mb * 2**20:
+            self._resident[index] = levels
             return
         spilled = len(self._file) if self._file else 0
         if size * (spilled + 1) <= self._budget.spill_mb * 2**20:

@@ -34,24 +34,24 @@ class Sam2Tracker:
         self._config, self._model = config, build_model(config)
 
     @contextmanager
-    def open(self, video: Video, frames: range, found_until: int, budget: Budget) -> Iterator[Sam2Session]:
+    def open(self, video: Video, frames: range, last_prompt: int, budget: Budget) -> Iterator[Sam2Session]:
         """Track `frames` of a video; it is opened once more, scaled to the square that the encoder sees."""
         with ExitStack() as stack:
-            yield Sam2Session(self._model, replace(self._config, budget=budget), video, frames, found_until, stack)
+            yield Sam2Session(self._model, replace(self._config, budget=budget), video, frames, last_prompt, stack)
 
 
 class Sam2Session:
     """One video being tracked; `tasks.tracking.base.Session` says what its methods do."""
 
     def __init__(
-        self, model: Any, config: TrackConfig, video: Video, frames: range, found_until: int, stack: ExitStack
+        self, model: Any, config: TrackConfig, video: Video, frames: range, last_prompt: int, stack: ExitStack
     ) -> None:
         self._model, self._config, self._video, self._frames = model, config, video, frames
         self._feed = FrameFeed(open_video(video.source, (model.image_size,) * 2))
         stack.callback(self._feed.close)
         self._shower = ThreadPoolExecutor(1, thread_name_prefix="encode-masks")
         stack.callback(self._shower.shutdown)
-        reused = range(frames.start, found_until + 1 if config.backward else frames.start)
+        reused = range(frames.start, last_prompt + 1 if config.backward else frames.start)
         self._features = FeatureStore(self._encode, reused, config.budget)
         self._memory = self._new_memory(reverse=False)
         self._steps_back = 0
@@ -69,11 +69,11 @@ class Sam2Session:
 
     def forward(self, start: int, stop: int) -> Iterator[tuple[int, dict[int, Instance]]]:
         """Instances of all added objects on frames start + 1 ... stop."""
-        yield from self._shown(self._forward(start, stop))
+        yield from self._instances(self._forward(start, stop))
 
-    def backward(self, found: Mapping[int, Mapping[int, Mask]]) -> Iterator[tuple[int, dict[int, Instance]]]:
+    def backward(self, prompts: Mapping[int, Mapping[int, Mask]]) -> Iterator[tuple[int, dict[int, Instance]]]:
         """Instances of late objects before their discovery, in one sweep from the last discovery to the first frame."""
-        yield from self._shown(self._backward(found))
+        yield from self._instances(self._backward(prompts))
 
     def work(self) -> Work:
         """What tracking took so far."""
@@ -87,14 +87,14 @@ class Sam2Session:
         for index in range(start + 1, stop + 1):
             yield index, *self._step(self._memory, index)
 
-    def _backward(self, found: Mapping[int, Mapping[int, Mask]]) -> Iterator[tuple[int, list[int], torch.Tensor]]:
+    def _backward(self, prompts: Mapping[int, Mapping[int, Mask]]) -> Iterator[tuple[int, list[int], torch.Tensor]]:
         memory = self._new_memory(reverse=True)
-        for index in range(max(found), self._frames.start - 1, -1):
+        for index in range(max(prompts), self._frames.start - 1, -1):
             if memory.ids:
                 yield index, *self._step(memory, index)
-            if index in found:
+            if index in prompts:
                 with self._running():
-                    memory.add(index, self._features.at(index), found[index])
+                    memory.add(index, self._features.at(index), prompts[index])
             self._features.release(index)
         self._steps_back += memory.steps
 
@@ -102,7 +102,7 @@ class Sam2Session:
         with self._running():
             return memory.ids, memory.step(index, self._features.at(index))
 
-    def _shown(self, steps: Iterable[tuple[int, list[int], torch.Tensor]]) -> Iterator[tuple[int, dict[int, Instance]]]:
+    def _instances(self, steps: Iterable[tuple[int, list[int], torch.Tensor]]) -> Iterator[tuple[int, dict[int, Instance]]]:
         """Instances of each step; a thread makes them while the model takes the next."""
         last: tuple[int, Future[dict[int, Instance]]] | None = None
         for index, ids, logits in steps:

@@ -81,11 +81,11 @@ class Full:
         self.tracker, self.error, self.budgets = tracker, error, budgets
         self.asked: list[Budget] = []
 
-    def open(self, video: Video, frames: range, found_until: int, budget: Budget) -> Any:
+    def open(self, video: Video, frames: range, last_prompt: int, budget: Budget) -> Any:
         self.asked.append(budget)
         if budget in self.budgets:
             raise self.error
-        return self.tracker.open(video, frames, found_until, budget)
+        return self.tracker.open(video, frames, last_prompt, budget)
 
 
 USUAL, LEAN = Budget(), Budget(0, 6144, 1)

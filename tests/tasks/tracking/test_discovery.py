@@ -48,9 +48,9 @@ class Still:
         self.swept: list[int] = []
         self.opened: list[tuple[range, int]] = []
 
-    def open(self, video: Video, frames: range, found_until: int, budget: Budget) -> AbstractContextManager[Still]:
+    def open(self, video: Video, frames: range, last_prompt: int, budget: Budget) -> AbstractContextManager[Still]:
         self.video, self.frames, self.instances = video, frames, dict[int, Instance]()
-        self.opened.append((frames, found_until))
+        self.opened.append((frames, last_prompt))
         return nullcontext(self)
 
     def segment(self, index: int, boxes: Sequence[Box]) -> list[Mask]:
