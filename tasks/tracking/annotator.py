@@ -76,15 +76,15 @@ class Annotator:
     def _within_memory(self, video: Video, segments: Sequence[range]) -> VideoAnnotation:
         """Find, once more with everything off-loaded if memory runs out."""
         budget = self._track.budget
-        annotation = unless_exhausted(lambda: self._track(video, segments, budget))
+        annotation = unless_exhausted(lambda: self._annotation(video, segments, budget))
         if annotation is not None:
             return annotation
-        annotation = unless_exhausted(lambda: self._track(video, segments, budget.lean()))
+        annotation = unless_exhausted(lambda: self._annotation(video, segments, budget.lean()))
         if annotation is None:
             raise ExhaustedError("memory ran out, and again with features off-loaded: lower the tracker's image size")
         return replace(annotation, note=noted(_OFF_LOADED, annotation.note))
 
-    def _track(self, video: Video, segments: Sequence[range], budget: Budget) -> VideoAnnotation:
+    def _annotation(self, video: Video, segments: Sequence[range], budget: Budget) -> VideoAnnotation:
         every = self._detect.every_frames
         keys = [frames.start + key for frames in segments for key in key_frames(len(frames), every)]
         detections = dict(zip(keys, self._detector.detect(video, keys), strict=True))

@@ -106,14 +106,14 @@ class Sam2Session:
         """Instances of each step; a thread makes them while the model takes the next."""
         last: tuple[int, Future[dict[int, Instance]]] | None = None
         for index, ids, logits in steps:
-            coming = index, self._shower.submit(self._instances, ids, logits)
+            coming = index, self._shower.submit(self._encode, ids, logits)
             if last is not None:
                 yield last[0], last[1].result()
             last = coming
         if last is not None:
             yield last[0], last[1].result()
 
-    def _instances(self, ids: list[int], logits: torch.Tensor) -> dict[int, Instance]:
+    def _encode(self, ids: list[int], logits: torch.Tensor) -> dict[int, Instance]:
         with self._running():
             return encode_logits(ids, logits, self._video.height, self._video.width, self._config.overlapping)
 
