@@ -16,7 +16,7 @@ import numpy as np
 import pyarrow as pa
 
 from bench.figures import Figure, at_most, told
-from rl.engines.inputs import prepare
+from rl.engines.inputs import prepare_batch
 from rl.evaluation.protocols import PROTOCOLS, Asker
 from rl.evaluation.samples import Asked, Clips, asked_samples
 from rl.models.families import Model
@@ -138,7 +138,7 @@ def batches(dataset: Dataset, model: Model) -> Iterator[Any]:
             yield [_request(asker, asked) for asked in samples[at : at + BATCH]]
 
     for some in prefetch(requests()):
-        yield prepare(processor, model.family, config, some)
+        yield prepare_batch(processor, model.family, config, some)
 
 
 def _request(asker: Asker, asked: Asked) -> Any:

@@ -8,7 +8,8 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from rl.engines.base import Decoding
 from rl.engines.open import EngineConfig, EngineName
-from rl.engines.server import Server, Wire, server_from_environment
+from rl.engines.payload import Wire
+from rl.engines.server import Server, server_from_environment
 from rl.models.families import Model
 from rl.models.registry import MODEL_NAMES, find_model, served_model
 

@@ -1,6 +1,6 @@
-"""An engine held several times, each in a Ray actor: a batch goes whole to one that is free, as to one in this process.
+"""Replicas of an engine, each in a Ray actor; together they have the interface of one engine.
 
-A model is loaded once an actor and stays. An actor that dies is replaced by a fresh one, and its batch is asked again.
+Each actor loads the model once. A batch goes to an idle actor. An actor that dies is replaced, and its batch is sent again.
 """
 
 from __future__ import annotations
@@ -12,159 +12,159 @@ from queue import SimpleQueue
 from typing import Any
 
 from infra.ray.session import ray_session
-from rl.engines.base import BrokenError, Decoding, Engine, EngineError, Reply, Request
+from rl.engines.base import Decoding, Engine, EngineCrashError, EngineError, Request, Response
 from rl.engines.open import EngineConfig, open_engine
 from rl.models.families import Model
 
-TRIES = 3
-"""Actors that a batch may end before the run stops."""
-STARTED_WITHIN_S = 1800.0
-"""For all to have loaded the model; a cluster whose GPUs are taken lets them wait."""
+MAX_CRASHES = 3
+"""Actors that one batch may crash before the run stops."""
+START_TIMEOUT_S = 1800.0
+"""Seconds in which all replicas must have loaded the model; on a cluster without idle GPUs they wait."""
 
-Opening = Callable[[], Engine]
-"""Starts an engine where it is to run; picklable."""
+EngineOpener = Callable[[], Engine]
+"""Starts an engine in the process that calls it; picklable."""
 
 
 @contextmanager
 def replicated(
     config: EngineConfig, model: Model, decoding: Decoding, replicas: int = 0, address: str | None = None
 ) -> Iterator[Engine]:
-    """An engine for the length of the block: in this process, or as replicas on Ray.
+    """Context manager: an engine in this process, or its replicas on Ray.
 
     Args:
-        config: of the engine, or of each replica.
-        model: which each holds.
-        decoding: how answers are drawn.
-        replicas: 0 takes this process.
-        address: of a running Ray cluster; None starts a Ray of its own on this machine.
+        config: Configuration of the engine, or of each replica.
+        model: Model to load.
+        decoding: Sampling settings of every response.
+        replicas: Number of replicas; 0 runs the engine in this process.
+        address: Address of a running Ray cluster; None starts Ray on this machine.
 
     Raises:
-        EngineError: it cannot start.
-        ClusterError: the cluster cannot be joined.
+        EngineError: The engine cannot start.
+        ClusterError: The cluster cannot be joined.
     """
-    opening = partial(open_engine, config, model, decoding)
+    opener = partial(open_engine, config, model, decoding)
     if not replicas:
-        with closing(opening()) as engine:
+        with closing(opener()) as engine:
             yield engine
         return
     with (
         ray_session(address, replicas),
-        closing(EngineActors(opening, replicas, _gpus(config))) as actors,
+        closing(EngineActors(opener, replicas, _gpus(config))) as actors,
     ):
         yield actors
 
 
 def _gpus(config: EngineConfig) -> int:
-    """GPUs that each replica takes."""
+    """GPUs of each replica."""
     import ray
 
     if config.name == "vllm":
         return config.gpus
-    there = "GPU" in ray.cluster_resources()
-    return int(config.device.startswith("cuda") or (config.device == "auto" and there))
+    automatic = config.device == "auto" and "GPU" in ray.cluster_resources()
+    return int(config.device.startswith("cuda") or automatic)
 
 
 class _Replica:
-    """Runs in a Ray worker process. The engine starts with the first call, not in the constructor: a failure has its cause."""
+    """Actor in a Ray worker process; the engine starts with the first call, since a failed constructor would hide its cause."""
 
-    def __init__(self, opening: Opening) -> None:
-        self._opening = opening
+    def __init__(self, opener: EngineOpener) -> None:
+        self._opener = opener
         self._engine: Engine | None = None
 
     def identity(self) -> dict[str, Any]:
-        return dict(self._opened().identity)
+        return dict(self._open().identity)
 
-    def answer(self, requests: Sequence[Request]) -> list[Reply]:
-        return self._opened().answer(requests)
+    def answer(self, requests: Sequence[Request]) -> list[Response]:
+        return self._open().answer(requests)
 
-    def _opened(self) -> Engine:
+    def _open(self) -> Engine:
         if self._engine is None:
-            self._engine = self._opening()
+            self._engine = self._opener()
         return self._engine
 
 
 class EngineActors:
-    """An `rl.engines.base.Engine` of several, to be asked from as many threads as one likes; needs a Ray session."""
+    """An `rl.engines.base.Engine` of several replicas, safe to use from several threads; needs a Ray session."""
 
-    def __init__(self, opening: Opening, replicas: int, gpus: int = 0) -> None:
-        """Start the engines, and wait until all have loaded their model.
+    def __init__(self, opener: EngineOpener, replicas: int, gpus: int = 0) -> None:
+        """Start the replicas and wait until all have loaded the model.
 
         Args:
-            opening: starts one engine.
-            replicas: how many.
-            gpus: of each.
+            opener: Starts one engine.
+            replicas: Number of replicas.
+            gpus: GPUs of each replica.
 
         Raises:
-            EngineError: one cannot start, or Ray has no room for them all.
+            EngineError: A replica cannot start, or Ray has too few GPUs for all of them.
         """
         import ray
 
-        there = int(ray.cluster_resources().get("GPU", 0))
-        if replicas * gpus > there:
-            raise EngineError(f"{replicas} replicas take {replicas * gpus} GPUs, Ray has {there}: ask for fewer, or set --ray")
+        total = int(ray.cluster_resources().get("GPU", 0))
+        if replicas * gpus > total:
+            raise EngineError(f"{replicas} replicas take {replicas * gpus} GPUs, Ray has {total}: ask for fewer, or set --ray")
         self._remote: Any = ray.remote(num_cpus=1, num_gpus=gpus, max_restarts=0, max_task_retries=0)(_Replica)
-        self._opening = opening
-        self._free: SimpleQueue[Any] = SimpleQueue()
+        self._opener = opener
+        self._idle: SimpleQueue[Any] = SimpleQueue()
         self._closed = False
-        self._actors = [self._remote.remote(opening) for _ in range(replicas)]
-        self._identity = self._started()[0]
+        self._actors = [self._remote.remote(opener) for _ in range(replicas)]
+        self._identity = self._start()[0]
         for actor in self._actors:
-            self._free.put(actor)
+            self._idle.put(actor)
 
-    def _started(self) -> list[dict[str, Any]]:
+    def _start(self) -> list[dict[str, Any]]:
         import ray
 
         try:
-            return list(ray.get([actor.identity.remote() for actor in self._actors], timeout=STARTED_WITHIN_S))
+            return list(ray.get([actor.identity.remote() for actor in self._actors], timeout=START_TIMEOUT_S))
         except ray.exceptions.GetTimeoutError as error:
             self.close()
-            raise EngineError(f"not all replicas are up after {STARTED_WITHIN_S:g} s: their GPUs are taken") from error
+            raise EngineError(f"not all replicas are up after {START_TIMEOUT_S:g} s: their GPUs are taken") from error
         except ray.exceptions.RayError as error:
             self.close()
-            raise _own(error) or EngineError(f"a replica cannot start: {_last_line(error)}") from error
+            raise _engine_error(error) or EngineError(f"a replica cannot start: {_last_line(error)}") from error
 
     @property
     def identity(self) -> Mapping[str, Any]:
-        """Of any of them: they are equal."""
+        """Identity of any replica; all are equal."""
         return self._identity
 
-    def answer(self, requests: Sequence[Request]) -> list[Reply]:
-        """Let a free one answer a batch; one that dies or breaks down is replaced, and the batch asked again.
+    def answer(self, requests: Sequence[Request]) -> list[Response]:
+        """Let an idle replica answer a batch; a replica that crashes is replaced, and the batch is sent again.
 
         Raises:
-            EngineError: the engine cannot answer, or the batch ended one too many.
+            EngineError: The engine cannot answer, or the batch crashed `MAX_CRASHES` replicas.
         """
         import ray
 
-        failed: Exception | None = None
-        for _ in range(TRIES):
-            actor = self._free.get()
+        failure: Exception | None = None
+        for _ in range(MAX_CRASHES):
+            actor = self._idle.get()
             try:
                 return list(ray.get(actor.answer.remote(requests)))
             except ray.exceptions.RayError as error:
-                failed, own = error, _own(error)
-                if self._closed or (own is not None and not isinstance(own, BrokenError)):
+                failure, own = error, _engine_error(error)
+                if self._closed or (own is not None and not isinstance(own, EngineCrashError)):
                     raise own or EngineError("the engine was closed") from error
-                actor = self._replaced(actor)
+                actor = self._replace(actor)
             finally:
-                self._free.put(actor)
-        assert failed is not None
+                self._idle.put(actor)
+        assert failure is not None
         raise EngineError(
-            f"a batch ended {TRIES} replicas, one after the other ({_last_line(failed)}): a smaller --batch-size may help; "
-            "what was answered before is kept"
-        ) from failed
+            f"a batch ended {MAX_CRASHES} replicas, one after the other ({_last_line(failure)}): a smaller --batch-size may "
+            "help; what was answered before is kept"
+        ) from failure
 
-    def _replaced(self, actor: Any) -> Any:
-        """A fresh actor in the place of one; it loads its model when it is first asked."""
+    def _replace(self, actor: Any) -> Any:
+        """Kill an actor and start another, which loads its model with its first batch."""
         import ray
 
         ray.kill(actor)
-        fresh = self._remote.remote(self._opening)
-        self._actors[self._actors.index(actor)] = fresh
-        return fresh
+        replacement = self._remote.remote(self._opener)
+        self._actors[self._actors.index(actor)] = replacement
+        return replacement
 
     def close(self) -> None:
-        """End the actors, at work or not."""
+        """Kill the actors, busy or not."""
         import ray
 
         self._closed = True
@@ -172,12 +172,12 @@ class EngineActors:
             ray.kill(actor)
 
 
-def _own(error: Exception) -> EngineError | None:
-    """What the engine itself raised, in its actor; None if it died or met something unforeseen."""
+def _engine_error(error: Exception) -> EngineError | None:
+    """The engine's own error in its actor; None if the actor died or raised anything else."""
     cause = getattr(error, "cause", None)
     return cause if isinstance(cause, EngineError) else None
 
 
 def _last_line(error: Exception) -> str:
-    own = _own(error)
+    own = _engine_error(error)
     return str(own) if own is not None else str(error).strip().splitlines()[-1]

@@ -1,9 +1,9 @@
-"""What an engine is: requests go in, replies come out in the same order."""
+"""Interface of engines: a batch of requests goes in, one response a request comes out, in the same order."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Literal, Protocol
 
 from rl.prompts.templates import Message
@@ -11,23 +11,23 @@ from storage.common.errors import TransientError
 
 
 class EngineError(TransientError):
-    """An engine that cannot answer anything: no such server, no memory for the model. The run stops and can be resumed."""
+    """The engine can answer nothing: the server is unreachable or the model does not fit. The run stops and can be resumed."""
 
 
-class BrokenError(EngineError):
-    """An engine that broke down at work: a fresh one may answer."""
+class EngineCrashError(EngineError):
+    """The engine crashed while it answered; a restarted engine may answer the same batch."""
 
 
 @dataclass(frozen=True)
-class Shown:
-    """What a model sees.
+class VisualInput:
+    """The video or image of a request.
 
     Attributes:
-        frames: JPEG bytes, all of one size.
-        size: (width, height) in pixels.
-        fps: rate at which they were sampled, per second.
-        times_s: when each was on screen, seconds of the clip.
-        medium: one image, or a video.
+        frames: JPEG bytes of each frame, all of one size.
+        size: (width, height) of a frame, pixels.
+        fps: Sampling rate, frames per second.
+        times_s: Time of each frame, seconds of the clip; empty for frames at the regular times n / fps.
+        medium: Whether the model sees a video or a single image.
     """
 
     frames: tuple[bytes, ...]
@@ -36,25 +36,36 @@ class Shown:
     times_s: tuple[float, ...] = ()
     medium: Literal["video", "image"] = "video"
 
+    @property
+    def frame_times_s(self) -> Sequence[float]:
+        """Time of each frame, seconds of the clip, also where only the rate is given."""
+        return self.times_s or [n / self.fps for n in range(len(self.frames))]
+
 
 @dataclass(frozen=True)
 class Request:
-    """One thing to be answered; `key` is unique in a run."""
+    """One prompt for a model.
+
+    Attributes:
+        key: Identifies the request in a run; it seeds sampling, together with the seed of the decoding settings.
+        messages: Chat messages with a placeholder for the video or image.
+        visual: The video or image itself.
+    """
 
     key: str
     messages: list[Message]
-    shown: Shown
+    visual: VisualInput
 
 
 @dataclass(frozen=True)
 class Decoding:
-    """How answers are drawn.
+    """Sampling of a response.
 
     Attributes:
-        max_tokens: after which an answer is cut off.
-        temperature: 0 takes the likeliest token.
-        top_p: share of probability that is drawn from.
-        seed: with the key of a request, or with those of its batch, it seeds their draws.
+        max_tokens: Most tokens of a response; a longer one is cut off.
+        temperature: Sampling temperature; 0 is greedy decoding.
+        top_p: Probability mass that tokens are sampled from, in (0, 1].
+        seed: Sampling seed, combined with the key of the request or the keys of its batch.
     """
 
     max_tokens: int = 1024
@@ -64,19 +75,21 @@ class Decoding:
 
 
 Finish = Literal["stop", "length", "failed"]
+"""End of a response: `stop`, complete; `length`, cut off at the most tokens allowed; `failed`, no response."""
 
 
 @dataclass(frozen=True)
-class Reply:
-    """What came back.
+class Response:
+    """The text that a model generated for a request, or the reason why there is none.
 
     Attributes:
-        text: the answer; empty where it failed.
-        finish: `stop`; `length`, cut off at the most tokens allowed; `failed`.
-        prompt_tokens, tokens: of the request and of the answer.
-        seconds: from the request, or its batch, to the answer.
-        reason: why it failed, one sentence.
-        passing: whether another try may help.
+        text: Generated text; empty if the request failed.
+        finish: How the response ended.
+        prompt_tokens: Tokens of the prompt, including those of the frames.
+        tokens: Generated tokens.
+        seconds: Seconds from the start of the request, or of its batch, to the response.
+        reason: Reason for the failure, one sentence; empty if the request succeeded.
+        transient: Whether another attempt may succeed.
     """
 
     text: str
@@ -85,53 +98,36 @@ class Reply:
     tokens: int = 0
     seconds: float = 0.0
     reason: str = ""
-    passing: bool = False
+    transient: bool = False
 
 
-def too_long(tokens: int, limit: int) -> Reply:
-    """The reply to a prompt that leaves no room for an answer; it is not asked."""
+def prompt_too_long(tokens: int, limit: int) -> Response:
+    """The failed response to a prompt that leaves no room for an answer.
+
+    Args:
+        tokens: Tokens of the prompt.
+        limit: Most tokens of prompt and answer together.
+    """
     reason = f"too_long: the prompt takes {tokens} tokens, and prompt and answer together may take {limit} (--max-length)"
-    return Reply("", "failed", tokens, reason=reason)
+    return Response("", "failed", tokens, reason=reason)
 
 
 class Engine(Protocol):
-    """Answers requests. `identity` is all about it that can shape an answer, as JSON values."""
+    """Runs a model."""
 
     @property
     def identity(self) -> Mapping[str, Any]:
-        """Name, weights, precision, versions."""
+        """Everything about the engine that can shape a response (name, weights, precision, versions), as JSON values."""
         ...
 
-    def answer(self, requests: Sequence[Request]) -> list[Reply]:
-        """Answer a batch, in its order; a request that fails fails alone.
+    def answer(self, requests: Sequence[Request]) -> list[Response]:
+        """Answer a batch, in its order; a request that fails does not affect the others.
 
         Raises:
-            EngineError: nothing can be answered.
+            EngineError: No request can be answered.
         """
         ...
 
     def close(self) -> None:
-        """Let go of what it holds."""
+        """Release the model, its memory and its connections."""
         ...
-
-
-@dataclass
-class Told:
-    """An engine for trials: says what it was told to, by key or else the same to all."""
-
-    text: str = ""
-    by_key: Mapping[str, str] = field(default_factory=dict)
-    asked: list[Request] = field(default_factory=list)
-
-    @property
-    def identity(self) -> Mapping[str, Any]:
-        """Its texts."""
-        return {"engine": "told", "text": self.text, "by_key": dict(self.by_key)}
-
-    def answer(self, requests: Sequence[Request]) -> list[Reply]:
-        """Say it."""
-        self.asked += requests
-        return [Reply(self.by_key.get(request.key, self.text)) for request in requests]
-
-    def close(self) -> None:
-        """Nothing is held."""

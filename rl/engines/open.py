@@ -1,4 +1,4 @@
-"""Engines by name."""
+"""Engines by name: configuration, start and identity."""
 
 from __future__ import annotations
 
@@ -18,14 +18,15 @@ ENGINES: tuple[EngineName, ...] = get_args(EngineName)
 
 @dataclass(frozen=True)
 class EngineConfig:
-    """Which engine, and how it runs.
+    """Configuration of an engine.
 
     Attributes:
-        name: of the engine.
-        device, precision: of transformers.
-        gpus: over which vLLM splits a model.
-        max_length: most tokens of a prompt and its answer, of transformers and vLLM.
-        server: of an OpenAI-compatible engine.
+        name: Engine to start.
+        device: Device of transformers: `auto`, `cpu`, `cuda` or one such as `cuda:1`.
+        precision: Number format of transformers' weights.
+        gpus: GPUs that vLLM splits a model over.
+        max_length: Most tokens of a prompt and its answer together, for transformers and vLLM.
+        server: Server of the OpenAI-compatible engine.
     """
 
     name: EngineName = "transformers"
@@ -37,38 +38,48 @@ class EngineConfig:
 
 
 def open_engine(config: EngineConfig, model: Model, decoding: Decoding) -> Engine:
-    """Start an engine with a model.
+    """Start an engine and load a model.
+
+    Args:
+        config: Configuration of the engine.
+        model: Model to load, or the one that a server provides.
+        decoding: Sampling settings of every response.
 
     Raises:
-        EngineError: it cannot start.
+        EngineError: The engine cannot start.
     """
     if config.name == "openai":
-        from rl.engines.server import Served
+        from rl.engines.server import ServerEngine
 
         assert config.server is not None
-        return Served(model, decoding, config.server)
+        return ServerEngine(model, decoding, config.server)
     if config.name == "vllm":
-        from rl.engines.vllm import Vllm
+        from rl.engines.vllm import VllmEngine
 
-        return Vllm(model, decoding, config.gpus, config.max_length)
-    from rl.engines.local import Local
+        return VllmEngine(model, decoding, config.gpus, config.max_length)
+    from rl.engines.local import TransformersEngine
 
-    return Local(model, decoding, config.device, config.precision, config.max_length)
+    return TransformersEngine(model, decoding, config.device, config.precision, config.max_length)
 
 
 def identity_of(config: EngineConfig, model: Model, decoding: Decoding) -> Mapping[str, Any]:
-    """Identity of the engine that `open_engine` would start here; no model is loaded, no server asked.
+    """Identity of the engine that `open_engine` would start on this machine; no model is loaded and no server is contacted.
+
+    Args:
+        config: Configuration of the engine.
+        model: Model that the engine would load.
+        decoding: Sampling settings of every response.
 
     Raises:
-        EngineError: it could not start: no vLLM here, a folder that cannot be read.
+        EngineError: The engine cannot start here: vLLM is not installed, or the model's folder cannot be read.
     """
     if config.name == "vllm":
-        from rl.engines.vllm import identity_here as of_vllm
+        from rl.engines.vllm import vllm_identity
 
-        return of_vllm(model, config.max_length)
+        return vllm_identity(model, config.max_length)
     if config.name == "openai":
-        with closing(open_engine(config, model, decoding)) as served:
-            return served.identity
-    from rl.engines.local import identity_here as of_local
+        with closing(open_engine(config, model, decoding)) as engine:
+            return engine.identity
+    from rl.engines.local import transformers_identity
 
-    return of_local(model, config.device, config.precision, config.max_length)
+    return transformers_identity(model, config.device, config.precision, config.max_length)

@@ -1,4 +1,4 @@
-"""vLLM in this process or on the GPUs of one machine, offline: the engine for whole benchmarks. Needs the `cluster` extra."""
+"""Engine for whole benchmarks: offline vLLM on the GPUs of one machine. Needs the `cluster` extra."""
 
 from __future__ import annotations
 
@@ -8,30 +8,30 @@ from collections.abc import Mapping, Sequence
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
-from rl.engines.base import BrokenError, Decoding, EngineError, Reply, Request, too_long
-from rl.engines.inputs import chat_text, load_processor, metadata, pixels, vllm_kwargs
+from rl.engines.base import Decoding, EngineCrashError, EngineError, Request, Response, prompt_too_long
+from rl.engines.inputs import chat_text, decode_frames, load_processor, video_metadata, vllm_options
 from rl.models.families import Family, Model
 
-_ABSENT = "vLLM is not installed: `make install EXTRA=cluster`, or take another engine"
+_NOT_INSTALLED = "vLLM is not installed: `make install EXTRA=cluster`, or take another engine"
 _LENGTH = re.compile(r"prompt \(length (\d+)\)", re.ASCII)
-"""In what vLLM 0.28 says of a prompt that leaves no room for an answer."""
+"""Part of the message of vLLM 0.28 about a prompt that leaves no room for an answer."""
 
 
-class Vllm:
-    """A model in vLLM."""
+class VllmEngine:
+    """Runs a model in vLLM."""
 
     def __init__(
-        self, model: Model, decoding: Decoding, gpus: int = 1, max_length: int = 16384, memory: float = 0.9, **engine: Any
+        self, model: Model, decoding: Decoding, gpus: int = 1, max_length: int = 16384, memory: float = 0.9, **options: Any
     ) -> None:
-        """Load a model from its folder; nothing is downloaded, no code of the folder is run.
+        """Load a model from its folder; nothing is downloaded and no code of the folder runs.
 
         Args:
-            model: which must have weights here.
-            decoding: how answers are drawn.
-            gpus: over which the model is split.
-            max_length: most tokens of a prompt and its answer.
-            memory: share of each GPU's memory that may be used.
-            engine: further arguments of `vllm.LLM`.
+            model: A model with local weights.
+            decoding: Sampling settings of every response.
+            gpus: Number of GPUs that the model is split over.
+            max_length: Most tokens of a prompt and its answer together.
+            memory: Fraction of each GPU's memory that vLLM may use, in (0, 1].
+            options: Further arguments of `vllm.LLM`.
 
         Raises:
             EngineError: vLLM is not installed, or cannot load the model.
@@ -40,62 +40,66 @@ class Vllm:
         try:
             import vllm
         except ImportError as error:
-            raise EngineError(_ABSENT) from error
+            raise EngineError(_NOT_INSTALLED) from error
         self._model, self._decoding, self._version, self._limit = model, decoding, vllm.__version__, max_length
-        usual = {
+        defaults = {
             "tensor_parallel_size": gpus,
             "max_model_len": max_length,
             "gpu_memory_utilization": memory,
             "limit_mm_per_prompt": {"video": 1, "image": 1},
-            "generation_config": "vllm",  # not the folder's own: decoding is said in full
-            "mm_processor_cache_gb": 0,  # a cached video would keep the times of the request that it came with
+            "generation_config": "vllm",  # instead of the folder's own: decoding settings are explicit
+            "mm_processor_cache_gb": 0,  # a cached video would keep the times of its first request
             "trust_remote_code": False,
             "seed": decoding.seed,
         }
         try:
-            self._llm: Any = vllm.LLM(str(model.weights.path), **{**usual, **engine})
+            self._llm: Any = vllm.LLM(str(model.weights.path), **{**defaults, **options})
         except (ValueError, RuntimeError, OSError, vllm.exceptions.VLLMError) as error:
             raise EngineError(f"vLLM cannot load '{model.name}': {_first_line(error)}") from error
         self._processor: Any = load_processor(model)
 
     @property
     def identity(self) -> Mapping[str, Any]:
-        """Weights by their hash, limit and vLLM's version."""
+        """Hash of the weights, limit and version of vLLM."""
         return _identity(self._model, self._limit, self._version)
 
-    def answer(self, requests: Sequence[Request]) -> list[Reply]:
-        """Answer all together; vLLM schedules them.
+    def answer(self, requests: Sequence[Request]) -> list[Response]:
+        """Answer a batch, which vLLM schedules.
 
         Raises:
-            BrokenError: vLLM broke down.
+            EngineCrashError: vLLM stopped working.
         """
         from vllm.exceptions import VLLMServerError
 
         started = time.perf_counter()
-        asked = [(vllm_prompt(self._processor, self._model.family, request), self._sampling(request)) for request in requests]
+        inputs = [(vllm_prompt(self._processor, self._model.family, request), self._sampling(request)) for request in requests]
         try:
-            outputs = self._outputs(asked)
+            outputs = self._outputs(inputs)
         except VLLMServerError as error:
-            raise BrokenError(f"vLLM broke down: {_first_line(error)}") from error
+            raise EngineCrashError(f"vLLM stopped working: {_first_line(error)}") from error
         seconds = time.perf_counter() - started
-        return [self._refused(output) if isinstance(output, Exception) else _reply(output, seconds) for output in outputs]
+        return [self._refused(output) if isinstance(output, Exception) else _response(output, seconds) for output in outputs]
 
-    def _outputs(self, asked: Sequence[tuple[Any, Any]]) -> list[Any]:
-        """What vLLM gives for each prompt, in order; for one that it refuses, its error."""
+    def _outputs(self, inputs: Sequence[tuple[Any, Any]]) -> list[Any]:
+        """Output of vLLM for each (prompt, sampling), in order; the error for a prompt that it refuses."""
         from vllm.exceptions import VLLMClientError
 
-        prompts, sampling = zip(*asked, strict=True)
+        prompts, sampling = zip(*inputs, strict=True)
         try:
             return list(self._llm.generate(list(prompts), list(sampling), use_tqdm=False))
-        except VLLMClientError as error:  # of one of them, for which vLLM refuses them all
-            if len(asked) == 1:
+        except VLLMClientError as error:  # vLLM refuses the whole batch for one prompt
+            if len(inputs) == 1:
                 return [error]
-            half = len(asked) // 2
-            return self._outputs(asked[:half]) + self._outputs(asked[half:])
+            half = len(inputs) // 2
+            return self._outputs(inputs[:half]) + self._outputs(inputs[half:])
 
-    def _refused(self, error: Exception) -> Reply:
+    def _refused(self, error: Exception) -> Response:
         length = _LENGTH.search(str(error))
-        return too_long(int(length[1]), self._limit) if length else Reply("", "failed", reason=f"refused: {_first_line(error)}")
+        return (
+            prompt_too_long(int(length[1]), self._limit)
+            if length
+            else Response("", "failed", reason=f"refused: {_first_line(error)}")
+        )
 
     def _sampling(self, request: Request) -> Any:
         from vllm import SamplingParams
@@ -107,12 +111,16 @@ class Vllm:
         return SamplingParams(max_tokens=decoding.max_tokens, temperature=decoding.temperature, top_p=decoding.top_p, seed=seed)
 
     def close(self) -> None:
-        """Let go of the GPU."""
+        """Release the GPUs."""
         del self._llm
 
 
-def identity_here(model: Model, max_length: int) -> dict[str, Any]:
-    """Identity that a `Vllm` of these arguments has on this machine; the model is not loaded.
+def vllm_identity(model: Model, max_length: int) -> dict[str, Any]:
+    """Identity of a `VllmEngine` with these arguments on this machine; the model is not loaded.
+
+    Args:
+        model: A model with local weights.
+        max_length: Most tokens of a prompt and its answer together.
 
     Raises:
         EngineError: vLLM is not installed.
@@ -120,19 +128,19 @@ def identity_here(model: Model, max_length: int) -> dict[str, Any]:
     try:
         return _identity(model, max_length, version("vllm"))
     except PackageNotFoundError as error:
-        raise EngineError(_ABSENT) from error
+        raise EngineError(_NOT_INSTALLED) from error
 
 
 def _identity(model: Model, limit: int, vllm: str) -> dict[str, Any]:
     assert model.weights is not None
-    told = {"engine": "vllm", "model": model.name, "weights": model.weights.sha256}
-    return {**told, "max_length": limit, "vllm": vllm}
+    identity = {"engine": "vllm", "model": model.name, "weights": model.weights.sha256}
+    return {**identity, "max_length": limit, "vllm": vllm}
 
 
-def _reply(output: Any, seconds: float) -> Reply:
-    [made] = output.outputs
-    finish = "length" if made.finish_reason == "length" else "stop"
-    return Reply(made.text, finish, len(output.prompt_token_ids), len(made.token_ids), seconds)  # type: ignore[arg-type]
+def _response(output: Any, seconds: float) -> Response:
+    [completion] = output.outputs
+    finish = "length" if completion.finish_reason == "length" else "stop"
+    return Response(completion.text, finish, len(output.prompt_token_ids), len(completion.token_ids), seconds)  # type: ignore[arg-type]
 
 
 def _first_line(error: Exception) -> str:
@@ -140,12 +148,18 @@ def _first_line(error: Exception) -> str:
 
 
 def vllm_prompt(processor: Any, family: Family, request: Request) -> dict[str, Any]:
-    """A prompt with its frames, as vLLM's `LLM.generate` takes it: text, arrays, times, and no second resize."""
-    frames = pixels(request.shown, family.factor)
+    """A request as vLLM's `LLM.generate` takes it: text, frames as arrays, times, and no second resize.
+
+    Args:
+        processor: Processor of the model, as `load_processor` returns it.
+        family: Family of the model.
+        request: Prompt and frames.
+    """
+    frames = decode_frames(request.visual, family.factor)
     prompt = chat_text(processor, family, request.messages)
-    told = {"prompt": prompt, "mm_processor_kwargs": vllm_kwargs(family, request.shown)}
-    if request.shown.medium == "image":
+    inputs = {"prompt": prompt, "mm_processor_kwargs": vllm_options(family, request.visual)}
+    if request.visual.medium == "image":
         from PIL import Image
 
-        return {**told, "multi_modal_data": {"image": Image.fromarray(frames[0])}}
-    return {**told, "multi_modal_data": {"video": [(frames, metadata(request.shown))]}}
+        return {**inputs, "multi_modal_data": {"image": Image.fromarray(frames[0])}}
+    return {**inputs, "multi_modal_data": {"video": [(frames, video_metadata(request.visual))]}}

@@ -64,13 +64,13 @@ def answered(engine: Engine, asker: Asker, made: Prepared) -> Answered:
         EngineError: the engine cannot answer.
     """
     requests = [request for request in made.first if isinstance(request, Request)]
-    replies = dict(zip((r.key for r in requests), engine.answer(requests), strict=True)) if requests else {}
+    responses = dict(zip((r.key for r in requests), engine.answer(requests), strict=True)) if requests else {}
     taken = []
     for asked, first in zip(made.batch.samples, made.first, strict=True):
         if isinstance(first, ShownError):
             taken.append(refused(first))
         else:
-            taken.append(_with_boxes(asker, engine, asked, asker.take(asked, replies[first.key] if first else None)))
+            taken.append(_with_boxes(asker, engine, asked, asker.take(asked, responses[first.key] if first else None)))
     return made.batch, taken
 
 

@@ -102,8 +102,8 @@ def ground(dataset: Dataset, sentence: str, model: Model, engine: Engine) -> Gro
     except ShownError as error:
         raise GroundError(f"'{asked.video_id}' cannot be shown: {_WHY.get(error.reason, str(error))}") from error
     assert request is not None  # this protocol begins with one
-    [reply] = engine.answer([request])
-    taken = asker.take(asked, reply)
+    [response] = engine.answer([request])
+    taken = asker.take(asked, response)
     if taken.failed:
         raise EngineError(taken.failed)
     return located(dataset, clips, asked, taken)
@@ -134,7 +134,7 @@ def located(dataset: Dataset, clips: Clips, asked: Asked, taken: Taken) -> Groun
         size,
         _tubes(dataset, asked.video_id, taken.object_ids, frames) if frames else {},
         taken.thought,
-        taken.replies[0].text,
+        taken.responses[0].text,
     )
 
 

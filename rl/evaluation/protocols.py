@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from rl.engines.base import Reply, Request, Shown
-from rl.engines.inputs import fitting
+from rl.engines.base import Request, Response, VisualInput
+from rl.engines.inputs import round_to_factor
 from rl.evaluation.samples import Asked, Clips, ShownError
 from rl.models.families import Model
-from rl.prompts.answers import read_answer
-from rl.prompts.boxes import read_box
-from rl.prompts.captions import read_captions
+from rl.prompts.answers import parse_answer
+from rl.prompts.boxes import parse_box
+from rl.prompts.captions import parse_captions
 from rl.prompts.templates import Message, prompt_named
 from storage.common.errors import InputError
 from storage.common.names import one_of
@@ -131,9 +131,9 @@ class Taken:
     span: str = ""
     formatted: bool = False
     thought: str = ""
-    replies: list[Reply] = field(default_factory=list)
+    responses: list[Response] = field(default_factory=list)
     failed: str = ""
-    passing: bool = False
+    transient: bool = False
 
 
 class Asker:
@@ -150,9 +150,9 @@ class Asker:
         """
         if not self._protocol.prompts[asked.task]:
             return None
-        shown = self._clips.marked(asked) if self._protocol.marked else self._clips.unmarked(asked)
-        preface = times_told(shown) if self._model.family.times == "told" else ""
-        return Request(asked.sample_id, self.messages(asked, preface), shown)
+        visual = self._clips.marked(asked) if self._protocol.marked else self._clips.unmarked(asked)
+        preface = frame_times_text(visual) if self._model.family.times == "prompt" else ""
+        return Request(asked.sample_id, self.messages(asked, preface), visual)
 
     def messages(self, asked: Asked, preface: str = "") -> list[Message]:
         """What is said in the first request; `preface` is when the frames were taken, to models that cannot know."""
@@ -160,18 +160,18 @@ class Asker:
         prompt = prompt_named(self._protocol.prompts[asked.task])
         return prompt.messages(query, self._style, asked.span_s, preface=preface)
 
-    def take(self, asked: Asked, reply: Reply | None) -> Taken:
+    def take(self, asked: Asked, response: Response | None) -> Taken:
         """Read the reply to the first request."""
-        if reply is None:
+        if response is None:
             return Taken(span_s=asked.span_s, span="given" if asked.span_s else "missing")
-        taken = Taken(replies=[reply], failed=reply.reason, passing=reply.passing)
+        taken = Taken(responses=[response], failed=response.reason, transient=response.transient)
         if taken.failed:
             return taken
         if self._protocol.captions or asked.task is Task.QUESTION:
-            taken.answer = reply.text.strip()
-            taken.captions = read_captions(reply.text, self._style) if self._protocol.captions else {}
+            taken.answer = response.text.strip()
+            taken.captions = parse_captions(response.text, self._style) if self._protocol.captions else {}
             return taken
-        read = read_answer(reply.text, self._style)
+        read = parse_answer(response.text, self._style)
         taken.formatted, taken.thought = read.formatted, read.thought
         if self._protocol.marked and asked.task.needs_objects:
             taken.object_ids, taken.ids = read.object_ids, read.ids
@@ -191,29 +191,29 @@ class Asker:
         prompt = prompt_named(self._model.family.box_prompt)
         requests = []
         for frame in (frame for frame in dict.fromkeys(self._clips.indices(asked)) if frame in common):
-            shown = self._clips.image(asked, frame)
-            messages = prompt.messages(asked.sentence, size=self._seen(shown), medium="image")
-            requests.append(Request(f"{asked.sample_id}#{frame}", messages, shown))
+            visual = self._clips.image(asked, frame)
+            messages = prompt.messages(asked.sentence, size=self._seen(visual), medium="image")
+            requests.append(Request(f"{asked.sample_id}#{frame}", messages, visual))
         return requests
 
-    def add(self, asked: Asked, taken: Taken, requests: Sequence[Request], replies: Sequence[Reply]) -> None:
+    def add(self, asked: Asked, taken: Taken, requests: Sequence[Request], responses: Sequence[Response]) -> None:
         """Take the boxes from the replies to `further`."""
         native = self._clips.size(asked)
-        for request, reply in zip(requests, replies, strict=True):
-            taken.replies.append(reply)
-            taken.failed, taken.passing = taken.failed or reply.reason, taken.passing or reply.passing
-            box = read_box(reply.text, self._model.family.coordinates, self._seen(request.shown), native)
+        for request, response in zip(requests, responses, strict=True):
+            taken.responses.append(response)
+            taken.failed, taken.transient = taken.failed or response.reason, taken.transient or response.transient
+            box = parse_box(response.text, self._model.family.coordinates, self._seen(request.visual), native)
             if box is not None:
                 taken.boxes[int(request.key.rpartition("#")[2])] = box
 
-    def _seen(self, shown: Shown) -> tuple[int, int]:
-        return fitting(shown.size, self._model.family.factor)
+    def _seen(self, visual: VisualInput) -> tuple[int, int]:
+        return round_to_factor(visual.size, self._model.family.factor)
 
 
-def times_told(shown: Shown) -> str:
+def frame_times_text(visual: VisualInput) -> str:
     """When the frames were taken, for models that cannot know."""
-    count, times = len(shown.frames), ", ".join(f"{time:.2f}" for time in shown.times_s)
-    return f"The video lasts {count / shown.fps:.2f} seconds. Its {count} frames were taken at {times} seconds.\n"
+    count, times = len(visual.frames), ", ".join(f"{time:.2f}" for time in visual.times_s)
+    return f"The video lasts {count / visual.fps:.2f} seconds. Its {count} frames were taken at {times} seconds.\n"
 
 
 def _with_options(asked: Asked) -> str:

@@ -13,7 +13,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from rl.engines.base import Decoding, Engine, Reply
+from rl.engines.base import Decoding, Engine, Response
 from rl.evaluation.batches import Batch, batches, each_answered, prepared
 from rl.evaluation.protocols import Asker, Protocol, Taken, check_tasks, style_of
 from rl.evaluation.samples import Asked, Clips, asked_samples
@@ -164,15 +164,15 @@ def _asker(evaluation: Evaluation) -> Asker:
 
 def _keep(store: StageStore, batch: Batch, taken: Sequence[Taken]) -> None:
     rows = [_row(asked, found, store.spec.key) for asked, found in zip(batch.samples, taken, strict=True)]
-    passing = [found.failed for found in taken if found.failed and found.passing]
-    outcome = Outcome("failed", "engine", passing[0]) if passing else Outcome("done")
+    transient = [found.failed for found in taken if found.failed and found.transient]
+    outcome = Outcome("failed", "engine", transient[0]) if transient else Outcome("done")
     table = pa.Table.from_pylist(rows, schema=PREDICTIONS)
     store.write_part(Entry(batch.name, batch.fingerprint, outcome), {_TABLE: table})
 
 
 def _row(asked: Asked, taken: Taken, identity: str) -> dict[str, Any]:
     start_s, end_s = taken.span_s or (None, None)
-    replies: list[Reply] = taken.replies
+    responses: list[Response] = taken.responses
     return {
         "sample_id": asked.sample_id,
         "video_id": asked.video_id,
@@ -187,11 +187,11 @@ def _row(asked: Asked, taken: Taken, identity: str) -> dict[str, Any]:
         "span_status": taken.span,
         "formatted": taken.formatted,
         "thought": taken.thought,
-        "texts": [reply.text for reply in replies],
-        "finishes": [reply.finish for reply in replies],
-        "prompt_tokens": sum(reply.prompt_tokens for reply in replies),
-        "tokens": sum(reply.tokens for reply in replies),
-        "seconds": sum(reply.seconds for reply in replies),
+        "texts": [response.text for response in responses],
+        "finishes": [response.finish for response in responses],
+        "prompt_tokens": sum(response.prompt_tokens for response in responses),
+        "tokens": sum(response.tokens for response in responses),
+        "seconds": sum(response.seconds for response in responses),
         "failed": taken.failed,
         "identity": identity,
     }

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from functools import lru_cache, partial
 from typing import Any
 
-from rl.engines.base import Shown
+from rl.engines.base import VisualInput
 from storage.reader import Dataset
 from tasks.benchmarks.samples import Task
 from tasks.markers.render import encode_jpeg
@@ -99,7 +99,7 @@ class Clips:
         self._fps, self._quality = render["sampling"]["fps"], render["jpeg_quality"]
         self._videos: OrderedDict[tuple[str, tuple[int, int]], tuple[Video, ExitStack]] = OrderedDict()
 
-    def marked(self, asked: Asked) -> Shown:
+    def marked(self, asked: Asked) -> VisualInput:
         """The clip with its markers, as it was rendered.
 
         Raises:
@@ -110,9 +110,9 @@ class Clips:
             raise ShownError(clip["reason"], f"clip '{asked.clip_id}' cannot be shown with markers")
         rows = self._dataset.frames(asked.video_id, asked.clip_id, ["clip_id", "time_s", "jpeg"])
         times, frames = rows.column("time_s").to_pylist(), rows.column("jpeg").to_pylist()
-        return Shown(tuple(frames), (clip["width"], clip["height"]), clip["sample_fps"], tuple(times))
+        return VisualInput(tuple(frames), (clip["width"], clip["height"]), clip["sample_fps"], tuple(times))
 
-    def unmarked(self, asked: Asked) -> Shown:
+    def unmarked(self, asked: Asked) -> VisualInput:
         """The same frames at the same size without markers.
 
         Raises:
@@ -122,12 +122,12 @@ class Clips:
         size = (clip["width"], clip["height"])
         timeline = timeline_of(self._dataset, asked.video_id)
         times = tuple(float(timeline.times_s[index] - clip["start_s"]) for index in indices)
-        return Shown(self._encoded(asked.video_id, indices, size), size, clip["sample_fps"], times)
+        return VisualInput(self._encoded(asked.video_id, indices, size), size, clip["sample_fps"], times)
 
-    def image(self, asked: Asked, frame: int) -> Shown:
+    def image(self, asked: Asked, frame: int) -> VisualInput:
         """One native frame without markers, at its own size or the largest that is shown alone."""
         size = fit(*self.size(asked), PIXEL_FACTOR**2, _IMAGE_PIXELS)
-        return Shown(self._encoded(asked.video_id, [frame], size), size, medium="image")
+        return VisualInput(self._encoded(asked.video_id, [frame], size), size, medium="image")
 
     def clip(self, asked: Asked) -> dict[str, Any]:
         """The row of a sample's clip."""

@@ -11,8 +11,8 @@ import numpy as np
 
 from rl.learn.scenes import FPS, SIDE, Figure, Scene
 from rl.learn.words import with_boxes, with_id
-from rl.prompts.answers import Answer, read_answer
-from rl.prompts.boxes import read_box
+from rl.prompts.answers import Answer, parse_answer
+from rl.prompts.boxes import parse_box
 from rl.rewards.parts import Parts, r_f, r_s, r_t
 from rl.rewards.truth import Truth
 from tasks.masks.instances import Box
@@ -49,7 +49,7 @@ def _truth(figure: Figure) -> Truth:
 
 @lru_cache(maxsize=4096)
 def _read(text: str) -> Answer:
-    return read_answer(text)
+    return parse_answer(text)
 
 
 def _span(text: str, frame_count: int) -> tuple[int, int] | None:
@@ -86,7 +86,7 @@ def _told_boxes(figure: Figure) -> str:
 @lru_cache(maxsize=4096)
 def _boxes(text: str) -> tuple[Box, Box] | None:
     first, _, last = _read(text).body.partition("] to [")
-    found = [read_box(part, "pixels", (SIDE, SIDE), (SIDE, SIDE)) for part in (first + "]", "[" + last)]
+    found = [parse_box(part, "pixels", (SIDE, SIDE), (SIDE, SIDE)) for part in (first + "]", "[" + last)]
     return None if found[0] is None or found[1] is None else (found[0], found[1])
 
 

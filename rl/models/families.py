@@ -12,7 +12,7 @@ from typing import Any, Literal
 from storage.common.errors import InputError
 from tasks.weights import Weights
 
-Times = Literal["positions", "timestamps", "told"]
+Times = Literal["positions", "timestamps", "prompt"]
 """How a model knows when a frame was: `positions`, rotary positions; `timestamps`, written before each frame pair by its
 processor; `told`, not at all, so that the prompt says it."""
 
@@ -48,7 +48,7 @@ FAMILIES: Mapping[str, Family] = {
     for family in (
         Family("qwen2.5-vl", "qwen2_5_vl", 28, "positions", "pixels", "box-pixels"),
         Family("qwen3-vl", "qwen3_vl", 32, "timestamps", "thousandths", "box-thousandths"),
-        Family("internvl3", "internvl", None, "told", "thousandths", "box-ref"),
+        Family("internvl3", "internvl", None, "prompt", "thousandths", "box-ref"),
     )
 }
 

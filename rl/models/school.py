@@ -12,8 +12,8 @@ from typing import Any
 
 import numpy as np
 
-from rl.engines.base import Request, Shown
-from rl.engines.inputs import answered, load_processor, prepare
+from rl.engines.base import Request, VisualInput
+from rl.engines.inputs import append_answer, load_processor, prepare_batch
 from rl.models.families import Model
 from rl.prompts.templates import prompt_named
 from storage.folders.files import replacing_folder
@@ -46,7 +46,7 @@ def make_schooled(folder: Path, model: Model, seed: int = 0) -> Path:
     optimizer = torch.optim.AdamW(pupil.parameters(), RATE)
     prompts = [prompt_named(name).messages(sentence) for name in ("figure-5", "figure-7") for sentence in _SENTENCES]
     asked = [Request("", prompts[n % len(prompts)], _patches(draws)) for n in range(_CLIPS)]
-    batches = [dict(prepare(processor, model.family, pupil.config, [one])) for one in asked]
+    batches = [dict(prepare_batch(processor, model.family, pupil.config, [one])) for one in asked]
     for lesson in range(LESSONS):
         answer = _SAID.format(i=draws.integers(1, 4), s=draws.integers(0, 2), e=draws.integers(2, 5))
         optimizer.zero_grad()
@@ -63,11 +63,11 @@ def _loss(pupil: Any, batch: dict[str, Any], said: Any) -> Any:
     """Of an answer to the prompt of a batch of one."""
     import torch
 
-    inputs = {name: value for name, value in answered(batch, said, pupil.config).items() if name not in _NOT_THE_MODELS}
+    inputs = {name: value for name, value in append_answer(batch, said, pupil.config).items() if name not in _NOT_THE_MODELS}
     return torch.nn.functional.cross_entropy(pupil(**inputs).logits[0, -1 - said.shape[1] : -1], said[0])
 
 
-def _patches(draws: np.random.Generator) -> Shown:
+def _patches(draws: np.random.Generator) -> VisualInput:
     """A clip of coloured patches, of any contrast from none on: what is seen is to make no difference."""
     from PIL import Image
 
@@ -78,4 +78,4 @@ def _patches(draws: np.random.Generator) -> Shown:
         buffer = io.BytesIO()
         Image.fromarray(patches.astype(np.uint8)).resize(_SIZE, Image.Resampling.NEAREST).save(buffer, "JPEG")
         frames.append(buffer.getvalue())
-    return Shown(tuple(frames), _SIZE, 2.0)
+    return VisualInput(tuple(frames), _SIZE, 2.0)

@@ -63,7 +63,7 @@ _OTHER_UNIT = re.compile(r" ?(?:%|frames?\b|f\b|ms\b|m\b|mins?\b|minutes?\b|h\b|
 _DIGIT = re.compile(r"\d", re.ASCII)
 
 
-def read_answer(text: str, style: Style = "numbers") -> Answer:
+def parse_answer(text: str, style: Style = "numbers") -> Answer:
     """Read an answer; raises nothing, whatever the text.
 
     Args:
@@ -77,7 +77,7 @@ def read_answer(text: str, style: Style = "numbers") -> Answer:
     for field, end in zip(fields, ends, strict=True):
         value = tidy[field.end() : end]
         if field["ids"]:
-            ids.append(read_ids(value, style))
+            ids.append(parse_ids(value, style))
         else:
             spans.append(_read_span(value))
     object_ids, id_status = ids[0] if len(set(ids)) == 1 else ((), "unreadable" if ids else "missing")
@@ -109,7 +109,7 @@ def _parts(text: str) -> tuple[str, str, bool]:
     return thought.strip(), body.strip(), formatted
 
 
-def read_ids(value: str, style: Style) -> tuple[tuple[int, ...], Status]:
+def parse_ids(value: str, style: Style) -> tuple[tuple[int, ...], Status]:
     """Object IDs of a text that names nothing else, in the order named, each once; and how that went."""
     if _EMPTY.match(value):
         return (), "none"

@@ -12,7 +12,7 @@ _FOUR = re.compile(rf"[\[(] ?{_NUMBER} ?, ?{_NUMBER} ?, ?{_NUMBER} ?, ?{_NUMBER}
 _THOUSAND = 1000.0
 
 
-def read_box(
+def parse_box(
     text: str, coordinates: Literal["pixels", "thousandths"], seen: tuple[int, int], native: tuple[int, int]
 ) -> Box | None:
     """The box of an answer, pixels of the native frame, half-open, cut to it; None if there is none.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from rl.prompts.answers import read_ids
+from rl.prompts.answers import parse_ids
 from tasks.markers.labels import Style
 
 _NUMBERED = re.compile(r"(?:\d{1,3}[.)] |[-*+\u2022] )?", re.ASCII)
@@ -13,7 +13,7 @@ _MARKS = "*_`# "
 _LONGEST_HEAD = 100
 
 
-def read_captions(text: str, style: Style = "numbers") -> dict[int, str]:
+def parse_captions(text: str, style: Style = "numbers") -> dict[int, str]:
     """Object ID -> what is said of it; raises nothing, whatever the text.
 
     A description begins with a line such as `2. **Object ID 1, 3**: This person ...` and goes on to the next such line or an
@@ -45,5 +45,5 @@ def _head(line: str, style: Style) -> tuple[tuple[int, ...], str]:
     end = _HEAD_ENDS.search(line, start.end(), start.end() + _LONGEST_HEAD)
     if end is None:
         return (), line
-    ids, _ = read_ids(line[start.end() : end.start()].strip(_MARKS), style)
+    ids, _ = parse_ids(line[start.end() : end.start()].strip(_MARKS), style)
     return ids, line[end.end() :].strip(_MARKS)

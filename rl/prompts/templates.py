@@ -70,7 +70,7 @@ class Prompt:
             PromptError: it speaks of an interval or a size, and none is given.
         """
         lines = (" ".join(line.split()) for line in query.splitlines())
-        values = {"query": "\n".join(lines).strip() if self.verbatim else normalised(query), "noun": noun(style)}
+        values = {"query": "\n".join(lines).strip() if self.verbatim else normalize_query(query), "noun": noun(style)}
         if span_s is not None:
             values |= {"start": f"{span_s[0]:.2f}", "end": f"{span_s[1]:.2f}"}
         if size is not None:
@@ -84,7 +84,7 @@ class Prompt:
         return [*system, {"role": "user", "content": [parts[part] for part in self.order]}]
 
 
-def normalised(query: str) -> str:
+def normalize_query(query: str) -> str:
     """A sentence as it is asked in training and evaluation alike: lower case, single spaces, without its last full stop.
 
     The released code does this in training alone.

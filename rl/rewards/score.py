@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, get_args
 
-from rl.prompts.answers import read_answer
+from rl.prompts.answers import parse_answer
 from rl.rewards.parts import Appears, Parts, mean_iou, r_f, r_s, r_t
 from rl.rewards.released import released_parts
 from rl.rewards.truth import RewardError, Truth, read_truth
@@ -33,12 +33,12 @@ class Reward:
 
 
 def _paper(text: str, truth: Truth, appears: Appears) -> Parts:
-    answer = read_answer(text, truth.style)
+    answer = parse_answer(text, truth.style)
     return Parts(r_t(answer, truth), r_s(answer, truth, appears), r_f(answer))
 
 
 def _continuous(text: str, truth: Truth, appears: Appears) -> Parts:
-    answer = read_answer(text, truth.style)
+    answer = parse_answer(text, truth.style)
     return Parts(r_t(answer, truth), mean_iou(answer, truth), r_f(answer))
 
 

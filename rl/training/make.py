@@ -135,15 +135,15 @@ class _Maker:
         if not names_object(self._protocol, asked):
             assert asked.span_s is not None
             return Truth(asked.span_s, style=self._style)
-        shown = self._dataset.frames(asked.video_id, asked.clip_id, ["clip_id", "frame_index", "markers"]).to_pylist()
-        drawn = {row["frame_index"]: {marker["object_id"] for marker in row["markers"]} for row in shown}
+        rows = self._dataset.frames(asked.video_id, asked.clip_id, ["clip_id", "frame_index", "markers"]).to_pylist()
+        drawn = {row["frame_index"]: {marker["object_id"] for marker in row["markers"]} for row in rows}
         return truth_of(video, sample, drawn, self._style)
 
 
 def _row(source: str, planned: Planned, request: Request, truth: Truth) -> dict[str, Any]:
-    asked, shown = planned.asked, request.shown
-    (width, height), times = shown.size, list(shown.times_s)
-    video = {"frames": list(shown.frames), "width": width, "height": height, "fps": shown.fps, "times_s": times}
+    asked, visual = planned.asked, request.visual
+    (width, height), times = visual.size, list(visual.times_s)
+    video = {"frames": list(visual.frames), "width": width, "height": height, "fps": visual.fps, "times_s": times}
     names = {"sample_id": asked.sample_id, "video_id": asked.video_id, "clip_id": asked.clip_id}
     return {
         "data_source": source,

@@ -12,8 +12,8 @@ import torch  # noqa: TID253  verl imports this module, nothing else does
 from verl.experimental.agent_loop.agent_loop import register  # noqa: TID253
 from verl.experimental.agent_loop.single_turn_agent_loop import SingleTurnAgentLoop  # noqa: TID253
 
-from rl.engines.base import Request, Shown
-from rl.engines.inputs import answered, metadata, pixels, prepare
+from rl.engines.base import Request, VisualInput
+from rl.engines.inputs import append_answer, decode_frames, prepare_batch, video_metadata
 from rl.models.families import FAMILIES
 from rl.rewards.truth import read_truth
 from rl.training.make import ROWS
@@ -127,10 +127,10 @@ class AnsweredRows(TrainingRows):
     def __getitem__(self, item: int) -> dict[str, Any]:
         """Tokens and whether the loss counts them, int64 (length,); positions (4, length); pixels with their grid."""
         row, how = self._row(item), self._processor
-        request = Request("", row["prompt"], _shown(row["videos"][0]))
-        asked = prepare(how, FAMILIES["qwen2.5-vl"], how.config, [request])
+        request = Request("", row["prompt"], _visual(row["videos"][0]))
+        asked = prepare_batch(how, FAMILIES["qwen2.5-vl"], how.config, [request])
         told = target(read_truth(row["reward_model"]["ground_truth"])) + how.tokenizer.eos_token
-        whole = answered(asked, how.tokenizer(told, return_tensors="pt")["input_ids"], how.config)
+        whole = append_answer(asked, how.tokenizer(told, return_tensors="pt")["input_ids"], how.config)
         ids = whole["input_ids"][0]
         return {
             "input_ids": ids,
@@ -143,11 +143,11 @@ class AnsweredRows(TrainingRows):
 def shown_in(messages: list[dict[str, Any]]) -> list[tuple[Any, dict[str, Any]]]:
     """Frames and metadata of every video of a message list."""
     videos = [part["video"] for turn in messages for part in turn["content"] if part["type"] == "video"]
-    return [(pixels(shown), metadata(shown)) for shown in map(_shown, videos)]
+    return [(decode_frames(visual), video_metadata(visual)) for visual in map(_visual, videos)]
 
 
-def _shown(video: Mapping[str, Any]) -> Shown:
-    return Shown(tuple(video["frames"]), (video["width"], video["height"]), video["fps"], tuple(video["times_s"]))
+def _visual(video: Mapping[str, Any]) -> VisualInput:
+    return VisualInput(tuple(video["frames"]), (video["width"], video["height"]), video["fps"], tuple(video["times_s"]))
 
 
 def _with_video(prompt: list[dict[str, Any]], videos: list[dict[str, Any]]) -> list[dict[str, Any]]:

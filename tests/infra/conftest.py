@@ -12,8 +12,9 @@ import pytest
 
 from infra.forms.benchmarks import OwnParameters
 from infra.sweeps import SweepParameters
-from rl.engines.base import Reply, Told
+from rl.engines.base import Response
 from tasks.build.run import run_build, run_here
+from tests.scripted import ScriptedEngine
 
 SWEEP = """
 checkpoints = ["tiny"]
@@ -29,7 +30,7 @@ theta = 0
 """
 
 
-class Says(Told):
+class Says(ScriptedEngine):
     """Counts how often it is opened, takes two seconds a sample, and has its text for identity, as weights are."""
 
     opened = 0
@@ -39,8 +40,8 @@ class Says(Told):
         super().__init__(self.says)
         type(self).opened += 1
 
-    def answer(self, requests: Any) -> list[Reply]:
-        return [Reply(self.text, seconds=2.0 * len(requests)) for _ in requests]
+    def answer(self, requests: Any) -> list[Response]:
+        return [Response(self.text, seconds=2.0 * len(requests)) for _ in requests]
 
 
 @pytest.fixture
@@ -49,7 +50,7 @@ def engine(monkeypatch: pytest.MonkeyPatch) -> type[Says]:
     Says.opened, Says.says = 0, "<think>It is red.</think><answer>Target ID: 1, Time range: 0.5 to 2.5</answer>"
     monkeypatch.setattr("infra.ray.engine_actors.open_engine", lambda *_: Says())
     for module in ("infra.sweeps", "infra.sweeping"):
-        monkeypatch.setattr(f"{module}.identity_of", lambda *_: Told(Says.says).identity)
+        monkeypatch.setattr(f"{module}.identity_of", lambda *_: ScriptedEngine(Says.says).identity)
     return Says
 
 

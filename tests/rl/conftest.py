@@ -13,7 +13,7 @@ import pytest
 
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 
-from rl.engines.base import Shown
+from rl.engines.base import VisualInput
 from rl.models.families import Model
 from rl.models.registry import find_model
 from storage.reader import Dataset
@@ -59,10 +59,10 @@ def tiny(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Model]:
 
 
 @pytest.fixture(scope="session")
-def shown() -> Callable[..., Shown]:
+def visual() -> Callable[..., VisualInput]:
     """A video of coloured patches, as it would be stored."""
 
-    def make(count: int = 8, fps: float = 2.0, size: tuple[int, int] = (364, 196), seed: int = 0) -> Shown:
+    def make(count: int = 8, fps: float = 2.0, size: tuple[int, int] = (364, 196), seed: int = 0) -> VisualInput:
         from PIL import Image
 
         draws, frames = np.random.default_rng(seed), []
@@ -72,6 +72,6 @@ def shown() -> Callable[..., Shown]:
             Image.fromarray(patches.repeat(14, 0).repeat(14, 1)).save(buffer, "JPEG", quality=95)
             frames.append(buffer.getvalue())
         medium: Any = "video" if count > 1 else "image"
-        return Shown(tuple(frames), size, fps, medium=medium)
+        return VisualInput(tuple(frames), size, fps, medium=medium)
 
     return make

@@ -12,9 +12,9 @@ import pytest
 from pydantic import ValidationError
 
 from infra.forms.evaluation import EvaluateParameters
-from infra.ray.engine_actors import TRIES, EngineActors
+from infra.ray.engine_actors import MAX_CRASHES, EngineActors
 from infra.ray.session import ray_session
-from rl.engines.base import BrokenError, Decoding, EngineError, Reply, Request, Shown
+from rl.engines.base import Decoding, EngineCrashError, EngineError, Request, Response, VisualInput
 from rl.engines.open import EngineConfig, open_engine
 from rl.models.families import FAMILIES, Model
 from tasks.weights import Weights
@@ -35,11 +35,11 @@ class Scripted:
     def identity(self) -> Mapping[str, Any]:
         return {"engine": "scripted"}
 
-    def answer(self, requests: Sequence[Request]) -> list[Reply]:
+    def answer(self, requests: Sequence[Request]) -> list[Response]:
         self._batches += 1
         for request in requests:
             self._do(request.key.split("-")[0])
-        return [Reply(f"{request.key} {os.getpid()} {self._batches}") for request in requests]
+        return [Response(f"{request.key} {os.getpid()} {self._batches}") for request in requests]
 
     def _do(self, what: str) -> None:
         first = self._folder / what
@@ -48,7 +48,7 @@ class Scripted:
             os._exit(1)
         if what == "break" and not first.exists():
             first.touch()
-            raise BrokenError("vLLM broke down")
+            raise EngineCrashError("vLLM broke down")
         if what == "refuse":
             raise EngineError("'tiny' does not fit on the GPU")
 
@@ -73,18 +73,18 @@ def actors(ray_here: None, tmp_path: Path) -> Iterator[EngineActors]:
 
 
 def batch(*keys: str) -> list[Request]:
-    return [Request(key, [], Shown((b"x",), (28, 28))) for key in keys]
+    return [Request(key, [], VisualInput((b"x",), (28, 28))) for key in keys]
 
 
-def texts(replies: Sequence[Reply]) -> list[list[str]]:
-    return [reply.text.split() for reply in replies]
+def texts(responses: Sequence[Response]) -> list[list[str]]:
+    return [response.text.split() for response in responses]
 
 
 def test_batches_go_whole_to_replicas_that_were_opened_once(actors: EngineActors, tmp_path: Path) -> None:
     assert actors.identity == {"engine": "scripted"}
     asked = [batch(f"{n}-a", f"{n}-b", f"{n}-c") for n in range(12)]
     with ThreadPoolExecutor(4) as threads:
-        answered = [texts(replies) for replies in threads.map(actors.answer, asked)]
+        answered = [texts(responses) for responses in threads.map(actors.answer, asked)]
     assert [[key for key, *_ in rows] for rows in answered] == [[request.key for request in some] for some in asked]
     where = [{tuple(rest) for _, *rest in rows} for rows in answered]
     assert all(len(places) == 1 for places in where), "a batch has one replica, and is asked of it once"
@@ -106,7 +106,7 @@ def test_a_replica_that_dies_or_breaks_down_is_replaced_and_its_batch_asked_agai
 
 
 def test_a_batch_that_ends_every_replica_stops_the_run_in_a_sentence(actors: EngineActors, tmp_path: Path) -> None:
-    with pytest.raises(EngineError, match=rf"^a batch ended {TRIES} replicas, .*; what was answered before is kept$"):
+    with pytest.raises(EngineError, match=rf"^a batch ended {MAX_CRASHES} replicas, .*; what was answered before is kept$"):
         actors.answer(batch("die"))
     assert len(actors.answer(batch("good", "better"))) == 2
 

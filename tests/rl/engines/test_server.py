@@ -10,8 +10,9 @@ from typing import Any
 
 import pytest
 
-from rl.engines.base import Decoding, EngineError, Reply, Request, Shown
-from rl.engines.server import Served, Server, payload, server_from_environment
+from rl.engines.base import Decoding, EngineError, Request, Response, VisualInput
+from rl.engines.payload import payload
+from rl.engines.server import Server, ServerEngine, server_from_environment
 from rl.models.registry import served_model
 from rl.prompts.templates import prompt_named
 
@@ -72,24 +73,24 @@ def backend() -> Iterator[Backend]:
 
 
 @pytest.fixture
-def request_of(shown: Callable[..., Shown]) -> Request:
-    video = shown(count=4)
+def request_of(visual: Callable[..., VisualInput]) -> Request:
+    video = visual(count=4)
     return Request("key", prompt_named("figure-5").messages("A man."), video)
 
 
-def asked(backend: Backend, request: Request, **settings: Any) -> Reply:
+def asked(backend: Backend, request: Request, **settings: Any) -> Response:
     usual = {"backoff_s": 0.0, "tries": 3, "at_once": 2, "timeout_s": 5.0}
-    engine = Served(MODEL, Decoding(max_tokens=64), Server(backend.url, "secret", **{**usual, **settings}))
+    engine = ServerEngine(MODEL, Decoding(max_tokens=64), Server(backend.url, "secret", **{**usual, **settings}))
     try:
-        [reply] = engine.answer([request])
-        return reply
+        [response] = engine.answer([request])
+        return response
     finally:
         engine.close()
 
 
 def test_an_answer_comes_back_with_its_costs_and_the_key_is_sent(backend: Backend, request_of: Request) -> None:
-    reply = asked(backend, request_of)
-    assert (reply.text, reply.finish, reply.prompt_tokens, reply.tokens) == ("Target ID: 3", "stop", 100, 7)
+    response = asked(backend, request_of)
+    assert (response.text, response.finish, response.prompt_tokens, response.tokens) == ("Target ID: 3", "stop", 100, 7)
     path, headers = backend.headers[0]
     assert path == "/v1/chat/completions"
     assert headers["Authorization"] == "Bearer secret"
@@ -106,16 +107,16 @@ def test_what_may_pass_is_tried_again(backend: Backend, request_of: Request, sta
 
 def test_tries_end_and_the_reason_is_told(backend: Backend, request_of: Request) -> None:
     backend.script = [(429, {"error": "slow down"}, {})] * 3
-    reply = asked(backend, request_of)
-    assert (reply.finish, reply.passing) == ("failed", True)
-    assert reply.reason == 'rate_limit: HTTP 429, {"error": "slow down"}'
+    response = asked(backend, request_of)
+    assert (response.finish, response.transient) == ("failed", True)
+    assert response.reason == 'rate_limit: HTTP 429, {"error": "slow down"}'
 
 
 def test_what_is_refused_is_not_tried_again(backend: Backend, request_of: Request) -> None:
     backend.script = [(400, {"error": "prompt too long"}, {})]
-    reply = asked(backend, request_of)
-    assert (reply.finish, reply.passing, len(backend.bodies)) == ("failed", False, 1)
-    assert "too long" in reply.reason
+    response = asked(backend, request_of)
+    assert (response.finish, response.transient, len(backend.bodies)) == ("failed", False, 1)
+    assert "too long" in response.reason
 
 
 @pytest.mark.parametrize(("status", "said"), [(401, "refuses the key: set STVG_SERVER_KEY"), (404, "does not know 'tiny'")])
@@ -129,9 +130,9 @@ def test_a_wrong_key_or_model_stops_the_run(backend: Backend, request_of: Reques
 @pytest.mark.parametrize("body", [b"<html>", b"[]", b'{"choices": []}', b'{"choices": [{"message": null}]}', b"[" * 100_000])
 def test_a_garbled_answer_is_a_failure_that_may_pass(backend: Backend, request_of: Request, body: bytes) -> None:
     backend.script = [(200, body, {})] * 3
-    reply = asked(backend, request_of)
-    assert (reply.finish, reply.passing, len(backend.bodies)) == ("failed", True, 3)
-    assert reply.reason.startswith("server: not a chat completion")
+    response = asked(backend, request_of)
+    assert (response.finish, response.transient, len(backend.bodies)) == ("failed", True, 3)
+    assert response.reason.startswith("server: not a chat completion")
 
 
 def test_an_answer_that_never_ends_is_cut_off_in_time(backend: Backend, request_of: Request) -> None:
@@ -148,30 +149,30 @@ def test_an_answer_that_never_ends_is_cut_off_in_time(backend: Backend, request_
 
     backend.script = [trickle]
     try:
-        reply = asked(backend, request_of, timeout_s=0.3, tries=1)
+        response = asked(backend, request_of, timeout_s=0.3, tries=1)
     finally:
         over.set()
-    assert reply.reason == "timeout: no answer within 0.3 s"
-    assert reply.passing
+    assert response.reason == "timeout: no answer within 0.3 s"
+    assert response.transient
 
 
 def test_a_server_that_never_says_anything_is_left_in_time(backend: Backend, request_of: Request) -> None:
     over = threading.Event()
     backend.script = [lambda _: over.wait(30)]
     try:
-        reply = asked(backend, request_of, timeout_s=0.3, tries=1)
+        response = asked(backend, request_of, timeout_s=0.3, tries=1)
     finally:
         over.set()
-    assert (reply.reason, reply.passing) == ("timeout: no answer within 0.3 s", True)
+    assert (response.reason, response.transient) == ("timeout: no answer within 0.3 s", True)
 
 
 def test_an_answer_without_end_is_cut_off_by_its_size_too(
     backend: Backend, request_of: Request, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("rl.engines.server._MOST_BYTES", 2**16)
+    monkeypatch.setattr("rl.engines.server._MAX_RESPONSE_BYTES", 2**16)
     backend.script = [(200, b" " * 2**18, {})]
-    reply = asked(backend, request_of, tries=1)
-    assert (reply.reason, reply.passing) == ("server: the response does not end", True)
+    response = asked(backend, request_of, tries=1)
+    assert (response.reason, response.transient) == ("server: the response does not end", True)
 
 
 @pytest.mark.parametrize(("told", "waited"), [("7", 7), ("3600", 60), ("soon", 2), (None, 2)])
@@ -196,15 +197,15 @@ def test_a_connection_that_breaks_is_tried_again(backend: Backend, request_of: R
 
 
 def test_an_unreachable_server_stops_the_run(backend: Backend, request_of: Request) -> None:
-    engine = Served(MODEL, Decoding(), Server("http://user:pass@127.0.0.1:9/v1", tries=2, backoff_s=0.0))
+    engine = ServerEngine(MODEL, Decoding(), Server("http://user:pass@127.0.0.1:9/v1", tries=2, backoff_s=0.0))
     with pytest.raises(EngineError, match=r"the server at http://127\.0\.0\.1:9/v1 cannot be reached"):
         engine.answer([request_of])
     engine.close()
 
 
 def test_replies_keep_the_order_of_requests(backend: Backend, request_of: Request) -> None:
-    engine = Served(MODEL, Decoding(), Server(backend.url, at_once=4))
-    requests = [Request(str(n), request_of.messages, request_of.shown) for n in range(8)]
+    engine = ServerEngine(MODEL, Decoding(), Server(backend.url, at_once=4))
+    requests = [Request(str(n), request_of.messages, request_of.visual) for n in range(8)]
     assert len(engine.answer(requests)) == 8
     engine.close()
     assert len({body["seed"] for body in backend.bodies}) == 8, "each request draws by its own key"

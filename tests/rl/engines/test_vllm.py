@@ -7,10 +7,10 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from rl.engines.base import Decoding, Request, Shown
-from rl.engines.inputs import prepare
-from rl.engines.local import Local
-from rl.engines.vllm import Vllm, vllm_prompt
+from rl.engines.base import Decoding, Request, VisualInput
+from rl.engines.inputs import prepare_batch
+from rl.engines.local import TransformersEngine
+from rl.engines.vllm import VllmEngine, vllm_prompt
 from rl.evaluation.protocols import PROTOCOLS, Asker
 from rl.evaluation.samples import Clips, asked_samples
 from rl.models.families import Model
@@ -26,8 +26,8 @@ from tasks.sample import SampleConfig, generate
 
 pytestmark = pytest.mark.heavy
 
-Make = Callable[..., Shown]
-Engines = tuple[Model, Local, Vllm]
+Make = Callable[..., VisualInput]
+Engines = tuple[Model, TransformersEngine, VllmEngine]
 DECODING = Decoding(max_tokens=16)
 LENGTH = 8192
 VIDEOS = 4
@@ -38,8 +38,8 @@ def engines(request: pytest.FixtureRequest, tiny: Callable[[str], Model]) -> Ite
     """A tiny model, and transformers and vLLM with it in float32."""
     pytest.importorskip("vllm", reason="vLLM is not installed: `make install EXTRA=cluster`")
     model = tiny(request.param)
-    local = Local(model, DECODING, "cpu", "float32", LENGTH)
-    engine = Vllm(model, DECODING, max_length=LENGTH, memory=0.3, dtype="float32", enforce_eager=True)
+    local = TransformersEngine(model, DECODING, "cpu", "float32", LENGTH)
+    engine = VllmEngine(model, DECODING, max_length=LENGTH, memory=0.3, dtype="float32", enforce_eager=True)
     yield model, local, engine
     engine.close()
     local.close()
@@ -65,25 +65,25 @@ def asked(dataset: Dataset, model: Model) -> list[Request]:
 
 def drawn(model: Model, make: Make) -> list[Request]:
     """Two videos of different length and rate, and an image."""
-    shown = [("a", "figure-5", make(count=4)), ("b", "figure-5", make(count=8, fps=1.9, seed=1))]
-    shown.append(("c", model.family.box_prompt, make(count=1)))
-    return [Request(key, prompt_named(p).messages("A man.", size=s.size, medium=s.medium), s) for key, p, s in shown]
+    visual = [("a", "figure-5", make(count=4)), ("b", "figure-5", make(count=8, fps=1.9, seed=1))]
+    visual.append(("c", model.family.box_prompt, make(count=1)))
+    return [Request(key, prompt_named(p).messages("A man.", size=s.size, medium=s.medium), s) for key, p, s in visual]
 
 
-def test_greedy_text_is_the_same_on_drawn_frames_and_on_the_sample(engines: Engines, sample: Dataset, shown: Make) -> None:
+def test_greedy_text_is_the_same_on_drawn_frames_and_on_the_sample(engines: Engines, sample: Dataset, visual: Make) -> None:
     model, local, engine = engines
-    requests = [*drawn(model, shown), *asked(sample, model)]
+    requests = [*drawn(model, visual), *asked(sample, model)]
     assert len(requests) >= 3 + VIDEOS
     ours, theirs = local.answer(requests), engine.answer(requests)
-    assert [reply.text for reply in theirs] == [reply.text for reply in ours]
-    assert [reply.prompt_tokens for reply in theirs] == [reply.prompt_tokens for reply in ours]
+    assert [response.text for response in theirs] == [response.text for response in ours]
+    assert [response.prompt_tokens for response in theirs] == [response.prompt_tokens for response in ours]
 
 
-def local_logprobs(engine: Local, request: Request) -> list[dict[int, float]]:
+def local_logprobs(engine: TransformersEngine, request: Request) -> list[dict[int, float]]:
     """Log-probabilities of the five likeliest tokens at each step of a greedy answer."""
     import torch
 
-    batch = prepare(engine._processor, engine._model_info.family, engine._model.config, [request])
+    batch = prepare_batch(engine._processor, engine._model_info.family, engine._model.config, [request])
     inputs = {name: value for name, value in batch.items() if name != "second_per_grid_ts"}
     config = engine._generation()
     config.output_logits, config.return_dict_in_generate = True, True
@@ -93,7 +93,7 @@ def local_logprobs(engine: Local, request: Request) -> list[dict[int, float]]:
     return [dict(zip(step.indices.tolist(), step.values.tolist(), strict=True)) for step in steps]
 
 
-def vllm_logprobs(engine: Vllm, request: Request) -> list[dict[int, float]]:
+def vllm_logprobs(engine: VllmEngine, request: Request) -> list[dict[int, float]]:
     from vllm import SamplingParams
 
     prompt = vllm_prompt(engine._processor, engine._model.family, request)
@@ -103,11 +103,11 @@ def vllm_logprobs(engine: Vllm, request: Request) -> list[dict[int, float]]:
 
 
 def test_log_probabilities_agree_to_a_thousandth(
-    engines: Engines, sample: Dataset, shown: Make, record_property: Callable[[str, object], None]
+    engines: Engines, sample: Dataset, visual: Make, record_property: Callable[[str, object], None]
 ) -> None:
     model, local, engine = engines
     furthest, compared = 0.0, 0
-    for request in [*drawn(model, shown), *asked(sample, model)]:
+    for request in [*drawn(model, visual), *asked(sample, model)]:
         ours, theirs = local_logprobs(local, request), vllm_logprobs(engine, request)
         assert len(ours) == len(theirs)
         for step, other in zip(ours, theirs, strict=True):
@@ -121,13 +121,13 @@ def test_log_probabilities_agree_to_a_thousandth(
     assert furthest < 1e-3
 
 
-def test_a_prompt_that_is_too_long_fails_alone_and_alike(engines: Engines, shown: Make) -> None:
+def test_a_prompt_that_is_too_long_fails_alone_and_alike(engines: Engines, visual: Make) -> None:
     model, local, engine = engines
-    few, many = drawn(model, shown)[:2]
+    few, many = drawn(model, visual)[:2]
     words = {"role": "user", "content": [{"type": "text", "text": "word " * ((LENGTH - 600) // 3)}]}
-    long = Request("long", [*many.messages, words], shown(count=60))
+    long = Request("long", [*many.messages, words], visual(count=60))
     ours, theirs = local.answer([few, long, many]), engine.answer([few, long, many])
-    assert [reply.finish for reply in theirs] == [reply.finish for reply in ours] == ["length", "failed", "length"]
+    assert [response.finish for response in theirs] == [response.finish for response in ours] == ["length", "failed", "length"]
     assert ours[1].reason.startswith(f"too_long: the prompt takes {ours[1].prompt_tokens} tokens")
     assert theirs[1].reason == ours[1].reason
-    assert [reply.text for reply in theirs] == [reply.text for reply in ours]
+    assert [response.text for response in theirs] == [response.text for response in ours]

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from rl.engines.base import Decoding, Told
+from rl.engines.base import Decoding
 from rl.evaluation.protocols import PROTOCOLS
 from rl.evaluation.results import EvaluationResults, score_predictions
 from rl.evaluation.run import Evaluation, ask, predictions
@@ -25,6 +25,7 @@ from tasks.benchmarks.videoocr import read_videoocr
 from tasks.build.plan import Build
 from tasks.build.run import publish_build, run_frames, run_here, run_masks
 from tasks.build.workers import BuildConfig
+from tests.scripted import ScriptedEngine
 
 FRAMES, LATE, FPS = 20, 5, 10
 RED_IS, GREEN_IS = 1, 2
@@ -37,7 +38,9 @@ def built(folder: Path, benchmark: Benchmark) -> Dataset:
     return Dataset(build.folder)
 
 
-def told(dataset: Dataset, protocol: str, engine: Told, folder: Path) -> tuple[dict[str, dict[str, Any]], EvaluationResults]:
+def told(
+    dataset: Dataset, protocol: str, engine: ScriptedEngine, folder: Path
+) -> tuple[dict[str, dict[str, Any]], EvaluationResults]:
     """Ask; rows by sample, and results."""
     model = Model("told", FAMILIES["qwen2.5-vl"], None)
     evaluation = Evaluation(dataset, PROTOCOLS[protocol], model, Decoding(), folder / protocol, batch_size=2)
@@ -78,9 +81,9 @@ def test_referring_segmentation_takes_several_ids_their_union_or_none(mevis: Dat
         "v:wrong": f"<answer>Target ID: {RED_IS}</answer>",
         "v:nobody": "<answer>Target ID: none</answer>",
     }
-    engine = Told(by_key=by_key)
+    engine = ScriptedEngine(by_key=by_key)
     rows, found = told(mevis, "marked", engine, tmp_path)
-    assert "There may be one, several or none." in engine.asked[0].messages[1]["content"][0]["text"]
+    assert "There may be one, several or none." in engine.requests[0].messages[1]["content"][0]["text"]
     assert rows["v:both"]["object_ids"] == [RED_IS, GREEN_IS]
     assert (rows["v:green"]["object_ids"], rows["v:green"]["ids_status"]) == ([], "none")
     report = found.scores["paper"].results["segmentation"]
@@ -97,7 +100,7 @@ def test_referring_segmentation_takes_several_ids_their_union_or_none(mevis: Dat
 
 def test_one_id_of_two_is_half_an_answer(mevis: Dataset, tmp_path: Path) -> None:
     by_key = {"v:both": f"Target ID: {RED_IS}"}
-    _, found = told(mevis, "marked", Told(text="Target ID: none", by_key=by_key), tmp_path)
+    _, found = told(mevis, "marked", ScriptedEngine(text="Target ID: none", by_key=by_key), tmp_path)
     red, green = 40 * 40, 30 * 30
     both = (LATE + (FRAMES - LATE) * red / (red + green)) / FRAMES
     none = [0, LATE / FRAMES, LATE / FRAMES]
@@ -114,10 +117,10 @@ All of them are square.
 
 
 def test_captions_are_kept_as_text_and_by_object_id_once_a_clip_and_not_scored(asked_dataset: Dataset, tmp_path: Path) -> None:
-    engine = Told(text=SAID)
+    engine = ScriptedEngine(text=SAID)
     rows, found = told(asked_dataset, "caption", engine, tmp_path)
     assert {row["sample_id"] for row in rows.values()} == {"again", "ask", "nothing"}, "the first of each clip"
-    assert {request.messages[1]["content"][1]["text"] for request in engine.asked} == {"Describe each person in this video."}
+    assert {request.messages[1]["content"][1]["text"] for request in engine.requests} == {"Describe each person in this video."}
     assert rows["ask"]["answer"] == SAID.strip()
     assert rows["ask"]["captions"] == [
         {"object_id": 1, "text": "This person is red and walks to the right."},
@@ -158,15 +161,15 @@ def videoocr(tmp_path: Path, square_clip: Path, models: Any) -> Dataset:
 def test_videoocr_is_asked_with_and_without_markers(
     videoocr: Dataset, tmp_path: Path, protocol: str, said: dict[str, str], accuracy: float
 ) -> None:
-    engine = Told(by_key=said)
+    engine = ScriptedEngine(by_key=said)
     rows, found = told(videoocr, protocol, engine, tmp_path)
     assert {name: row["answer"] for name, row in rows.items()} == said
-    asked = {request.key: request for request in engine.asked}
+    asked = {request.key: request for request in engine.requests}
     question = asked["0"].messages[1]["content"][1]["text"]
     assert question.splitlines() == ["Which number moves?", "A. 1", "B. 2", "Answer with the letter of the right option."]
     stored = videoocr.frames("12.mp4", "12.mp4").column("jpeg").to_pylist()
-    assert (list(asked["0"].shown.frames) == stored) is (protocol == "marked")
-    assert len(asked["0"].shown.frames) == len(stored)
+    assert (list(asked["0"].visual.frames) == stored) is (protocol == "marked")
+    assert len(asked["0"].visual.frames) == len(stored)
     scores = found.scores["paper"]
     assert scores.unjudged == 1, "it takes a judge, which a rule is not"
     assert scores.results["question"].metrics["accuracy"].mean == pytest.approx(accuracy)
@@ -175,14 +178,14 @@ def test_videoocr_is_asked_with_and_without_markers(
 def test_spatial_grounding_is_given_the_true_span_and_scored_over_it_whatever_is_said_of_time(
     asked_dataset: Dataset, tmp_path: Path, tiny: Callable[[str], Model]
 ) -> None:
-    engine = Told(by_key={"svg": "<answer>Target ID: 1, Time range: 0 to 0.1</answer>"})
+    engine = ScriptedEngine(by_key={"svg": "<answer>Target ID: 1, Time range: 0 to 0.1</answer>"})
     rows, found = told(asked_dataset, "marked", engine, tmp_path)
-    [request] = [request for request in engine.asked if request.key == "svg"]
+    [request] = [request for request in engine.requests if request.key == "svg"]
     assert "which takes place from 0.50 to 1.50 seconds, in the video" in request.messages[1]["content"][0]["text"]
     assert (rows["svg"]["object_ids"], rows["svg"]["start_s"], rows["svg"]["span_status"]) == ([1], None, "")
     report = found.scores["paper"].results["spatial"]
     assert report.samples == 1
     assert report.metrics["m_vIoU"].mean > 0.9
-    wrong = Told(by_key={"svg": "<answer>Target ID: 2, Time range: 0.5 to 1.5</answer>"})
+    wrong = ScriptedEngine(by_key={"svg": "<answer>Target ID: 2, Time range: 0.5 to 1.5</answer>"})
     _, found = told(asked_dataset, "marked", wrong, tmp_path / "wrong")
     assert found.scores["paper"].results["spatial"].metrics["m_vIoU"].mean == 0

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from rl.engines.base import EngineError, Reply, Request, Told
+from rl.engines.base import EngineError, Request, Response
 from rl.evaluation.drawing import write_answer
 from rl.evaluation.ground import GroundError, ground
 from rl.models.families import Model
@@ -20,6 +20,7 @@ from tasks.build.plan import Build
 from tasks.build.run import run_build, run_here
 from tasks.build.workers import BuildConfig
 from tasks.video.reader import Source, open_video
+from tests.scripted import ScriptedEngine
 
 Section = Callable[..., Dataset]
 
@@ -37,8 +38,8 @@ def section(tmp_path: Path, models: object) -> Section:
     return make
 
 
-def told(ids: str, times: str) -> Told:
-    return Told(f"<think>It moves.</think><answer>Target ID: {ids}, Time range: {times}</answer>")
+def told(ids: str, times: str) -> ScriptedEngine:
+    return ScriptedEngine(f"<think>It moves.</think><answer>Target ID: {ids}, Time range: {times}</answer>")
 
 
 def test_the_tube_lies_where_the_object_is_and_in_the_seconds_of_the_video(
@@ -67,7 +68,7 @@ def test_the_tube_lies_where_the_object_is_and_in_the_seconds_of_the_video(
 def test_an_answer_that_names_no_place_is_kept_as_it_is(
     section: Section, square_clip: Path, tiny: Callable[[str], Model], said: str, ids: str, span: str
 ) -> None:
-    answer = ground(section(square_clip), "It moves.", tiny("tiny"), Told(said))
+    answer = ground(section(square_clip), "It moves.", tiny("tiny"), ScriptedEngine(said))
     assert (answer.ids, answer.span, answer.tubes, answer.text) == (ids, span, {}, said)
 
 
@@ -92,12 +93,12 @@ def test_a_video_without_objects_is_refused_with_a_remedy(
         ground(section(grey), "It moves.", tiny("tiny"), told("1", "0 to 1"))
 
 
-class Broken(Told):
+class Broken(ScriptedEngine):
     """Fails at everything."""
 
-    def answer(self, requests: list[Request]) -> list[Reply]:  # type: ignore[override]
+    def answer(self, requests: list[Request]) -> list[Response]:  # type: ignore[override]
         """Fail."""
-        return [Reply("", "failed", reason="the server said no") for _ in requests]
+        return [Response("", "failed", reason="the server said no") for _ in requests]
 
 
 def test_an_engine_that_fails_says_why(section: Section, square_clip: Path, tiny: Callable[[str], Model]) -> None:

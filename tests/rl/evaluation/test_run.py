@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from rl.engines.base import Decoding, EngineError, Reply, Request, Told
+from rl.engines.base import Decoding, EngineError, Request, Response
 from rl.evaluation.batches import batches
 from rl.evaluation.protocols import PROTOCOLS, ProtocolError
 from rl.evaluation.results import results_path, score_predictions
@@ -18,6 +18,7 @@ from rl.models.families import FAMILIES, Model
 from storage.progress import Progress
 from storage.reader import Dataset
 from tasks.benchmarks.samples import Task
+from tests.scripted import ScriptedEngine
 
 RIGHT = "<think>It is red.</think><answer>Target ID: {}, Time range: {} to {}</answer>"
 BY_KEY = {
@@ -35,14 +36,14 @@ def evaluation(asked_dataset: Dataset, tmp_path: Path) -> Evaluation:
     return Evaluation(asked_dataset, PROTOCOLS["marked"], model, Decoding(), tmp_path / "answers", batch_size=2)
 
 
-def rows(evaluation: Evaluation, engine: Told) -> dict[str, dict[str, Any]]:
+def rows(evaluation: Evaluation, engine: ScriptedEngine) -> dict[str, dict[str, Any]]:
     found = [dict(row) for row in predictions(evaluation.store(engine))]
     assert len({row["sample_id"] for row in found}) == len(found), "each sample once"
     return {row["sample_id"]: row for row in found}
 
 
 def test_answers_are_kept_with_all_that_belongs_to_them(evaluation: Evaluation) -> None:
-    engine = Told(by_key=BY_KEY)
+    engine = ScriptedEngine(by_key=BY_KEY)
     ask(evaluation, engine)
     found = rows(evaluation, engine)
     assert set(found) == {*BY_KEY, "nothing"}
@@ -57,19 +58,19 @@ def test_answers_are_kept_with_all_that_belongs_to_them(evaluation: Evaluation) 
 
 
 def test_what_is_asked_are_the_stored_frames_with_the_true_interval_where_it_is_given(evaluation: Evaluation) -> None:
-    engine = Told(by_key=BY_KEY)
+    engine = ScriptedEngine(by_key=BY_KEY)
     ask(evaluation, engine)
-    asked = {request.key: request for request in engine.asked}
+    asked = {request.key: request for request in engine.requests}
     assert "from 0.50 to 1.50 seconds" in asked["svg"].messages[1]["content"][0]["text"]
     assert 'event "it moves"' in asked["stvg"].messages[1]["content"][0]["text"]
     assert asked["ask"].messages[1]["content"][1]["text"].splitlines()[1] == "A. stay"
     stored = evaluation.dataset.frames("a.mp4", "late").column("jpeg").to_pylist()
-    assert list(asked["stvg"].shown.frames) == stored
+    assert list(asked["stvg"].visual.frames) == stored
     assert "nothing" not in asked
 
 
 def test_results_have_every_sample_in_the_denominator_and_reasons_and_intervals(evaluation: Evaluation) -> None:
-    engine = Told(by_key=BY_KEY)
+    engine = ScriptedEngine(by_key=BY_KEY)
     store = ask(evaluation, engine)
     found = score_predictions(evaluation.dataset, store, ["paper", "hcstvg_official"])
     assert json.loads(Path(results_path(store)).read_text()) == found.model_dump(mode="json", exclude={"path"})
@@ -89,13 +90,13 @@ def test_results_have_every_sample_in_the_denominator_and_reasons_and_intervals(
 
 
 @dataclass
-class Breaking(Told):
+class Breaking(ScriptedEngine):
     """Stops the run at a call, as a killed process would, after it has answered."""
 
     at: int = 0
     calls: int = field(default=0)
 
-    def answer(self, requests: Sequence[Request]) -> list[Reply]:
+    def answer(self, requests: Sequence[Request]) -> list[Response]:
         self.calls += 1
         if self.calls == self.at:
             raise KeyboardInterrupt
@@ -105,14 +106,14 @@ class Breaking(Told):
 @pytest.mark.parametrize("at", [1, 2, 3])
 def test_a_stopped_run_goes_on_and_ends_as_an_undisturbed_one(evaluation: Evaluation, tmp_path: Path, at: int) -> None:
     undisturbed = replace(evaluation, folder=tmp_path / "undisturbed")
-    ask(undisturbed, Told(by_key=BY_KEY))
+    ask(undisturbed, ScriptedEngine(by_key=BY_KEY))
     with pytest.raises(KeyboardInterrupt):
         ask(evaluation, Breaking(by_key=BY_KEY, at=at))
-    again = Told(by_key=BY_KEY)
+    again = ScriptedEngine(by_key=BY_KEY)
     ask(evaluation, again)
     assert rows(evaluation, again) == rows(undisturbed, again)
     done = {s.sample_id for batch in batches(evaluation.samples(), 2)[: at - 1] for s in batch.samples}
-    assert not done & {request.key for request in again.asked}, "what was kept is not asked again"
+    assert not done & {request.key for request in again.requests}, "what was kept is not asked again"
 
 
 @pytest.mark.parametrize("protocol", ["marked", "two-stage"])
@@ -121,7 +122,7 @@ def test_several_batches_under_way_together_end_as_one_after_the_other(
 ) -> None:
     one = replace(evaluation, protocol=PROTOCOLS[protocol], batch_size=1)
     text = '{"bbox_2d": [10, 20, 60, 70]}' if protocol == "two-stage" else ""
-    engine = Told(text=text, by_key=BY_KEY)
+    engine = ScriptedEngine(text=text, by_key=BY_KEY)
     ask(replace(one, folder=tmp_path / "single"), engine)
     events: list[Progress] = []
     slow = Together(text=text, by_key=BY_KEY)
@@ -131,13 +132,13 @@ def test_several_batches_under_way_together_end_as_one_after_the_other(
 
 
 @dataclass
-class Together(Told):
+class Together(ScriptedEngine):
     """Answers nobody until three are under way."""
 
     started: int = 0
     three: threading.Event = field(default_factory=threading.Event)
 
-    def answer(self, requests: Sequence[Request]) -> list[Reply]:
+    def answer(self, requests: Sequence[Request]) -> list[Response]:
         self.started += 1
         if self.started == 3:
             self.three.set()
@@ -153,14 +154,16 @@ def test_batches_are_cut_by_key_and_a_limit_takes_the_first(evaluation: Evaluati
 
 
 @dataclass
-class Limited(Told):
+class Limited(ScriptedEngine):
     """Meets a limit that passes, at one sample."""
 
     refuses: str = "stvg"
 
-    def answer(self, requests: Sequence[Request]) -> list[Reply]:
-        limit = Reply("", "failed", reason="rate_limit: HTTP 429, slow down", passing=True)
-        return [limit if r.key == self.refuses else reply for r, reply in zip(requests, super().answer(requests), strict=True)]
+    def answer(self, requests: Sequence[Request]) -> list[Response]:
+        limit = Response("", "failed", reason="rate_limit: HTTP 429, slow down", transient=True)
+        return [
+            limit if r.key == self.refuses else response for r, response in zip(requests, super().answer(requests), strict=True)
+        ]
 
 
 def test_what_failed_and_may_pass_is_asked_again_and_counts_until_then(evaluation: Evaluation) -> None:
@@ -169,50 +172,50 @@ def test_what_failed_and_may_pass_is_asked_again_and_counts_until_then(evaluatio
     told = score_predictions(evaluation.dataset, store, ["paper"])
     assert told.failures["stvg"] == "rate_limit: HTTP 429, slow down"
     assert told.samples == 6
-    again = Told(by_key=BY_KEY)
+    again = ScriptedEngine(by_key=BY_KEY)
     store = ask(evaluation, again)
-    assert {request.key for request in again.asked} == {"stvg", "svg"}, "its batch, and no other"
+    assert {request.key for request in again.requests} == {"stvg", "svg"}, "its batch, and no other"
     assert set(score_predictions(evaluation.dataset, store, ["paper"]).failures) == {"nothing"}
 
 
 def test_an_engine_that_cannot_answer_stops_the_run_and_nothing_is_lost(evaluation: Evaluation) -> None:
     class Gone(Breaking):
-        def answer(self, requests: Sequence[Request]) -> list[Reply]:
+        def answer(self, requests: Sequence[Request]) -> list[Response]:
             self.calls += 1
             if self.calls > 1:
                 raise EngineError("the server at http://there cannot be reached")
-            return Told.answer(self, requests)
+            return ScriptedEngine.answer(self, requests)
 
     with pytest.raises(EngineError, match="cannot be reached"):
         ask(evaluation, Gone(by_key=BY_KEY))
-    assert len(rows(evaluation, Told(by_key=BY_KEY))) == 2
+    assert len(rows(evaluation, ScriptedEngine(by_key=BY_KEY))) == 2
 
 
 def test_a_batch_that_fails_beside_others_stops_the_run_and_those_before_it_are_kept(evaluation: Evaluation) -> None:
     class Refusing(Together):
-        def answer(self, requests: Sequence[Request]) -> list[Reply]:
-            replies = super().answer(requests)
+        def answer(self, requests: Sequence[Request]) -> list[Response]:
+            responses = super().answer(requests)
             if requests[0].key == "stvg":
                 raise EngineError("the third batch")
-            return replies
+            return responses
 
     one = replace(evaluation, batch_size=1)
     with pytest.raises(EngineError, match="the third batch"):
         ask(one, Refusing(by_key=BY_KEY), at_once=3)
-    assert set(rows(one, Told(by_key=BY_KEY))) == {"again", "ask"}
+    assert set(rows(one, ScriptedEngine(by_key=BY_KEY))) == {"again", "ask"}
 
 
 def test_frames_without_markers_come_from_the_source_at_the_same_times(evaluation: Evaluation) -> None:
-    engine = Told(text="Time range: 0.5 to 1.5")
+    engine = ScriptedEngine(text="Time range: 0.5 to 1.5")
     unmarked = replace(evaluation, protocol=PROTOCOLS["unmarked"])
     ask(unmarked, engine)
-    marked = Told(by_key=BY_KEY)
+    marked = ScriptedEngine(by_key=BY_KEY)
     ask(evaluation, marked)
-    theirs = {request.key: request.shown for request in marked.asked}
-    for request in (r for r in engine.asked if r.key in theirs):
+    theirs = {request.key: request.visual for request in marked.requests}
+    for request in (r for r in engine.requests if r.key in theirs):
         own = theirs[request.key]
-        assert (request.shown.size, request.shown.fps, request.shown.times_s) == (own.size, own.fps, own.times_s)
-        assert request.shown.frames != own.frames
+        assert (request.visual.size, request.visual.fps, request.visual.times_s) == (own.size, own.fps, own.times_s)
+        assert request.visual.frames != own.frames
     assert rows(unmarked, engine)["nothing"]["start_s"] == 0.5, "times can be asked of a video without objects"
 
 
@@ -221,7 +224,7 @@ def test_two_stages_ask_for_boxes_on_shown_frames_of_both_spans(evaluation: Eval
     sides = zip((25, 20, 65, 60), seen * 2, (240, 180) * 2, strict=True)
     box = [side * width / native for side, width, native in sides]
     texts = {"stvg": "Time range: 0.5 to 1.5", "again": "Time range: 3 to 4"}
-    engine = Told(text=f'{{"bbox_2d": {box}}}', by_key=texts)
+    engine = ScriptedEngine(text=f'{{"bbox_2d": {box}}}', by_key=texts)
     two = replace(evaluation, protocol=PROTOCOLS["two-stage"])
     store = ask(two, engine)
     found = rows(two, engine)
@@ -239,4 +242,4 @@ def test_two_stages_ask_for_boxes_on_shown_frames_of_both_spans(evaluation: Eval
 def test_a_protocol_without_a_task_of_the_dataset_is_refused(evaluation: Evaluation) -> None:
     protocol = replace(PROTOCOLS["released"], prompts={"segmentation": "figure-6"})
     with pytest.raises(ProtocolError, match="'released' asks for segmentation; the dataset holds question, spatial"):
-        ask(replace(evaluation, protocol=protocol), Told())
+        ask(replace(evaluation, protocol=protocol), ScriptedEngine())

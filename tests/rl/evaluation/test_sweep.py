@@ -4,13 +4,14 @@ from pathlib import Path
 
 import pytest
 
-from rl.engines.base import Decoding, Told
+from rl.engines.base import Decoding
 from rl.evaluation.protocols import PROTOCOLS, ProtocolError
 from rl.evaluation.results import read_results, results_of, results_path, score_predictions
 from rl.evaluation.run import Evaluation, ask
 from rl.evaluation.sweep import Cell, SweepError, cells, standing
 from rl.models.families import FAMILIES, Model
 from storage.reader import Dataset
+from tests.scripted import ScriptedEngine
 
 
 @pytest.fixture
@@ -38,18 +39,18 @@ def test_an_empty_sweep_and_an_unknown_protocol_are_refused() -> None:
 
 
 def test_an_evaluation_stands_where_its_predictions_do(evaluation: Evaluation) -> None:
-    engine = Told("Target ID: 1")
+    engine = ScriptedEngine("Target ID: 1")
     before = standing(evaluation, engine.identity)
     assert (before.samples, before.left, before.seconds, before.done) == (6, 6, None, False)
     ask(evaluation, engine)
     after = standing(evaluation, engine.identity)
     assert after.key == before.key == evaluation.store(engine).spec.key
     assert (after.left, after.seconds, after.done) == (0, 0.0, True)
-    assert standing(evaluation, Told("another").identity).left == 6
+    assert standing(evaluation, ScriptedEngine("another").identity).left == 6
 
 
 def test_results_are_those_of_the_predictions_however_old_the_file_is(evaluation: Evaluation) -> None:
-    store = ask(evaluation, Told("Target ID: 1, Time range: 0.5 to 1.5"))
+    store = ask(evaluation, ScriptedEngine("Target ID: 1, Time range: 0.5 to 1.5"))
     scored = results_of(evaluation.dataset, store, ["paper"])
     assert scored == score_predictions(evaluation.dataset, store, ["paper"]) == read_results(store)
     assert (scored.path, scored.key) == (results_path(store), store.spec.key)

@@ -6,12 +6,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rl.prompts.answers import Answer, read_answer
+from rl.prompts.answers import Answer, parse_answer
 from tasks.markers.labels import Style
 
 
 def answered(text: str, style: Style = "numbers") -> Answer:
-    return read_answer(f"<think>Object 7 from 1 to 2.</think><answer>{text}</answer>", style)
+    return parse_answer(f"<think>Object 7 from 1 to 2.</think><answer>{text}</answer>", style)
 
 
 @pytest.mark.parametrize(
@@ -79,13 +79,13 @@ def test_a_time_that_cannot_be_known_is_not_guessed(times: str) -> None:
 
 
 def test_where_an_answer_is_looked_for() -> None:
-    assert read_answer("Target ID: 3").object_ids == (3,), "without any tag"
-    assert read_answer("<think>Target ID: 3</think>").ids == "missing", "a thought is no answer"
-    assert read_answer("<think>Target ID: 3, and so on and on").ids == "missing", "an answer that never came"
-    assert read_answer("I think so.</think> Target ID: 4").object_ids == (4,), "the template opened the thought"
-    assert read_answer("<answer>Target ID: 1</answer><answer>Target ID: 2</answer>").object_ids == (2,), "the last counts"
-    assert read_answer("<answer>Target ID: 2, Time range: 1 to 2").span_s == (1, 2), "cut off after the answer"
-    assert read_answer("").ids == read_answer("").span == "missing"
+    assert parse_answer("Target ID: 3").object_ids == (3,), "without any tag"
+    assert parse_answer("<think>Target ID: 3</think>").ids == "missing", "a thought is no answer"
+    assert parse_answer("<think>Target ID: 3, and so on and on").ids == "missing", "an answer that never came"
+    assert parse_answer("I think so.</think> Target ID: 4").object_ids == (4,), "the template opened the thought"
+    assert parse_answer("<answer>Target ID: 1</answer><answer>Target ID: 2</answer>").object_ids == (2,), "the last counts"
+    assert parse_answer("<answer>Target ID: 2, Time range: 1 to 2").span_s == (1, 2), "cut off after the answer"
+    assert parse_answer("").ids == parse_answer("").span == "missing"
 
 
 @pytest.mark.parametrize(
@@ -100,7 +100,7 @@ def test_where_an_answer_is_looked_for() -> None:
     ],
 )
 def test_the_format_of_equation_6(text: str, formatted: bool) -> None:
-    assert read_answer(text).formatted is formatted
+    assert parse_answer(text).formatted is formatted
 
 
 PIECES = [
@@ -112,7 +112,7 @@ STYLES = ["numbers", "upper", "lower", "mix"]
 
 @given(st.one_of(st.text(), st.lists(st.sampled_from(PIECES)).map("".join)), st.sampled_from(STYLES))
 def test_hostile_text_raises_nothing_and_reads_nothing_impossible(text: str, style: Style) -> None:
-    answer = read_answer(text, style)
+    answer = parse_answer(text, style)
     assert all(object_id >= 1 for object_id in answer.object_ids)
     assert bool(answer.object_ids) == (answer.ids == "read")
     assert (answer.span_s is not None) == (answer.span == "read")
@@ -127,7 +127,7 @@ def test_time_is_linear_in_the_text(piece: str) -> None:
     def seconds(length: int) -> float:
         text = "<answer>Target ID: 1, " + (piece * (length // len(piece) + 1))[:length]
         started = time.process_time()
-        read_answer(text)
+        parse_answer(text)
         return time.process_time() - started
 
     short, long = (min(seconds(length) for _ in range(3)) for length in (50_000, 400_000))

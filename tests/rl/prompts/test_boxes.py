@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rl.prompts.boxes import read_box
+from rl.prompts.boxes import parse_box
 
 NATIVE = (1280, 720)
 
@@ -22,15 +22,15 @@ NATIVE = (1280, 720)
 def test_a_box_is_read_in_the_models_own_coordinates(
     text: str, coordinates: str, seen: tuple[int, int], box: tuple[float, ...]
 ) -> None:
-    assert read_box(text, coordinates, seen, NATIVE) == pytest.approx(box)  # type: ignore[arg-type]
+    assert parse_box(text, coordinates, seen, NATIVE) == pytest.approx(box)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("text", ["", "nothing", "[1, 2, 3]", "[5, 5, 1, 9]", "[0.00, 0.00, 0.27, 0.00]", "[1 2 3 4]"])
 def test_what_is_no_box_is_none(text: str) -> None:
-    assert read_box(text, "thousandths", (1, 1), NATIVE) is None
+    assert parse_box(text, "thousandths", (1, 1), NATIVE) is None
 
 
 @given(st.text(alphabet="[](),.- 0123456789\n"))
 def test_any_text_gives_a_box_inside_the_frame_or_none(text: str) -> None:
-    box = read_box(text, "pixels", (364, 196), NATIVE)
+    box = parse_box(text, "pixels", (364, 196), NATIVE)
     assert box is None or (0 <= box[0] < box[2] <= 1280 and 0 <= box[1] < box[3] <= 720)

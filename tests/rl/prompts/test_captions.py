@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rl.prompts.captions import read_captions
+from rl.prompts.captions import parse_captions
 from tasks.markers.labels import STYLES, Style
 
 FIGURE_12 = """Here is a description of each person in the video:
@@ -20,7 +20,7 @@ The video shows these individuals in various positions within and around a horse
 
 
 def test_the_papers_figure_12_has_an_entry_an_object_id() -> None:
-    found = read_captions(FIGURE_12)
+    found = parse_captions(FIGURE_12)
     assert list(found) == [1, 3, 4, 2, 7]
     assert found[3] == found[1] == "This person is seated in the back of a vehicle, wearing a military uniform and a cap."
     assert found[7].endswith("He jumped down from it."), "what is said of the whole video is nobody's"
@@ -45,12 +45,12 @@ def test_the_papers_figure_12_has_an_entry_an_object_id() -> None:
     ],
 )
 def test_what_models_write_is_cut_at_object_ids(text: str, style: Style, captions: dict[int, str]) -> None:
-    assert read_captions(text, style) == captions
+    assert parse_captions(text, style) == captions
 
 
 @given(st.text(alphabet="[](){}*#:-., \nAaBbIDidobjectperson0123456789\u2013"), st.sampled_from(STYLES))
 def test_any_text_gives_texts_that_stand_in_it(text: str, style: Style) -> None:
-    for object_id, said in read_captions(text, style).items():
+    for object_id, said in parse_captions(text, style).items():
         assert object_id >= 1
         assert said
         assert all(word in text for word in said.split())
@@ -60,7 +60,7 @@ def test_any_text_gives_texts_that_stand_in_it(text: str, style: Style) -> None:
 def test_time_is_linear_in_the_text(piece: str) -> None:
     def seconds(count: int) -> float:
         started = time.perf_counter()
-        read_captions(piece * count)
+        parse_captions(piece * count)
         return time.perf_counter() - started
 
     assert seconds(100_000) < 2.0

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from rl.prompts.templates import PromptError, normalised, prompt_named, prompts, said
+from rl.prompts.templates import PromptError, normalize_query, prompt_named, prompts, said
 
 SNAPSHOTS = Path(__file__).parent / "snapshots"
 SENTENCE = "  The man  in RED opens the {end} door. "
@@ -24,8 +24,8 @@ def test_every_snapshot_is_of_a_prompt() -> None:
 
 
 def test_one_normalisation_and_no_slot_in_a_sentence() -> None:
-    assert normalised(SENTENCE) == "the man in red opens the {end} door"
-    assert normalised("Why? He left...") == "why? he left.."
+    assert normalize_query(SENTENCE) == "the man in red opens the {end} door"
+    assert normalize_query("Why? He left...") == "why? he left.."
     messages = prompt_named("figure-6-interval").messages(SENTENCE, span_s=(1, 2))
     assert "{end} door" in said(messages), "what a sentence says is never filled in"
     assert "What does ID 1 say?" in said(prompt_named("question").messages("What does  ID 1 say?")), "a question stays"

@@ -11,8 +11,8 @@ from typing import Any
 import pyarrow.parquet as pq
 import pytest
 
-from rl.engines.base import Request, Shown
-from rl.engines.inputs import load_processor, prepare_one
+from rl.engines.base import Request, VisualInput
+from rl.engines.inputs import load_processor, prepare_request
 from rl.evaluation.protocols import ProtocolError
 from rl.evaluation.samples import asked_samples
 from rl.models.families import Model
@@ -65,8 +65,8 @@ def test_the_plan_counts_the_tokens_that_the_processor_makes(trained_dataset: Da
     longest = 0
     for row in rows_of(rows.file("train")):
         [video] = row["videos"]
-        shown = Shown(tuple(video["frames"]), (video["width"], video["height"]), video["fps"], tuple(video["times_s"]))
-        made = prepare_one(processor, model.family, Request("", row["prompt"], shown))
+        visual = VisualInput(tuple(video["frames"]), (video["width"], video["height"]), video["fps"], tuple(video["times_s"]))
+        made = prepare_request(processor, model.family, Request("", row["prompt"], visual))
         assert made["input_ids"].shape[1] == row["extra_info"]["prompt_tokens"]
         longest = max(longest, made["input_ids"].shape[1])
     assert rows.record.longest >= longest

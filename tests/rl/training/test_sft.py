@@ -9,8 +9,8 @@ from typing import Any
 import pyarrow.parquet as pq
 import pytest
 
-from rl.engines.base import Request, Shown
-from rl.engines.inputs import answered, load_processor, prepare
+from rl.engines.base import Request, VisualInput
+from rl.engines.inputs import append_answer, load_processor, prepare_batch
 from rl.models.registry import find_model
 from rl.rewards.truth import read_truth
 from rl.training.checkpoints import last_step, lineage, read_steps
@@ -36,11 +36,11 @@ def mean_cross_entropy(run: Path) -> float:
     assert len(rows) == ROWS
     for row in rows:
         [video] = row["videos"]
-        shown = Shown(tuple(video["frames"]), (video["width"], video["height"]), video["fps"], tuple(video["times_s"]))
-        asked = prepare(processor, model.family, plain.config, [Request("", row["prompt"], shown)])
+        visual = VisualInput(tuple(video["frames"]), (video["width"], video["height"]), video["fps"], tuple(video["times_s"]))
+        asked = prepare_batch(processor, model.family, plain.config, [Request("", row["prompt"], visual)])
         said = target(read_truth(row["reward_model"]["ground_truth"])) + "<|im_end|>"
         answer = processor.tokenizer(said, return_tensors="pt")["input_ids"]
-        inputs = answered(asked, answer, plain.config)
+        inputs = append_answer(asked, answer, plain.config)
         names = ("input_ids", "attention_mask", "position_ids", "pixel_values_videos", "video_grid_thw")
         with torch.no_grad():
             logits = plain(**{name: inputs[name] for name in names}).logits[0, -1 - answer.shape[1] : -1]

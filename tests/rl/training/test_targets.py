@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from rl.prompts.answers import read_answer
+from rl.prompts.answers import parse_answer
 from rl.rewards import Truth, compute_score
 from rl.training.targets import target
 
@@ -17,7 +17,7 @@ from rl.training.targets import target
 )
 def test_a_target_is_the_answer_that_prompts_ask_for(truth: Truth, said: str) -> None:
     assert target(truth) == f"<think></think><answer>{said}</answer>"
-    read = read_answer(target(truth), truth.style)
+    read = parse_answer(target(truth), truth.style)
     assert read.formatted
     assert read.object_ids == (() if truth.object_id is None else (truth.object_id,))
     assert read.span_s == pytest.approx(truth.span_s, abs=0.005)

@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from rl.engines.base import Request, Shown
-from rl.engines.inputs import metadata, prepare, vllm_kwargs
+from rl.engines.base import Request, VisualInput
+from rl.engines.inputs import prepare_batch, video_metadata, vllm_options
 from rl.models.families import Model
 from rl.prompts.templates import prompt_named
 from rl.training.make import ROWS
@@ -50,9 +50,9 @@ def row_of(asked: Request, path: Path) -> dict[str, Any]:
 
     from rl.training.verl_dataset import TrainingRows
 
-    shown, (width, height) = asked.shown, asked.shown.size
-    times = list(shown.times_s) or [n / shown.fps for n in range(len(shown.frames))]
-    video = {"frames": list(shown.frames), "width": width, "height": height, "fps": shown.fps, "times_s": times}
+    visual, (width, height) = asked.visual, asked.visual.size
+    times = list(visual.times_s) or [n / visual.fps for n in range(len(visual.frames))]
+    video = {"frames": list(visual.frames), "width": width, "height": height, "fps": visual.fps, "times_s": times}
     row = {"prompt": asked.messages, "videos": [video], "extra_info": {"index": 0}}
     pq.write_table(pa.Table.from_pylist([row], schema=ROWS), path)
     return TrainingRows(str(path), None, config(path).data)[0]
@@ -96,7 +96,7 @@ def turn(row: dict[str, Any], model: Model, processor: Any, settings: Any, serve
 
 @pytest.mark.parametrize("fps", RATES)
 def test_verl_computes_what_the_engines_compute(
-    tiny: Callable[[str], Model], shown: Callable[..., Shown], tmp_path: Path, fps: float
+    tiny: Callable[[str], Model], visual: Callable[..., VisualInput], tmp_path: Path, fps: float
 ) -> None:
     """To the bit for tokens and positions, of the prompt and of the answer after it; pixels but for their rounding."""
     import torch
@@ -104,10 +104,10 @@ def test_verl_computes_what_the_engines_compute(
 
     model, settings = tiny("tiny"), config(tmp_path)
     processor = verl_processor(model)
-    asked = Request("a", prompt_named("figure-5").messages("A man."), shown(fps=fps, size=(364, 196)))
+    asked = Request("a", prompt_named("figure-5").messages("A man."), visual(fps=fps, size=(364, 196)))
     server = Server(processor.tokenizer("Target ID: 1")["input_ids"])
     output = turn(row_of(asked, tmp_path / "rows.parquet"), model, processor, settings, server)
-    ours = prepare(processor, model.family, processor.config, [asked])
+    ours = prepare_batch(processor, model.family, processor.config, [asked])
     assert output.prompt_ids == ours["input_ids"][0].tolist() == server.asked["prompt_ids"]
     assert output.response_ids == server.tokens
 
@@ -126,15 +126,15 @@ def test_verl_computes_what_the_engines_compute(
 
 
 def test_transformers_would_place_the_tokens_of_a_fast_video_otherwise(
-    tiny: Callable[[str], Model], shown: Callable[..., Shown]
+    tiny: Callable[[str], Model], visual: Callable[..., VisualInput]
 ) -> None:
     """If this fails, transformers was mended, and `rl.training.vision` may go."""
     import torch
 
     model = tiny("tiny")
     processor = verl_processor(model)
-    asked = Request("a", prompt_named("figure-5").messages("A man."), shown(fps=4.0))
-    ours = prepare(processor, model.family, processor.config, [asked])
+    asked = Request("a", prompt_named("figure-5").messages("A man."), visual(fps=4.0))
+    ours = prepare_batch(processor, model.family, processor.config, [asked])
     types = (ours["input_ids"] == processor.video_token_id) * 2
     timed = {name: ours[name] for name in ("video_grid_thw", "second_per_grid_ts")}
     theirs, _ = processor.get_rope_index(ours["input_ids"], types, **timed)
@@ -145,18 +145,18 @@ def test_transformers_would_place_the_tokens_of_a_fast_video_otherwise(
 
 
 def test_the_rollout_is_given_frames_and_times(
-    tiny: Callable[[str], Model], shown: Callable[..., Shown], tmp_path: Path
+    tiny: Callable[[str], Model], visual: Callable[..., VisualInput], tmp_path: Path
 ) -> None:
     """The same as the project's own vLLM engine gives."""
     model, settings = tiny("tiny"), config(tmp_path)
-    asked = Request("a", prompt_named("figure-5").messages("A man."), shown(fps=1.902))
+    asked = Request("a", prompt_named("figure-5").messages("A man."), visual(fps=1.902))
     server = Server([5, 6])
     turn(row_of(asked, tmp_path / "rows.parquet"), model, verl_processor(model), settings, server)
     [(frames, times)] = server.asked["video_data"]
-    assert times == metadata(asked.shown)
+    assert times == video_metadata(asked.visual)
     assert frames.shape == (8, 196, 364, 3)
     assert frames.dtype == np.uint8
-    assert server.asked["mm_processor_kwargs"] == vllm_kwargs(model.family, asked.shown)
+    assert server.asked["mm_processor_kwargs"] == vllm_options(model.family, asked.visual)
 
 
 def test_rows_come_as_they_were_written(trained_dataset: Dataset, tiny: Callable[[str], Model], tmp_path: Path) -> None:

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from rl.engines.base import Request, Shown
-from rl.engines.inputs import load_processor, metadata, pixels, prepare
+from rl.engines.base import Request, VisualInput
+from rl.engines.inputs import decode_frames, load_processor, prepare_batch, video_metadata
 from rl.models.families import Model
 from rl.prompts.templates import prompt_named
 
@@ -38,14 +38,14 @@ def server(tiny: Callable[[str], Model]) -> Any:
 
 
 @pytest.fixture(scope="module")
-def prompts(server: Any, tiny: Callable[[str], Model], shown: Callable[..., Shown]) -> list[tuple[list[int], Any]]:
+def prompts(server: Any, tiny: Callable[[str], Model], visual: Callable[..., VisualInput]) -> list[tuple[list[int], Any]]:
     """Prompts of several lengths and rates, as verl hands them on: tokens, and frames with their times."""
     made = []
     for number, (words, fps) in enumerate([("It moves.", 2.0), ("The red one moves to the left.", 1.0), ("Both.", 4.0)]):
-        clip = shown(4 + 2 * number, fps=fps, size=(56, 84), seed=number)
+        clip = visual(4 + 2 * number, fps=fps, size=(56, 84), seed=number)
         asked = Request("", prompt_named("figure-5").messages(words), clip)
-        inputs = prepare(server._processor, tiny("tiny").family, server._model.config, [asked])
-        made.append((inputs["input_ids"][0].tolist(), [(pixels(clip), metadata(clip))]))
+        inputs = prepare_batch(server._processor, tiny("tiny").family, server._model.config, [asked])
+        made.append((inputs["input_ids"][0].tolist(), [(decode_frames(clip), video_metadata(clip))]))
     return made
 
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from rl.engines.base import Decoding, Told
+from rl.engines.base import Decoding
 from rl.evaluation.protocols import PROTOCOLS
 from rl.evaluation.report.collect import Evaluated, shown
 from rl.evaluation.report.page import by_benchmark, panels, write_report
@@ -20,6 +20,7 @@ from rl.models.families import FAMILIES, Model
 from rl.paper.numbers import beside, table_named
 from storage.folders.open import folder_at
 from storage.reader import Dataset
+from tests.scripted import ScriptedEngine
 
 HOSTILE = '</pre></article><script>window.ran = 1</script><img src=x onerror="window.ran = 1">'
 SAID = {
@@ -48,7 +49,7 @@ NIGHTS = [
 def evaluated(asked_dataset: Dataset, tmp_path: Path) -> Evaluated:
     model = Model("told", FAMILIES["qwen2.5-vl"], None)
     evaluation = Evaluation(asked_dataset, PROTOCOLS["marked"], model, Decoding(), tmp_path / "answers")
-    store = ask(evaluation, Told(by_key=SAID))
+    store = ask(evaluation, ScriptedEngine(by_key=SAID))
     return Evaluated("squares/marked/told", asked_dataset, store, score_predictions(asked_dataset, store, ["paper"]))
 
 

@@ -1,0 +1,69 @@
+"""JSON bodies of chat completions, for vLLM's server and for any other OpenAI-compatible one."""
+
+from __future__ import annotations
+
+import base64
+from typing import Any, Literal
+
+from rl.engines.base import Decoding, Request, VisualInput
+from rl.engines.inputs import video_metadata, vllm_options
+from rl.models.families import Model
+from rl.prompts.templates import Message
+from storage.folders.files import digest
+
+Wire = Literal["video", "images"]
+"""How frames are sent: `video`, as one video of JPEGs with their times, which vLLM understands; `images`, as images with a
+time before each, for any server."""
+_VIDEO_TIMES = ("fps", "frames_indices", "total_num_frames", "duration")
+
+
+def payload(request: Request, model: Model, decoding: Decoding, wire: Wire = "video") -> dict[str, Any]:
+    """JSON body of the chat completion for a request.
+
+    Args:
+        request: Prompt and frames.
+        model: Model under the name that the server knows.
+        decoding: Sampling settings; the key of the request and their seed give the seed that is sent.
+        wire: How frames are sent.
+    """
+    visual = request.visual
+    body = {
+        "model": model.name,
+        "max_tokens": decoding.max_tokens,
+        "temperature": decoding.temperature,
+        "top_p": decoding.top_p,
+        "seed": int(digest([decoding.seed, request.key])[:7], 16),
+        "messages": [_message(message, visual, wire) for message in request.messages],
+    }
+    if wire == "video":
+        body["mm_processor_kwargs"] = vllm_options(model.family, visual)
+        if visual.medium == "video":
+            body["media_io_kwargs"] = {"video": _vllm_reading(visual)}
+    return body
+
+
+def _vllm_reading(visual: VisualInput) -> dict[str, Any]:
+    """How vLLM reads a video of JPEGs; without it, it takes at most 32 frames at one a second."""
+    metadata = video_metadata(visual)
+    return {"num_frames": -1, **{name: metadata[name] for name in _VIDEO_TIMES}, "do_sample_frames": False}
+
+
+def _message(message: Message, visual: VisualInput, wire: Wire) -> dict[str, Any]:
+    parts: list[dict[str, Any]] = []
+    for part in message["content"]:
+        parts += [part] if part["type"] == "text" else _media(visual, wire)
+    return {"role": message["role"], "content": parts}
+
+
+def _media(visual: VisualInput, wire: Wire) -> list[dict[str, Any]]:
+    jpegs = [base64.b64encode(frame).decode() for frame in visual.frames]
+    if visual.medium == "image":
+        return [_image(jpegs[0])]
+    if wire == "video":
+        return [{"type": "video_url", "video_url": {"url": f"data:video/jpeg;base64,{','.join(jpegs)}"}}]
+    pairs = zip(visual.frame_times_s, jpegs, strict=True)
+    return [part for time_s, jpeg in pairs for part in ({"type": "text", "text": f"{time_s:.2f} s:"}, _image(jpeg))]
+
+
+def _image(jpeg: str) -> dict[str, Any]:
+    return {"type": "image_url", "image_url": {"url": f"data:image/jpeg;base64,{jpeg}"}}
