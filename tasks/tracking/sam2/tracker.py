@@ -49,8 +49,8 @@ class Sam2Session:
         self._model, self._config, self._video, self._frames = model, config, video, frames
         self._feed = FrameFeed(open_video(video.source, (model.image_size,) * 2))
         stack.callback(self._feed.close)
-        self._shower = ThreadPoolExecutor(1, thread_name_prefix="encode-masks")
-        stack.callback(self._shower.shutdown)
+        self._encoder_pool = ThreadPoolExecutor(1, thread_name_prefix="encode-masks")
+        stack.callback(self._encoder_pool.shutdown)
         reused = range(frames.start, last_prompt + 1 if config.backward else frames.start)
         self._features = FeatureStore(self._encode, reused, config.budget)
         self._memory = self._new_memory(reverse=False)
@@ -106,14 +106,14 @@ class Sam2Session:
         """Instances of each step; a thread makes them while the model takes the next."""
         last: tuple[int, Future[dict[int, Instance]]] | None = None
         for index, ids, logits in steps:
-            coming = index, self._shower.submit(self._encode, ids, logits)
+            coming = index, self._encoder_pool.submit(self._encode_instances, ids, logits)
             if last is not None:
                 yield last[0], last[1].result()
             last = coming
         if last is not None:
             yield last[0], last[1].result()
 
-    def _encode(self, ids: list[int], logits: torch.Tensor) -> dict[int, Instance]:
+    def _encode_instances(self, ids: list[int], logits: torch.Tensor) -> dict[int, Instance]:
         with self._running():
             return encode_logits(ids, logits, self._video.height, self._video.width, self._config.overlapping)
 
