@@ -64,7 +64,7 @@ bench: $(VENV)/.installed-dev  ## measure the quick figures of bench/; results i
 	$(BIN)/python -m bench
 
 bench-track: $(VENV)/.installed-dev  ## measure the tracker beside the official predictor: under 25 minutes on a CPU
-	$(BIN)/python -m bench track track_gpu
+	$(BIN)/python -m bench track gpu
 
 bench-scale: $(VENV)/.installed-dev  ## measure ten thousand videos and fifty killed drivers: under 25 minutes
 	$(BIN)/python -m bench scale scale_kills

@@ -15,7 +15,7 @@ NAMES = (
     *("render", "masks", "orchestration", "annotations", "scoring", "legibility"),
     *("quality", "sweep", "asking", "rewards", "evaluate", "house", "walks"),
 )
-SLOW = ("reproduce", "track", "track_gpu", "scale", "scale_kills", "readme")
+SLOW = ("reproduce", "track", "gpu", "scale", "scale_kills", "readme")
 """Only by name: some twenty minutes each, or a GPU."""
 
 

@@ -6,9 +6,13 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from tasks.masks.instances import Instance, Mask, encode
+from tasks.tracking.sam2.codes import encode_stack
 
 if TYPE_CHECKING:
     import torch
+
+STACK = 16
+"""Objects whose masks of the video's size are on the model's device together; fewer copies to the host than one by one."""
 
 
 def encode_logits(ids: Sequence[int], logits: torch.Tensor, height: int, width: int, overlapping: bool) -> dict[int, Instance]:
@@ -21,19 +25,31 @@ def encode_logits(ids: Sequence[int], logits: torch.Tensor, height: int, width: 
         width: of the video, pixels.
         overlapping: whether a pixel may belong to several objects; else to that with the highest logit.
     """
-    instances = zip(ids, map(encode, masks_of(logits, height, width, overlapping)), strict=True)
-    return {object_id: instance for object_id, instance in instances if instance is not None}
+    stacks = _stacks(logits, height, width, overlapping)
+    each = (one for stack in stacks for one in (encode_stack(stack) if stack.is_cuda else map(encode, stack.numpy())))
+    return {object_id: instance for object_id, instance in zip(ids, each, strict=True) if instance is not None}
 
 
 def masks_of(logits: torch.Tensor, height: int, width: int, overlapping: bool) -> Iterator[Mask]:
     """Masks, bool (height, width), of each object's logits, one after another."""
+    for stack in _stacks(logits, height, width, overlapping):
+        yield from stack.cpu().numpy()
+
+
+def _stacks(logits: torch.Tensor, height: int, width: int, overlapping: bool) -> Iterator[torch.Tensor]:
+    """Masks of `STACK` objects at a time, bool (objects, height, width), on the device of their logits."""
+    import torch
+
     owner = None if overlapping or len(logits) < 2 else _owners(logits, height, width)
-    for number, one in enumerate(logits):
-        mask = enlarged(one, height, width) > 0
+    for first in range(0, len(logits), STACK):
+        some = logits[first : first + STACK]
+        stack = torch.empty((len(some), height, width), dtype=torch.bool, device=logits.device)
+        for mask, one in zip(stack, some, strict=True):
+            torch.gt(enlarged(one, height, width), 0, out=mask)
         if owner is not None:
-            mask &= owner == number
-        array: Mask = mask.cpu().numpy()
-        yield array
+            numbers = torch.arange(first, first + len(some), device=logits.device)
+            stack &= owner == numbers[:, None, None]
+        yield stack
 
 
 def _owners(logits: torch.Tensor, height: int, width: int) -> torch.Tensor:

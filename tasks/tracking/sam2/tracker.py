@@ -47,6 +47,7 @@ class Sam2Session:
         self, model: Any, config: TrackConfig, video: Video, frames: range, last_prompt: int, stack: ExitStack
     ) -> None:
         self._model, self._config, self._video, self._frames = model, config, video, frames
+        self._mean, self._std = (_channels(values, model.device) for values in (MEAN, STD))
         self._feed = FrameFeed(open_video(video.source, (model.image_size,) * 2))
         stack.callback(self._feed.close)
         self._encoder_pool = ThreadPoolExecutor(1, thread_name_prefix="encode-masks")
@@ -142,9 +143,12 @@ class Sam2Session:
         """Frame as the encoder takes it, float32 (3, side, side), RGB."""
         import torch
 
-        image = torch.from_numpy(self._feed.frame(index)).to(self._model.device).permute(2, 0, 1).float() / 255.0
-        mean, std = (torch.tensor(values, device=image.device)[:, None, None] for values in (MEAN, STD))
-        return (image - mean) / std
+        frame, device = torch.from_numpy(self._feed.frame(index)), self._model.device
+        if device.type == "cuda":
+            # From pinned memory the copy waits for none of the steps that are queued on the GPU.
+            frame = frame.pin_memory()
+        image = frame.to(device, non_blocking=True).permute(2, 0, 1).float() / 255.0
+        return (image - self._mean) / self._std
 
     @contextmanager
     def _running(self) -> Iterator[None]:
@@ -153,6 +157,13 @@ class Sam2Session:
         half = self._config.precision != "float32"
         with torch.inference_mode(), torch.autocast(self._model.device.type, torch.bfloat16, enabled=half):
             yield
+
+
+def _channels(values: Sequence[float], device: torch.device) -> torch.Tensor:
+    """Values of three channels, float32 (3, 1, 1)."""
+    import torch
+
+    return torch.tensor(values, device=device)[:, None, None]
 
 
 def box_logits(model: Any, features: Features, boxes: torch.Tensor) -> torch.Tensor:
