@@ -23,17 +23,19 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=Path("docs/results/learn"), help="folder of the report")
     parser.add_argument("--runs", type=Path, default=Path(".stvg/learn"), help="folder of finished runs, which are kept")
     parser.add_argument("--quick", action="store_true", help="a few steps, to see that it runs")
-    asked = parser.parse_args()
-    jobs = [(form, seed) for seed in range(asked.seeds) for form in asked.forms]
-    budget = QUICK if asked.quick else WHOLE
+    arguments = parser.parse_args()
+    jobs = [(form, seed) for seed in range(arguments.seeds) for form in arguments.forms]
+    budget = QUICK if arguments.quick else WHOLE
     workers = min(len(jobs), len(os.sched_getaffinity(0)))
     with ProcessPoolExecutor(workers, mp_context=multiprocessing.get_context("spawn")) as pool:
-        waiting = [pool.submit(run, form, seed, budget, asked.runs) for form, seed in jobs]
+        waiting = [pool.submit(run, form, seed, budget, arguments.runs) for form, seed in jobs]
         for done in track(as_completed(waiting), "runs, each some minutes", len(waiting)):
-            made = done.result()
-            print(f"{made['form']}, seed {made['seed']}: object named {made['marks']['after, seeing']['id_accuracy']:.2f}")
-        write_report([one.result() for one in waiting], asked.out)
-    print(f"{asked.out}/README.md")
+            record = done.result()
+            print(
+                f"{record['form']}, seed {record['seed']}: object named {record['marks']['after, seeing']['id_accuracy']:.2f}"
+            )
+        write_report([one.result() for one in waiting], arguments.out)
+    print(f"{arguments.out}/README.md")
 
 
 if __name__ == "__main__":

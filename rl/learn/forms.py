@@ -26,21 +26,21 @@ class Form:
     Attributes:
         name: in files.
         marked: whether figures carry numbers.
-        told: the right answer for a figure.
+        answer: the correct answer text for a figure.
         tube: what an answer points at in a scene; None if it cannot be read.
         spatial: r_s of an answer.
     """
 
     name: str
     marked: bool
-    told: Callable[[Figure], str]
+    answer: Callable[[Figure], str]
     tube: Callable[[str, Scene], Tube | None]
     spatial: Callable[[str, Scene], float]
 
-    def parts(self, text: str, made: Scene) -> Parts:
+    def parts(self, text: str, scene: Scene) -> Parts:
         """r_t, r_s and r_f of an answer: equations 4 to 6 for numbers, r_s in the continuous form of section 4.5 for boxes."""
         answer = _read(text)
-        return Parts(r_t(answer, _truth(made.target)), self.spatial(text, made), r_f(answer))
+        return Parts(r_t(answer, _truth(scene.target)), self.spatial(text, scene), r_f(answer))
 
 
 def _truth(figure: Figure) -> Truth:
@@ -60,39 +60,39 @@ def _span(text: str, frame_count: int) -> tuple[int, int] | None:
     return (first, last) if first <= last else None
 
 
-def _told_id(figure: Figure) -> str:
+def _answer_id(figure: Figure) -> str:
     return with_id(figure.object_id, figure.span_s)
 
 
-def _tube_of_id(text: str, made: Scene) -> Tube | None:
+def _tube_of_id(text: str, scene: Scene) -> Tube | None:
     """The named figure's boxes within the span."""
-    span, ids = _span(text, 2 * made.pairs), _read(text).object_ids
+    span, ids = _span(text, 2 * scene.pairs), _read(text).object_ids
     if span is None or len(ids) != 1:
         return None
-    for figure in made.figures:
+    for figure in scene.figures:
         if figure.object_id == ids[0]:
             return Tube(*span, figure.tube.frames, figure.tube.boxes)
     return Tube(*span, np.empty(0, np.int64), np.empty((0, 4)))
 
 
-def _spatial_of_id(text: str, made: Scene) -> float:
-    return r_s(_read(text), _truth(made.target))
+def _spatial_of_id(text: str, scene: Scene) -> float:
+    return r_s(_read(text), _truth(scene.target))
 
 
-def _told_boxes(figure: Figure) -> str:
+def _answer_boxes(figure: Figure) -> str:
     return with_boxes(figure.box(figure.tube.start), figure.box(figure.tube.end), figure.span_s)
 
 
 @lru_cache(maxsize=4096)
 def _boxes(text: str) -> tuple[Box, Box] | None:
     first, _, last = _read(text).body.partition("] to [")
-    found = [parse_box(part, "pixels", (SIDE, SIDE), (SIDE, SIDE)) for part in (first + "]", "[" + last)]
-    return None if found[0] is None or found[1] is None else (found[0], found[1])
+    boxes = [parse_box(part, "pixels", (SIDE, SIDE), (SIDE, SIDE)) for part in (first + "]", "[" + last)]
+    return None if boxes[0] is None or boxes[1] is None else (boxes[0], boxes[1])
 
 
-def _tube_of_boxes(text: str, made: Scene) -> Tube | None:
+def _tube_of_boxes(text: str, scene: Scene) -> Tube | None:
     """The box of the first and of the last frame, and a straight way between them."""
-    span, boxes = _span(text, 2 * made.pairs), _boxes(text)
+    span, boxes = _span(text, 2 * scene.pairs), _boxes(text)
     if span is None or boxes is None:
         return None
     frames = np.arange(span[0], span[1] + 1)
@@ -101,18 +101,18 @@ def _tube_of_boxes(text: str, made: Scene) -> Tube | None:
     return Tube(*span, frames, placed)
 
 
-def _spatial_of_boxes(text: str, made: Scene) -> float:
+def _spatial_of_boxes(text: str, scene: Scene) -> float:
     """Mean IoU over the frames of both spans."""
-    found = _tube_of_boxes(text, made)
-    shared = overlap(made.target.tube, found).ious if found else np.empty(0)
+    boxes = _tube_of_boxes(text, scene)
+    shared = overlap(scene.target.tube, boxes).ious if boxes else np.empty(0)
     return float(shared.mean()) if len(shared) else 0.0
 
 
 FORMS = {
     form.name: form
     for form in (
-        Form("markers", True, _told_id, _tube_of_id, _spatial_of_id),
-        Form("coordinates", False, _told_boxes, _tube_of_boxes, _spatial_of_boxes),
+        Form("markers", True, _answer_id, _tube_of_id, _spatial_of_id),
+        Form("coordinates", False, _answer_boxes, _tube_of_boxes, _spatial_of_boxes),
     )
 }
 """Alike in everything but the answer, and that coordinates are asked on frames without numbers."""

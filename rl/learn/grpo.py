@@ -81,34 +81,34 @@ def grpo_step(
     """Draw answers, reward them, update once: the means of loss, divergence, reward and its parts."""
     import torch
 
-    ids = policy.ids([prompt(made.target, made.pairs) for made in scenes])
-    clips = np.stack([frames(made, form.marked) for made in scenes])
+    ids = policy.ids([prompt(scene.target, scene.pairs) for scene in scenes])
+    clips = np.stack([frames(scene, form.marked) for scene in scenes])
     with torch.no_grad():
-        asked = policy.embedded(ids, clips).repeat_interleave(settings.n, 0)
+        inputs = policy.embedded(ids, clips).repeat_interleave(settings.n, 0)
     at = policy.positions(ids, PAIRS).repeat_interleave(settings.n, 1)
-    answers = policy.sample(asked, at, settings.limit, generator)
+    answers = policy.sample(inputs, at, settings.limit, generator)
     parts = [form.parts(text, scenes[k // settings.n]) for k, text in enumerate(policy.texts(answers))]
     rewards = torch.tensor([float(sum(part)) for part in parts], device=policy.device).view(-1, settings.n)
     with torch.no_grad():
-        beside = log_chances(reference, asked, at, answers)
-    now = log_chances(policy, asked, at, answers)
-    divergence = k3(now, beside)
-    said = until_end(answers)
-    loss = grpo_loss(now, now.detach(), divergence, advantages(rewards).flatten(), said, settings)
+        reference_log = log_chances(reference, inputs, at, answers)
+    now = log_chances(policy, inputs, at, answers)
+    divergence = k3(now, reference_log)
+    mask = until_end(answers)
+    loss = grpo_loss(now, now.detach(), divergence, advantages(rewards).flatten(), mask, settings)
     update(policy, optimizer, loss, rate)
     means = {name: float(np.mean([getattr(part, name) for part in parts])) for name in Parts._fields}
-    kl = float((divergence.detach() * said).sum() / said.sum())
+    kl = float((divergence.detach() * mask).sum() / mask.sum())
     return {"loss": float(loss.detach()), "kl": kl, "reward": float(rewards.mean()), **means}
 
 
-def log_chances(policy: Policy, asked: Any, at: Any, answers: Any) -> Any:
+def log_chances(policy: Policy, inputs: Any, at: Any, answers: Any) -> Any:
     """Log-probability of each token of the answers, (answers, length)."""
     import torch
 
     length = answers.shape[1]
-    told = policy.model.model.get_input_embeddings()(answers[:, :-1])
+    embedded = policy.model.model.get_input_embeddings()(answers[:, :-1])
     after = at[..., -1:] + torch.arange(1, length, device=policy.device)
-    logits = policy.logits(torch.cat([asked, told], dim=1), torch.cat([at, after], dim=2))[:, -length:]
+    logits = policy.logits(torch.cat([inputs, embedded], dim=1), torch.cat([at, after], dim=2))[:, -length:]
     return logits.log_softmax(-1).gather(2, answers[..., None])[..., 0]
 
 
@@ -123,12 +123,12 @@ def advantages(rewards: Any) -> Any:
     return (rewards - rewards.mean(1, keepdim=True)) / (rewards.std(1, keepdim=True) + _EPSILON)
 
 
-def k3(now: Any, beside: Any) -> Any:
+def k3(now: Any, reference_log: Any) -> Any:
     """Estimate of the divergence from the reference, a token: never negative, and its mean is right."""
-    return (beside - now).exp() - (beside - now) - 1
+    return (reference_log - now).exp() - (reference_log - now) - 1
 
 
-def grpo_loss(now: Any, before: Any, divergence: Any, advantage: Any, said: Any, settings: Settings) -> Any:
+def grpo_loss(now: Any, before: Any, divergence: Any, advantage: Any, mask: Any, settings: Settings) -> Any:
     """Equation 8, negated: a mean over tokens, then over answers.
 
     Args:
@@ -136,10 +136,10 @@ def grpo_loss(now: Any, before: Any, divergence: Any, advantage: Any, said: Any,
         before: of the one that answered.
         divergence: from the reference, (answers, length).
         advantage: of each answer.
-        said: 1 where a token was said, (answers, length).
+        mask: 1 where a token was generated, (answers, length).
         settings: clip and weight of the divergence.
     """
     ratio = (now - before).exp()
     kept = ratio.clamp(1 - settings.clip, 1 + settings.clip)
     gain = (ratio * advantage[:, None]).minimum(kept * advantage[:, None]) - settings.kl * divergence
-    return -((gain * said).sum(1) / said.sum(1)).mean()
+    return -((gain * mask).sum(1) / mask.sum(1)).mean()

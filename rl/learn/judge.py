@@ -38,34 +38,34 @@ def answers(policy: Policy, form: Form, scenes: Sequence[Scene], blank: bool = F
     import torch
 
     policy.model.eval()
-    told: list[str] = []
+    texts: list[str] = []
     for first in range(0, len(scenes), _BATCH):
         some = scenes[first : first + _BATCH]
-        ids = policy.ids([prompt(made.target, made.pairs) for made in some])
-        clips = np.stack([frames(made, form.marked, blank) for made in some])
+        ids = policy.ids([prompt(scene.target, scene.pairs) for scene in some])
+        clips = np.stack([frames(scene, form.marked, blank) for scene in some])
         with torch.no_grad():
-            asked = policy.embedded(ids, clips)
-        told += policy.texts(policy.sample(asked, policy.positions(ids, PAIRS), _LIMIT, generator))
-    return told
+            inputs = policy.embedded(ids, clips)
+        texts += policy.texts(policy.sample(inputs, policy.positions(ids, PAIRS), _LIMIT, generator))
+    return texts
 
 
 def marks(texts: Sequence[str], form: Form, scenes: Sequence[Scene]) -> Marks:
     """Marks of one answer a clip; one that cannot be read scores zero."""
-    rows = [_marks(form.tube(text, made), made) for text, made in zip(texts, scenes, strict=True)]
+    rows = [_marks(form.tube(text, scene), scene) for text, scene in zip(texts, scenes, strict=True)]
     return Marks(*np.mean(rows, axis=0).tolist())
 
 
-def _marks(found: Tube | None, made: Scene) -> tuple[float, ...]:
-    if found is None:
+def _marks(tube: Tube | None, scene: Scene) -> tuple[float, ...]:
+    if tube is None:
         return 0.0, 0.0, 0.0, 0.0
-    scores = paper(Case("", FPS, 2 * made.pairs, made.target.tube, found))
-    return float(_pointed_at(found, made) is made.target), scores.t_iou, scores.v_iou, 1.0
+    scores = paper(Case("", FPS, 2 * scene.pairs, scene.target.tube, tube))
+    return float(_pointed_at(tube, scene) is scene.target), scores.t_iou, scores.v_iou, 1.0
 
 
-def _pointed_at(found: Tube, made: Scene) -> Figure | None:
+def _pointed_at(tube: Tube, scene: Scene) -> Figure | None:
     """The figure that a tube overlaps most, whenever that is; None if it meets none."""
-    totals = [float(overlap(figure.tube, found).ious.sum()) for figure in made.figures]
-    return made.figures[int(np.argmax(totals))] if max(totals) > 0 else None
+    totals = [float(overlap(figure.tube, tube).ious.sum()) for figure in scene.figures]
+    return scene.figures[int(np.argmax(totals))] if max(totals) > 0 else None
 
 
 def best_constant(form: Form, scenes: Sequence[Scene]) -> Marks:
@@ -73,10 +73,10 @@ def best_constant(form: Form, scenes: Sequence[Scene]) -> Marks:
     edges = [n / FPS for n in range(2 * PAIRS + 1)]
     spans = [(start, end) for start in edges for end in edges if start < end]
     if form.marked:
-        told = [with_id(number, span) for number in range(1, IDS + 1) for span in spans]
+        texts = [with_id(number, span) for number in range(1, IDS + 1) for span in spans]
     else:
         lane = SIDE // LANES
         boxes = [(x + 2, y + 2, x + lane - 2, y + lane - 2) for x in range(0, SIDE, lane) for y in range(0, SIDE, lane)]
-        told = [with_boxes(box, box, span) for box in boxes for span in spans]
-    every = [marks([text] * len(scenes), form, scenes) for text in told]
+        texts = [with_boxes(box, box, span) for box in boxes for span in spans]
+    every = [marks([text] * len(scenes), form, scenes) for text in texts]
     return Marks(*np.max(every, axis=0).tolist())

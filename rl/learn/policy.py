@@ -47,8 +47,8 @@ class Policy:
         import torch
 
         side = _CELLS // _MERGE
-        found = positions(ids[0].cpu().numpy(), iter([((pairs, side, side), _STEP)]), frozenset([NUMBER[VIDEO]]))
-        return torch.from_numpy(found).to(self.device)[:, None].expand(3, len(ids), -1)
+        positions_of_ids = positions(ids[0].cpu().numpy(), iter([((pairs, side, side), _STEP)]), frozenset([NUMBER[VIDEO]]))
+        return torch.from_numpy(positions_of_ids).to(self.device)[:, None].expand(3, len(ids), -1)
 
     def embedded(self, ids: Any, clips: Frames) -> Any:
         """Embeddings (batch, length, hidden) of prompts and what follows them, the clips' pixels in their places."""
@@ -62,8 +62,8 @@ class Policy:
 
     def logits(self, embedded: Any, at: Any) -> Any:
         """Logits (batch, length, vocabulary) of what comes after each token."""
-        said = self.model.model.language_model(inputs_embeds=embedded, position_ids=at, use_cache=False)
-        return self.model.lm_head(said.last_hidden_state)
+        output = self.model.model.language_model(inputs_embeds=embedded, position_ids=at, use_cache=False)
+        return self.model.lm_head(output.last_hidden_state)
 
     def sample(self, embedded: Any, at: Any, limit: int, generator: Any = None) -> Any:
         """Answers to prompts, int64 (batch, up to `limit`), filled up with the end token.
@@ -80,8 +80,8 @@ class Policy:
         body, out, ended = self.model.model, [], torch.zeros(len(embedded), dtype=torch.bool, device=self.device)
         with torch.no_grad():
             for _ in range(limit):
-                said = body.language_model(inputs_embeds=embedded, position_ids=at, past_key_values=cache, use_cache=True)
-                chances = self.model.lm_head(said.last_hidden_state[:, -1]).softmax(-1)
+                output = body.language_model(inputs_embeds=embedded, position_ids=at, past_key_values=cache, use_cache=True)
+                chances = self.model.lm_head(output.last_hidden_state[:, -1]).softmax(-1)
                 token = torch.multinomial(chances, 1, generator=generator)[:, 0] if generator else chances.argmax(-1)
                 token = token.masked_fill(ended, NUMBER[END])
                 out.append(token)

@@ -47,7 +47,7 @@ def _page(runs: Sequence[Mapping[str, Any]]) -> str:
     for form in dict.fromkeys(run["form"] for run in runs):
         some = [run for run in runs if run["form"] == form]
         lines += [f"## Answers with {form}\n", "| | object named | m_tIoU | m_vIoU | could be read |", "|---|---|---|---|---|"]
-        lines += [f"| {told} | {' | '.join(_cells(some, key))} |" for key, told in _ROWS.items()]
+        lines += [f"| {label} | {' | '.join(_cells(some, key))} |" for key, label in _ROWS.items()]
         lines.append(f"\nA run took {round(fmean(run['seconds'] for run in some))} s by the clock.\n")
     return "\n".join([*lines, "![loss of the warm-up](warm_up.svg)\n", "![reward of GRPO](grpo.svg)", ""])
 

@@ -16,7 +16,7 @@ from rl.learn.scenes import LANES, scene
 from rl.learn.warmup import Stage, warm_up
 from storage.folders.files import replacing
 
-_WARM_UP, _GRPO, _HELD_OUT = range(3)
+_WARM_UP, _GRPO, _EVALUATION = range(3)
 """Streams of clips, which share none."""
 
 
@@ -34,7 +34,7 @@ class Budget:
     stages: tuple[Stage, ...]
     rate: float
     grpo: Settings
-    held_out: int
+    evaluation_clips: int
 
 
 WHOLE = Budget((Stage(300, 64, pairs=1), Stage(450, 32)), 2e-3, Settings(200, prompts=16, rate=5e-4), 300)
@@ -48,27 +48,27 @@ def run(form_name: str, seed: int, budget: Budget, folder: Path) -> dict[str, An
     torch.set_num_threads(1)
     kept = folder / f"{form_name}-{seed}.json"
     spent = json.loads(json.dumps(asdict(budget)))
-    if kept.is_file() and (made := json.loads(kept.read_text()))["budget"] == spent:
-        return dict(made)
+    if kept.is_file() and (record := json.loads(kept.read_text()))["budget"] == spent:
+        return dict(record)
     form, policy, started = FORMS[form_name], new_policy(seed), monotonic()
-    held_out = [scene(_stream(seed, _HELD_OUT), number, LANES) for number in range(budget.held_out)]
+    evaluation_clips = [scene(_stream(seed, _EVALUATION), number, LANES) for number in range(budget.evaluation_clips)]
     curves: dict[str, list[dict[str, float]]] = {"warm_up": [], "grpo": []}
-    told: dict[str, Any] = {"constant": best_constant(form, held_out)._asdict()}
-    told["ceiling"] = marks([form.told(made.target) for made in held_out], form, held_out)._asdict()
+    scores: dict[str, Any] = {"constant": best_constant(form, evaluation_clips)._asdict()}
+    scores["ceiling"] = marks([form.answer(clip.target) for clip in evaluation_clips], form, evaluation_clips)._asdict()
     warm_up(policy, form, budget.stages, budget.rate, _stream(seed, _WARM_UP), curves["warm_up"].append)
     for when in ("before", "after"):
         drawn = torch.Generator(policy.device).manual_seed(seed)
         for how, blank, generator in (("seeing", False, None), ("drawn", False, drawn), ("blank", True, None)):
-            said = answers(policy, form, held_out, blank, generator)
-            told[f"{when}, {how}"] = marks(said, form, held_out)._asdict()
+            texts = answers(policy, form, evaluation_clips, blank, generator)
+            scores[f"{when}, {how}"] = marks(texts, form, evaluation_clips)._asdict()
         if when == "before":
             grpo(policy, form, budget.grpo, _stream(seed, _GRPO), curves["grpo"].append)
-    made = {"form": form_name, "seed": seed, "seconds": round(monotonic() - started), "budget": spent, "marks": told}
-    made["curves"] = curves
+    record = {"form": form_name, "seed": seed, "seconds": round(monotonic() - started), "budget": spent, "marks": scores}
+    record["curves"] = curves
     folder.mkdir(parents=True, exist_ok=True)
     with replacing(kept) as temporary:
-        temporary.write_text(json.dumps(made), encoding="utf-8")
-    return made
+        temporary.write_text(json.dumps(record), encoding="utf-8")
+    return record
 
 
 def _stream(seed: int, which: int) -> int:

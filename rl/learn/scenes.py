@@ -75,8 +75,8 @@ def scene(seed: int, number: int, figures: int = LANES, pairs: int = PAIRS) -> S
     random = np.random.default_rng([seed, number])
     lanes, ids = random.permutation(LANES)[:figures], random.permutation(IDS)[:figures] + 1
     colours = random.permutation(list(COLOURS))[:figures]
-    told = zip(lanes.tolist(), ids.tolist(), colours.tolist(), strict=True)
-    return Scene(tuple(_figure(random, 2 * pairs, *one) for one in told), pairs)
+    placements = zip(lanes.tolist(), ids.tolist(), colours.tolist(), strict=True)
+    return Scene(tuple(_figure(random, 2 * pairs, *one) for one in placements), pairs)
 
 
 def _figure(random: np.random.Generator, count: int, lane: int, object_id: int, colour: str) -> Figure:
@@ -91,22 +91,22 @@ def _figure(random: np.random.Generator, count: int, lane: int, object_id: int, 
     return Figure(object_id, colour, SHAPES[int(random.integers(len(SHAPES)))], Tube(first, first + length - 1, at, boxes))
 
 
-def frames(made: Scene, marked: bool = True, blank: bool = False) -> Frames:
+def frames(scene: Scene, marked: bool = True, blank: bool = False) -> Frames:
     """The clip as uint8 (frames, height, width, 3), RGB.
 
     Args:
-        made: the scene.
+        scene: the scene to draw.
         marked: whether each figure carries its number.
         blank: whether there is nothing but the ground.
     """
-    out = np.full((2 * made.pairs, SIDE, SIDE, 3), _GROUND, np.uint8)
+    out = np.full((2 * scene.pairs, SIDE, SIDE, 3), _GROUND, np.uint8)
     for number, image in enumerate([] if blank else out):
-        shown = [figure for figure in made.figures if figure.tube.start <= number <= figure.tube.end]
-        for figure in shown:
+        visible = [figure for figure in scene.figures if figure.tube.start <= number <= figure.tube.end]
+        for figure in visible:
             x1, y1, x2, y2 = map(int, figure.box(number))
             image[y1:y2, x1:x2][_MASKS[figure.shape]] = COLOURS[figure.colour]
         if marked:
-            markers = place([_candidate(figure, number) for figure in shown], (1.0, 1.0), (SIDE, SIDE), _DIGIT_PX)
+            markers = place([_candidate(figure, number) for figure in visible], (1.0, 1.0), (SIDE, SIDE), _DIGIT_PX)
             draw(image, markers, _DIGIT_PX)
     return out
 

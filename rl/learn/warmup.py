@@ -69,7 +69,7 @@ def imitation_loss(policy: Policy, form: Form, scenes: Sequence[Scene]) -> Any:
     import torch
 
     ids, is_answer = _conversations(policy, form, scenes)
-    clips = np.stack([frames(made, form.marked, blank=n % _BLANK == _BLANK - 1) for n, made in enumerate(scenes)])
+    clips = np.stack([frames(scene, form.marked, blank=n % _BLANK == _BLANK - 1) for n, scene in enumerate(scenes)])
     logits = policy.logits(policy.embedded(ids, clips), policy.positions(ids, scenes[0].pairs))
     labels = ids.masked_fill(~is_answer, _IGNORED)
     return torch.nn.functional.cross_entropy(logits[:, :-1].flatten(0, 1), labels[:, 1:].flatten(), ignore_index=_IGNORED)
@@ -81,10 +81,10 @@ def _conversations(policy: Policy, form: Form, scenes: Sequence[Scene]) -> tuple
 
     pieces, answers = [], []
     for turn in range(len(scenes[0].figures)):
-        asked = [prompt(s.figures[0], s.pairs) if turn == 0 else follow_up(s.figures[turn]) for s in scenes]
-        for texts in (asked, [form.told(s.figures[turn]) + END for s in scenes]):
+        prompts = [prompt(s.figures[0], s.pairs) if turn == 0 else follow_up(s.figures[turn]) for s in scenes]
+        for texts in (prompts, [form.answer(s.figures[turn]) + END for s in scenes]):
             pieces.append(policy.ids(texts))
-            answers.append(torch.full_like(pieces[-1], texts is not asked, dtype=torch.bool))
+            answers.append(torch.full_like(pieces[-1], texts is not prompts, dtype=torch.bool))
     return torch.cat(pieces, dim=1), torch.cat(answers, dim=1)
 
 

@@ -21,11 +21,11 @@ TOKENS_A_PAIR = (SIDE // 28) ** 2
 def tokenizer() -> Any:
     """Hugging Face's tokenizer of these tokens; what it decodes is what was encoded."""
     t: Any = import_module("tokenizers")
-    made = t.Tokenizer(t.models.WordLevel(NUMBER, unk_token=_SPECIAL[0]))
+    tokenizer = t.Tokenizer(t.models.WordLevel(NUMBER, unk_token=_SPECIAL[0]))
     longest_first = "|".join(re.escape(token) for token in sorted(TOKENS, key=len, reverse=True))
-    made.pre_tokenizer = t.pre_tokenizers.Split(t.Regex(longest_first), "isolated")
-    made.decoder = t.decoders.Fuse()
-    return made
+    tokenizer.pre_tokenizer = t.pre_tokenizers.Split(t.Regex(longest_first), "isolated")
+    tokenizer.decoder = t.decoders.Fuse()
+    return tokenizer
 
 
 def prompt(figure: Figure, pairs: int) -> str:
@@ -46,8 +46,8 @@ def with_id(object_id: int, span_s: tuple[float, float]) -> str:
 
 def with_boxes(first: tuple[float, ...], last: tuple[float, ...], span_s: tuple[float, float]) -> str:
     """The same in coordinates: the box on the first and on the last frame of the span, pixels."""
-    told = " to ".join("[" + ", ".join(str(round(side)) for side in box) + "]" for box in (first, last))
-    return f"<think></think><answer>Box: {told}, {_time(span_s)}</answer>"
+    corners = " to ".join("[" + ", ".join(str(round(side)) for side in box) + "]" for box in (first, last))
+    return f"<think></think><answer>Box: {corners}, {_time(span_s)}</answer>"
 
 
 def _time(span_s: tuple[float, float]) -> str:

@@ -11,7 +11,7 @@ SCENES = [scene(1, number) for number in range(20)]
 @pytest.mark.parametrize("name", list(FORMS))
 def test_the_right_answer_is_worth_all_and_survives_its_tokens(name: str) -> None:
     form, words = FORMS[name], tokenizer()
-    told = [form.told(made.target) for made in SCENES]
+    told = [form.answer(made.target) for made in SCENES]
     for text, made in zip(told, SCENES, strict=True):
         tokens = words.encode(prompt(made.target, made.pairs) + text).ids
         assert NUMBER["<|endoftext|>"] not in tokens
