@@ -22,7 +22,7 @@ from tasks.masks.instances import Box, Instance, Mask, encode, tight_box
 from tasks.tracking.base import Budget, Work
 from tasks.video.reader import Frames, Video
 
-pytest_plugins = ["tests.s3", "tests.ray_cluster", "tests.trained", "tests.browser"]
+pytest_plugins = ["tests.times", "tests.s3", "tests.ray_cluster", "tests.trained", "tests.browser"]
 
 settings.register_profile("shared-machine", deadline=None)
 settings.load_profile("shared-machine")
