@@ -2,15 +2,17 @@
 
 PYTHON ?= python3
 EXTRA ?= base
+WORKERS ?= 2
 VENV := .venv
 BIN := $(VENV)/bin
 DOCS := .venv-docs
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 export VIRTUAL_ENV := $(CURDIR)/$(VENV)
 export UV_LINK_MODE ?= copy
+export UV_COMPILE_BYTECODE ?= 1
 export DO_NOT_TRACK := 1
 
-.PHONY: help install demo serve test check format spelling docs readme bench bench-track bench-scale learn lock clean
+.PHONY: help install demo serve test test-quick check format spelling docs readme bench bench-track bench-scale learn lock clean
 
 help:  ## show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "%-12s %s\n", $$1, $$2}'
@@ -33,8 +35,11 @@ demo: install  ## build the sample dataset from a Prefect deployment, start to f
 serve: install  ## keep a Prefect server with UI and deployments up
 	$(BIN)/stvg serve
 
-test: $(VENV)/.installed-dev  ## run all tests
-	$(BIN)/pytest
+test: $(VENV)/.installed-dev  ## run all tests in WORKERS processes; TIMES=file writes where the time goes
+	$(BIN)/pytest --numprocesses $(WORKERS) $(if $(TIMES),--times $(TIMES))
+
+test-quick: $(VENV)/.installed-dev  ## run the tests that start no server, cluster, browser or training
+	$(BIN)/pytest --numprocesses $(WORKERS) -m "not heavy" $(if $(TIMES),--times $(TIMES))
 
 check: $(VENV)/.installed-dev  ## lint, types, layers
 	$(BIN)/ruff check .

@@ -13,6 +13,8 @@ import pytest
 from hypothesis import settings
 
 os.environ["OMP_NUM_THREADS"] = "1"  # torch reads it at its first import, and has one thread then
+os.environ.setdefault("PREFECT_RUNNER_POLL_FREQUENCY", "1")  # seconds between a runner's looks for new runs; 10 otherwise
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # processes that tests start would compile the project again, each of them
 
 from infra.ray.session import set_environment
 from tasks.build.workers import BuildConfig
@@ -29,6 +31,7 @@ settings.load_profile("shared-machine")
 set_environment(local=True)  # Ray reads it at its first import, which may be that of a test's module
 
 FPS = 10
+SERVER = "server"
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -37,6 +40,19 @@ def _same_scheduler() -> Iterator[None]:
     before = os.sched_getscheduler(0)
     yield
     assert os.sched_getscheduler(0) == before, "a test of this module changed the scheduling policy of its process"
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """With several workers, the tests of a file stay together, and so do all that use the Prefect server; slow files begin."""
+    if hasattr(config, "workerinput"):
+        items.sort(key=lambda item: (item.get_closest_marker("heavy") is None, _group(item) != SERVER))
+        for item in items:
+            item.add_marker(pytest.mark.xdist_group(_group(item)))
+
+
+def _group(item: pytest.Item) -> str:
+    return SERVER if SERVER in getattr(item, "fixturenames", ()) else item.nodeid.partition("::")[0]
 
 
 @pytest.fixture(scope="session")
