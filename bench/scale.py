@@ -109,7 +109,7 @@ class _Answers:
 
 _AGAIN = """
 import json, sys
-from infra.cli.app import main
+from infra.cli import main
 try:
     main()
 finally:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator
 from datetime import timedelta
 from uuid import UUID
@@ -127,16 +126,3 @@ def _put(client: SyncPrefectClient, wanted: AutomationCore, change: bool) -> str
 
 def _same(there: AutomationCore, wanted: AutomationCore) -> bool:
     return (there.trigger, there.actions) == (wanted.trigger, wanted.actions)
-
-
-def main() -> None:
-    """Set up the server as the JSON of `SetupParameters` in the one argument says."""
-    try:
-        print(*set_up(SetupParameters.model_validate_json(sys.argv[1])), sep="\n")
-    except SetupError as error:
-        print(f"error: {error}", file=sys.stderr)
-        sys.exit(2)
-
-
-if __name__ == "__main__":
-    main()

@@ -16,6 +16,8 @@ import pytest
 import yaml
 
 from bench.readme import fences
+from infra.cli.app import app
+from infra.cli.lazy import LazyGroup
 from infra.forms.benchmarks import BENCHMARKS
 from infra.forms.evaluation import EVALUATIONS
 from infra.forms.training import TRAININGS
@@ -44,19 +46,14 @@ def commands(text: str, program: str = "stvg") -> list[list[str]]:
 
 @pytest.fixture(scope="module")
 def stvg() -> Any:
-    from typer.main import get_command
-
-    from infra.cli.app import app, register
-
-    register()
-    return get_command(app)
+    return app()
 
 
 def parse(command: Any, words: list[str]) -> None:
     """Parse a command as the shell would give it, and run nothing."""
-    if hasattr(command, "commands"):
-        assert words[0] in command.commands, f"there is no command {words[0]}"
-        parse(command.commands[words[0]], words[1:])
+    if isinstance(command, LazyGroup):
+        assert words[0] in command.entries, f"there is no command {words[0]}"
+        parse(command.load(words[0]), words[1:])
     elif "--help" not in words:
         command.make_context(command.name, list(words))
 

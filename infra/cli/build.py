@@ -1,25 +1,64 @@
-"""The commands `stvg build`, `stvg plan` and `stvg check`."""
+"""The commands `stvg build`, `stvg plan`, `stvg check` and `stvg import`: groups with a command a source of videos."""
 
 from __future__ import annotations
 
 import json
+import platform
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
-from typing import Annotated
+from functools import partial
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+from rich.console import Console
+from rich.table import Table
 from rich.text import Text
 
-from infra.build import build_dataset
-from infra.cli.console import Bars, plain, show_findings, show_plan, stoppable
+from infra.cli.console import Bars, plain, printable, stoppable
+from infra.cli.flags import options
+from infra.cli.lazy import Entry
 from infra.cli.options import AsJson
 from infra.forms.build import BuildParameters
-from infra.ray.build_job import run_job
-from tasks.build.estimate import estimate
-from tasks.build.plan import plan_frames, plan_masks
+
+if TYPE_CHECKING:
+    from tasks.build.check import Finding
+    from tasks.build.estimate import Estimate
+    from tasks.build.plan import Build, StagePlan
+
+
+def build_entries() -> dict[str, Entry]:
+    """The commands of `stvg build` by benchmark."""
+    return _entries(build_command)
+
+
+def plan_entries() -> dict[str, Entry]:
+    """The commands of `stvg plan` by benchmark."""
+    return _entries(plan_command)
+
+
+def check_entries() -> dict[str, Entry]:
+    """The commands of `stvg check` by benchmark."""
+    return _entries(check_command)
+
+
+def import_entries() -> dict[str, Entry]:
+    """The commands of `stvg import` by layout."""
+    from infra.forms.imports import IMPORTS, UNUSED
+
+    return {name: Entry(model.__doc__ or "", partial(options(model, UNUSED), build_command)) for name, model in IMPORTS.items()}
+
+
+def _entries(function: Callable[..., None]) -> dict[str, Entry]:
+    from infra.forms.benchmarks import BENCHMARKS
+
+    return {name: Entry(model.__doc__ or "", partial(options(model), function)) for name, model in BENCHMARKS.items()}
 
 
 def build_command(parameters: BuildParameters, as_json: AsJson = False) -> None:
     """Build a dataset with a bar a stage, here or as a Ray Job, and print where it is."""
+    from infra.build import build_dataset
+    from infra.ray.build_job import run_job
+
     with stoppable(), Bars(quiet=as_json) as bars:
         built = (run_job if parameters.as_job else build_dataset)(parameters, bars.update)
     if as_json:
@@ -31,6 +70,9 @@ def build_command(parameters: BuildParameters, as_json: AsJson = False) -> None:
 
 def plan_command(parameters: BuildParameters, as_json: AsJson = False) -> None:
     """Print the plan and the estimate of a build."""
+    from tasks.build.estimate import estimate
+    from tasks.build.plan import plan_frames, plan_masks
+
     build = parameters.build()
     masks = plan_masks(build)
     frames = plan_frames(build, masks)
@@ -61,3 +103,58 @@ def check_command(
         show_findings(benchmark.records, states(findings), findings)
     if not all(finding.usable for finding in findings):
         raise typer.Exit(1)
+
+
+def job(
+    benchmark: Annotated[str, typer.Argument(help="Name of the benchmark.")],
+    parameters: Annotated[str, typer.Argument(help="Its parameters, as one JSON object.")],
+    python: Annotated[str, typer.Option(help="Version of Python that whoever submitted the job runs.")],
+) -> None:
+    """Build inside a Ray Job, and tell progress and the dataset as JSON lines."""
+    from infra.build import build_dataset, seldom
+    from infra.forms.imports import BUILDS
+    from infra.ray.build_job import tell
+    from infra.ray.session import same_version
+
+    same_version("Python", platform.python_version(), python)
+    asked = BUILDS[benchmark].model_validate_json(parameters)
+    tell(build_dataset(asked, seldom(tell)))
+
+
+def show_plan(build: Build, masks: StagePlan, frames: StagePlan, expected: Estimate) -> None:
+    """Print a plan."""
+    states = sorted({state for stage in (masks, frames) for state in stage.counts()})
+    table = Table("stage", *states, title=str(build.folder))
+    for stage in (masks, frames):
+        table.add_row(stage.store.spec.key, *(str(stage.counts().get(state, 0)) for state in states))
+    console = plain()
+    console.print(table)
+    _show_records(console, build.benchmark.records)
+    console.print(str(expected))
+
+
+_MOST_FINDINGS = 40
+
+
+def show_findings(records: Mapping[str, int], states: Mapping[str, int], findings: Sequence[Finding]) -> None:
+    """Print what a check found: counts, and the videos that are not as they should be."""
+    console = plain()
+    _show_records(console, records)
+    odd = [finding for finding in findings if finding.state != "there"]
+    if odd:
+        table = Table("video", "sentences", "state", "detail")
+        for f in odd[:_MOST_FINDINGS]:
+            table.add_row(printable(f.video_id), str(f.samples), f.state, printable(f.detail))
+        console.print(table)
+    if len(odd) > _MOST_FINDINGS:
+        console.print(f"and {len(odd) - _MOST_FINDINGS} more: --json lists all")
+    console.print(Text.assemble(("videos", "bold"), ": " + ", ".join(f"{count} {state}" for state, count in states.items())))
+    if not all(finding.usable for finding in findings):
+        console.print("docs/benchmarks.md says where each benchmark is obtained and what is known to be broken in it.")
+
+
+def _show_records(console: Console, records: Mapping[str, int]) -> None:
+    table = Table("annotations", "count", title_justify="left")
+    for reason, count in records.items():
+        table.add_row(printable(reason), f"{count:,}")
+    console.print(table)

@@ -6,7 +6,7 @@ Names and sentences come from files: they are printed as they are, without the c
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from types import TracebackType
 from typing import Any
@@ -18,10 +18,6 @@ from rich.text import Text
 
 from storage.common.errors import StvgError
 from storage.progress import Progress as StageProgress
-from tasks.build.check import Finding
-from tasks.build.estimate import Estimate
-from tasks.build.plan import Build, StagePlan
-from tasks.metrics.report import ConventionScores, TaskReport
 
 
 def plain(stderr: bool = False) -> Console:
@@ -105,75 +101,6 @@ class Steps:
         self._step, self._since = progress.stage, now
         self._status.update(f"{progress.stage} ({progress.completed + 1} of {progress.total})")
         self._status.start()
-
-
-def show_plan(build: Build, masks: StagePlan, frames: StagePlan, expected: Estimate) -> None:
-    """Print a plan."""
-    states = sorted({state for stage in (masks, frames) for state in stage.counts()})
-    table = Table("stage", *states, title=str(build.folder))
-    for stage in (masks, frames):
-        table.add_row(stage.store.spec.key, *(str(stage.counts().get(state, 0)) for state in states))
-    console = plain()
-    console.print(table)
-    _show_records(console, build.benchmark.records)
-    console.print(str(expected))
-
-
-def show_scores(scores: ConventionScores) -> None:
-    """Print the scores of a dataset: a table for each task, without and with ID repair, then the counts."""
-    for task, report in scores.results.items():
-        show_task_report(report, task)
-    for task, report in scores.repaired.items():
-        show_task_report(report, f"{task}, with ID repair")
-    counts = {"unmatched": scores.unmatched, "without truth": scores.without_truth, "unjudged": scores.unjudged}
-    for name, count in counts.items():
-        if count:
-            plain().print(f"{name}: {count}")
-    if scores.repaired:
-        plain().print(f"repaired frames: {scores.repaired_frames.model_dump()}")
-
-
-def show_task_report(report: TaskReport, name: str = "") -> None:
-    """Print one report: means in per cent, with convention, denominator and missing samples.
-
-    Args:
-        report: of one task.
-        name: of the task, printed before the convention.
-    """
-    columns = {"all": report.metrics, **{group: part.metrics for group, part in report.groups.items()}}
-    counts = f"{report.samples} samples, {report.missing} missing, {report.lost} lost"
-    plain().print(f"{name} ({report.convention}): {counts}".strip())
-    table = Table("per cent", *map(printable, columns))
-    for metric in report.metrics:
-        table.add_row(metric, *(f"{100 * metrics[metric].mean:.2f}" for metrics in columns.values()))
-    plain().print(table)
-
-
-_MOST_FINDINGS = 40
-
-
-def show_findings(records: Mapping[str, int], states: Mapping[str, int], findings: Sequence[Finding]) -> None:
-    """Print what a check found: counts, and the videos that are not as they should be."""
-    console = plain()
-    _show_records(console, records)
-    odd = [finding for finding in findings if finding.state != "there"]
-    if odd:
-        table = Table("video", "sentences", "state", "detail")
-        for f in odd[:_MOST_FINDINGS]:
-            table.add_row(printable(f.video_id), str(f.samples), f.state, printable(f.detail))
-        console.print(table)
-    if len(odd) > _MOST_FINDINGS:
-        console.print(f"and {len(odd) - _MOST_FINDINGS} more: --json lists all")
-    console.print(Text.assemble(("videos", "bold"), ": " + ", ".join(f"{count} {state}" for state, count in states.items())))
-    if not all(finding.usable for finding in findings):
-        console.print("docs/benchmarks.md says where each benchmark is obtained and what is known to be broken in it.")
-
-
-def _show_records(console: Console, records: Mapping[str, int]) -> None:
-    table = Table("annotations", "count", title_justify="left")
-    for reason, count in records.items():
-        table.add_row(printable(reason), f"{count:,}")
-    console.print(table)
 
 
 def show_report(report: dict[str, Any]) -> None:

@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from rich.table import Table
 
-from infra.asking import run_evaluation, shown_otherwise
-from infra.cli.console import Bars, plain, printable
+from infra.cli.console import Bars, plain, printable, stoppable
 from infra.cli.options import AsJson
 from infra.forms.evaluation import EvaluateParameters
-from rl.evaluation.report.scores import interval_text
-from rl.evaluation.results import EvaluationResults
+
+if TYPE_CHECKING:
+    from rl.evaluation.results import EvaluationResults
+    from tasks.metrics.report import TaskReport
 
 _MOST_FAILURES = 20
 
 
+@stoppable()
 def evaluate_command(parameters: EvaluateParameters, as_json: AsJson = False) -> None:
     """Run an evaluation with a bar, and print what came of it."""
+    from infra.asking import run_evaluation, shown_otherwise
+
     evaluation = parameters.evaluation()
     for text in shown_otherwise(evaluation):
         plain(stderr=True).print(f"warning: {text}", soft_wrap=True)
@@ -29,10 +35,13 @@ def evaluate_command(parameters: EvaluateParameters, as_json: AsJson = False) ->
 
 def show_results(results: EvaluationResults) -> None:
     """Print results: means in per cent with their intervals, how answers were read, and the failures."""
+    from rl.evaluation.report.scores import interval_text
+
     console = plain()
     for convention, scores in results.scores.items():
-        reports = {**scores.results, **{f"{task}, ID repair": report for task, report in scores.repaired.items()}}
-        for name, report in reports.items():
+        repaired = {f"{task}, ID repair": report for task, report in scores.repaired.items()}
+        reports: list[tuple[str, TaskReport]] = [*scores.results.items(), *repaired.items()]
+        for name, report in reports:
             counts = f"{report.samples} samples, {report.missing} missing, {report.lost} lost"
             table = Table("per cent", "mean", "95 % interval", title=f"{name} ({convention}): {counts}", title_justify="left")
             for metric, score in report.metrics.items():

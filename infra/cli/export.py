@@ -10,7 +10,6 @@ import typer
 
 from infra.cli.console import Bars, show_report
 from infra.cli.options import AsJson
-from storage.reader import Dataset
 
 
 def export(
@@ -26,6 +25,7 @@ def export(
     as_json: AsJson = False,
 ) -> None:
     """Write a dataset in the layout of another tool."""
+    from storage.reader import Dataset
     from tasks.exchange.base import Options
     from tasks.exchange.export import export as write
 

@@ -59,8 +59,8 @@ def _parameters(by_parameter: dict[str, Leaf]) -> Iterator[inspect.Parameter]:
         default = inspect.Parameter.empty if leaf.field.is_required() else leaf.default
         if several and isinstance(default, tuple):
             default = ",".join(map(str, default))
-        annotation = Annotated[str if several else leaf.field.annotation, _shown(leaf)]
-        yield inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=annotation)
+        kind = str if several else leaf.field.annotation
+        yield inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=Annotated[kind, _shown(leaf)])
 
 
 def _shown(leaf: Leaf) -> Any:

@@ -8,11 +8,12 @@ from typing import Any
 
 from rich.text import Text
 
-from infra.cli.console import Steps, plain, printable
+from infra.cli.console import Steps, plain, printable, stoppable
 from infra.cli.options import AsJson
 from infra.ground import GroundParameters, run_ground, shown_otherwise
 
 
+@stoppable()
 def ground_command(parameters: GroundParameters, as_json: AsJson = False) -> None:
     """Ground a sentence step by step, and print where and when it is."""
     for text in shown_otherwise(parameters):

@@ -5,15 +5,16 @@ from __future__ import annotations
 import json
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+from rich.table import Table
 
+from infra.cli.console import plain, printable, show_report
 from infra.cli.options import AsJson
-from storage.folders.open import is_url
-from storage.manifest import DatasetError
-from storage.reader import Dataset
-from tasks.metrics.cases import convention_named
+
+if TYPE_CHECKING:
+    from tasks.metrics.report import ConventionScores, TaskReport
 
 
 def score(
@@ -25,8 +26,10 @@ def score(
     as_json: AsJson = False,
 ) -> None:
     """Score predictions under a named convention: a case file, or a dataset with a predictions file."""
-    from infra.cli.console import show_scores, show_task_report
-    from tasks.metrics.cases import read_cases, score_cases
+    from storage.folders.open import is_url
+    from storage.manifest import DatasetError
+    from storage.reader import Dataset
+    from tasks.metrics.cases import convention_named, read_cases, score_cases
 
     if is_url(what) or Path(what).is_dir():
         from tasks.metrics.scoring import score_dataset
@@ -45,7 +48,8 @@ def quality(
     dataset: Annotated[str, typer.Argument(help="Folder or s3:// URL of a published dataset.")], as_json: AsJson = False
 ) -> None:
     """Show what the best possible answers on a dataset would score, per size filter, and how identities hold."""
-    from infra.cli.console import show_report
+    from storage.manifest import DatasetError
+    from storage.reader import Dataset
     from tasks.metrics.quality import quality as measure
     from tasks.metrics.quality import quality_rows
 
@@ -66,7 +70,7 @@ def inspect(
     as_json: AsJson = False,
 ) -> None:
     """Show what a dataset holds: its counts, a video, or a frame; or whether all of it is as it was written."""
-    from infra.cli.console import show_report
+    from storage.reader import Dataset
     from tasks.preview.inspect import describe
 
     data = Dataset(dataset)
@@ -85,6 +89,8 @@ def preview(
     out: Annotated[Path, typer.Option(help="Where that clip goes.")] = Path("preview.mp4"),
 ) -> None:
     """Write the dataset's preview page anew, or a clip of one video, and print where it is."""
+    from storage.reader import Dataset
+
     if video is not None:
         from tasks.preview.clip import write_clip
 
@@ -93,3 +99,33 @@ def preview(
     from tasks.preview import write_preview
 
     print(write_preview(Dataset(dataset)))
+
+
+def show_scores(scores: ConventionScores) -> None:
+    """Print the scores of a dataset: a table for each task, without and with ID repair, then the counts."""
+    for task, report in scores.results.items():
+        show_task_report(report, task)
+    for task, report in scores.repaired.items():
+        show_task_report(report, f"{task}, with ID repair")
+    counts = {"unmatched": scores.unmatched, "without truth": scores.without_truth, "unjudged": scores.unjudged}
+    for name, count in counts.items():
+        if count:
+            plain().print(f"{name}: {count}")
+    if scores.repaired:
+        plain().print(f"repaired frames: {scores.repaired_frames.model_dump()}")
+
+
+def show_task_report(report: TaskReport, name: str = "") -> None:
+    """Print one report: means in per cent, with convention, denominator and missing samples.
+
+    Args:
+        report: of one task.
+        name: of the task, printed before the convention.
+    """
+    columns = {"all": report.metrics, **{group: part.metrics for group, part in report.groups.items()}}
+    counts = f"{report.samples} samples, {report.missing} missing, {report.lost} lost"
+    plain().print(f"{name} ({report.convention}): {counts}".strip())
+    table = Table("per cent", *map(printable, columns))
+    for metric in report.metrics:
+        table.add_row(metric, *(f"{100 * metrics[metric].mean:.2f}" for metrics in columns.values()))
+    plain().print(table)

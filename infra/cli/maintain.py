@@ -7,22 +7,18 @@ import tempfile
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
 from infra.cli.console import Bars, show_report
 from infra.cli.options import AsJson, Yes
-from infra.maintenance import asked_for
-from infra.ray.pool import RayPool
-from storage.folders.open import folder_at
-from storage.garbage import collect, garbage
-from storage.manifest import Manifest
-from storage.reader import Dataset
-from tasks.build.plan import Build
-from tasks.build.replay import Replay, Stage
-from tasks.build.requeue import Requeue, RequeueError, check_same_stages, plan_requeue, reasons, with_reasons
-from tasks.build.requeue import requeue as run_again
+
+if TYPE_CHECKING:
+    from storage.manifest import Manifest
+    from tasks.build.plan import Build
+    from tasks.build.replay import Replay
+    from tasks.build.requeue import Requeue
 
 DatasetFolder = Annotated[str, typer.Argument(help="Folder or s3:// URL of a dataset.")]
 
@@ -30,6 +26,8 @@ _NAMES_SHOWN = 3
 
 
 def _changes(given: Sequence[str]) -> dict[str, str]:
+    from tasks.build.requeue import RequeueError
+
     pairs = [text.partition("=") for text in given]
     if wrong := [name for name, equals, _ in pairs if not equals or name in {"root", "name"}]:
         raise RequeueError(f"--set {wrong[0]}: give it as parameter=value, such as max_duration_s=3600; the dataset stays this")
@@ -44,6 +42,11 @@ def requeue(
     as_json: AsJson = False,
 ) -> None:
     """Run again only the videos that ended for a reason, and publish; without --reason, show the reasons there are."""
+    from infra.maintenance import asked_for
+    from infra.ray.pool import RayPool
+    from tasks.build.requeue import check_same_stages, plan_requeue, with_reasons
+    from tasks.build.requeue import requeue as run_again
+
     parameters = asked_for(dataset, _changes(set_ or ()))
     build = parameters.build()
     if set_:
@@ -63,6 +66,8 @@ def requeue(
 
 
 def _kinds(endings: Sequence[Any]) -> list[dict[str, Any]]:
+    from tasks.build.requeue import reasons
+
     return [
         {"stage": stage, "status": status, "reason": why, "videos": len(videos), "first": ", ".join(videos[:_NAMES_SHOWN])}
         for stage, status, why, videos in reasons(endings)
@@ -75,6 +80,7 @@ def _asked(dataset: str, asked: Requeue) -> dict[str, Any]:
 
 
 def _published(manifest: Manifest, build: Build) -> dict[str, Any]:
+    from storage.reader import Dataset
     from tasks.preview import current_preview
 
     page = current_preview(Dataset(build.folder))
@@ -84,11 +90,14 @@ def _published(manifest: Manifest, build: Build) -> dict[str, Any]:
 def replay(
     dataset: DatasetFolder,
     video: Annotated[str, typer.Argument(help="ID of the video.")],
-    stage: Annotated[Stage, typer.Option(help="What is run: masks from the source, or frames from the stored masks.")],
+    stage: Annotated[
+        Literal["masks", "frames"], typer.Option(help="What is run: masks from the source, or frames from the stored masks.")
+    ],
     out: Annotated[Path | None, typer.Option(help="Folder for what is written; by default a new temporary one.")] = None,
     as_json: AsJson = False,
 ) -> None:
     """Run one stage of one video again in this process and compare it with what is stored; the dataset is left alone."""
+    from infra.maintenance import asked_for
     from tasks.build.replay import replay as run_again
 
     scratch = str(out or tempfile.mkdtemp(prefix="stvg-replay-"))
@@ -124,6 +133,9 @@ def gc(
     as_json: AsJson = False,
 ) -> None:
     """List what nothing in a dataset refers to any more, with sizes; with --yes, remove it."""
+    from storage.folders.open import folder_at
+    from storage.garbage import collect, garbage
+
     garbage(dataset, older_than)  # raises for a folder that is no dataset, in which no lock should appear
     with folder_at(dataset).exclusive():
         found = garbage(dataset, older_than)

@@ -6,6 +6,9 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple, get_args
 
+from infra.cli.app import app
+from infra.cli.lazy import LazyGroup
+
 
 class Row(NamedTuple):
     """An option: how it is written, what it takes, its default, what it is."""
@@ -27,19 +30,16 @@ _KINDS = {str: "text", int: "integer", float: "number", Path: "path"}
 
 
 def commands_page() -> str:
-    """Every command with its options, as Markdown; what several commands take stands once."""
-    from typer.main import get_command
-
-    from infra.cli.app import app, register
-
-    register()
-    commands: Mapping[str, Any] = get_command(app).commands  # type: ignore[attr-defined]
-    shown = {name: command for name, command in commands.items() if not command.hidden}
-    groups: dict[tuple[str, ...], dict[str, Any]] = {}
-    for name, command in shown.items():
-        groups.setdefault(tuple(getattr(command, "commands", ())), {})[name] = command
-    parts = [_HEAD, *(_section(name, c.help, rows(c)) for name, c in groups.pop((), {}).items())]
-    return "\n".join([*parts, *(part for group in groups.values() for part in _group(group))])
+    """Every command with its options, as Markdown; options that several commands share are listed once."""
+    root = app()
+    assert isinstance(root, LazyGroup)
+    loaded = {name: root.load(name) for name, entry in root.entries.items() if not entry.hidden}
+    groups: dict[tuple[str, ...], dict[str, LazyGroup]] = {}
+    for name, command in loaded.items():
+        if isinstance(command, LazyGroup):
+            groups.setdefault(tuple(command.entries), {})[name] = command
+    single = [_section(name, c.help, rows(c)) for name, c in loaded.items() if not isinstance(c, LazyGroup)]
+    return "\n".join([_HEAD, *single, *(part for group in groups.values() for part in _group(group))])
 
 
 def rows(command: Any) -> list[Row]:
@@ -65,15 +65,16 @@ def _taken(parameter: Any) -> str:
     return " ".join([" | ".join(_KINDS.get(kind, kind) for kind in kinds), *bounds])
 
 
-def _group(group: Mapping[str, Any]) -> Iterator[str]:
+def _group(group: Mapping[str, LazyGroup]) -> Iterator[str]:
     """Commands that take the same names: what all of them take, then what each name takes besides."""
-    names = list(next(iter(group.values())).commands)
-    every = {name: _of_any({verb: rows(command.commands[name]) for verb, command in group.items()}) for name in names}
+    names = list(next(iter(group.values())).entries)
+    loaded = {name: {verb: command.load(name) for verb, command in group.items()} for name in names}
+    every = {name: _of_any({verb: rows(command) for verb, command in loaded[name].items()}) for name in names}
     common = [row for row in every[names[0]] if all(row in own for own in every.values())]
-    about = " ".join(f"{command.help} (`{verb}`)" if len(group) > 1 else command.help for verb, command in group.items())
+    about = " ".join(f"{command.help} (`{verb}`)" if len(group) > 1 else command.help or "" for verb, command in group.items())
     yield _section(" NAME, stvg ".join(group) + " NAME", f"{about} NAME is one of those below; each takes", common)
     for name in names:
-        own = next(iter(group.values())).commands[name]
+        own = next(iter(loaded[name].values()))
         yield _section(name, own.help, [row for row in every[name] if row not in common], "### ")
 
 

@@ -1,9 +1,6 @@
-"""`stvg setup`: what a Prefect server needs beside deployments. The making is `flows.automations`, run as a process."""
+"""Parameters of `stvg setup`: the limits and automations of a Prefect server."""
 
 from __future__ import annotations
-
-import subprocess
-import sys
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -27,9 +24,3 @@ class SetupParameters(BaseModel):
         pattern=r"^([a-z0-9-]+/[a-z0-9-]+)?$",
         description="<block-type>/<name> of a block that is told of failures; empty leaves notifications as they are.",
     )
-
-
-def set_up(parameters: SetupParameters) -> int:
-    """Make or change limits and automations of the server at $PREFECT_API_URL; returns the exit code."""
-    command = [sys.executable, "-m", "flows.automations", parameters.model_dump_json()]
-    return subprocess.run(command, check=False).returncode

@@ -9,17 +9,12 @@ from __future__ import annotations
 import json
 import platform
 from dataclasses import asdict
-from typing import Annotated
 
-import typer
-
-from infra.build import Built, build_dataset, seldom
+from infra.build import Built
 from infra.forms.build import BuildParameters
-from infra.forms.imports import BUILDS
 from infra.ray import job as ray_job
 from infra.ray.client import code_version
 from infra.ray.poison import WorkerError
-from infra.ray.session import same_version
 from storage.common.errors import InputError
 from storage.folders.files import hash8
 from storage.outcomes import BudgetError
@@ -68,17 +63,6 @@ def job_of(parameters: BuildParameters) -> ray_job.Job:
     command = ["python", "-m", "infra.cli", "job", parameters.dataset, there, "--python", platform.python_version()]
     stem = f"stvg-{parameters.name or parameters.dataset}-{hash8(shaping)}-"
     return ray_job.Job(parameters.ray, stem, placed.folder, command, parameters.hours, _ERRORS)
-
-
-def job(
-    benchmark: Annotated[str, typer.Argument(help="Name of the benchmark.")],
-    parameters: Annotated[str, typer.Argument(help="Its parameters, as one JSON object.")],
-    python: Annotated[str, typer.Option(help="Version of Python that whoever submitted the job runs.")],
-) -> None:
-    """Build inside a Ray Job, and tell progress and the dataset as JSON lines."""
-    same_version("Python", platform.python_version(), python)
-    asked = BUILDS[benchmark].model_validate_json(parameters)
-    tell(build_dataset(asked, seldom(tell)))
 
 
 def tell(event: Progress | Built) -> None:

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from infra.cli.console import printable, show_findings, show_report
+from infra.cli.build import show_findings
+from infra.cli.console import printable, show_report
 from tasks.build.check import Finding
 
 HOSTILE = "[/red][bold]:smile: \x1b[2J\nerror: all is well"
