@@ -18,7 +18,7 @@ def run() -> list[Figure]:
     with tempfile.TemporaryDirectory() as folder:
         first, made, before = _timed(folder)
         again, same, later = _timed(folder)
-    whys = {cell["row"] for cell in made["cells"] if cell["why"]}
+    whys = {cell["row"] for cell in made["cells"] if cell["reason"]}
     cores = len(os.sched_getaffinity(0))
     return [
         at_most(

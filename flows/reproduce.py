@@ -15,12 +15,13 @@ from flows.families import flow_of
 from flows.limits import gpu_slot
 from flows.retries import AS_ENGINES_FAIL
 from infra.report import report_of
-from infra.tables.command import keep
+from infra.tables.command import write_table
 from infra.tables.form import TABLES, ReproduceParameters
 from infra.tables.plan import plan_rows
-from infra.tables.steps import Answers, Lack, Lacks, answers, gpus_of, stop, take
+from infra.tables.steps import Answers, Lacks, answers, gpus_of, stop, take
 from infra.tables.table import Reproduction, Step
 from rl.engines.base import EngineError
+from rl.paper.comparison import Unavailable
 from storage.progress import OnProgress
 
 
@@ -33,12 +34,12 @@ def planning(parameters: ReproduceParameters) -> Reproduction:
 
 
 @task(name="step", task_run_name="{name}", cache_policy=NO_CACHE)
-def taking(name: str, table: Reproduction, step: Step, lacks: Lacks) -> Lack | None:
+def taking(name: str, table: Reproduction, step: Step, lacks: Lacks) -> Unavailable | None:
     """Build, render or train what is not there; why not, where it cannot be."""
     with gpu_slot(gpus_of(table, step)):
         lack = take(table, step, lacks, _progress(step.key, name))
     if lack:
-        get_run_logger().warning("%s: %s", name, lack.why)
+        get_run_logger().warning("%s: %s", name, lack.reason)
     return lack
 
 
@@ -46,12 +47,13 @@ def taking(name: str, table: Reproduction, step: Step, lacks: Lacks) -> Lack | N
 def asking(parameters: ReproduceParameters, table: Reproduction, lacks: Lacks) -> Answers:
     """Ask what was not asked yet, and show every number beside the paper's."""
     found = answers(table, lacks, _progress("evaluations", "evaluations"), parameters.at_once)
-    told = keep(table, found)
+    stored = write_table(table, found)
     about = f"{table.table.title}: per cent, with the difference and its 95 % interval"
-    create_table_artifact(told["cells"][:MOST_ROWS], key="table", description=about)
+    rows = [cell.model_dump(mode="json") for cell in stored.cells[:MOST_ROWS]]
+    create_table_artifact(rows, key="table", description=about)
     report_artifact(report_of(table.out, table.root), f"{parameters.table} and all else in '{table.out}'")
-    if broken := [one for one in found.values() if isinstance(one, Lack) and one.broken]:
-        raise EngineError(f"{len(broken)} of {len(found)} rows broke, the first since {broken[0].why}")
+    if broken := [one for one in found.values() if isinstance(one, Unavailable) and one.transient]:
+        raise EngineError(f"{len(broken)} of {len(found)} rows broke, the first since {broken[0].reason}")
     return found
 
 
@@ -62,11 +64,11 @@ def _progress(key: str, what: str) -> OnProgress:
 def run(parameters: ReproduceParameters) -> int:
     """Make a table; returns how many of its rows have results."""
     table = planning(parameters)
-    lacks: dict[str, Lack] = {}
+    lacks: dict[str, Unavailable] = {}
     for step in table.steps:
         if lack := taking(step.name, table, step, lacks):
             lacks[step.name] = lack
-    return sum(not isinstance(one, Lack) for one in asking(parameters, table, lacks).values())
+    return sum(not isinstance(one, Unavailable) for one in asking(parameters, table, lacks).values())
 
 
 def cancel(parameters: ReproduceParameters) -> None:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 from infra.nightly import Night, NightlyParameters, history, series_in
 from infra.sweeping import Ran
 from infra.sweeps import Sweep
+from rl.evaluation.paper_table import TABLES_FOLDER, read_paper_table
 from rl.evaluation.report.collect import Evaluated
 from rl.evaluation.report.page import MOST_SAMPLES, REPORT, write_report
 from rl.evaluation.results import RESULTS, EvaluationResults, read_results
@@ -63,7 +63,8 @@ def report_of(where: str, root: str, most: int = MOST_SAMPLES) -> str:
     names = [listed.name for listed in folder.files()]
     parents = [name.rpartition("/")[0] for name in names if name.rpartition("/")[2] == RESULTS]
     every = [read_results(kept_store(f"{folder}/{parent}" if parent else str(folder))) for parent in parents]
-    tables = [json.loads(folder.read(name)) for name in names if name.startswith("tables/") and name.endswith(".json")]
+    in_tables = (name for name in names if name.startswith(f"{TABLES_FOLDER}/") and name.endswith(".json"))
+    tables = [read_paper_table(name, folder.read(name)) for name in in_tables]
     nights = history(folder.child("nightly")).to_pylist()
     if not (every or tables or nights):
         raise DatasetError(f"'{where}' holds no results: evaluate a model first, or name the folder where they are")

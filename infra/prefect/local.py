@@ -21,7 +21,7 @@ from rich.console import Console
 from infra.forms.benchmarks import BENCHMARKS
 from infra.forms.training import TRAININGS, deployment_of
 from infra.prefect.access import AUTH_FILE, HOST, ask, check_access, environment, free_port, server_environment
-from rl.paper.numbers import name_of, tables
+from rl.paper.numbers import table_name, tables
 from storage.common.errors import TransientError
 
 START_TIMEOUT_S = 120.0
@@ -31,7 +31,7 @@ DEPLOYMENTS = (
     *("/".join(deployment_of(recipe)) for recipe in TRAININGS),
     "ground/video",
     "sweep/file",
-    *(f"reproduce/{table}" for table in map(name_of, tables())),
+    *(f"reproduce/{table}" for table in map(table_name, tables())),
     "nightly/benchmarks",
 )
 

@@ -1,35 +1,37 @@
-"""The command `stvg reproduce`, and a table as data: what was measured beside what the paper prints."""
+"""Storage of a table of the paper with its measured numbers."""
 
 from __future__ import annotations
 
-from typing import Any
-
-from infra.tables.steps import Answers, Lack
+from infra.tables.steps import Answers
 from infra.tables.table import Reproduction
-from rl.paper.numbers import Beside, beside, name_of, told
+from rl.evaluation.paper_table import TABLES_FOLDER, PaperTable, RowResults
+from rl.evaluation.results import EvaluationResults
+from rl.paper.comparison import Unavailable, compare
+from rl.paper.numbers import table_name
 from storage.folders.open import folder_at, write_json
 
-FOLDER = "tables"
-"""Below the evaluations folder: a table a file."""
 
+def write_table(table: Reproduction, answers: Answers) -> PaperTable:
+    """Write a table as `tables/<name>.json` in the evaluations folder, and return it.
 
-def compared(table: Reproduction, found: Answers) -> list[Beside]:
-    """Every number of the paper's table with what was measured, or why it was not."""
-    measured = {}
-    for key, results in found.items():
-        measured[key] = results.why if isinstance(results, Lack) else results.main_report or "nothing of it is scored"
-    return beside(table.table, measured)
-
-
-def keep(table: Reproduction, found: Answers) -> dict[str, Any]:
-    """Write a table as JSON, `tables/<name>.json` below its evaluations folder, and return it: see docs/sweeps.md."""
-    results = {key: one.path for key, one in found.items() if not isinstance(one, Lack) and one.path}
-    data = {
-        "table": table.number,
-        "title": table.table.title,
-        "miniature": table.miniature,
-        "cells": told(compared(table, found)),
-        "results": [{"row": row, "benchmark": benchmark, "path": path} for (row, benchmark), path in results.items()],
+    Args:
+        table: Table with everything that it is made with.
+        answers: Results of each row on each benchmark, or the reason why there are none.
+    """
+    measured = {
+        key: (results.main_report or Unavailable("nothing of it is scored"))
+        if isinstance(results, EvaluationResults)
+        else results
+        for key, results in answers.items()
     }
-    write_json(folder_at(table.out).child(FOLDER), f"{name_of(table.number)}.json", data)
-    return data
+    paths = {key: results.path for key, results in answers.items() if isinstance(results, EvaluationResults) and results.path}
+    stored = PaperTable(
+        table=table.number,
+        title=table.table.title,
+        miniature=table.miniature,
+        cells=tuple(compare(table.table, measured)),
+        results=tuple(RowResults(row=row, benchmark=benchmark, path=path) for (row, benchmark), path in paths.items()),
+    )
+    folder = folder_at(table.out).child(TABLES_FOLDER)
+    write_json(folder, f"{table_name(table.number)}.json", stored.model_dump(mode="json"))
+    return stored

@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from infra.sweeps import read_file
 from infra.tables.table import SETUP, Reproduction, Setup
-from rl.paper.numbers import name_of, table_named, tables
+from rl.paper.numbers import table_name, table_named, tables
 from storage.common.config import with_defaults
 
 MINIATURE = Path(__file__).with_name("miniature.toml")
@@ -36,7 +36,7 @@ class ReproduceParameters(BaseModel):
             PaperError: the paper has no such table.
             SweepError: the file is not as a setup is, or one that is named is not there.
         """
-        number = {name_of(number): number for number in tables()}.get(self.table.lower(), self.table.removeprefix("table-"))
+        number = {table_name(number): number for number in tables()}.get(self.table.lower(), self.table.removeprefix("table-"))
         table = table_named(number)
         given = str(MINIATURE) if self.miniature else self.file
         # Whoever has built all datasets and wants every default needs no file.
@@ -49,6 +49,6 @@ class ReproduceParameters(BaseModel):
 
 TABLES = {
     name: with_defaults(ReproduceParameters, f"Reproduce{name.title().replace('-', '').replace('.', '')}", table=name)
-    for name in map(name_of, tables())
+    for name in map(table_name, tables())
 }
 """Table's name -> its parameters; each is a deployment `reproduce/<name>`."""

@@ -8,8 +8,9 @@ from infra.rendering import rendered
 from infra.sweep_command import state_of
 from infra.sweeps import reason_of
 from infra.tables.steps import FORESEEN, check_gpus, published, standing
-from infra.tables.table import CEILING, Part, Reproduction, Step, keeps_masks
+from infra.tables.table import Part, Reproduction, Step, keeps_masks
 from rl.models.registry import SCHOOLED, TINY, find_model
+from rl.paper.numbers import CEILING
 from rl.training.checkpoints import lineage
 
 

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from functools import partial
-from typing import NamedTuple
 
 from pydantic import ValidationError
 
@@ -20,12 +19,14 @@ from infra.ray.session import ClusterError
 from infra.rendering import render, rendered
 from infra.sweeping import Ask, ask_quietly, run_cells
 from infra.sweeps import Sweep, reason_of
-from infra.tables.table import CEILING, Part, Reproduction, Step, keeps_masks
+from infra.tables.table import Part, Reproduction, Step, keeps_masks
 from infra.train import job_of, prepare, run_training
 from rl.engines.base import EngineError
 from rl.evaluation.results import EvaluationResults, ceiling, conventions_of
 from rl.evaluation.run import Evaluation
 from rl.evaluation.sweep import Cell, Standing
+from rl.paper.comparison import Unavailable
+from rl.paper.numbers import CEILING
 from rl.training.checkpoints import lineage
 from storage.common.errors import InputError, StvgError
 from storage.manifest import DatasetError
@@ -34,28 +35,21 @@ from storage.reader import Dataset
 from tasks.build.run import FanOut
 
 FORESEEN = (StvgError, ValidationError)
+Lacks = Mapping[str, Unavailable]
+"""Name of a step -> the reason why its output does not exist."""
 
 
-class Lack(NamedTuple):
-    """Why something is not there; `broken` where another try may help."""
-
-    why: str
-    broken: bool = False
-
-
-Lacks = Mapping[str, Lack]
-"""Name of a step -> why what it makes is not there."""
-
-
-def _lacking(work: Callable[[], object]) -> Lack | None:
+def _lacking(work: Callable[[], object]) -> Unavailable | None:
     try:
         work()
     except FORESEEN as error:
-        return Lack(reason_of(error), not isinstance(error, (InputError, ValidationError)))
+        return Unavailable(reason_of(error), not isinstance(error, (InputError, ValidationError)))
     return None
 
 
-def take(table: Reproduction, step: Step, lacks: Lacks, on_progress: OnProgress, fan_out: FanOut | None = None) -> Lack | None:
+def take(
+    table: Reproduction, step: Step, lacks: Lacks, on_progress: OnProgress, fan_out: FanOut | None = None
+) -> Unavailable | None:
     """Take a step, unless what it makes is there; why not, where it cannot be taken.
 
     Args:
@@ -144,7 +138,7 @@ def stop(table: Reproduction) -> None:
         _lacking(partial(stop_one, step))
 
 
-def lack_of(table: Reproduction, part: Part, lacks: Lacks) -> Lack | None:
+def lack_of(table: Reproduction, part: Part, lacks: Lacks) -> Unavailable | None:
     """Why a part cannot be asked, before anybody is."""
     return next((lacks[step.name] for step in table.needs(part) if step.name in lacks), None)
 
@@ -157,7 +151,7 @@ def standing(sweep: Sweep, cell: Cell) -> Standing:
         return Standing(why=reason_of(error))
 
 
-Answers = dict[tuple[str, str], EvaluationResults | Lack]
+Answers = dict[tuple[str, str], EvaluationResults | Unavailable]
 """Key of a part -> its results, or why it has none."""
 
 
@@ -188,7 +182,7 @@ def answers(table: Reproduction, lacks: Lacks, on_progress: OnProgress, at_once:
 
     standings = {cell: standing(sweep, cell) for cell in sweep.cells}
     for number, ran in enumerate(run_cells(sweep, standings, at_once, asked), 1):
-        made = Lack(ran.why, ran.asked) if ran.results is None else ran.results
+        made = Unavailable(ran.why, ran.asked) if ran.results is None else ran.results
         found |= {part.key: made for part in cells[ran.cell]}
         on_progress(Progress("evaluations", number, len(cells), 0))
     return found

@@ -26,8 +26,6 @@ from storage.folders.open import folder_at
 from tasks.build.workers import masks_spec
 
 SETUP = "reproduce.toml"
-CEILING = "ceiling"
-"""The protocol that asks nobody."""
 
 
 class Setup(BaseModel):

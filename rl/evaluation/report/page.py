@@ -8,7 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from rl.curves import Panel, drawn
+from rl.evaluation.paper_table import PaperTable
 from rl.evaluation.report.collect import Evaluated, shown
+from rl.evaluation.report.tables import by_benchmark
 from storage.folders.folder import Folder
 from tasks.preview.html import rendered
 
@@ -28,7 +30,7 @@ def write_report(
     name: str,
     title: str,
     evaluations: Sequence[Evaluated],
-    tables: Sequence[Told] = (),
+    tables: Sequence[PaperTable] = (),
     nights: Sequence[Told] = (),
     most: int = MOST_SAMPLES,
 ) -> str:
@@ -39,7 +41,7 @@ def write_report(
         name: of its file.
         title: what it is of.
         evaluations: whose scores and samples are shown.
-        tables: of the paper, with what was measured beside them: `title`, and `cells` as `rl.paper.numbers.Beside` has them.
+        tables: of the paper, with the measured numbers.
         nights: rows of the nightly's history, oldest first.
         most: samples that are shown with frames; evaluations share them.
 
@@ -53,26 +55,13 @@ def write_report(
         title=title,
         most_text=_MOST_TEXT,
         evaluations=[shown(e, n, _STRIP_BYTES // len(evaluations)) for e, n in zip(evaluations, shares, strict=True)],
-        tables=[{"title": told["title"], "benchmarks": by_benchmark(told["cells"])} for told in tables],
+        tables=[(table.title, by_benchmark(table.cells)) for table in tables],
         curves=drawn(panels(nights), told=_day) if nights else "",
         last_nights=list({row["series"]: row for row in nights}.values()),
         hidden_series=max(0, len({row["series"] for row in nights}) - _MOST_SERIES),
     )
     folder.write(name, page)
     return folder.link(name)
-
-
-def by_benchmark(cells: Sequence[Told]) -> dict[str, dict[str, Any]]:
-    """Benchmark -> its `metrics`, and `rows`: each its `name`, its `note`, its `cells` by metric, their `whys` once each."""
-    found: dict[str, dict[str, Any]] = {}
-    for cell in cells:
-        table = found.setdefault(cell["benchmark"], {"metrics": [], "rows": {}})
-        if cell["metric"] not in table["metrics"]:
-            table["metrics"].append(cell["metric"])
-        row = table["rows"].setdefault(cell["row"], {"name": cell["row"], "note": cell["note"], "cells": {}, "whys": {}})
-        row["whys"][cell["why"]] = True
-        row["cells"][cell["metric"]] = cell
-    return found
 
 
 def panels(nights: Sequence[Told]) -> list[Panel]:

@@ -13,9 +13,10 @@ from infra.cli.reproduce import reproduce_command
 from infra.forms.benchmarks import SampleParameters
 from infra.tables.form import TABLES, ReproduceParameters
 from infra.tables.plan import plan_rows
-from infra.tables.steps import Lack, answers, stop, take
+from infra.tables.steps import answers, stop, take
 from rl.engines.base import EngineError
 from rl.evaluation.samples import asked_samples
+from rl.paper.comparison import Unavailable
 from storage.progress import Progress
 from storage.reader import Dataset
 from tasks.benchmarks.samples import Task
@@ -71,7 +72,7 @@ def test_a_table_is_made_once_and_said_again(small: ReproduceParameters, capsys:
     assert upper["measured"] == pytest.approx(12.5), "one good video of eight"
     assert upper["difference"] == pytest.approx(upper["measured"] - 100)
     assert upper["difference_interval"][0] <= upper["difference"] <= upper["difference_interval"][1]
-    assert {cell["why"] for cell in told["cells"]} == {""}
+    assert {cell["reason"] for cell in told["cells"]} == {""}
     assert len(told["results"]) == 4
     reproduce_command(small)
     shown = capsys.readouterr().out
@@ -89,13 +90,13 @@ def test_what_broke_is_a_reason_and_fails_the_command_after_all_is_kept(
     with pytest.raises(typer.Exit):
         reproduce_command(small, as_json=True)
     told = json.loads(capsys.readouterr().out)
-    assert {cell["why"] for cell in told["cells"]} == {"the GPU is gone"}
+    assert {cell["reason"] for cell in told["cells"]} == {"the GPU is gone"}
     assert Path("evaluations/tables/table-6.json").is_file()
 
 
 def test_what_cannot_be_had_says_why_and_fails_nothing(small: ReproduceParameters, capsys: pytest.CaptureFixture[str]) -> None:
     reproduce_command(small.model_copy(update={"table": "table-1"}), as_json=True)
-    whys = {(cell["row"], cell["benchmark"]): cell["why"] for cell in json.loads(capsys.readouterr().out)["cells"]}
+    whys = {(cell["row"], cell["benchmark"]): cell["reason"] for cell in json.loads(capsys.readouterr().out)["cells"]}
     assert whys["TubeDETR", "hcstvg-v1"] == "somebody else's model: its number is theirs"
     assert "name its annotations and videos under [builds.hcstvg-v2]" in whys["STVG-R1", "hcstvg-v2"]
 
@@ -125,7 +126,7 @@ def test_every_table_is_planned_where_nothing_is_there(small: ReproduceParameter
 
 def test_a_part_lacks_what_a_step_before_lacked(small: ReproduceParameters) -> None:
     table = small.reproduction()
-    lack = Lack("no disk")
+    lack = Unavailable("no disk")
     assert take(table, table.steps[1], {"hcstvg-v1": lack}, quiet) == lack
     assert set(answers(table, {"hcstvg-v1": lack}, quiet).values()) == {lack}
 

@@ -8,9 +8,11 @@ from typing import Any
 import pytest
 
 from infra.forms.benchmarks import BENCHMARKS
+from rl.evaluation.paper_table import TableCell
 from rl.evaluation.protocols import PROTOCOLS
 from rl.models.registry import MODEL_NAMES
-from rl.paper.numbers import Beside, PaperError, beside, table_named, tables
+from rl.paper.comparison import Unavailable, compare
+from rl.paper.numbers import PaperError, table_named, tables
 from rl.rewards import REWARDS
 from tasks.metrics.report import MetricMean, Tally, TaskReport, scores_by_name
 from tasks.metrics.tubes import Scores
@@ -113,42 +115,46 @@ def report(*v_ious: float) -> TaskReport:
 
 def test_what_was_measured_stands_beside_with_difference_and_interval_and_what_was_not_says_why() -> None:
     table = table_named(11)
-    told = beside(table, {("Full pipeline", "hcstvg-v1"): report(0.3, 0.5), ("w/o re-detection", "hcstvg-v1"): "no weights"})
+    told = compare(
+        table, {("Full pipeline", "hcstvg-v1"): report(0.3, 0.5), ("w/o re-detection", "hcstvg-v1"): Unavailable("no weights")}
+    )
     by_cell = {(cell.row, cell.metric): cell for cell in told}
     assert len(told) == len(by_cell) == 12
     full = by_cell["Full pipeline", "m_vIoU"]
     assert asdict_rounded(full)["measured"] == 40.0
-    assert (full.paper, full.why) == (39.1, "")
+    assert (full.paper, full.reason) == (39.1, "")
     assert full.difference == pytest.approx(0.9)
     assert full.difference_interval == pytest.approx((20 - 39.1, 60 - 39.1))
     assert by_cell["Full pipeline", "m_tIoU"].interval is None, "nobody told one"
-    assert by_cell["w/o re-detection", "m_vIoU"][4:9] == (None, None, None, None, "no weights")
-    assert by_cell["w/o backward tracking", "m_vIoU"].why == "not run"
+    lost = by_cell["w/o re-detection", "m_vIoU"]
+    assert (lost.measured, lost.interval, lost.difference, lost.difference_interval) == (None, None, None, None)
+    assert lost.reason == "no weights"
+    assert by_cell["w/o backward tracking", "m_vIoU"].reason == "not run"
 
 
-def asdict_rounded(cell: Beside) -> dict[str, Any]:
-    return {name: round(value, 6) if isinstance(value, float) else value for name, value in cell._asdict().items()}
+def asdict_rounded(cell: TableCell) -> dict[str, Any]:
+    return {name: round(value, 6) if isinstance(value, float) else value for name, value in cell.model_dump().items()}
 
 
 def test_others_models_and_trainings_say_so_and_a_dash_has_no_difference() -> None:
-    first = beside(table_named(1), {})
-    assert {cell.why for cell in first if cell.row == "TubeDETR"} == {"somebody else's model: its number is theirs"}
-    [sft, *_] = [cell for cell in beside(table_named(7), {}) if cell.row == "+VisualPrompt-SFT"]
-    assert sft.why == "not run: needs 'qwen2.5-vl-7b' trained by 'sft'"
-    [dash, _] = beside(table_named("A.9"), {("without format reward", "hcstvg-v1"): report(0.4)})
+    first = compare(table_named(1), {})
+    assert {cell.reason for cell in first if cell.row == "TubeDETR"} == {"somebody else's model: its number is theirs"}
+    [sft, *_] = [cell for cell in compare(table_named(7), {}) if cell.row == "+VisualPrompt-SFT"]
+    assert sft.reason == "not run: needs 'qwen2.5-vl-7b' trained by 'sft'"
+    [dash, _] = compare(table_named("A.9"), {("without format reward", "hcstvg-v1"): report(0.4)})
     assert dash.measured == pytest.approx(40)
     assert dash.difference is None
     with pytest.raises(PaperError, match="has no row 'STVG-R2'"):
-        beside(table_named(1), {("STVG-R2", "hcstvg-v1"): "?"})
+        compare(table_named(1), {("STVG-R2", "hcstvg-v1"): Unavailable("?")})
 
 
 def test_a_kind_of_question_is_the_mean_over_its_groups() -> None:
     made = Tally("mme_videoocr", lambda value, threshold: value > threshold)
     for number, (group, right) in enumerate([("TR/a", 1.0), ("TR/a", 1.0), ("TR/b", 0.0), ("TG/c", 1.0)]):
         made.add(str(number), {"accuracy": right}, group)
-    told = beside(table_named(9), {("Qwen2.5-VL-7B", "mme-videoocr"): made.report()})
+    told = compare(table_named(9), {("Qwen2.5-VL-7B", "mme-videoocr"): made.report()})
     measured = {cell.metric: cell.measured for cell in told if cell.row == "Qwen2.5-VL-7B"}
     assert measured["TR"] == pytest.approx(100 * 2 / 3)
     assert measured["TG"] == pytest.approx(100)
     assert measured["accuracy"] == pytest.approx(75)
-    assert next(cell.why for cell in told if cell.metric == "RVT") == "the results hold no RVT"
+    assert next(cell.reason for cell in told if cell.metric == "RVT") == "the results hold no RVT"

@@ -11,13 +11,16 @@ from typing import Any
 import pytest
 
 from rl.engines.base import Decoding
+from rl.evaluation.paper_table import PaperTable
 from rl.evaluation.protocols import PROTOCOLS
 from rl.evaluation.report.collect import Evaluated, shown
-from rl.evaluation.report.page import by_benchmark, panels, write_report
+from rl.evaluation.report.page import panels, write_report
+from rl.evaluation.report.tables import by_benchmark
 from rl.evaluation.results import score_predictions
 from rl.evaluation.run import Evaluation, ask
 from rl.models.families import FAMILIES, Model
-from rl.paper.numbers import beside, table_named
+from rl.paper.comparison import compare
+from rl.paper.numbers import table_named
 from storage.folders.open import folder_at
 from storage.reader import Dataset
 from tests.scripted import ScriptedEngine
@@ -60,9 +63,9 @@ def page_file(evaluated: Evaluated, tmp_path: Path) -> Path:
     table = table_named(1)
     row = next(row for row in table.rows if row.ours)
     benchmark = next(iter(row.values))
-    cells = [cell._asdict() for cell in beside(table, {(row.name, benchmark): report})]
-    told = {"title": "Table 1 <i>", "cells": cells}
-    write_report(folder_at(tmp_path), "report.html", "squares <i>", [evaluated], [told], NIGHTS)
+    cells = compare(table, {(row.name, benchmark): report})
+    stored = PaperTable(title="Table 1 <i>", cells=tuple(cells))
+    write_report(folder_at(tmp_path), "report.html", "squares <i>", [evaluated], [stored], NIGHTS)
     return tmp_path / "report.html"
 
 
@@ -110,10 +113,10 @@ def test_curves_follow_a_series_where_it_has_a_mean_and_cells_keep_the_papers_or
     assert (name, metric, [mean for _, mean in points]) == ("tiny/<b>own</b>/marked", "vIoU", [40.0, 41.5, 20.0])
     assert points[1][0] - points[0][0] == timedelta(days=1).total_seconds()
     table = table_named(1)
-    told = by_benchmark([cell._asdict() for cell in beside(table, {})])
+    told = by_benchmark(compare(table, {}))
     benchmark, metrics = next(iter(table.metrics.items()))
-    assert told[benchmark]["metrics"] == list(metrics)
-    assert list(told[benchmark]["rows"]) == [row.name for row in table.rows if benchmark in row.values]
+    assert told[benchmark].metrics == list(metrics)
+    assert list(told[benchmark].rows) == [row.name for row in table.rows if benchmark in row.values]
 
 
 @pytest.mark.heavy
