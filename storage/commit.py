@@ -125,6 +125,10 @@ def _written(schema: pa.Schema) -> dict[str, Any]:
 def read_bundle(folder: Folder, record: str) -> Bundle:
     """Read a bundle's record, a file of `folder`.
 
+    Args:
+        folder: folder of the dataset or stage.
+        record: name of the JSON record.
+
     Raises:
         RecordError: the record is damaged.
     """
@@ -163,6 +167,11 @@ def whole(rows: pa.Table) -> pa.Table:
 def open_table(folder: Folder, file: TableFile, table: str) -> pq.ParquetFile:
     """Open a table's file; its pages are held against their checksums as they are read.
 
+    Args:
+        folder: folder of the dataset or stage.
+        file: path and videos of the table's file.
+        table: name of the table.
+
     Raises:
         TableError: it is missing, or is not as it was committed.
     """
@@ -176,6 +185,12 @@ def open_table(folder: Folder, file: TableFile, table: str) -> pq.ParquetFile:
 
 def read_rows(folder: Folder, bundle: Bundle, table: str, videos: Iterable[str] | None = None) -> Iterator[Rows]:
     """Yield the rows of one table of a bundle, a video at a time; of `videos` only, where given.
+
+    Args:
+        folder: folder of the dataset or stage.
+        bundle: record that names the files.
+        table: name of the table.
+        videos: IDs of the videos to read; all by default.
 
     Raises:
         TableError: its file is missing or damaged.

@@ -68,7 +68,12 @@ def garbage(where: Where, older_than_h: float) -> list[Garbage]:
 
 
 def collect(where: Where, garbage: Iterable[Garbage]) -> None:
-    """Remove garbage: records before the tables they name, and a shard's before what makes its entries void."""
+    """Remove garbage: records before the tables they name, and a shard's before what makes its entries void.
+
+    Args:
+        where: folder, path or `s3://` URL.
+        garbage: files to remove, as listed by `garbage`.
+    """
     folder = folder_at(where)
     items = list(garbage)
     names = [file.name for item in items for file in item.files]

@@ -61,6 +61,10 @@ def tally(outcomes: Iterable[Outcome]) -> dict[str, int]:
 def check_budget(outcomes: Iterable[Outcome], error_budget: float) -> None:
     """Raise if the share of lost videos exceeds `error_budget`, a fraction in [0, 1].
 
+    Args:
+        outcomes: outcome of each planned video.
+        error_budget: maximum fraction of lost videos, in [0, 1].
+
     Raises:
         BudgetError: names the counts, so that the reader need not look them up.
     """

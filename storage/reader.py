@@ -80,6 +80,11 @@ class Dataset:
     def rows(self, table: str, video_id: str, columns: list[str] | None = None) -> pa.Table:
         """All rows of one video in a table; empty if it has none.
 
+        Args:
+            table: name of the table.
+            video_id: ID of the video, its path below the videos folder.
+            columns: names of the columns to read; all by default.
+
         Raises:
             DatasetError: the dataset holds no such video.
             TableError: its file is missing or damaged.
@@ -93,7 +98,12 @@ class Dataset:
             return whole(file.read_row_group(group, columns=columns, use_threads=False))
 
     def table(self, table: str, columns: list[str] | None = None) -> pa.Table:
-        """All rows of a table in video order. For `masks` and `frames` prefer `rows`: these tables are large."""
+        """All rows of a table in video order. For `masks` and `frames` prefer `rows`: these tables are large.
+
+        Args:
+            table: name of the table.
+            columns: names of the columns to read; all by default.
+        """
         empty = TABLES[table].empty_table()
         groups = [self.rows(table, video_id, columns) for video_id in self.video_ids(table)]
         return pa.concat_tables([empty if columns is None else empty.select(columns), *groups]).unify_dictionaries()
@@ -114,7 +124,12 @@ class Dataset:
         return find_remote(path) if is_url(path) else Path(str(self.folder)) / path
 
     def instances(self, video_id: str, frame_index: int) -> list[StoredInstance]:
-        """Objects visible on a native frame, by ID. At most 1 ms for a video of some hundred rows."""
+        """Objects visible on a native frame, by ID. At most 1 ms for a video of some hundred rows.
+
+        Args:
+            video_id: ID of the video, its path below the videos folder.
+            frame_index: 0-based native frame index.
+        """
         rows = self.rows("masks", video_id, _MASK_COLUMNS)
         if rows.num_rows == 0:
             return []
@@ -133,24 +148,45 @@ class Dataset:
         ]
 
     def masks(self, video_id: str, frame_index: int) -> dict[int, Mask]:
-        """Masks on a native frame: object ID -> bool (height, width)."""
+        """Masks on a native frame: object ID -> bool (height, width).
+
+        Args:
+            video_id: ID of the video, its path below the videos folder.
+            frame_index: 0-based native frame index.
+        """
         video = self.rows("videos", video_id, ["height", "width"]).to_pylist()[0]
         instances = self.instances(video_id, frame_index)
         return {i.object_id: decode_counts(i.counts, video["height"], video["width"]) for i in instances}
 
     def boxes(self, video_id: str, frame_index: int) -> dict[int, tuple[int, int, int, int]]:
-        """Tight boxes on a native frame: object ID -> (x1, y1, x2, y2), half-open."""
+        """Tight boxes on a native frame: object ID -> (x1, y1, x2, y2), half-open.
+
+        Args:
+            video_id: ID of the video, its path below the videos folder.
+            frame_index: 0-based native frame index.
+        """
         return {instance.object_id: instance.box for instance in self.instances(video_id, frame_index)}
 
     def tube(self, video_id: str, object_id: int) -> Iterator[tuple[int, tuple[int, int, int, int]]]:
-        """(frame index, box) of one object over the video, ascending."""
+        """(frame index, box) of one object over the video, ascending.
+
+        Args:
+            video_id: ID of the video, its path below the videos folder.
+            object_id: ID of the object, from 1.
+        """
         rows = self.rows("masks", video_id, ["object_id", "frame_index", "x1", "y1", "x2", "y2"])
         for row in rows.to_pylist():
             if row["object_id"] == object_id:
                 yield row["frame_index"], (row["x1"], row["y1"], row["x2"], row["y2"])
 
     def frames(self, video_id: str, clip_id: str, columns: list[str] | None = None) -> pa.Table:
-        """Rendered frames of a clip with their markers and JPEG bytes, in order; of some columns, `clip_id` among them."""
+        """Rendered frames of a clip with their markers and JPEG bytes, in order; of some columns, `clip_id` among them.
+
+        Args:
+            video_id: ID of the video, its path below the videos folder.
+            clip_id: ID of the clip within its video.
+            columns: names of the columns to read; all by default.
+        """
         rows = self.rows("frames", video_id, columns)
         return rows.filter(pc.equal(rows.column("clip_id").cast(pa.string()), clip_id))
 
@@ -169,7 +205,12 @@ class Dataset:
         return None if group is None else (self._open(stage.key, file, table), group, f"{self.folder}/{stage.key}/{file.path}")
 
     def footer(self, table: str, shard: int) -> pq.FileMetaData:
-        """What a table's file in a shard says of its row groups."""
+        """What a table's file in a shard says of its row groups.
+
+        Args:
+            table: name of the table.
+            shard: 0-based number of the shard.
+        """
         stage = self.stage(table)
         return self._open(stage.key, stage.shards[shard][table], table).metadata
 

@@ -24,6 +24,10 @@ def sealed(value: Mapping[str, Any]) -> dict[str, Any]:
 def parsed(kind: type[T], data: bytes) -> T:
     """Read a record as a dataclass, or as a list of them.
 
+    Args:
+        kind: dataclass, or list of a dataclass, to parse into.
+        data: sealed JSON bytes.
+
     Raises:
         ValueError: it is no JSON, is not what was sealed, lacks a field or has one of the wrong kind; the message says which.
     """

@@ -29,6 +29,11 @@ def encode_counts(mask: Mask) -> bytes:
 def decode_counts(counts: bytes, height: int, width: int) -> Mask:
     """Mask of compressed counts.
 
+    Args:
+        counts: COCO compressed run lengths.
+        height: height of the image in pixels.
+        width: width of the image in pixels.
+
     Raises:
         CountsError: they are damaged, or those of a mask of another size.
     """
@@ -40,6 +45,11 @@ def decode_counts(counts: bytes, height: int, width: int) -> Mask:
 
 def counts_of(code: Any, height: int, width: int) -> bytes:
     """Compressed counts of a run-length code as JSON holds it in COCO's formats: a list of runs, or compressed text.
+
+    Args:
+        code: list of run lengths, or compressed text.
+        height: height of the image in pixels.
+        width: width of the image in pixels.
 
     Raises:
         CountsError: it is neither, or not that of a mask of this size.
@@ -60,6 +70,11 @@ def counts_of(code: Any, height: int, width: int) -> bytes:
 
 def check_counts(counts: bytes, height: int, width: int) -> None:
     """Make sure that the runs of compressed counts fill a mask. The decoder, in C, fills the rest with whatever is there.
+
+    Args:
+        counts: COCO compressed run lengths.
+        height: height of the image in pixels.
+        width: width of the image in pixels.
 
     Raises:
         CountsError: they do not.

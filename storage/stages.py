@@ -89,7 +89,12 @@ class StageStore:
         write_json(self.folder, STAGE, spec)
 
     def write_part(self, entry: Entry, tables: Mapping[str, pa.Table]) -> None:
-        """Keep the rows and outcome of one video. A second call for the video replaces the first."""
+        """Keep the rows and outcome of one video. A second call for the video replaces the first.
+
+        Args:
+            entry: video, fingerprint and outcome.
+            tables: table name -> rows of the video.
+        """
         rows = {table: [(entry.video_id, group)] for table, group in tables.items()}
         write_bundle(self._parts, _part_name(entry.video_id), [entry], rows, durable=False)
 
@@ -147,7 +152,13 @@ class StageStore:
         return {(entry.video_id, entry.fingerprint): shard for shard in self.shards() for entry in shard.entries}
 
     def read(self, shard: Bundle, table: str, video_id: str) -> pa.Table:
-        """Rows of one video in a table of a shard; a video that ended otherwise than done has none."""
+        """Rows of one video in a table of a shard; a video that ended otherwise than done has none.
+
+        Args:
+            shard: committed shard.
+            table: name of the table.
+            video_id: ID of the video, its path below the videos folder.
+        """
         for _, rows in read_rows(self.folder, shard, table, [video_id]):
             return rows
         return TABLES[table].empty_table()

@@ -150,7 +150,12 @@ def _group(value: Any) -> Mapping[str, Any]:
 
 
 def merged(values: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
-    """Nested values with some of them replaced, group by group; a bare name replaces the field `name` of a group."""
+    """Nested values with some of them replaced, group by group; a bare name replaces the field `name` of a group.
+
+    Args:
+        values: nested values.
+        changes: nested values that replace them.
+    """
     result = dict(values)
     for name, change in changes.items():
         old = result.get(name)
@@ -160,6 +165,10 @@ def merged(values: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, A
 
 def changed(config: M, changes: Mapping[str, Any]) -> M:
     """A copy with values replaced by their dotted paths, validated.
+
+    Args:
+        config: configuration to copy.
+        changes: dotted path -> new value.
 
     Raises:
         ValidationError: there is no such field, or a value is out of its bounds.

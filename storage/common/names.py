@@ -12,6 +12,12 @@ T = TypeVar("T")
 def one_of(table: Mapping[str, T], name: str, what: str, error: type[Exception]) -> T:
     """The entry of this name.
 
+    Args:
+        table: name -> entry.
+        name: requested name.
+        what: kind of entry, for the message.
+        error: exception type to raise.
+
     Raises:
         Exception: the `error` that is given, with a sentence that says what there is to choose from.
     """

@@ -8,7 +8,13 @@ from typing import cast
 
 
 def load_plugin(registry: Mapping[str, str], name: str, kind: str) -> type:
-    """Class registered under `name`; ValueError listing the known names otherwise."""
+    """Class registered under `name`; ValueError listing the known names otherwise.
+
+    Args:
+        registry: name -> `module:Class`.
+        name: registered name.
+        kind: kind of plugin, for the message.
+    """
     if name not in registry:
         raise ValueError(f"there is no {kind} '{name}'; known: {', '.join(sorted(registry))}")
     module, _, attribute = registry[name].partition(":")

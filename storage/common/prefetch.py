@@ -89,6 +89,10 @@ class Prefetcher(Generic[K, R]):
     def get(self, key: K, upcoming: K | None = None) -> R:
         """Value of a key; loading of the `upcoming` key starts meanwhile.
 
+        Args:
+            key: key of the requested value.
+            upcoming: key that is likely to be requested next; None for no guess.
+
         Raises:
             Exception: whatever `load` raises for the key.
         """

@@ -64,6 +64,10 @@ def store_call(what: str, request: Callable[[], T]) -> T:
 
     The library itself tries again what never came to an answer; an answer that broke off is tried again here.
 
+    Args:
+        what: subject of the request, for error messages.
+        request: sends one request; called again after a broken answer.
+
     Raises:
         FileNotFoundError: there is no such object.
         StoreError: anything else went wrong.
@@ -101,6 +105,12 @@ def _reason(message: str) -> str:
 
 def read_range(url: str, start: int, end: int, version: str) -> bytes:
     """Bytes [start, end) of an object.
+
+    Args:
+        url: `s3://` URL of the object.
+        start: offset of the first byte.
+        end: offset after the last byte.
+        version: ETag that the object must have.
 
     Raises:
         FileNotFoundError: there is no such object.
@@ -160,7 +170,12 @@ class Ranged(io.RawIOBase):
         return True
 
     def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
-        """Go to a position."""
+        """Go to a position.
+
+        Args:
+            offset: bytes relative to `whence`.
+            whence: 0 start, 1 current position, 2 end.
+        """
         self._position = offset + {os.SEEK_SET: 0, os.SEEK_CUR: self._position, os.SEEK_END: self._size}[whence]
         return self._position
 

@@ -62,6 +62,10 @@ class BusyError(InputError):
 def exclusive(lock_file: Path, what: str) -> Iterator[None]:
     """Hold `what` by a lock file for the length of the block; the lock dies with its process.
 
+    Args:
+        lock_file: path of the lock file; created if absent.
+        what: subject of the lock, for the error message.
+
     Raises:
         BusyError: another process on this machine holds it.
     """

@@ -71,11 +71,22 @@ class Folder(Protocol):
         ...
 
     def write(self, name: str, data: bytes, durable: bool = True) -> None:
-        """Write a file, whole or not at all; `durable` syncs it to disk first, where that is not the store's own business."""
+        """Write a file, whole or not at all; `durable` syncs it to disk first, where that is not the store's own business.
+
+        Args:
+            name: file name below the folder; `/` separates folders.
+            data: content of the file.
+            durable: whether the file is synced to disk before it becomes visible.
+        """
         ...
 
     def writing(self, name: str, durable: bool = True) -> AbstractContextManager[Path]:
-        """A local path to write to, which becomes the file if the body succeeds."""
+        """A local path to write to, which becomes the file if the body succeeds.
+
+        Args:
+            name: file name below the folder; `/` separates folders.
+            durable: whether the file is synced to disk before it becomes visible.
+        """
         ...
 
     def version(self, name: str) -> str | None:
@@ -84,6 +95,11 @@ class Folder(Protocol):
 
     def swap(self, name: str, data: bytes, seen: str | None) -> None:
         """Write a file only if its version is still `seen`; None: only if it is still absent.
+
+        Args:
+            name: file name below the folder; `/` separates folders.
+            data: content of the file.
+            seen: version of the file that was read before; None for an absent file.
 
         Raises:
             ConflictError: it is another one.

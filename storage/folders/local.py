@@ -55,12 +55,23 @@ class LocalFolder:
         return pq.ParquetFile(self.path / name, memory_map=True, pre_buffer=False, page_checksum_verification=True)
 
     def write(self, name: str, data: bytes, durable: bool = True) -> None:
-        """Write a file, whole or not at all."""
+        """Write a file, whole or not at all.
+
+        Args:
+            name: file name below the folder; `/` separates folders.
+            data: content of the file.
+            durable: whether the file is synced to disk before it becomes visible.
+        """
         with self.writing(name, durable) as temporary:
             temporary.write_bytes(data)
 
     def writing(self, name: str, durable: bool = True) -> AbstractContextManager[Path]:
-        """A temporary path beside the file, renamed to it in the end."""
+        """A temporary path beside the file, renamed to it in the end.
+
+        Args:
+            name: file name below the folder; `/` separates folders.
+            durable: whether the file is synced to disk before it becomes visible.
+        """
         return replacing(self.path / name, durable)
 
     def version(self, name: str) -> str | None:
@@ -69,7 +80,13 @@ class LocalFolder:
         return sha256_of(path) if path.exists() else None
 
     def swap(self, name: str, data: bytes, seen: str | None) -> None:
-        """Compare and replace, under a lock that is held for just that."""
+        """Compare and replace, under a lock that is held for just that.
+
+        Args:
+            name: file name below the folder; `/` separates folders.
+            data: content of the file.
+            seen: version of the file that was read before; None for an absent file.
+        """
         self.path.mkdir(parents=True, exist_ok=True)
         with (self.path / f".{name}.lock").open("w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)

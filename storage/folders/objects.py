@@ -74,7 +74,13 @@ class ObjectFolder:
         return pq.ParquetFile(Ranged(f"{self}/{name}"), pre_buffer=True, page_checksum_verification=True)
 
     def write(self, name: str, data: bytes, durable: bool = True) -> None:
-        """Put an object."""
+        """Put an object.
+
+        Args:
+            name: file name below the folder; `/` separates folders.
+            data: content of the file.
+            durable: whether the file is synced to disk before it becomes visible.
+        """
         import obstore
 
         store, key = self._at(name)
@@ -82,7 +88,12 @@ class ObjectFolder:
 
     @contextmanager
     def writing(self, name: str, durable: bool = True) -> Iterator[Path]:
-        """A temporary file of this machine, uploaded in the end; in pieces if it is large."""
+        """A temporary file of this machine, uploaded in the end; in pieces if it is large.
+
+        Args:
+            name: file name below the folder; `/` separates folders.
+            durable: whether the file is synced to disk before it becomes visible.
+        """
         import obstore
 
         store, key = self._at(name)
@@ -100,6 +111,11 @@ class ObjectFolder:
         """Conditional create (If-None-Match) or replace (If-Match), which the store decides.
 
         An answer that was lost on the way makes a second try fail on what the first one wrote: who is refused should look.
+
+        Args:
+            name: file name below the folder; `/` separates folders.
+            data: content of the file.
+            seen: version of the file that was read before; None for an absent file.
         """
         import obstore
         from obstore.exceptions import AlreadyExistsError, PreconditionError

@@ -31,7 +31,12 @@ def folder_at(where: Where) -> Folder:
 
 
 def named_folder(given: str, root: Where) -> Folder:
-    """The folder that a person names: a URL or the path of one that is there, or else a name below `root`."""
+    """The folder that a person names: a URL or the path of one that is there, or else a name below `root`.
+
+    Args:
+        given: URL, path of an existing folder, or name below `root`.
+        root: folder in which names are looked up.
+    """
     return folder_at(given) if is_url(given) or Path(given).is_dir() else folder_at(root).child(given)
 
 
@@ -41,7 +46,14 @@ def is_url(where: Where) -> bool:
 
 
 def write_json(folder: Folder, name: str, value: Any, durable: bool = True) -> None:
-    """Write JSON with sorted keys, whole or not at all."""
+    """Write JSON with sorted keys, whole or not at all.
+
+    Args:
+        folder: target folder.
+        name: file name below the folder; `/` separates folders.
+        value: JSON-serialisable value.
+        durable: whether the file is synced to disk before it becomes visible.
+    """
     folder.write(name, json_bytes(value), durable)
 
 

@@ -24,7 +24,13 @@ class Gathering:
     _samples: dict[str, list[Sample]] = field(default_factory=dict)
 
     def video(self, name: Any, where: str, stated: Stated | None = None) -> str:
-        """Take note of a video file and return its ID: its name, without folders."""
+        """Take note of a video file and return its ID: its name, without folders.
+
+        Args:
+            name: file name in an annotation.
+            where: position of the name, for error messages.
+            stated: facts that the annotation states.
+        """
         path = plain_path(name, where)
         if path.name not in self._jobs:
             location = self.videos.find(path, where)
@@ -33,14 +39,26 @@ class Gathering:
         return path.name
 
     def take(self, source: Source, stated: Stated | None = None) -> str:
-        """Take note of a video wherever it is, and return its ID."""
+        """Take note of a video wherever it is, and return its ID.
+
+        Args:
+            source: location of the video.
+            stated: facts that the annotation states.
+        """
         if source.video_id not in self._jobs:
             self._jobs[source.video_id] = VideoJob(source, (), (), stated or Stated())
             self._clips[source.video_id], self._samples[source.video_id] = {}, []
         return source.video_id
 
     def add(self, video_id: str, clip: Clip, sample: Sample, duration_s: float | None = None) -> None:
-        """Take a clip of a video and a sentence about it; `duration_s` is the clip's, if stated."""
+        """Take a clip of a video and a sentence about it; `duration_s` is the clip's, if stated.
+
+        Args:
+            video_id: ID of the video, its path below the videos folder.
+            clip: clip of the video.
+            sample: sentence about the clip.
+            duration_s: annotated duration of the clip in seconds, if any.
+        """
         self._clips[video_id].setdefault(clip.clip_id, clip)
         self._samples[video_id].append(sample)
         if sample.start_s is not None and sample.end_s is not None:

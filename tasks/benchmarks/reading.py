@@ -79,7 +79,12 @@ def load_json(path: Path) -> Any:
 
 
 def load_object(path: Path, kind: str) -> dict[str, Any]:
-    """Read an annotation file that holds a JSON object; `kind` says what it should be, for the message."""
+    """Read an annotation file that holds a JSON object; `kind` says what it should be, for the message.
+
+    Args:
+        path: annotation file.
+        kind: description of the content, for error messages.
+    """
     value = load_json(path)
     if not isinstance(value, dict) or not value:
         raise AnnotationError(f"'{path}' is not {kind}: it must be a JSON object that is not empty")
@@ -87,7 +92,12 @@ def load_object(path: Path, kind: str) -> dict[str, Any]:
 
 
 def load_list(path: Path, kind: str) -> list[Any]:
-    """Read an annotation file that holds a JSON list; `kind` says what it should be, for the message."""
+    """Read an annotation file that holds a JSON list; `kind` says what it should be, for the message.
+
+    Args:
+        path: annotation file.
+        kind: description of the content, for error messages.
+    """
     value = load_json(path)
     if not isinstance(value, list) or not value:
         raise AnnotationError(f"'{path}' is not {kind}: it must be a JSON list that is not empty")
@@ -95,7 +105,12 @@ def load_list(path: Path, kind: str) -> list[Any]:
 
 
 def load_lines(path: Path, kind: str) -> list[tuple[int, str]]:
-    """Read a text file of one record a line: number from 1 and text of each line that is not empty."""
+    """Read a text file of one record a line: number from 1 and text of each line that is not empty.
+
+    Args:
+        path: text file.
+        kind: description of the content, for error messages.
+    """
     try:
         lines = path.read_text(encoding="utf-8").splitlines()
     except FileNotFoundError:
@@ -109,7 +124,14 @@ def load_lines(path: Path, kind: str) -> list[tuple[int, str]]:
 
 
 def require(record: Any, names: Iterable[str], where: str, kind: str) -> None:
-    """Raise an `AnnotationError` unless `record` is an object with these fields."""
+    """Raise an `AnnotationError` unless `record` is an object with these fields.
+
+    Args:
+        record: value read from JSON.
+        names: required fields.
+        where: position of the record, for error messages.
+        kind: description of the content, for error messages.
+    """
     missing = [name for name in names if not isinstance(record, Mapping) or name not in record]
     if missing:
         raise AnnotationError(f"{where} lacks '{missing[0]}': this is not {kind}")
@@ -161,7 +183,13 @@ def corners(box: Iterable[Any]) -> Box:
 
 
 def clipped_target(frames: Iterable[int], boxes: Iterable[Box], size: tuple[int, int] | None) -> tuple[Target, int]:
-    """A target of boxes clipped to an image of (width, height), and how many of them reached beyond it."""
+    """A target of boxes clipped to an image of (width, height), and how many of them reached beyond it.
+
+    Args:
+        frames: native frame indices.
+        boxes: box on each of these frames, pixels, half-open.
+        size: (width, height) of the image in pixels; None to keep boxes as they are.
+    """
     at = np.fromiter(frames, np.int64)
     raw = np.asarray([*boxes], np.float64).reshape(-1, 4)
     if len(at) != len(raw) or not np.isfinite(raw).all() or (np.diff(at) <= 0).any() or (at < 0).any():
@@ -178,6 +206,10 @@ def clipped_target(frames: Iterable[int], boxes: Iterable[Box], size: tuple[int,
 
 def plain_path(name: Any, where: str) -> PurePosixPath:
     """A relative path that cannot lead out of the folder it is looked up in.
+
+    Args:
+        name: value read from JSON.
+        where: position of the value, for error messages.
 
     Raises:
         AnnotationError: it is absolute, climbs with '..', or is no name at all.

@@ -86,7 +86,12 @@ class Target:
 
     @classmethod
     def dense(cls, start: int, boxes: Sequence[Box]) -> Target:
-        """One box a frame from frame `start` on."""
+        """One box a frame from frame `start` on.
+
+        Args:
+            start: native frame of the first box.
+            boxes: one box per consecutive frame, pixels, half-open.
+        """
         return cls(np.arange(start, start + len(boxes)), np.asarray(boxes, np.float64).reshape(-1, 4))
 
     def box_at(self, frame: int) -> Box | None:

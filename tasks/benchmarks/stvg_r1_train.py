@@ -50,6 +50,10 @@ def read_stvg_r1_train(hcstvg: HcstvgTraining, vidstg: VidstgTraining) -> Benchm
     Videos are named `hcstvg/<file>` and `vidstg/<file>`; samples `v1/<file>`, `v2/<file>` and `vidstg/<id>`. A video of
     both versions has both sentences, unless they are the same: then v2's stays.
 
+    Args:
+        hcstvg: files of HC-STVG v1 and v2.
+        vidstg: files of VidSTG.
+
     Raises:
         AnnotationError: a file is not of its format.
         LeakageError: a held out video is left.
@@ -89,6 +93,10 @@ def held_out_names(path: Path) -> frozenset[str]:
 
 def refuse_leakage(jobs: Mapping[str, VideoJob], held_out: Mapping[Path, frozenset[str]]) -> None:
     """Compare the stems of videos with those held out, whatever their suffix and casing.
+
+    Args:
+        jobs: video ID -> training video.
+        held_out: file -> names of its videos.
 
     Raises:
         LeakageError: they have one in common.

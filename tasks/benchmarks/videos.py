@@ -15,6 +15,10 @@ from tasks.video.reader import VIDEO_SUFFIXES
 def videos_below(where: Where, suffixes: frozenset[str]) -> dict[str, Path | RemoteFile]:
     """Files below a folder with one of `suffixes`: path relative to it -> file. Links that lead out are left out.
 
+    Args:
+        where: folder, path or `s3://` URL.
+        suffixes: lower-case suffixes with a dot.
+
     Raises:
         AnnotationError: there is no such folder.
     """
@@ -70,6 +74,10 @@ class Videos:
     def below(self, path: PurePosixPath, where: str) -> Path | RemoteFile:
         """The file at a path of the folder, whether it is there or not.
 
+        Args:
+            path: path relative to the folder.
+            where: position of the name, for error messages.
+
         Raises:
             AnnotationError: it is a link that leads out of the folder.
         """
@@ -84,6 +92,10 @@ class Videos:
 
     def find(self, name: PurePosixPath, where: str) -> Path | RemoteFile | None:
         """The file of this name or, if it has no suffix of a video, of this stem; None if it is not there.
+
+        Args:
+            name: name in an annotation.
+            where: position of the name, for error messages.
 
         Raises:
             AnnotationError: it is a link that leads out of the folder.

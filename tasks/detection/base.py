@@ -62,7 +62,12 @@ class Detector(Protocol):
     """Finds objects on frames of a video."""
 
     def detect(self, video: Video, indices: Sequence[int]) -> list[list[Detection]]:
-        """Detections on each frame of `indices`, best score first. Frames are decoded by the detector as it needs."""
+        """Detections on each frame of `indices`, best score first. Frames are decoded by the detector as it needs.
+
+        Args:
+            video: the opened video.
+            indices: 0-based native frame indices, ascending.
+        """
         ...
 
 
@@ -95,12 +100,22 @@ def build_detector(config: DetectConfig) -> Detector:
 
 
 def key_frames(frame_count: int, every_frames: int) -> range:
-    """Frames that are searched for objects: 0 and every `every_frames` after it."""
+    """Frames that are searched for objects: 0 and every `every_frames` after it.
+
+    Args:
+        frame_count: number of native frames.
+        every_frames: frames between two key frames, at least 1.
+    """
     return range(0, frame_count, every_frames)
 
 
 def filter_detections(detections: Sequence[Detection], config: DetectConfig) -> list[Detection]:
-    """Detections of the configured target at or above the configured confidence, best score first."""
+    """Detections of the configured target at or above the configured confidence, best score first.
+
+    Args:
+        detections: detections of one frame.
+        config: target categories and minimum confidence.
+    """
     kept = [
         d
         for d in detections

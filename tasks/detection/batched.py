@@ -24,6 +24,12 @@ def in_batches(
 
     So two batches of frames are held at most: 8 frames of 1920x1080 are 50 MB.
 
+    Args:
+        detect_frames: detections of a batch of frames, uint8 (n, height, width, 3), RGB.
+        video: the opened video.
+        indices: 0-based native frame indices, ascending.
+        size: frames per batch, at least 1.
+
     Raises:
         VideoError: the file breaks off or cannot be decoded at one of the frames.
     """
@@ -34,7 +40,13 @@ def in_batches(
 
 
 def inside(detections: Iterable[RawDetection], height: int, width: int) -> list[Detection]:
-    """Detections with their boxes clipped to an image of `height` x `width` pixels; those of no area then are left out."""
+    """Detections with their boxes clipped to an image of `height` x `width` pixels; those of no area then are left out.
+
+    Args:
+        detections: corners in pixels, category and score of each.
+        height: height of the image in pixels.
+        width: width of the image in pixels.
+    """
     clipped = ((_clip(corners, height, width), name, score) for corners, name, score in detections)
     return [Detection(box, name, score) for box, name, score in clipped if box[2] > box[0] and box[3] > box[1]]
 

@@ -69,7 +69,12 @@ class Florence2Detector:
         return min(MOST_TOKENS, places)
 
     def detect(self, video: Video, indices: Sequence[int]) -> list[list[Detection]]:
-        """Detections on each frame of `indices`; the next frames are decoded meanwhile."""
+        """Detections on each frame of `indices`; the next frames are decoded meanwhile.
+
+        Args:
+            video: the opened video.
+            indices: 0-based native frame indices, ascending.
+        """
         return in_batches(self.detect_frames, video, indices)
 
     def detect_frames(self, frames: Frames) -> list[list[Detection]]:

@@ -53,7 +53,12 @@ class GroundingDinoDetector:
         self._ids = torch.tensor([ids], device=self._loaded.device)
 
     def detect(self, video: Video, indices: Sequence[int]) -> list[list[Detection]]:
-        """Detections on each frame of `indices`, best score first; the next frames are decoded meanwhile."""
+        """Detections on each frame of `indices`, best score first; the next frames are decoded meanwhile.
+
+        Args:
+            video: the opened video.
+            indices: 0-based native frame indices, ascending.
+        """
         return in_batches(self.detect_frames, video, indices)
 
     def detect_frames(self, frames: Frames) -> list[list[Detection]]:
@@ -83,6 +88,10 @@ class GroundingDinoDetector:
 
 def text_of(prompts: Sequence[str], tokenizer: Any) -> tuple[list[int], NDArray[np.int64]]:
     """The model's text for prompts, `a dog. person.`, with what each of its tokens belongs to.
+
+    Args:
+        prompts: names to look for.
+        tokenizer: tokenizer of the model.
 
     Returns:
         Token IDs, and int64 (tokens,): the index of the prompt that a token is a part of, or -1 for what only divides.

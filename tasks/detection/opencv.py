@@ -39,7 +39,12 @@ class MotionDetector:
         self._config = config
 
     def detect(self, video: Video, indices: Sequence[int]) -> list[list[Detection]]:
-        """Detections on each frame of `indices`, best score first."""
+        """Detections on each frame of `indices`, best score first.
+
+        Args:
+            video: the opened video.
+            indices: 0-based native frame indices, ascending.
+        """
         looks = looks_at(video, indices)
         with closing(in_one_pass(video, looks)) as frames:
             detections = dict(self.moving(frames, looks))
@@ -83,7 +88,12 @@ class PeopleDetector:
         return hog
 
     def detect(self, video: Video, indices: Sequence[int]) -> list[list[Detection]]:
-        """Detections on each frame of `indices`, best score first."""
+        """Detections on each frame of `indices`, best score first.
+
+        Args:
+            video: the opened video.
+            indices: 0-based native frame indices, ascending.
+        """
         with closing(in_one_pass(video, {index: [index] for index in indices})) as frames:
             detections = {index: self.people(frame) for index, frame in frames}
         return [filter_detections(_scaled(detections[index], video), self._config) for index in indices]
@@ -114,7 +124,12 @@ class PeopleAndMotionDetector:
         self._people, self._motion = PeopleDetector(config), MotionDetector(config)
 
     def detect(self, video: Video, indices: Sequence[int]) -> list[list[Detection]]:
-        """Detections on each frame of `indices`, best score first. Each frame is decoded once for both."""
+        """Detections on each frame of `indices`, best score first. Each frame is decoded once for both.
+
+        Args:
+            video: the opened video.
+            indices: 0-based native frame indices, ascending.
+        """
         looks = looks_at(video, indices)
         people: dict[int, list[Detection]] = {}
 
@@ -130,13 +145,22 @@ class PeopleAndMotionDetector:
 
 
 def looks_at(video: Video, indices: Sequence[int]) -> Looks:
-    """For each key frame the frames that its motion is seen on, ascending: `LOOK_S` before, itself, `LOOK_S` after."""
+    """For each key frame the frames that its motion is seen on, ascending: `LOOK_S` before, itself, `LOOK_S` after.
+
+    Args:
+        video: the opened video.
+        indices: 0-based native frame indices, ascending.
+    """
     reach = max(1, round(LOOK_S * video.timeline.fps))
     return {index: [i for i in (index - reach, index, index + reach) if 0 <= i < len(video)] for index in indices}
 
 
 def in_one_pass(video: Video, looks: Looks) -> Generator[Numbered, None, None]:
     """Each frame of `looks` once, with its index, ascending; the next one is decoded while the present one is searched.
+
+    Args:
+        video: the opened video.
+        looks: key frame -> frames that are read for it.
 
     Raises:
         VideoError: the file breaks off or cannot be decoded at one of the frames.

@@ -50,6 +50,10 @@ class Pretrained:
 def load_pretrained(weights: Weights | None, family: Family) -> Pretrained:
     """Load a model and its processor from the folder `weights`, without any network.
 
+    Args:
+        weights: folder of the model; None raises.
+        family: classes and files of the model family.
+
     Raises:
         WeightsError: no folder was named, it is gone, or it does not hold a whole model of that family. The message names
             the folder and what to put there.

@@ -27,7 +27,12 @@ class ScriptedDetector:
         self._script = read_script(config.weights.path)
 
     def detect(self, video: Video, indices: Sequence[int]) -> list[list[Detection]]:
-        """Detections on each frame of `indices`, best score first."""
+        """Detections on each frame of `indices`, best score first.
+
+        Args:
+            video: the opened video.
+            indices: 0-based native frame indices, ascending.
+        """
         frames = self._script.get(video.source.video_id, {})
         return [filter_detections(frames.get(index, []), self._config) for index in indices]
 

@@ -36,7 +36,12 @@ class YoloDetector:
         self._model = _random_model(config.detector) if weights is None else _load_model(weights, config.detector)
 
     def detect(self, video: Video, indices: Sequence[int]) -> list[list[Detection]]:
-        """Detections on each frame of `indices`, best score first; the next frames are decoded meanwhile."""
+        """Detections on each frame of `indices`, best score first; the next frames are decoded meanwhile.
+
+        Args:
+            video: the opened video.
+            indices: 0-based native frame indices, ascending.
+        """
         return in_batches(self.detect_frames, video, indices)
 
     def detect_frames(self, frames: Frames) -> list[list[Detection]]:

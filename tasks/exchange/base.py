@@ -69,6 +69,10 @@ _COLUMNS = ["frame_index", "object_id", "x1", "y1", "x2", "y2", "area", "anchor_
 def videos_of(dataset: Dataset, on_progress: OnProgress) -> Iterator[Masks]:
     """Every video of a dataset, in order of ID, one at a time; progress is told when the next is asked for.
 
+    Args:
+        dataset: a published dataset.
+        on_progress: called after each video.
+
     Raises:
         FormatError: the ID of one is no path below a folder.
         TableError: a table's file is missing or damaged.
@@ -114,7 +118,12 @@ def categories_of(dataset: Dataset) -> dict[str, int]:
 
 
 def head_of(dataset: Dataset, numbers: Mapping[str, int]) -> dict[str, Any]:
-    """What COCO and its kin begin with: what the dataset is, and its categories by number."""
+    """What COCO and its kin begin with: what the dataset is, and its categories by number.
+
+    Args:
+        dataset: a published dataset.
+        numbers: category -> number, from 1.
+    """
     categories = [{"id": number, "name": name} for name, number in numbers.items()]
     return {
         "info": {"description": dataset.manifest.dataset, "version": dataset.manifest.content_hash},
@@ -123,7 +132,12 @@ def head_of(dataset: Dataset, numbers: Mapping[str, int]) -> dict[str, Any]:
 
 
 def rle_of(instance: Instance, video: Masks) -> dict[str, Any]:
-    """A mask in COCO's compressed form, as JSON holds it."""
+    """A mask in COCO's compressed form, as JSON holds it.
+
+    Args:
+        instance: instance of the video.
+        video: video that holds it, for the size of the mask.
+    """
     return {"size": [video.height, video.width], "counts": instance.counts.decode("ascii")}
 
 
@@ -134,7 +148,12 @@ def xywh(instance: Instance) -> list[int]:
 
 
 def frame_name(video_id: str, frame: int) -> str:
-    """Where the JPEG of a native frame goes, below the folder of images."""
+    """Where the JPEG of a native frame goes, below the folder of images.
+
+    Args:
+        video_id: ID of the video, its path below the videos folder.
+        frame: 0-based native frame index.
+    """
     return f"{video_id}/{frame:06d}.jpg"
 
 
@@ -143,6 +162,12 @@ _WINDOW = 16
 
 def write_images(dataset: Dataset, video_id: str, frames: Sequence[int], folder: Path) -> None:
     """Write native frames of a video as JPEG, by `frame_name`.
+
+    Args:
+        dataset: a published dataset.
+        video_id: ID of the video, its path below the videos folder.
+        frames: native frame indices, ascending.
+        folder: folder of images.
 
     Raises:
         VideoError: the source cannot be read any more.

@@ -41,6 +41,13 @@ def export(
 ) -> dict[str, int]:
     """Write a dataset in a format, into a folder that appears when everything is in it.
 
+    Args:
+        dataset: a published dataset.
+        name: format, a key of `EXPORTS`.
+        out: target folder, absent or empty.
+        options: frame stride and whether media are written.
+        on_progress: called after each video.
+
     Returns:
         What was written, counted by kind.
 

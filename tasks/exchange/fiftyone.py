@@ -34,7 +34,14 @@ _TYPE = "eta.core.datasets.LabeledVideoDataset"
 
 
 def write(dataset: Dataset, out: Path, options: Options, on_progress: OnProgress) -> dict[str, int]:
-    """Write every video that has objects or sentences. See `tasks.exchange.base.Write`."""
+    """Write every video that has objects or sentences. See `tasks.exchange.base.Write`.
+
+    Args:
+        dataset: a published dataset.
+        out: an existing, empty folder.
+        options: frame stride and whether media are written.
+        on_progress: called after each video.
+    """
     counts = {"videos": 0, "masks": 0, "sentences": 0}
     sentences = set(dataset.video_ids("samples"))
     with writing_lists(out / "manifest.json", ("index",), {"type": _TYPE, "description": dataset.manifest.dataset}) as lists:

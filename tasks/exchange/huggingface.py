@@ -31,7 +31,14 @@ _GROUP_ROWS = 100
 
 
 def write(dataset: Dataset, out: Path, options: Options, on_progress: OnProgress) -> dict[str, int]:
-    """Write every table, a video at a time. See `tasks.exchange.base.Write`."""
+    """Write every table, a video at a time. See `tasks.exchange.base.Write`.
+
+    Args:
+        dataset: a published dataset.
+        out: an existing, empty folder.
+        options: frame stride and whether media are written.
+        on_progress: called after each video.
+    """
     assert options == Options(), "a dataset has the frames it was built with, and always brings them"
     features = {table: _features(table) for table in _TABLES}
     total, counts = sum(len(dataset.video_ids(table)) for table in _TABLES), dict.fromkeys(_TABLES, 0)

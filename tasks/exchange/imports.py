@@ -64,6 +64,11 @@ def with_masks(benchmark: Benchmark, layout: str, masks: Where) -> Benchmark:
 
     A video without any stays, and is filtered, so that its sentences are counted as lost; masks of other videos are left out.
 
+    Args:
+        benchmark: videos and samples.
+        layout: name of the mask layout.
+        masks: folder of the masks.
+
     Raises:
         AnnotationError: the folder holds no masks of this layout.
     """

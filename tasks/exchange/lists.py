@@ -18,7 +18,12 @@ class Lists:
         self.counts = dict.fromkeys(files, 0)
 
     def add(self, name: str, item: Any) -> int:
-        """Append an item to a list, and return how many it holds then."""
+        """Append an item to a list, and return how many it holds then.
+
+        Args:
+            name: name of the list.
+            item: JSON-serialisable value.
+        """
         self._files[name].write(("," if self.counts[name] else "") + "\n" + json.dumps(item, ensure_ascii=False))
         self.counts[name] += 1
         return self.counts[name]

@@ -27,7 +27,14 @@ ALL, LARGE = "mask_data", "mask_data_filtered_1_3"
 
 
 def write(dataset: Dataset, out: Path, options: Options, on_progress: OnProgress) -> dict[str, int]:
-    """Write every tracked frame, those without an object too. See `tasks.exchange.base.Write`."""
+    """Write every tracked frame, those without an object too. See `tasks.exchange.base.Write`.
+
+    Args:
+        dataset: a published dataset.
+        out: an existing, empty folder.
+        options: frame stride and whether media are written.
+        on_progress: called after each video.
+    """
     assert options == Options(), "every frame is its own file, and there is no place for media"
     counts = {"videos": 0, "frames": 0, "masks": 0}
     names: dict[str, str] = {}

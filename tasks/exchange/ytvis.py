@@ -29,7 +29,14 @@ ANNOTATIONS, IMAGES = "annotations.json", "JPEGImages"
 
 
 def write(dataset: Dataset, out: Path, options: Options, on_progress: OnProgress) -> dict[str, int]:
-    """Write all frames of each video, tracked or not, since lists count from its first. See `tasks.exchange.base.Write`."""
+    """Write all frames of each video, tracked or not, since lists count from its first. See `tasks.exchange.base.Write`.
+
+    Args:
+        dataset: a published dataset.
+        out: an existing, empty folder.
+        options: frame stride and whether media are written.
+        on_progress: called after each video.
+    """
     numbers = categories_of(dataset)
     with writing_lists(out / ANNOTATIONS, ("videos", "annotations"), head_of(dataset, numbers)) as lists:
         for video in videos_of(dataset, on_progress):

@@ -83,12 +83,22 @@ def digit_height_px(size: float, long_side_px: int) -> float:
 
     The released code draws with font scale size / 30 * long side / 336, at which a digit is 22 px times that scale high:
     size 20 is 15.9 px on a frame of 364x196.
+
+    Args:
+        size: font size as in Table 5 of the paper, 5 to 80.
+        long_side_px: longer side of the rendered frame in pixels.
     """
     return _PAPER_DIGIT_HEIGHT_PX * size / 30 * long_side_px / 336
 
 
 def visible_enough(candidates: Sequence[Candidate], theta: float, among: Filter = "category") -> list[Candidate]:
-    """Objects of a frame whose mask reaches `theta` times the largest of their category there, or of the frame."""
+    """Objects of a frame whose mask reaches `theta` times the largest of their category there, or of the frame.
+
+    Args:
+        candidates: objects of one frame.
+        theta: minimum mask area as a fraction of the largest, in [0, 1].
+        among: `category` compares masks of one category, `all` those of the frame.
+    """
     largest: dict[str, int] = {}
     for c in candidates:
         kind = c.category if among == "category" else ""
@@ -134,7 +144,14 @@ def _inside(centre: float, extent: int, limit: int) -> float:
 
 
 def draw(image: Frames, markers: Iterable[Marker], height_px: float, anchor: Anchor = "centroid") -> None:
-    """Draw markers in place on a frame, uint8 (height, width, 3), RGB."""
+    """Draw markers in place on a frame, uint8 (height, width, 3), RGB.
+
+    Args:
+        image: uint8 (height, width, 3), RGB.
+        markers: markers in pixels of the frame.
+        height_px: digit height in pixels.
+        anchor: `centroid`, or `released` for the released code's position.
+    """
     for marker in markers:
         alpha = glyph(marker.label, height_px, anchor)
         h, w = alpha.shape
@@ -151,6 +168,11 @@ def glyph(label: str, height_px: float, anchor: Anchor = "centroid") -> NDArray[
     Strokes are an eighth as thick, or as the released code has them.
 
     The ink is measured, not taken from the font's metrics, which differ between OpenCV versions.
+
+    Args:
+        label: text to draw.
+        height_px: digit height in pixels.
+        anchor: `centroid`, or `released` for the released code's position.
     """
     import cv2
 

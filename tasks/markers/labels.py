@@ -15,6 +15,10 @@ _DIGITS_OF_MIX = 9
 def label_of(object_id: int, style: Style) -> str:
     """The label of an ID, which counts from 1.
 
+    Args:
+        object_id: ID of the object, from 1.
+        style: marker style of the labels.
+
     Raises:
         ValueError: the ID is below 1.
     """
@@ -27,7 +31,12 @@ def label_of(object_id: int, style: Style) -> str:
 
 
 def id_of(label: str, style: Style) -> int | None:
-    """The ID of a label, in either case as models write it; None for what the style never writes."""
+    """The ID of a label, in either case as models write it; None for what the style never writes.
+
+    Args:
+        label: text of a marker, in either case.
+        style: marker style of the labels.
+    """
     if label.isascii() and label.isdecimal():
         number = int(label)
         right = style == "numbers" or (style == "mix" and number <= _DIGITS_OF_MIX)

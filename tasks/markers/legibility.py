@@ -121,7 +121,14 @@ def _templates(style: Style, height_px: float, anchor: Anchor) -> _Templates:
 def legibility(
     frames: Iterable[tuple[Frames, Sequence[Marker]]], style: Style, height_px: float, anchor: Anchor = "centroid"
 ) -> tuple[int, int]:
-    """Read every label of some frames, as `read_label` does; (read right, all)."""
+    """Read every label of some frames, as `read_label` does; (read right, all).
+
+    Args:
+        frames: rendered frames with their markers, uint8 (height, width, 3), RGB.
+        style: marker style of the labels.
+        height_px: digit height in pixels.
+        anchor: `centroid`, or `released` for the released code's position.
+    """
     right = [
         read_label(image, marker, style, height_px, anchor) == marker.label for image, markers in frames for marker in markers
     ]

@@ -38,7 +38,13 @@ def anchor_point(mask: Mask) -> tuple[int, int]:
 
 
 def font(size: float, width: int, height: int) -> tuple[float, int]:
-    """OpenCV's font scale and thickness on a frame of this size in pixels."""
+    """OpenCV's font scale and thickness on a frame of this size in pixels.
+
+    Args:
+        size: font size as in Table 5 of the paper.
+        width: width of the image in pixels.
+        height: height of the image in pixels.
+    """
     scale = size / 30 * max(width, height) / 336
     return scale, stroke(scale)
 
@@ -49,7 +55,12 @@ def stroke(scale: float) -> int:
 
 
 def kept_ids(areas: Mapping[int, int], fraction: float = 1 / 3) -> list[int]:
-    """IDs whose mask reaches a fraction of the largest of the frame."""
+    """IDs whose mask reaches a fraction of the largest of the frame.
+
+    Args:
+        areas: object ID -> mask area in pixels.
+        fraction: minimum area as a fraction of the largest, in [0, 1].
+    """
     largest = max(areas.values(), default=0)
     return [object_id for object_id, area in areas.items() if area >= fraction * largest]
 
@@ -75,7 +86,12 @@ def answer_id(kept: Mapping[int, Mapping[int, Box]], st_frame: int, truth: Seque
 
 
 def plus_one_iou(a: Box, b: Box) -> float:
-    """IoU of boxes whose x2 and y2 are taken for the last pixel: each side is longer by one."""
+    """IoU of boxes whose x2 and y2 are taken for the last pixel: each side is longer by one.
+
+    Args:
+        a: (x1, y1, x2, y2) in pixels, closed.
+        b: (x1, y1, x2, y2) in pixels, closed.
+    """
     width = max(0.0, min(a[2], b[2]) - max(a[0], b[0]) + 1)
     height = max(0.0, min(a[3], b[3]) - max(a[1], b[1]) + 1)
     areas = sum((box[2] - box[0] + 1) * (box[3] - box[1] + 1) for box in (a, b))

@@ -65,7 +65,14 @@ class Rendered:
 
 
 def tracked_from(source: Source, video: pa.Table, masks: pa.Table, anchor: Anchor = "centroid") -> Tracked:
-    """Build a `Tracked` from the video's row and its mask rows; decodes masks for the released anchor alone."""
+    """Build a `Tracked` from the video's row and its mask rows; decodes masks for the released anchor alone.
+
+    Args:
+        source: location of the video.
+        video: the row of the videos table.
+        masks: its rows of the masks table.
+        anchor: `centroid`, or `released` for the released code's position.
+    """
     row = video.to_pylist()[0]
     if anchor == "released":
         masks = _released_anchors(masks, row["height"], row["width"])
@@ -89,6 +96,11 @@ def _released_anchors(masks: pa.Table, height: int, width: int) -> pa.Table:
 
 def render(job: VideoJob, tracked: Tracked, config: RenderConfig) -> Rendered:
     """Render every clip of a video and answer every sentence.
+
+    Args:
+        job: video with its clips and samples.
+        tracked: objects of the video by native frame.
+        config: sampling, markers and image quality.
 
     Raises:
         VideoError: the video cannot be decoded.
@@ -190,7 +202,12 @@ def _frame_rows(
 
 
 def encode_jpeg(image: Frames, quality: int) -> bytes:
-    """JPEG of a frame, uint8 (height, width, 3), RGB. Chroma is kept whole: red strokes blur without it."""
+    """JPEG of a frame, uint8 (height, width, 3), RGB. Chroma is kept whole: red strokes blur without it.
+
+    Args:
+        image: uint8 (height, width, 3), RGB.
+        quality: JPEG quality, 1 to 100.
+    """
     import cv2
 
     options = [cv2.IMWRITE_JPEG_QUALITY, quality, cv2.IMWRITE_JPEG_SAMPLING_FACTOR, cv2.IMWRITE_JPEG_SAMPLING_FACTOR_444]
@@ -234,7 +251,13 @@ def _sample_row(
 
 
 def span_frames(sample: Sample, clip_start_s: float, timeline: Timeline) -> tuple[int, int] | None:
-    """True span in native frames, closed: as annotated, or the frames on screen in the annotated seconds."""
+    """True span in native frames, closed: as annotated, or the frames on screen in the annotated seconds.
+
+    Args:
+        sample: annotated sample.
+        clip_start_s: start of its clip, seconds of the video.
+        timeline: frame times of the video.
+    """
     if sample.start_frame is not None and sample.end_frame is not None:
         return sample.start_frame, sample.end_frame
     if sample.start_s is None or sample.end_s is None or sample.end_s <= sample.start_s:

@@ -82,13 +82,24 @@ def anchor_in(mask: Mask) -> tuple[int, int]:
 
 
 def mask_iou(a: Mask, b: Mask) -> float:
-    """Intersection over union of two masks; 0 if both are empty."""
+    """Intersection over union of two masks; 0 if both are empty.
+
+    Args:
+        a: bool (height, width).
+        b: bool of the same shape.
+    """
     union = np.count_nonzero(a | b)
     return float(np.count_nonzero(a & b) / union) if union else 0.0
 
 
 def intersections(a: Sequence[Instance], b: Sequence[Instance], shape: tuple[int, int]) -> NDArray[np.float64]:
-    """Pixels that instances of one frame of `shape` (height, width) share, float64 (len(a), len(b)); decodes none of them."""
+    """Pixels that instances of one frame of `shape` (height, width) share, float64 (len(a), len(b)); decodes none of them.
+
+    Args:
+        a: instances of one frame.
+        b: instances of the same frame.
+        shape: (height, width) of the image in pixels.
+    """
     from pycocotools import mask as coco
 
     if not a or not b:
@@ -100,7 +111,12 @@ def intersections(a: Sequence[Instance], b: Sequence[Instance], shape: tuple[int
 
 
 def box_iou(a: Box, b: Box) -> float:
-    """Intersection over union of two half-open boxes; 0 if the union is empty."""
+    """Intersection over union of two half-open boxes; 0 if the union is empty.
+
+    Args:
+        a: (x1, y1, x2, y2) in pixels, half-open.
+        b: (x1, y1, x2, y2) in pixels, half-open.
+    """
     width = min(a[2], b[2]) - max(a[0], b[0])
     height = min(a[3], b[3]) - max(a[1], b[1])
     inter = max(width, 0.0) * max(height, 0.0)
@@ -109,7 +125,12 @@ def box_iou(a: Box, b: Box) -> float:
 
 
 def box_ious(a: NDArray[np.float64], b: NDArray[np.float64]) -> NDArray[np.float64]:
-    """IoU of boxes row by row, float64 (n, 4) each, half-open; 0 where the union is empty."""
+    """IoU of boxes row by row, float64 (n, 4) each, half-open; 0 where the union is empty.
+
+    Args:
+        a: float64 (n, 4), pixels, half-open.
+        b: float64 (n, 4), pixels, half-open.
+    """
     sides = np.maximum(np.minimum(a[:, 2:], b[:, 2:]) - np.maximum(a[:, :2], b[:, :2]), 0.0)
     inter = sides[:, 0] * sides[:, 1]
     union = np.prod(a[:, 2:] - a[:, :2], axis=1) + np.prod(b[:, 2:] - b[:, :2], axis=1) - inter

@@ -111,6 +111,10 @@ def stored_videos(dataset: Dataset, extra: tuple[str, ...] = ()) -> Iterator[Sto
 def source_of(dataset: Dataset, video_id: str) -> Source:
     """Where a video's pixels were when it was tracked; of a folder of JPEGs with the rate at which they are shown.
 
+    Args:
+        dataset: a published dataset.
+        video_id: ID of the video, its path below the videos folder.
+
     Raises:
         DatasetError: no such video.
     """
@@ -121,6 +125,10 @@ def source_of(dataset: Dataset, video_id: str) -> Source:
 
 def timeline_of(dataset: Dataset, video_id: str) -> Timeline:
     """When each native frame of a video is on screen.
+
+    Args:
+        dataset: a published dataset.
+        video_id: ID of the video, its path below the videos folder.
 
     Raises:
         DatasetError: no such video.
@@ -136,7 +144,12 @@ def lost_samples(dataset: Dataset) -> int:
 
 
 def has_truth(dataset: Dataset, tasks: Collection[Task]) -> bool:
-    """Whether there is a truth to score by, of any sentence of these tasks."""
+    """Whether there is a truth to score by, of any sentence of these tasks.
+
+    Args:
+        dataset: a published dataset.
+        tasks: tasks whose samples count.
+    """
     truths = ["start_s", "start_frame", "answer"]
     rows = dataset.table("samples", ["task", *truths]).to_pylist()
     return any(row[truth] not in {None, ""} for row in rows if row["task"] in tasks for truth in truths)
@@ -159,7 +172,12 @@ def _instances(rows: pa.Table, extra: tuple[str, ...]) -> tuple[NDArray[np.int64
 
 
 def column_numbers(rows: pa.Table, name: str) -> NDArray[np.int64]:
-    """A column of whole numbers without nulls; of names, numbers that are equal where the names are."""
+    """A column of whole numbers without nulls; of names, numbers that are equal where the names are.
+
+    Args:
+        rows: rows of a table.
+        name: column of integers or of dictionary-encoded names.
+    """
     whole = rows.column(name).combine_chunks()
     codes = whole.indices if pa.types.is_dictionary(whole.type) else whole
     # Not to_numpy, which imports pandas: that alone takes a second.

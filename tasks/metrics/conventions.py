@@ -34,7 +34,12 @@ class Rule(NamedTuple, Generic[ScoreT_co]):
     score: ScoreT_co
 
     def reaches(self, score: float, threshold: float) -> bool:
-        """Whether a score counts at a threshold."""
+        """Whether a score counts at a threshold.
+
+        Args:
+            score: score in [0, 1].
+            threshold: threshold in [0, 1].
+        """
         return score > threshold if self.strict else score >= threshold
 
 
@@ -78,7 +83,12 @@ def five_fps(frame_count: int) -> NDArray[np.int64]:
 
 
 def nearest(tube: Tube, frames: NDArray[np.int64]) -> Tube:
-    """A tube with a box on each of `frames`: that of its nearest frame, the earlier on a tie."""
+    """A tube with a box on each of `frames`: that of its nearest frame, the earlier on a tie.
+
+    Args:
+        tube: tube of one object.
+        frames: int64 (n,), native frame indices, ascending.
+    """
     if not len(tube.frames):
         return tube
     right = np.clip(np.searchsorted(tube.frames, frames), 1, max(1, len(tube.frames) - 1))
@@ -110,18 +120,36 @@ def stvg_r1_released(case: Case) -> Scores:
 
 
 def seconds(case: Case, tube: Tube, stated: tuple[float, float] | None) -> tuple[float, float]:
-    """A span in seconds: as stated, else when its first and its last frame start to be shown, as HC-STVG states them."""
+    """A span in seconds: as stated, else when its first and its last frame start to be shown, as HC-STVG states them.
+
+    Args:
+        case: case with frame rate.
+        tube: tube whose span is converted.
+        stated: span in seconds of the video, if annotated.
+    """
     return stated or (tube.start / case.fps, tube.end / case.fps)
 
 
 def hull_iou(a: tuple[float, float], b: tuple[float, float]) -> float:
-    """Intersection over hull of two intervals; 0 where the hull has no length or either is reversed."""
+    """Intersection over hull of two intervals; 0 where the hull has no length or either is reversed.
+
+    Args:
+        a: (start, end) of the first interval.
+        b: (start, end) of the second interval.
+    """
     hull = max(a[1], b[1]) - min(a[0], b[0])
     return max(0.0, min(a[1], b[1]) - max(a[0], b[0])) / hull if hull > 0 else 0.0
 
 
 def released_v_iou(true_s: tuple[float, float], predicted_s: tuple[float, float], fps: float, shared: Overlap) -> float:
-    """VIoU of the released evaluate.py: closed frame ranges by truncation; one common frame counts for none."""
+    """VIoU of the released evaluate.py: closed frame ranges by truncation; one common frame counts for none.
+
+    Args:
+        true_s: true span, seconds of the video.
+        predicted_s: predicted span, seconds of the video.
+        fps: native frames per second.
+        shared: IoU on frames where both have a box.
+    """
     (a, b), (c, d) = ((int(t * fps) for t in span) for span in (true_s, predicted_s))
     if max(a, c) >= min(b, d):
         return 0.0

@@ -97,6 +97,10 @@ def _parquet(path: Path) -> Iterator[tuple[str, Mapping[str, Any]]]:
 def prediction_of(row: Mapping[str, Any], where: str) -> Prediction:
     """The prediction of a row.
 
+    Args:
+        row: one record of a predictions file.
+        where: position of the record, for error messages.
+
     Raises:
         PredictionsError: a field is of the wrong kind; `where` is named.
     """

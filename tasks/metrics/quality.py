@@ -75,7 +75,12 @@ class Quality:
 
 
 def quality(dataset: Dataset, thetas: Sequence[float] = THETAS) -> Quality | None:
-    """Measure a dataset; None if no sample of it has true boxes. Reads no mask and no picture."""
+    """Measure a dataset; None if no sample of it has true boxes. Reads no mask and no picture.
+
+    Args:
+        dataset: a published dataset.
+        thetas: size-filter fractions to report, each in [0, 1].
+    """
     looks: list[_Look] = []
     with Scan(dataset, "frames", ["clip_id", "frame_index"], _rendered_frames) as scan:
         for video in stored_videos(dataset, ("area", "category")):

@@ -17,18 +17,32 @@ def j_and_f(truth: Mask, predicted: Mask) -> tuple[float, float]:
     """Region similarity J and contour accuracy F of one frame, in [0, 1]; masks are bool (height, width).
 
     Two empty masks are perfect: 1 and 1.
+
+    Args:
+        truth: true mask, bool (height, width).
+        predicted: predicted mask of the same shape.
     """
     return region_similarity(truth, predicted), contour_accuracy(truth, predicted)
 
 
 def region_similarity(truth: Mask, predicted: Mask) -> float:
-    """Intersection over union of two masks; 1 if both are empty."""
+    """Intersection over union of two masks; 1 if both are empty.
+
+    Args:
+        truth: true mask, bool (height, width).
+        predicted: predicted mask of the same shape.
+    """
     union = np.count_nonzero(truth | predicted)
     return float(np.count_nonzero(truth & predicted) / union) if union else 1.0
 
 
 def contour_accuracy(truth: Mask, predicted: Mask) -> float:
-    """F measure of contour pixels that lie within 0.8 % of the diagonal of the other contour."""
+    """F measure of contour pixels that lie within 0.8 % of the diagonal of the other contour.
+
+    Args:
+        truth: true mask, bool (height, width).
+        predicted: predicted mask of the same shape.
+    """
     import cv2
 
     true_line, predicted_line = contour(truth), contour(predicted)

@@ -71,7 +71,13 @@ def _choice(boxes: Frames, object_id: int, frame: int, own: list[int], correctio
 
 
 def repair(boxes: Frames, object_id: int, span: tuple[int, int]) -> Repaired:
-    """The tube of `choices`, which see; frames without any object stay without a box."""
+    """The tube of `choices`, which see; frames without any object stay without a box.
+
+    Args:
+        boxes: native frame -> object ID -> box.
+        object_id: predicted ID.
+        span: predicted span, native frames, closed.
+    """
     chosen = choices(boxes, object_id, span)
     counts = Counter(choice.kind for choice in chosen.values())
     tube = _tube(span, {frame: boxes[frame][choice.object_id] for frame, choice in chosen.items()})
@@ -79,7 +85,12 @@ def repair(boxes: Frames, object_id: int, span: tuple[int, int]) -> Repaired:
 
 
 def overlap_of_smaller(a: Box, b: Box) -> float:
-    """Intersection of two boxes over the smaller one's area; 0 if that has none."""
+    """Intersection of two boxes over the smaller one's area; 0 if that has none.
+
+    Args:
+        a: (x1, y1, x2, y2) in pixels, half-open.
+        b: (x1, y1, x2, y2) in pixels, half-open.
+    """
     smaller = min(_area(a), _area(b))
     width, height = min(a[2], b[2]) - max(a[0], b[0]), min(a[3], b[3]) - max(a[1], b[1])
     return max(width, 0.0) * max(height, 0.0) / smaller if smaller > 0 else 0.0
@@ -109,6 +120,11 @@ def repair_released(boxes: Frames, object_id: int, span: tuple[int, int]) -> Rep
     `current` is the last box known to be the ID's. Where the ID is missing, the box that overlaps `current` most is used,
     else the largest of the frame; in a frame without objects, the ID's last own box, if there was one, which becomes
     `current`. Before anything is known, the nearest frame of the span that has the ID says what to look for.
+
+    Args:
+        boxes: native frame -> object ID -> box.
+        object_id: predicted ID.
+        span: predicted span, native frames, closed.
     """
     inside = range(span[0], span[1] + 1)
     own = [frame for frame in inside if object_id in boxes.get(frame, {})]

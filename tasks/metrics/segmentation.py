@@ -17,7 +17,14 @@ from tasks.metrics.regions import j_and_f
 def j_and_f_of(
     dataset: Dataset, video: StoredVideo, targets: Sequence[Target], object_ids: Sequence[int]
 ) -> tuple[float, float]:
-    """Mean J and mean F over every frame of a video, as MeViS takes them."""
+    """Mean J and mean F over every frame of a video, as MeViS takes them.
+
+    Args:
+        dataset: a published dataset.
+        video: video with its instances.
+        targets: true objects, with one mask per frame.
+        object_ids: predicted IDs, from 1.
+    """
     rows = dataset.rows("masks", video.video_id, ["frame_index", "object_id", "rle_counts"]).to_pylist()
     predicted: dict[int, list[bytes]] = {}
     for row in rows:

@@ -13,7 +13,12 @@ TemporalConvention = Rule[Callable[[Span, Span], float]]
 
 
 def interval_iou(truth: Span, predicted: Span) -> float:
-    """Equation 4: intersection over union of two intervals; 0 where either has no length or is reversed."""
+    """Equation 4: intersection over union of two intervals; 0 where either has no length or is reversed.
+
+    Args:
+        truth: true (start, end) in seconds, half-open.
+        predicted: predicted (start, end) in seconds, half-open.
+    """
     if truth[1] <= truth[0] or predicted[1] <= predicted[0]:
         return 0.0
     # Where they overlap, their union is their hull; where they do not, nothing is shared.

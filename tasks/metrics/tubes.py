@@ -41,7 +41,12 @@ class Overlap(NamedTuple):
     ious: NDArray[np.float64]
 
     def total(self, first: int, last: int) -> float:
-        """Sum of IoUs on frames of the closed range [first, last]."""
+        """Sum of IoUs on frames of the closed range [first, last].
+
+        Args:
+            first: first native frame.
+            last: last native frame, included.
+        """
         low, high = np.searchsorted(self.frames, [first, last + 1])
         return float(self.ious[low:high].sum())
 
@@ -100,7 +105,12 @@ class Case:
 
 
 def overlap(a: Tube, b: Tube) -> Overlap:
-    """IoU of two tubes on each frame on which both have a box."""
+    """IoU of two tubes on each frame on which both have a box.
+
+    Args:
+        a: one tube.
+        b: the other tube, on the same frame numbering.
+    """
     at = np.searchsorted(a.frames, b.frames)
     common = np.flatnonzero(a.frames[np.minimum(at, len(a.frames) - 1)] == b.frames) if len(a.frames) else np.empty(0, np.intp)
     return Overlap(b.frames[common], box_ious(a.boxes[at[common]], b.boxes[common]))

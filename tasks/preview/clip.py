@@ -49,6 +49,13 @@ def write_clip(dataset: Dataset, video_id: str, path: Path, marker_size: float =
 def painted_clip(dataset: Dataset, video_id: str, path: Path, paint: Paint, frames: range | None = None) -> Path:
     """Write an h264 file of a video, or of some of its frames in a row, with something painted on each.
 
+    Args:
+        dataset: a published dataset.
+        video_id: ID of the video, its path below the videos folder.
+        path: target file.
+        paint: draws on a native frame in place: index, uint8 (height, width, 3), RGB.
+        frames: consecutive native frame indices; all by default.
+
     Raises:
         DatasetError: no such video.
         VideoError: the source cannot be read any more.
@@ -87,5 +94,11 @@ def _objects(image: Frames, instances: list[StoredInstance], height_px: float) -
 
 
 def tint(image: Frames, mask: Mask, object_id: int) -> None:
-    """Tint an object's pixels in place."""
+    """Tint an object's pixels in place.
+
+    Args:
+        image: uint8 (height, width, 3), RGB.
+        mask: bool (height, width).
+        object_id: ID of the object, from 1.
+    """
     image[mask] = (image[mask] * 0.6 + np.array(PALETTE[object_id % len(PALETTE)]) * 0.4).astype(np.uint8)

@@ -11,6 +11,11 @@ from storage.reader import Dataset
 def describe(dataset: Dataset, video_id: str | None = None, frame_index: int | None = None) -> dict[str, Any]:
     """Describe a dataset, one of its videos, or the instances on a native frame of that video.
 
+    Args:
+        dataset: a published dataset.
+        video_id: ID of a video to describe; None for the dataset.
+        frame_index: native frame to describe; needs a video.
+
     Raises:
         DatasetError: no such video or frame.
     """

@@ -58,7 +58,12 @@ class Picture(NamedTuple):
 
 
 def thumb_size(width: int, height: int) -> tuple[int, int]:
-    """(width, height) in pixels of the thumbnail of a native frame; never larger than the frame, tall ones held too."""
+    """(width, height) in pixels of the thumbnail of a native frame; never larger than the frame, tall ones held too.
+
+    Args:
+        width: native width in pixels.
+        height: native height in pixels.
+    """
     scale = min(1.0, THUMB_WIDTH_PX / max(width, height))
     return max(2, round(width * scale / 2) * 2), max(2, round(height * scale / 2) * 2)
 
@@ -86,7 +91,12 @@ def thumbnail(
 
 
 def outline(mask: Mask, size: tuple[int, int]) -> str:
-    """SVG path around a mask, bool (height, width), in pixels of a picture of `size` (width, height); empty for none."""
+    """SVG path around a mask, bool (height, width), in pixels of a picture of `size` (width, height); empty for none.
+
+    Args:
+        mask: bool (height, width).
+        size: (width, height) in pixels.
+    """
     import cv2
 
     scale = np.array(size) / mask.shape[::-1]
@@ -101,12 +111,25 @@ def _ring(points: NDArray[np.float64]) -> str:
 
 
 def as_stored(jpeg: bytes, frame_index: int, time_s: float, size: tuple[int, int]) -> Picture:
-    """A rendered frame just as it is stored; `size` is its (width, height)."""
+    """A rendered frame just as it is stored; `size` is its (width, height).
+
+    Args:
+        jpeg: JPEG bytes.
+        frame_index: 0-based native frame index.
+        time_s: seconds from the start of the video.
+        size: (width, height) in pixels.
+    """
     return Picture(_base64(jpeg), size[0], size[1], frame_index, time_s)
 
 
 def shrunk(jpeg: bytes, frame_index: int, time_s: float) -> Picture:
-    """A rendered frame made smaller and coarser, for pages that would grow too large with the stored ones."""
+    """A rendered frame made smaller and coarser, for pages that would grow too large with the stored ones.
+
+    Args:
+        jpeg: JPEG bytes.
+        frame_index: 0-based native frame index.
+        time_s: seconds from the start of the video.
+    """
     image = decode_jpeg(jpeg)
     height, width = image.shape[:2]
     scale = min(1.0, _SHRUNK_HEIGHT_PX / height)
@@ -115,7 +138,12 @@ def shrunk(jpeg: bytes, frame_index: int, time_s: float) -> Picture:
 
 
 def resized(image: Frames, size: tuple[int, int]) -> Frames:
-    """A frame, uint8 (height, width, 3), at `size` (width, height)."""
+    """A frame, uint8 (height, width, 3), at `size` (width, height).
+
+    Args:
+        image: uint8 (height, width, 3), RGB.
+        size: (width, height) in pixels.
+    """
     import cv2
 
     return np.asarray(cv2.resize(image, size, interpolation=cv2.INTER_AREA), dtype=np.uint8)

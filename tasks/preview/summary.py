@@ -70,7 +70,12 @@ def totals(dataset: Dataset) -> Mapping[str, int]:
 
 
 def row_counts(dataset: Dataset, table: str) -> dict[str, int]:
-    """Rows of each published video in a table, from the files' footers: a shard may hold videos since replaced."""
+    """Rows of each published video in a table, from the files' footers: a shard may hold videos since replaced.
+
+    Args:
+        dataset: a published dataset.
+        table: name of the table.
+    """
     counts: dict[str, int] = {}
     for stage in dataset.manifest.stages.values():
         for number, shard in enumerate(stage.shards):
@@ -111,6 +116,12 @@ def _flat(params: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, An
 
 
 def whole(dataset: Dataset, table: str, columns: list[str]) -> Iterator[dict[str, Any]]:
-    """Rows of a table, a video at a time."""
+    """Rows of a table, a video at a time.
+
+    Args:
+        dataset: a published dataset.
+        table: name of the table.
+        columns: names of the columns to read; all by default.
+    """
     for video_id in dataset.video_ids(table):
         yield from dataset.rows(table, video_id, columns).to_pylist()

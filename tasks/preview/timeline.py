@@ -33,12 +33,23 @@ class Tick(NamedTuple):
 
 
 def percent(time_s: float, duration_s: float) -> float:
-    """Place of a time on the axis, in per cent, held inside it."""
+    """Place of a time on the axis, in per cent, held inside it.
+
+    Args:
+        time_s: seconds from the start of the video.
+        duration_s: duration in seconds.
+    """
     return round(min(max(time_s / duration_s, 0.0), 1.0) * 100, 3) if duration_s > 0 else 0.0
 
 
 def stretch(start_s: float, end_s: float, duration_s: float) -> Stretch:
-    """The stretch of the axis between two times."""
+    """The stretch of the axis between two times.
+
+    Args:
+        start_s: start in seconds, inclusive.
+        end_s: end in seconds, exclusive.
+        duration_s: length of the axis in seconds.
+    """
     x = percent(start_s, duration_s)
     return Stretch(x, round(percent(end_s, duration_s) - x, 3), start_s, end_s)
 
@@ -76,7 +87,12 @@ def clock(time_s: float) -> str:
 
 
 def evenly(count: int, limit: int) -> Sequence[int]:
-    """Indices of `wanted` of `count` things, evenly spread, the first and last among them; all if there are fewer."""
+    """Indices of `wanted` of `count` things, evenly spread, the first and last among them; all if there are fewer.
+
+    Args:
+        count: number of items.
+        limit: maximum number of indices, at least 1.
+    """
     if limit >= count:
         return range(count)
     if limit < 2:

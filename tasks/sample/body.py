@@ -40,7 +40,13 @@ class Sprites:
         self._below = tall * 0.04
 
     def pose(self, step: Step, frame: int, fps: int) -> tuple[Sprite, float]:
-        """Sprite of a figure on a frame of a step, and how far off the ground it is in pixels."""
+        """Sprite of a figure on a frame of a step, and how far off the ground it is in pixels.
+
+        Args:
+            step: step of the figure's script.
+            frame: 0-based native frame index.
+            fps: native frames per second.
+        """
         action = step.kind.partition("_")[0]
         moving = step.x0 != step.x1
         seconds = (frame - step.start) / fps

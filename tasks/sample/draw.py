@@ -19,6 +19,10 @@ MARGIN = 12
 def paint(scene: Scene, config: SampleConfig) -> Iterator[tuple[Frames, list[Mask], list[Mask]]]:
     """Paint every frame of a clip.
 
+    Args:
+        scene: script of a clip.
+        config: size and rate of the clip.
+
     Yields:
         The frame, uint8 (height, width, 3) RGB; then, in the order of `scene.figures`, bool (height, width) masks of
         what is seen of each figure, and of what would be seen were nobody before it.

@@ -11,7 +11,15 @@ H264 = {"preset": "superfast", "crf": "24", "threads": "1", "bf": "2", "g": "50"
 
 
 def write_video(path: Path, frames: Frames, fps: int, codec: str = "libx264", options: Mapping[str, str] = H264) -> None:
-    """Write an mp4. `frames` is uint8 (n, height, width, 3) RGB with even height and width."""
+    """Write an mp4. `frames` is uint8 (n, height, width, 3) RGB with even height and width.
+
+    Args:
+        path: target file.
+        frames: uint8 (n, height, width, 3), RGB.
+        fps: native frames per second.
+        codec: FFmpeg encoder name.
+        options: encoder options.
+    """
     import av
 
     path.parent.mkdir(parents=True, exist_ok=True)

@@ -49,7 +49,12 @@ class Look:
 
 
 def choose_looks(rng: np.random.Generator, count: int) -> list[Look]:
-    """Looks of the `count` figures of a clip, each with colours of its own."""
+    """Looks of the `count` figures of a clip, each with colours of its own.
+
+    Args:
+        rng: source of randomness.
+        count: number of figures.
+    """
     colours = [str(c) for c in rng.permutation(list(TOPS))[:count]]
     bottoms = [BOTTOMS[k] for k in rng.permutation(len(BOTTOMS))[:count]]
     return [_look(rng, colour, bottom) for colour, bottom in zip(colours, bottoms, strict=True)]
@@ -110,7 +115,13 @@ SENTENCES: dict[str, tuple[str, ...]] = {
 
 
 def sentence(rng: np.random.Generator, look: Look, kind: str) -> str:
-    """Say that a figure does something, with the small faults of the benchmark: a lost or spaced-out full stop."""
+    """Say that a figure does something, with the small faults of the benchmark: a lost or spaced-out full stop.
+
+    Args:
+        rng: source of randomness.
+        look: appearance of the named figure.
+        kind: kind of action.
+    """
     text = str(rng.choice(SENTENCES[kind])).format(look.name)
     text = text[0].upper() + text[1:]
     fault = rng.random()

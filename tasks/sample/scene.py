@@ -90,7 +90,12 @@ class Scene:
     seed: tuple[int, ...]
 
     def frames_behind(self, k: int, step: Step) -> int:
-        """Frames of a step on which figure `k` has somebody nearer about before its own middle."""
+        """Frames of a step on which figure `k` has somebody nearer about before its own middle.
+
+        Args:
+            k: 0-based number of the figure.
+            step: step of its script.
+        """
         me = self.figures[k]
         nearer = [f for f in self.figures if f.feet_y > me.feet_y]
         return sum(
@@ -100,7 +105,14 @@ class Scene:
 
 
 def make_scene(index: int, attempt: int, count: int, config: SampleConfig) -> Scene:
-    """Script clip `index` with `count` figures; another `attempt` gives another script."""
+    """Script clip `index` with `count` figures; another `attempt` gives another script.
+
+    Args:
+        index: 0-based number of the clip.
+        attempt: number of earlier scripts of this clip.
+        count: number of figures.
+        config: seed, size and rate.
+    """
     rng = np.random.default_rng([config.seed, index, attempt])
     late = int(rng.integers(1, count - 1)) if count > 2 else 0
     slots = rng.permutation(np.linspace(0.12, 0.88, count - late)) * config.width

@@ -49,6 +49,10 @@ def make_story(index: int, config: SampleConfig) -> Story:
 
     The named figure goes through the places in the order of discovery, so that answer IDs come out evenly.
 
+    Args:
+        index: 0-based number of the clip.
+        config: seed, size and rate.
+
     Raises:
         RuntimeError: no script of `ATTEMPTS` gave one.
     """
@@ -102,7 +106,13 @@ def _sole(mask: Mask) -> Mask:
 
 
 def choose_span(steps: Sequence[Step], seen: Sequence[Instance | None], rng: np.random.Generator) -> tuple[str, range] | None:
-    """One of the steps, if the figure is seen from its first frame to its last, with those frames; or None."""
+    """One of the steps, if the figure is seen from its first frame to its last, with those frames; or None.
+
+    Args:
+        steps: steps of the figure's script.
+        seen: instance of the figure on each native frame, None where hidden.
+        rng: source of randomness.
+    """
     fits = []
     for step in steps:
         visible = [f for f in range(step.start, min(step.stop, len(seen))) if _area(seen[f]) >= LEAST_PX]

@@ -28,6 +28,10 @@ def generate(root: Path, config: SampleConfig = SampleConfig()) -> None:  # noqa
 
     Layout: `videos/<0-9>/<name>.mp4`; `annotations.json`, HC-STVG v2's format, keyed by file name; `truth.json` and
     `true_boxes.json`, keyed by file name too; `sample.json`, what it was made from, written last.
+
+    Args:
+        root: target folder.
+        config: number of videos, seed, size and rate.
     """
     recipe = {"version": VERSION, **asdict(config)}
     if _read(root / "sample.json") == recipe:
@@ -43,7 +47,12 @@ def generate(root: Path, config: SampleConfig = SampleConfig()) -> None:  # noqa
 
 
 def video_id(index: int, name: str) -> str:
-    """Where video `index` lies below `videos`: HC-STVG spreads its files over folders 0 to 9."""
+    """Where video `index` lies below `videos`: HC-STVG spreads its files over folders 0 to 9.
+
+    Args:
+        index: 0-based number of the video.
+        name: file name.
+    """
     return f"{index % 10}/{index}_{name}.mp4"
 
 
@@ -64,7 +73,12 @@ def _write_all(root: Path, config: SampleConfig) -> None:
 
 
 def annotation(story: Story, config: SampleConfig) -> dict[str, Any]:
-    """One entry of HC-STVG v2: boxes [x, y, w, h] for each frame from `st_frame`, which counts from 1."""
+    """One entry of HC-STVG v2: boxes [x, y, w, h] for each frame from `st_frame`, which counts from 1.
+
+    Args:
+        story: painted clip with its sentence.
+        config: size and rate.
+    """
     span, seen = story.span, story.truth[story.target]
     return {
         "bbox": [_xywh(seen[frame]) for frame in span],

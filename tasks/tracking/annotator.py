@@ -51,6 +51,10 @@ class Annotator:
     def annotate(self, job: VideoJob, video: Video) -> VideoAnnotation:
         """Find the objects of a video and follow them.
 
+        Args:
+            job: video with its clips; they bound what is tracked of a long or crowded video.
+            video: the opened source of the job.
+
         Raises:
             LimitError: it is too long or too crowded, even cut to its annotated segments.
             ExhaustedError: it does not fit in memory.

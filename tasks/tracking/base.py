@@ -92,15 +92,30 @@ class Session(Protocol):
     """One video being tracked. Masks are bool (height, width) of the video; instances are absent where not visible."""
 
     def segment(self, index: int, boxes: Sequence[Box]) -> list[Mask]:
-        """One mask for each box on frame `index`; it may be empty."""
+        """One mask for each box on frame `index`; it may be empty.
+
+        Args:
+            index: 0-based native frame index.
+            boxes: (x1, y1, x2, y2) in pixels of the video, half-open.
+        """
         ...
 
     def add(self, index: int, masks: Mapping[int, Mask]) -> None:
-        """Start to track objects, ID -> mask on frame `index`, which tracking has reached; a known ID starts anew."""
+        """Start to track objects, ID -> mask on frame `index`, which tracking has reached; a known ID starts anew.
+
+        Args:
+            index: 0-based native frame index; tracking has reached this frame.
+            masks: object ID -> mask, bool (height, width).
+        """
         ...
 
     def forward(self, start: int, stop: int) -> Iterator[tuple[int, dict[int, Instance]]]:
-        """Instances of all added objects on frames start + 1 ... stop, both included, in order."""
+        """Instances of all added objects on frames start + 1 ... stop, both included, in order.
+
+        Args:
+            start: native frame of the last prompts, excluded.
+            stop: last native frame, included.
+        """
         ...
 
     def backward(self, prompts: Mapping[int, Mapping[int, Mask]]) -> Iterator[tuple[int, dict[int, Instance]]]:
@@ -124,7 +139,14 @@ class Tracker(Protocol):
     """Holds a model; opens a session for each video."""
 
     def open(self, video: Video, frames: range, last_prompt: int, budget: Budget) -> AbstractContextManager[Session]:
-        """Start to track `frames`, consecutive; objects are found on none after `last_prompt`."""
+        """Start to track `frames`, consecutive; objects are found on none after `last_prompt`.
+
+        Args:
+            video: the opened video.
+            frames: consecutive native frame indices to track.
+            last_prompt: last native frame on which an object may be added.
+            budget: memory and disk for image features, in MiB.
+        """
         ...
 
 

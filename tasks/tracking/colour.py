@@ -41,12 +41,21 @@ def evidence(own: Histogram, around: Histogram) -> Histogram:
 
     Little can be said against: a face is a small part of a person and may look like the wall behind.
     .
+
+    Args:
+        own: histogram of the object's colours, float32 (LEVELS**3,), sum 1.
+        around: histogram of its surroundings, of the same shape.
     """
     return np.asarray(np.clip(np.log((own + _RARE) / (around + _RARE)), -1.0, 2.0), np.float32)
 
 
 def likeness(a: Histogram, b: Histogram) -> float:
-    """Shared part of two histograms, 0 to 1."""
+    """Shared part of two histograms, 0 to 1.
+
+    Args:
+        a: histogram, float32 (LEVELS**3,), sum 1.
+        b: histogram of the same shape.
+    """
     return float(np.minimum(a, b).sum())
 
 
@@ -54,6 +63,11 @@ def by_height(bins: Bins, mask: Mask, box: Area) -> Histogram:
     """Colours of an object in each part of its box's height, float32 (PARTS, colours).
 
     Each part knows a little of the whole, since bodies bend. Trousers are thus not taken for another's dark hair.
+
+    Args:
+        bins: colour bin of each pixel, int (height, width).
+        mask: bool (height, width).
+        box: (x1, y1, x2, y2) in pixels, half-open.
     """
     whole = histogram(bins[mask])
     top, bottom = max(int(box[1]), 0), min(int(box[3]) + 1, bins.shape[0])
@@ -68,13 +82,24 @@ def by_height(bins: Bins, mask: Mask, box: Area) -> Histogram:
 
 
 def levels_in(box: Area, window: Window) -> NDArray[np.intp]:
-    """Which part of a box each row of a window is level with, 0 at the top."""
+    """Which part of a box each row of a window is level with, 0 at the top.
+
+    Args:
+        box: (x1, y1, x2, y2) in pixels, half-open.
+        window: rows and columns of the image.
+    """
     rows = np.arange(window[0].start, window[0].stop) + 0.5
     level = (rows - box[1]) * (PARTS / max(float(box[3] - box[1]), 1.0))
     return np.asarray(np.clip(level, 0, PARTS - 1), np.intp)
 
 
 def colours_around(bins: Bins, box: Area, occupied: Mask) -> Histogram:
-    """Colours about a box, without what objects have `taken`."""
+    """Colours about a box, without what objects have `taken`.
+
+    Args:
+        bins: colour bin of each pixel, int (height, width).
+        box: (x1, y1, x2, y2) in pixels, half-open.
+        occupied: bool (height, width), pixels of any tracked object.
+    """
     window = window_about(box, bins.shape, 0.25)
     return histogram(bins[window][~occupied[window]])

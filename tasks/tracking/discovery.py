@@ -118,7 +118,14 @@ class _Tracking:
 
 
 def is_new(instance: Instance, known: Sequence[Instance], shape: tuple[int, int], config: TrackConfig) -> bool:
-    """Whether an instance is below both thresholds with every known one of its frame of `shape` (height, width)."""
+    """Whether an instance is below both thresholds with every known one of its frame of `shape` (height, width).
+
+    Args:
+        instance: instance of a detection.
+        known: instances of tracked objects on the same frame.
+        shape: (height, width) of the image in pixels.
+        config: IoU and overlap thresholds.
+    """
     areas: NDArray[np.float64] = np.array([other.area for other in known], np.float64)
     both = intersections([instance], known, shape)[0] if known else areas
     iou, overlap = both / (areas + instance.area - both), both / np.minimum(areas, instance.area)

@@ -47,6 +47,10 @@ def fresh_part(mask: Mask, tracked: Mask) -> Mask:
 
     Two people who meet are one moving region. Without its known part the rest is a new object; the whole would be taken
     for the known one. A little rest is only the edge of the known one.
+
+    Args:
+        mask: bool (height, width).
+        tracked: union of the masks of tracked objects, of the same shape.
     """
     import cv2
 

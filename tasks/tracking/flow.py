@@ -30,7 +30,14 @@ class FlowTracker:
         self._config = config
 
     def open(self, video: Video, frames: range, last_prompt: int, budget: Budget) -> AbstractContextManager[FlowSession]:
-        """Start to track one video; nothing of a frame is kept for later."""
+        """Start to track one video; nothing of a frame is kept for later.
+
+        Args:
+            video: the opened video.
+            frames: consecutive native frame indices to track.
+            last_prompt: last native frame on which an object may be added.
+            budget: memory and disk for image features, in MiB.
+        """
         return nullcontext(FlowSession(video, frames))
 
 
@@ -47,7 +54,12 @@ class FlowSession:
         self._at = 0
 
     def segment(self, index: int, boxes: Sequence[Box]) -> list[Mask]:
-        """One mask for each box on frame `index`; it may be empty."""
+        """One mask for each box on frame `index`; it may be empty.
+
+        Args:
+            index: 0-based native frame index.
+            boxes: (x1, y1, x2, y2) in pixels of the video, half-open.
+        """
         others = [i for i in (index - 2, index + 2) if 0 <= i < len(self._video)]
         # The frame behind is at hand already; one ahead is decoded only where there is none behind.
         here, other = self._view(index), self._view(others[0]) if others else self._view(index)
@@ -73,13 +85,23 @@ class FlowSession:
         return tracked
 
     def add(self, index: int, masks: Mapping[int, Mask]) -> None:
-        """Start to track objects, ID -> mask on frame `index`."""
+        """Start to track objects, ID -> mask on frame `index`.
+
+        Args:
+            index: 0-based native frame index; tracking has reached this frame.
+            masks: object ID -> mask, bool (height, width).
+        """
         if self._follower is None:
             self._follower, self._at = Follower(self._view(index)), index
         self._follower.add(self._all_reduced(masks))
 
     def forward(self, start: int, stop: int) -> Iterator[tuple[int, dict[int, Instance]]]:
-        """Instances of all added objects on frames start + 1 ... stop, both included, in order."""
+        """Instances of all added objects on frames start + 1 ... stop, both included, in order.
+
+        Args:
+            start: native frame of the last prompts, excluded.
+            stop: last native frame, included.
+        """
         assert self._follower is not None, "objects are added before they are followed"
         for first, frames in self._small.windows(start + 1, stop + 1):
             for index, frame in enumerate(frames, first):

@@ -37,7 +37,12 @@ class Lost(NamedTuple):
 
 
 def lost_objects(tubes: Tubes, here: Mapping[int, Instance]) -> dict[int, Lost]:
-    """Objects that are not among the instances `here` of a frame, by ID, and their last instances before it."""
+    """Objects that are not among the instances `here` of a frame, by ID, and their last instances before it.
+
+    Args:
+        tubes: instances of the video so far.
+        here: object ID -> instance on the current frame.
+    """
     missing = {object_id for object_id in tubes.objects if object_id not in here}
     lost: dict[int, Lost] = {}
     for index in sorted(tubes.frames, reverse=True):
@@ -86,7 +91,13 @@ def _same_kind(a: str, b: str) -> bool:
 
 
 def within_reach(new: Instance, last: Instance, gap_s: float) -> bool:
-    """Whether position and size let a new instance be the object last seen `gap_s` seconds before."""
+    """Whether position and size let a new instance be the object last seen `gap_s` seconds before.
+
+    Args:
+        new: first instance of a new object.
+        last: last instance of a lost object.
+        gap_s: seconds between the two.
+    """
     a, b = np.array(new.box, np.float64), np.array(last.box, np.float64)
     apart = float(np.hypot(*((a[:2] + a[2:]) / 2 - (b[:2] + b[2:]) / 2)))
     reach = float(np.hypot(*(b[2:] - b[:2]))) * min(REACH + REACH_A_SECOND * gap_s, MOST_REACH)

@@ -34,7 +34,12 @@ class LimitError(Exception):
 
 
 def annotated_segments(job: VideoJob, video: Video) -> list[range]:
-    """Frames of the clips of a job, those that overlap or touch joined, ascending; the whole video without clips."""
+    """Frames of the clips of a job, those that overlap or touch joined, ascending; the whole video without clips.
+
+    Args:
+        job: video with its clips and samples.
+        video: the opened video.
+    """
     joined: list[range] = []
     for clip in sorted((clip.range_in(video.timeline) for clip in job.clips), key=lambda clip: clip.start):
         frames = range(clip.start, min(clip.stop, len(video)))
@@ -47,6 +52,11 @@ def annotated_segments(job: VideoJob, video: Video) -> list[range]:
 
 def within_duration(job: VideoJob, video: Video, limits: LimitConfig) -> list[range]:
     """Frames to track: all, or the annotated segments of a video that lasts too long.
+
+    Args:
+        job: video with its clips and samples.
+        video: the opened video.
+        limits: caps on duration and number of objects.
 
     Raises:
         LimitError: they last too long as well.

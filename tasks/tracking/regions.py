@@ -18,7 +18,13 @@ Weights = NDArray[np.float32]
 
 
 def window_about(box: Area, shape: Sequence[int], margin: float) -> Window:
-    """The part of a picture within a box and a margin, given as a share of the box's longer side."""
+    """The part of a picture within a box and a margin, given as a share of the box's longer side.
+
+    Args:
+        box: (x1, y1, x2, y2) in pixels, half-open.
+        shape: (height, width) of the image in pixels.
+        margin: margin as a fraction of the longer side of the box.
+    """
     pad = margin * max(box[2] - box[0], box[3] - box[1]) + 3
     x1, y1 = (max(0, int(v - pad)) for v in box[:2])
     x2, y2 = (max(0, min(size, int(v + pad) + 1)) for v, size in zip(box[2:], (shape[1], shape[0]), strict=True))
@@ -26,7 +32,12 @@ def window_about(box: Area, shape: Sequence[int], margin: float) -> Window:
 
 
 def outside(box: Area, window: Window) -> Weights:
-    """Evidence against pixels outside the box: one for each tenth of its longer side, float32 of the window's shape."""
+    """Evidence against pixels outside the box: one for each tenth of its longer side, float32 of the window's shape.
+
+    Args:
+        box: (x1, y1, x2, y2) in pixels, half-open.
+        window: rows and columns of the image.
+    """
     x = np.arange(window[1].start, window[1].stop) + 0.5
     y = np.arange(window[0].start, window[0].stop) + 0.5
     far_x = np.maximum(np.maximum(box[0] - x, x - box[2]), 0)
@@ -36,12 +47,22 @@ def outside(box: Area, window: Window) -> Weights:
 
 
 def touch(a: Area, b: Area) -> bool:
-    """Whether two boxes overlap or nearly so."""
+    """Whether two boxes overlap or nearly so.
+
+    Args:
+        a: box in pixels.
+        b: box in pixels.
+    """
     return bool((a[:2] < b[2:] + 2).all() and (b[:2] < a[2:] + 2).all())
 
 
 def box_about(old: Area, part: Area) -> Area:
-    """An object's old box, moved no further than it takes to hold the part of it that is in sight."""
+    """An object's old box, moved no further than it takes to hold the part of it that is in sight.
+
+    Args:
+        old: box on the previous frame, pixels.
+        part: tight box of the visible part, pixels.
+    """
     size = old[2:] - old[:2]
     room = np.sort([part[2:] - size, part[:2]], axis=0)
     corner = np.clip(old[:2], room[0], room[1])
@@ -49,7 +70,12 @@ def box_about(old: Area, part: Area) -> Area:
 
 
 def tidy(mask: Mask, least: float) -> Mask:
-    """A mask with small holes closed and without parts of fewer than `least` pixels."""
+    """A mask with small holes closed and without parts of fewer than `least` pixels.
+
+    Args:
+        mask: bool (height, width).
+        least: minimum number of pixels of a connected part.
+    """
     import cv2
 
     cross = cv2.getStructuringElement(cv2.MORPH_CROSS, (3, 3))
@@ -62,7 +88,14 @@ def tidy(mask: Mask, least: float) -> Mask:
 
 
 def rooted(mask: Mask, carried: Mask, score: Weights, partly_hidden: bool) -> Mask:
-    """The parts of a mask that the object was carried into; of a partly hidden one, convincing new parts too."""
+    """The parts of a mask that the object was carried into; of a partly hidden one, convincing new parts too.
+
+    Args:
+        mask: bool (height, width).
+        carried: mask of the previous frame moved by the flow, bool (height, width).
+        score: evidence for the object per pixel, float32 (height, width).
+        partly_hidden: whether the object is partly occluded.
+    """
     import cv2
 
     count, labels = cv2.connectedComponents(mask.view(np.uint8), connectivity=8)

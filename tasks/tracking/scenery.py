@@ -34,6 +34,10 @@ class Scenery:
     def step(self, following: View, flow: Flow) -> Change:
         """Follow the camera to the next frame.
 
+        Args:
+            following: the next frame.
+            flow: flow from the current to the next frame, float32 (height, width, 2) in pixels, x first.
+
         Returns:
             How unlike the background each pixel is, float32 (height, width) from -1.5 (the same) to 1.5; NaN where no
             background has been seen yet.
@@ -48,7 +52,12 @@ class Scenery:
         return np.where(self._known > 0, np.clip((self._differ - SAME) / SPREAD, -1.5, 1.5), np.float32(np.nan))
 
     def learn(self, current: View, occupied: Mask) -> None:
-        """Take over what shows of the background: at once where it fits, slowly where something unknown may pass."""
+        """Take over what shows of the background: at once where it fits, slowly where something unknown may pass.
+
+        Args:
+            current: the current frame.
+            occupied: bool (height, width), pixels of any tracked object.
+        """
         import cv2
 
         free = cv2.dilate(occupied.view(np.uint8), np.ones((7, 7), np.uint8)) == 0
@@ -60,7 +69,12 @@ class Scenery:
 
 
 def difference(a: Frames, b: Frames) -> Change:
-    """How far two pictures are apart on the channel that differs most, about each pixel; float32 (height, width)."""
+    """How far two pictures are apart on the channel that differs most, about each pixel; float32 (height, width).
+
+    Args:
+        a: uint8 (height, width, 3), RGB.
+        b: uint8 of the same shape.
+    """
     import cv2
 
     red, green, blue = cv2.split(cv2.absdiff(a, b))

@@ -57,7 +57,12 @@ class Target:
         return self.share < PARTLY_SHARE
 
     def colour_evidence(self, bins: Bins, window: Window) -> Change:
-        """What the colour of each pixel of a window says for the object, float32 of the window's shape."""
+        """What the colour of each pixel of a window says for the object, float32 of the window's shape.
+
+        Args:
+            bins: colour bin of each pixel, int (height, width).
+            window: rows and columns of the image.
+        """
         return np.asarray(evidence(self.colours, self.around)[levels_in(self.box, window)[:, None], bins[window]], np.float32)
 
     def settle(self, object_id: int, owner: NDArray[np.int32]) -> None:
@@ -80,7 +85,12 @@ class Target:
         self.belief[window] = np.where(mask, np.maximum(belief, 0.5), np.minimum(belief, -0.5))
 
     def appear(self, window: Window, visible: Mask) -> None:
-        """Come into sight again as the mask `found` in a window."""
+        """Come into sight again as the mask `found` in a window.
+
+        Args:
+            window: rows and columns of the image.
+            visible: bool of the window's shape, pixels where the object is visible.
+        """
         self.mask = np.zeros_like(self.mask)
         self.mask[window] = visible
         self.belief = believed(self.mask)
@@ -88,7 +98,12 @@ class Target:
         self.hidden, self.share = 0, np.count_nonzero(visible) / self.area
 
     def learn(self, bins: Bins, box: Area) -> None:
-        """Take over size and colours while nobody touches the object, whose mask has the tight box `box`."""
+        """Take over size and colours while nobody touches the object, whose mask has the tight box `box`.
+
+        Args:
+            bins: colour bin of each pixel, int (height, width).
+            box: tight box of the object's mask, pixels, half-open.
+        """
         # Limbs stretch a box little by little; a stranger taken in would do so at once.
         grow = 0.02 * max(box[2:] - box[:2]) + 1
         self.box = np.concatenate([np.maximum(box[:2], self.box[:2] - grow), np.minimum(box[2:], self.box[2:] + grow)])
@@ -106,6 +121,13 @@ def carry(target: Target, flow: Flow, camera: Affine, before: View, after: View)
 
     The object's own flow is spread beyond its edges and belief fetched back along it. Fetched along the picture's
     flow, background that comes to light behind the object would be taken for it, and limbs for background.
+
+    Args:
+        target: object to move.
+        flow: flow from `before` to `after`, float32 (height, width, 2) in pixels, x first.
+        camera: camera motion, affine (2, 3).
+        before: the current frame.
+        after: the next frame.
     """
     import cv2
 
@@ -132,7 +154,13 @@ def carry(target: Target, flow: Flow, camera: Affine, before: View, after: View)
 
 
 def spread(flow: Flow, mask: Change, otherwise: Area) -> Flow:
-    """Flow of the inside of a mask, carried on beyond its edges; far from it the flow `otherwise`, (x, y)."""
+    """Flow of the inside of a mask, carried on beyond its edges; far from it the flow `otherwise`, (x, y).
+
+    Args:
+        flow: optical flow, float32 (height, width, 2) in pixels, x first.
+        mask: belief per pixel, float32 (height, width).
+        otherwise: (x, y) flow in pixels far from the mask.
+    """
     import cv2
 
     weight = cv2.erode(mask, np.ones((3, 3), np.uint8)) + np.float32(0.05) * mask

@@ -43,13 +43,23 @@ class Tubes:
     _ids: int = 0
 
     def new_object(self, detection: Detection, index: int) -> int:
-        """Take in an object found on frame `index`; its ID."""
+        """Take in an object found on frame `index`; its ID.
+
+        Args:
+            detection: detection that starts the object.
+            index: 0-based native frame index.
+        """
         self._ids += 1
         self.objects[self._ids], self.discovered_at[self._ids] = detection, index
         return self._ids
 
     def put(self, index: int, instances: Mapping[int, Instance]) -> None:
-        """Keep the instances of a frame, object ID -> instance."""
+        """Keep the instances of a frame, object ID -> instance.
+
+        Args:
+            index: 0-based native frame index.
+            instances: object ID -> instance on that frame.
+        """
         here = self.frames.setdefault(index, {})
         for object_id in sorted(instances):
             own = instances[object_id] if self.overlapping else self._rest(instances[object_id], here)
@@ -59,7 +69,12 @@ class Tubes:
             del self.frames[index]
 
     def put_backward(self, index: int, instances: Mapping[int, Instance]) -> None:
-        """Keep what a backward pass found on a frame, where no older object has it already."""
+        """Keep what a backward pass found on a frame, where no older object has it already.
+
+        Args:
+            index: 0-based native frame index.
+            instances: object ID -> instance on that frame.
+        """
         for object_id in sorted(instances):
             self._back[object_id] += 1
             older = {i: other for i, other in self.frames.get(index, {}).items() if i < object_id}
@@ -112,6 +127,12 @@ class Tubes:
 
 
 def mask_ious(instance: Instance, others: Mapping[int, Instance], shape: tuple[int, int]) -> dict[int, float]:
-    """Mask IoU of one instance with others of its frame, by their IDs."""
+    """Mask IoU of one instance with others of its frame, by their IDs.
+
+    Args:
+        instance: instance to compare.
+        others: object ID -> instance on the same frame.
+        shape: (height, width) of the image in pixels.
+    """
     both = intersections([instance], list(others.values()), shape)[0] if others else []
     return {i: float(area / (instance.area + other.area - area)) for (i, other), area in zip(others.items(), both, strict=True)}

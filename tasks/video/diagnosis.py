@@ -64,7 +64,12 @@ def is_truncated_mp4(path: Path) -> bool:
 
 
 def diagnose(path: Path, error: Exception) -> VideoError:
-    """Name the reason why `path` failed to open or decode with `error`."""
+    """Name the reason why `path` failed to open or decode with `error`.
+
+    Args:
+        path: video file or folder of frames.
+        error: exception that opening or decoding raised.
+    """
     name = path.name
     if not path.exists():
         return VideoError("missing", str(path))

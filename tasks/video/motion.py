@@ -28,7 +28,13 @@ def _dis(fast: bool) -> Any:
 
 
 def flow_between(before: Gray, after: Gray, fast: bool = True) -> Flow:
-    """Where each pixel of `before`, uint8 (height, width), has gone in `after`."""
+    """Where each pixel of `before`, uint8 (height, width), has gone in `after`.
+
+    Args:
+        before: uint8 (height, width), the earlier frame.
+        after: uint8 of the same shape, the later frame.
+        fast: whether a coarser, faster preset is used.
+    """
     return np.asarray(_dis(fast).calc(before, after, None), np.float32)
 
 
@@ -45,7 +51,14 @@ def camera_motion(flow: Flow) -> Affine:
 
 
 def own_motion(flow: Flow, camera: Affine, left: int = 0, top: int = 0) -> Flow:
-    """What is left of a flow without the camera's part; `left`, `top` is where the flow was cut out of its picture."""
+    """What is left of a flow without the camera's part; `left`, `top` is where the flow was cut out of its picture.
+
+    Args:
+        flow: optical flow, float32 (height, width, 2) in pixels, x first.
+        camera: camera motion, affine (2, 3).
+        left: column of the flow's first pixel in its picture.
+        top: row of the flow's first pixel in its picture.
+    """
     x = np.arange(left, left + flow.shape[1], dtype=np.float32)[None, :]
     y = np.arange(top, top + flow.shape[0], dtype=np.float32)[:, None]
     own = np.empty_like(flow)
@@ -60,6 +73,12 @@ def length(flow: Flow) -> NDArray[np.float32]:
 
 
 def work_size(height: int, width: int, longest: int) -> tuple[int, int]:
-    """(width, height) of a frame scaled down so that its longest side is at most `longest` pixels."""
+    """(width, height) of a frame scaled down so that its longest side is at most `longest` pixels.
+
+    Args:
+        height: height of the image in pixels.
+        width: width of the image in pixels.
+        longest: maximum length of the longer side in pixels.
+    """
     scale = min(1.0, longest / max(height, width))
     return max(16, round(width * scale)), max(16, round(height * scale))

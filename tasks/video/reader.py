@@ -87,7 +87,12 @@ class Timeline:
         return float(self.times_s[index + 1]) if index + 1 < len(self.times_s) else self.duration_s
 
     def range_of(self, start_s: float, end_s: float | None) -> range:
-        """Frames on screen in the half-open interval [start_s, end_s); to the end of the video when None."""
+        """Frames on screen in the half-open interval [start_s, end_s); to the end of the video when None.
+
+        Args:
+            start_s: seconds from the first frame, inclusive.
+            end_s: seconds from the first frame, exclusive; None for the end of the video.
+        """
         stop_s = self.duration_s if end_s is None else min(end_s, self.duration_s)
         first = self.index_at(start_s)
         return range(first, max(first, self.index_at(stop_s - 2e-6)) + 1)
@@ -147,6 +152,11 @@ class Video:
         """Yield (first index, frames) over [start, stop) in windows of `size`; backward when stop < start.
 
         A backward walk over (stop, start] yields its windows last first; frames inside a window stay ascending.
+
+        Args:
+            start: first native frame index.
+            stop: frame index after the last; below `start` for a backward walk, then the index before the first.
+            size: frames per window, at least 1.
         """
         if stop >= start:
             for first in range(start, stop, size):

@@ -40,6 +40,11 @@ class SamplingConfig:
 def sample_frames(timeline: Timeline, frames: range, fps: float) -> list[int]:
     """Indices of the frames a model sees: evenly spread in time from the first to the last of `frames`.
 
+    Args:
+        timeline: frame times of the video.
+        frames: consecutive native frame indices of the clip, not empty.
+        fps: frames per second at which the clip is sampled.
+
     Returns:
         An even number of indices, ascending; all of `frames` if there are fewer than asked for, and a single frame twice.
     """
@@ -54,14 +59,28 @@ def sample_frames(timeline: Timeline, frames: range, fps: float) -> list[int]:
 
 
 def model_size(width: int, height: int, frame_count: int, config: SamplingConfig) -> tuple[int, int]:
-    """Size (width, height) in pixels at which `frame_count` frames of a clip are seen."""
+    """Size (width, height) in pixels at which `frame_count` frames of a clip are seen.
+
+    Args:
+        width: native width in pixels.
+        height: native height in pixels.
+        frame_count: number of sampled frames.
+        config: pixel budget.
+    """
     share = config.total_pixels / frame_count * FRAME_FACTOR
     max_pixels = max(min(MAX_FRAME_PIXELS, share), int(config.min_pixels * 1.05))
     return fit(width, height, config.min_pixels, max_pixels)
 
 
 def fit(width: int, height: int, min_pixels: float, max_pixels: float) -> tuple[int, int]:
-    """Size nearest to (width, height) with sides that are multiples of 28 and between the two numbers of pixels."""
+    """Size nearest to (width, height) with sides that are multiples of 28 and between the two numbers of pixels.
+
+    Args:
+        width: native width in pixels.
+        height: native height in pixels.
+        min_pixels: lower bound of width times height.
+        max_pixels: upper bound of width times height.
+    """
     w, h = (max(PIXEL_FACTOR, round(side / PIXEL_FACTOR) * PIXEL_FACTOR) for side in (width, height))
     if w * h > max_pixels:
         scale = math.sqrt(max_pixels / (width * height))

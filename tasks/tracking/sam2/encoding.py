@@ -31,7 +31,14 @@ def encode_logits(ids: Sequence[int], logits: torch.Tensor, height: int, width: 
 
 
 def masks_of(logits: torch.Tensor, height: int, width: int, overlapping: bool) -> Iterator[Mask]:
-    """Masks, bool (height, width), of each object's logits, one after another."""
+    """Masks, bool (height, width), of each object's logits, one after another.
+
+    Args:
+        logits: mask logits, float (objects, 1, h, w), at the decoder's resolution.
+        height: height of the image in pixels.
+        width: width of the image in pixels.
+        overlapping: whether masks may overlap; else the highest logit takes the pixel.
+    """
     for stack in _stacks(logits, height, width, overlapping):
         yield from stack.cpu().numpy()
 
@@ -66,7 +73,13 @@ def _owners(logits: torch.Tensor, height: int, width: int) -> torch.Tensor:
 
 
 def enlarged(logits: torch.Tensor, height: int, width: int) -> torch.Tensor:
-    """Logits (1, h, w) at the video's size, float32 (height, width)."""
+    """Logits (1, h, w) at the video's size, float32 (height, width).
+
+    Args:
+        logits: mask logits, float (1, h, w), at the decoder's resolution.
+        height: height of the image in pixels.
+        width: width of the image in pixels.
+    """
     import torch
 
     return torch.nn.functional.interpolate(logits[None].float(), size=(height, width), mode="bilinear")[0, 0]

@@ -33,7 +33,12 @@ class Features:
     positions: list[torch.Tensor]
 
     def expanded(self, model: Any, objects: int) -> tuple[list[torch.Tensor], list[torch.Tensor], list[tuple[int, int]]]:
-        """As the model's step takes them: features and positions (tokens, objects, channels), and (height, width) of each."""
+        """As the model's step takes them: features and positions (tokens, objects, channels), and (height, width) of each.
+
+        Args:
+            model: the SAM2 model.
+            objects: number of objects in the batch.
+        """
         every = {"backbone_fpn": self.levels, "vision_pos_enc": self.positions}
         _, vision, positions, sizes = model._prepare_backbone_features(
             {name: [level.expand(objects, -1, -1, -1) for level in levels] for name, levels in every.items()}

@@ -47,7 +47,13 @@ class Memory:
         return [object_id for cohort in self._cohorts for object_id in cohort.ids]
 
     def add(self, index: int, features: Features, masks: Mapping[int, Mask]) -> None:
-        """Start to track objects by their masks on frame `index`; one that is tracked already starts anew."""
+        """Start to track objects by their masks on frame `index`; one that is tracked already starts anew.
+
+        Args:
+            index: 0-based native frame index.
+            features: image features of that frame.
+            masks: object ID -> mask, bool (height, width).
+        """
         self.drop(masks.keys())
         for some in in_batches(list(masks), self._at_once):
             out = self._prompted(index, features, [masks[object_id] for object_id in some])
@@ -65,6 +71,10 @@ class Memory:
 
     def step(self, index: int, features: Features) -> torch.Tensor:
         """Track all objects on frame `index`, next in the direction of time.
+
+        Args:
+            index: 0-based native frame index.
+            features: image features of that frame.
 
         Returns:
             Mask logits, float32 (objects, 1, side / 4, side / 4) in the order of `ids`, of which there is one at least.
@@ -157,6 +167,11 @@ class Memory:
 
 
 def in_batches(items: Sequence[T], size: int) -> Iterator[Sequence[T]]:
-    """Items in their order, `size` together."""
+    """Items in their order, `size` together.
+
+    Args:
+        items: items to group.
+        size: maximum number of items per batch.
+    """
     for first in range(0, len(items), size):
         yield items[first : first + size]

@@ -35,7 +35,14 @@ class Sam2Tracker:
 
     @contextmanager
     def open(self, video: Video, frames: range, last_prompt: int, budget: Budget) -> Iterator[Sam2Session]:
-        """Track `frames` of a video; it is opened once more, scaled to the square that the encoder sees."""
+        """Track `frames` of a video; it is opened once more, scaled to the square that the encoder sees.
+
+        Args:
+            video: the opened video.
+            frames: consecutive native frame indices to track.
+            last_prompt: last native frame on which an object may be added.
+            budget: memory and disk for image features, in MiB.
+        """
         with ExitStack() as stack:
             yield Sam2Session(self._model, replace(self._config, budget=budget), video, frames, last_prompt, stack)
 
@@ -58,18 +65,33 @@ class Sam2Session:
         self._steps_back = 0
 
     def segment(self, index: int, boxes: Sequence[Box]) -> list[Mask]:
-        """One mask for each box on frame `index`; it may be empty."""
+        """One mask for each box on frame `index`; it may be empty.
+
+        Args:
+            index: 0-based native frame index.
+            boxes: (x1, y1, x2, y2) in pixels of the video, half-open.
+        """
         with self._running():
             batches = in_batches(boxes, self._config.budget.objects_at_once)
             return [mask for some in batches for mask in self._masks(index, some)]
 
     def add(self, index: int, masks: Mapping[int, Mask]) -> None:
-        """Start to track objects, ID -> mask on frame `index`, which forward propagation has reached."""
+        """Start to track objects, ID -> mask on frame `index`, which forward propagation has reached.
+
+        Args:
+            index: 0-based native frame index; tracking has reached this frame.
+            masks: object ID -> mask, bool (height, width).
+        """
         with self._running():
             self._memory.add(index, self._features.at(index), masks)
 
     def forward(self, start: int, stop: int) -> Iterator[tuple[int, dict[int, Instance]]]:
-        """Instances of all added objects on frames start + 1 ... stop."""
+        """Instances of all added objects on frames start + 1 ... stop.
+
+        Args:
+            start: native frame of the last prompts, excluded.
+            stop: last native frame, included.
+        """
         yield from self._instances(self._forward(start, stop))
 
     def backward(self, prompts: Mapping[int, Mapping[int, Mask]]) -> Iterator[tuple[int, dict[int, Instance]]]:
