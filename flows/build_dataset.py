@@ -17,10 +17,9 @@ from prefect.utilities.annotations import quote
 
 from flows.artifacts import MOST_ROWS, progress_artifact
 from flows.automations import BUDGET_EXCEEDED
-from flows.families import flow_of
+from flows.families import by_function_name, flows_of
 from flows.limits import gpu_slot
 from infra.build import Built
-from infra.forms.benchmarks import BENCHMARKS
 from infra.forms.build import BuildParameters
 from infra.ray.build_job import run_job, stop_job
 from infra.ray.metrics import measured
@@ -162,5 +161,5 @@ def _stop(parameters: BuildParameters) -> None:
         stop_job(parameters)
 
 
-BUILDS = {name: flow_of(run, form, "build-dataset", name, _stop) for name, form in BENCHMARKS.items()}
-"""Benchmark -> its flow, a deployment each."""
+FLOWS = flows_of("build-dataset", run, _stop)
+__getattr__ = by_function_name(FLOWS)

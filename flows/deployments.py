@@ -1,65 +1,57 @@
-"""The register of deployments: every flow a person can start, with its limits and tags."""
+"""Registers every deployment with a Prefect server, with its form, limits and tags, and serves their runs."""
 
 from __future__ import annotations
 
 import os
-from typing import Any
 
-from prefect import Flow, serve
+from prefect import serve
 from prefect.client.schemas.objects import ConcurrencyLimitConfig, ConcurrencyLimitStrategy
 from prefect.deployments.runner import RunnerDeployment
-from prefect.schedules import Schedule
-from pydantic import BaseModel
 
+from flows import build_dataset, evaluate, ground, nightly, reproduce, sweep, train
 from flows.automations import HEARTBEAT_S, set_up
-from flows.build_dataset import BUILDS
-from flows.evaluate import EVALUATE
+from flows.families import Flows
 from flows.forms import form
-from flows.ground import ground_video
-from flows.nightly import nightly_benchmarks, nightly_schedule
-from flows.reproduce import REPRODUCE
-from flows.sweep import sweep_file
-from flows.train import TRAIN
-from infra.forms.benchmarks import BENCHMARKS
-from infra.forms.evaluation import EVALUATIONS
-from infra.forms.training import TRAININGS, deployment_of
-from infra.ground import GroundParameters
-from infra.nightly import NightlyParameters
+from flows.private import set_form
+from flows.register import Registration, registrations
 from infra.prefect.setup import SetupParameters
-from infra.sweeps import SweepParameters
-from infra.tables.form import TABLES
 
 ONE_AT_A_TIME = ConcurrencyLimitConfig(limit=1, collision_strategy=ConcurrencyLimitStrategy.ENQUEUE)
 """Runs of a deployment that write to the same place wait for each other."""
 
+FLOWS: Flows = {
+    **build_dataset.FLOWS,
+    **evaluate.FLOWS,
+    **train.FLOWS,
+    **ground.FLOWS,
+    **sweep.FLOWS,
+    **reproduce.FLOWS,
+    **nightly.FLOWS,
+}
+
 
 def deployments() -> list[RunnerDeployment]:
     """All deployments, ready to be registered."""
-    builds = [_deployment(name, flow, "build", BENCHMARKS[name]) for name, flow in BUILDS.items()]
-    evaluations = [_deployment(name, flow, "evaluate", EVALUATIONS[name]) for name, flow in EVALUATE.items()]
-    trainings = [_deployment(deployment_of(name)[1], flow, "train", TRAININGS[name]) for name, flow in TRAIN.items()]
-    ground = _deployment("video", ground_video, "ground", GroundParameters)
-    sweep = _deployment("file", sweep_file, "sweep", SweepParameters)
-    nightly = _deployment("benchmarks", nightly_benchmarks, "nightly", NightlyParameters, nightly_schedule())
-    tables = [_deployment(name, flow, "reproduce", TABLES[name]) for name, flow in REPRODUCE.items()]
-    return [*builds, *evaluations, *trainings, ground, sweep, *tables, nightly]
+    return [_deployment(registration) for registration in registrations().values()]
 
 
-def _deployment(
-    name: str, flow: Flow[..., Any], tag: str, model: type[BaseModel], schedule: Schedule | None = None
-) -> RunnerDeployment:
-    limits: dict[str, Any] = {"concurrency_limit": ONE_AT_A_TIME, "schedule": schedule}
-    made = flow.to_deployment(name, description=flow.description, tags=[tag, name], **limits)
-    assert isinstance(made, RunnerDeployment)  # a coroutine only where an event loop runs
-    # Prefect derives a form from the signature and drops titles and descriptions on the way: give it the model's own.
-    made._parameter_openapi_schema = form(model)
-    return made
+def _deployment(registration: Registration) -> RunnerDeployment:
+    deployment = FLOWS[registration.full_name].to_deployment(
+        registration.name,
+        description=registration.form.__doc__,
+        tags=[registration.tag, registration.name],
+        concurrency_limit=ONE_AT_A_TIME,
+        schedule=nightly.nightly_schedule() if registration.family == "nightly" else None,
+    )
+    assert isinstance(deployment, RunnerDeployment)  # a coroutine only where an event loop runs
+    set_form(deployment, form(registration.form))
+    return deployment
 
 
 def main() -> None:
-    """Register the deployments with the server of $PREFECT_API_URL and run what is asked for, until stopped.
+    """Register the deployments with the server of $PREFECT_API_URL and run what is started, until stopped.
 
-    Makes the limits and automations that the server lacks, as `stvg setup` would.
+    Makes the missing limits and automations of the server, as `stvg setup` would.
     """
     print(*set_up(SetupParameters(), change=False), sep="\n", flush=True)
     os.environ["PREFECT_FLOWS_HEARTBEAT_FREQUENCY"] = str(HEARTBEAT_S)  # Prefect's own is longer than a run may be silent

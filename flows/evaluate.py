@@ -10,11 +10,11 @@ from prefect import get_run_logger, task
 from prefect.artifacts import create_table_artifact
 
 from flows.artifacts import MOST_ROWS, progress_artifact, report_artifact
-from flows.families import flow_of
+from flows.families import by_function_name, flows_of
 from flows.retries import AS_ENGINES_FAIL
 from flows.servers import engine_of
 from infra.asking import run_evaluation, shown_otherwise
-from infra.forms.evaluation import EVALUATIONS, EvaluateParameters
+from infra.forms.evaluation import EvaluateParameters
 from infra.report import evaluation_report
 from rl.evaluation.report.scores import score_table
 from rl.evaluation.results import EvaluationResults
@@ -46,5 +46,5 @@ def run(parameters: EvaluateParameters) -> str:
     return asking(parameters).path
 
 
-EVALUATE = {name: flow_of(run, form, "evaluate", name) for name, form in EVALUATIONS.items()}
-"""Benchmark -> its flow, a deployment each."""
+FLOWS = flows_of("evaluate", run)
+__getattr__ = by_function_name(FLOWS)

@@ -1,41 +1,53 @@
-"""Families: one flow function, a flow for each of several forms."""
+"""Families of flows: one function, and a flow of it for every registered deployment of the family."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
-from types import FunctionType
-from typing import TypeVar, cast
+from collections.abc import Callable, Mapping
+from typing import Any
 
 from prefect import Flow, State, flow
 from prefect.client.schemas.objects import FlowRun
-from pydantic import BaseModel
 
 from flows.forms import takes
+from flows.register import Registration, registrations
 
-M = TypeVar("M", bound=BaseModel)
-R = TypeVar("R")
+Flows = Mapping[str, Flow[..., Any]]
+"""Flows by the full name of their deployment."""
 
 
-def flow_of(
-    run: Callable[[M], R], form: type[M], family: str, name: str, on_cancel: Callable[[M], None] | None = None
-) -> Flow[..., R]:
-    """The flow `family` whose parameters are the fields of a form.
+def flows_of(family: str, run: Callable[[Any], Any], on_cancel: Callable[[Any], None] | None = None) -> Flows:
+    """The flows of a family, whose parameters are the fields of the registered forms.
 
     Args:
-        run: what it does, a function of a module; that module holds the flow from now on, and Prefect finds it there again.
-        form: its parameter model.
-        family: the flow's name.
-        name: tells it from the others of its family.
-        on_cancel: called after a run was cancelled and its process has been ended, by the process that serves it.
+        family: the name of all these flows.
+        run: the body of the flow, which takes the parameters as an instance of the form.
+        on_cancel: called with the parameters after a run was cancelled and its process has ended, by the process that serves
+            it.
     """
+    own = [registration for registration in registrations().values() if registration.family == family]
+    return {registration.full_name: _flow(registration, run, on_cancel) for registration in own}
 
-    def cancel(flow: Flow[..., R], flow_run: FlowRun, state: State) -> None:
+
+def _flow(registration: Registration, run: Callable[[Any], Any], on_cancel: Callable[[Any], None] | None) -> Flow[..., Any]:
+    form = registration.form
+
+    def cancel(_flow: Flow[..., Any], flow_run: FlowRun, _state: State) -> None:
         assert on_cancel is not None
         on_cancel(form(**flow_run.parameters))
 
     function = takes(form)(run)
-    function.__name__ = function.__qualname__ = re.sub(r"\W", "_", f"{family}_{name}")
-    made = flow(name=family, description=form.__doc__, on_cancellation=[cancel] if on_cancel else None)(function)
-    cast(FunctionType, run).__globals__[function.__name__] = made
-    return made
+    function.__name__ = function.__qualname__ = re.sub(r"\W", "_", f"{registration.family}_{registration.name}")
+    return flow(name=registration.family, description=form.__doc__, on_cancellation=[cancel] if on_cancel else None)(function)
+
+
+def by_function_name(flows: Flows) -> Callable[[str], Flow[..., Any]]:
+    """The `__getattr__` of a module whose flows are attributes: Prefect loads a flow by its module and function name."""
+    attributes = {flow.fn.__name__: flow for flow in flows.values()}
+
+    def attribute(name: str) -> Flow[..., Any]:
+        if name not in attributes:
+            raise AttributeError(f"there is no flow of the function name '{name}'")
+        return attributes[name]
+
+    return attribute

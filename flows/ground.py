@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from prefect import flow, get_run_logger, task
+from prefect import get_run_logger, task
 from prefect.artifacts import create_link_artifact, create_markdown_artifact
 from prefect.cache_policies import NO_CACHE
 
 from flows.artifacts import progress_artifact
-from flows.forms import takes
+from flows.families import by_function_name, flows_of
 from flows.limits import gpu_slot
 from flows.servers import engine_of
 from infra.ground import GroundParameters, run_ground, shown_otherwise
@@ -45,8 +45,10 @@ def _fenced(text: str) -> str:
     return "\n".join(f"    {line}" for line in text.splitlines())
 
 
-@flow(name="ground", description=GroundParameters.__doc__)
-@takes(GroundParameters)
-def ground_video(parameters: GroundParameters) -> str:
+def run(parameters: GroundParameters) -> str:
     """Answer, and return the path of the tube."""
     return str(grounding(parameters)["path"])
+
+
+FLOWS = flows_of("ground", run)
+__getattr__ = by_function_name(FLOWS)

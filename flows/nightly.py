@@ -7,13 +7,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from prefect import flow, get_run_logger, task
+from prefect import get_run_logger, task
 from prefect.artifacts import create_table_artifact
 from prefect.cache_policies import NO_CACHE
 from prefect.schedules import Schedule
 
 from flows.artifacts import MOST_ROWS, progress_artifact, report_artifact
-from flows.forms import takes
+from flows.families import by_function_name, flows_of
 from infra.nightly import NIGHTLY, Night, NightlyParameters, check, run_nightly
 from infra.report import night_report
 from storage.progress import OnProgress
@@ -42,9 +42,7 @@ def _progress() -> OnProgress:
     return progress_artifact("renders", "Nothing to render yet", lambda p: f"{p.completed} of {p.total} videos rendered")
 
 
-@flow(name="nightly", description=NightlyParameters.__doc__)
-@takes(NightlyParameters)
-def nightly_benchmarks(parameters: NightlyParameters) -> list[str]:
+def run(parameters: NightlyParameters) -> list[str]:
     """Run a night; returns a line a series."""
     nights = night(parameters)
     for one in nights:
@@ -53,3 +51,7 @@ def nightly_benchmarks(parameters: NightlyParameters) -> list[str]:
         get_run_logger().info("nothing has changed since these results were accepted: nothing was asked")
     check(nights)
     return [str(one) for one in nights]
+
+
+FLOWS = flows_of("nightly", run)
+__getattr__ = by_function_name(FLOWS)

@@ -11,12 +11,12 @@ from prefect.artifacts import create_table_artifact
 from prefect.cache_policies import NO_CACHE
 
 from flows.artifacts import MOST_ROWS, progress_artifact, report_artifact
-from flows.families import flow_of
+from flows.families import by_function_name, flows_of
 from flows.limits import gpu_slot
 from flows.retries import AS_ENGINES_FAIL
 from infra.report import report_of
 from infra.tables.command import write_table
-from infra.tables.form import TABLES, ReproduceParameters
+from infra.tables.form import ReproduceParameters
 from infra.tables.plan import plan_rows
 from infra.tables.steps import Answers, Lacks, answers, gpus_of, stop, take
 from infra.tables.table import Reproduction, Step
@@ -76,5 +76,5 @@ def cancel(parameters: ReproduceParameters) -> None:
     stop(parameters.reproduction())
 
 
-REPRODUCE = {name: flow_of(run, form, "reproduce", name, cancel) for name, form in TABLES.items()}
-"""Table's name -> its flow, a deployment each."""
+FLOWS = flows_of("reproduce", run, cancel)
+__getattr__ = by_function_name(FLOWS)

@@ -8,12 +8,12 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from prefect import flow, get_run_logger, task
+from prefect import get_run_logger, task
 from prefect.artifacts import create_table_artifact
 from prefect.cache_policies import NO_CACHE
 
 from flows.artifacts import MOST_ROWS, progress_artifact, report_artifact
-from flows.forms import takes
+from flows.families import by_function_name, flows_of
 from flows.retries import AS_ENGINES_FAIL
 from infra.report import sweep_report
 from infra.sweep_command import plan_rows, render_rows, score_rows
@@ -51,8 +51,10 @@ def _progress(key: str, what: str) -> OnProgress:
     return progress_artifact(key, f"No {what} yet", lambda p: f"{p.completed} of {p.total} {what}, {p.lost} without results")
 
 
-@flow(name="sweep", description=SweepParameters.__doc__)
-@takes(SweepParameters)
-def sweep_file(parameters: SweepParameters) -> int:
+def run(parameters: SweepParameters) -> int:
     """Run a sweep; returns how many cells it has."""
     return len(sweeping(parameters))
+
+
+FLOWS = flows_of("sweep", run)
+__getattr__ = by_function_name(FLOWS)

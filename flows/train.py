@@ -16,10 +16,10 @@ from prefect.cache_policies import NO_CACHE
 from prefect.deployments import run_deployment
 
 from flows.artifacts import MOST_ROWS, progress_artifact
-from flows.families import flow_of
+from flows.families import by_function_name, flows_of
 from flows.limits import gpu_slot
 from flows.retries import may_pass
-from infra.forms.training import TRAININGS, TrainParameters, deployment_of
+from infra.forms.training import TrainParameters
 from infra.ray import gpus as ray_gpus
 from infra.ray import job as ray_job
 from infra.train import Prepared, following, job_of, prepare, run_training
@@ -134,5 +134,5 @@ def _stop(parameters: TrainParameters) -> None:
         ray_job.stop(job_of(parameters))
 
 
-TRAIN = {name: flow_of(run, form, *deployment_of(name), _stop) for name, form in TRAININGS.items()}
-"""Recipe -> its flow, a deployment each."""
+FLOWS = {**flows_of("train-grpo", run, _stop), **flows_of("train-sft", run, _stop)}
+__getattr__ = by_function_name(FLOWS)

@@ -3,23 +3,21 @@ from __future__ import annotations
 import json
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
-from prefect import Flow
+from prefect.flows import load_flow_from_entrypoint
 from pydantic import BaseModel
 
-from flows.deployments import BUILDS, EVALUATE
-from flows.ground import ground_video
-from flows.nightly import nightly_benchmarks, nightly_schedule
-from flows.reproduce import REPRODUCE
-from flows.sweep import sweep_file
-from flows.train import TRAIN
+from flows import evaluate
+from flows.deployments import FLOWS
+from flows.nightly import nightly_schedule
+from flows.register import registrations
 from infra.forms.benchmarks import BENCHMARKS
 from infra.forms.evaluation import EVALUATIONS
 from infra.forms.training import TRAININGS, deployment_of
 from infra.ground import GroundParameters
 from infra.nightly import NightlyParameters
-from infra.prefect.local import DEPLOYMENTS
 from infra.sweeps import SweepParameters
 from infra.tables.form import TABLES
 
@@ -39,7 +37,19 @@ def test_every_benchmark_has_its_deployment(registered: dict[str, object]) -> No
     expected = {f"{family}/{name}" for family in families for name in BENCHMARKS}
     expected |= {"ground/video", "sweep/file", "nightly/benchmarks", *(f"reproduce/{table}" for table in TABLES)}
     expected |= {"train-grpo/stvg-r1", "train-grpo/sample", "train-sft/stvg-r1", "train-sft/sample"}
-    assert set(registered) == set(DEPLOYMENTS) == expected
+    assert set(registered) == set(registrations()) == set(FLOWS) == expected
+
+
+def test_prefect_loads_every_flow_by_its_entrypoint(registered: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(SNAPSHOTS.parents[2])
+    for name in ("evaluate/charades-sta", "train-sft/stvg-r1", "nightly/benchmarks", "reproduce/table-1"):
+        flow = load_flow_from_entrypoint(str(Path(registered[name].entrypoint).resolve()))
+        assert flow.fn.__name__ == FLOWS[name].fn.__name__
+
+
+def test_a_flow_that_no_module_has_is_an_attribute_error() -> None:
+    with pytest.raises(AttributeError, match="evaluate_nothing"):
+        evaluate.evaluate_nothing  # noqa: B018
 
 
 def test_every_deployment_is_limited_tagged_and_described(registered: dict[str, object]) -> None:
@@ -61,20 +71,18 @@ def test_only_the_nightly_starts_by_itself(registered: dict[str, object]) -> Non
 
 
 FORMS = [
-    *(("build-dataset", name, BENCHMARKS[name], BUILDS[name]) for name in BENCHMARKS),
-    *(("evaluate", name, EVALUATIONS[name], EVALUATE[name]) for name in BENCHMARKS),
-    ("ground", "video", GroundParameters, ground_video),
-    *((*deployment_of(name), TRAININGS[name], TRAIN[name]) for name in TRAININGS),
-    ("sweep", "file", SweepParameters, sweep_file),
-    *(("reproduce", name, TABLES[name], REPRODUCE[name]) for name in TABLES),
-    ("nightly", "benchmarks", NightlyParameters, nightly_benchmarks),
+    *(("build-dataset", name, BENCHMARKS[name]) for name in BENCHMARKS),
+    *(("evaluate", name, EVALUATIONS[name]) for name in BENCHMARKS),
+    ("ground", "video", GroundParameters),
+    *((*deployment_of(name), TRAININGS[name]) for name in TRAININGS),
+    ("sweep", "file", SweepParameters),
+    *(("reproduce", name, TABLES[name]) for name in TABLES),
+    ("nightly", "benchmarks", NightlyParameters),
 ]
 
 
-@pytest.mark.parametrize(("family", "name", "model", "flow"), FORMS, ids=lambda value: value if isinstance(value, str) else "")
-def test_the_form_is_flat_and_as_it_was(
-    registered: dict[str, object], family: str, name: str, model: type[BaseModel], flow: Flow[..., str]
-) -> None:
+@pytest.mark.parametrize(("family", "name", "model"), FORMS, ids=lambda value: value if isinstance(value, str) else "")
+def test_the_form_is_flat_and_as_it_was(registered: dict[str, object], family: str, name: str, model: type[BaseModel]) -> None:
     """The form is a public surface: a change shows in review as a change of its snapshot."""
     schema = registered[f"{family}/{name}"]._parameter_openapi_schema.model_dump()  # type: ignore[attr-defined]
     assert schema["definitions"] == {}
@@ -82,7 +90,7 @@ def test_the_form_is_flat_and_as_it_was(
     assert set(schema["properties"]) == set(fields)
     from prefect.utilities.callables import parameter_schema
 
-    derived = parameter_schema(flow)
+    derived = parameter_schema(FLOWS[f"{family}/{name}"])
     assert set(derived.properties) == set(fields), "Prefect calls the flow with these"
     assert sorted(derived.required) == sorted(schema["required"])
     for field, shown in schema["properties"].items():

@@ -1,0 +1,53 @@
+"""The register of deployments: family, name, tag and form of each, without an import of Prefect."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cache
+
+from pydantic import BaseModel
+
+from infra.forms.benchmarks import BENCHMARKS
+from infra.forms.evaluation import EVALUATIONS
+from infra.forms.training import TRAININGS, deployment_of
+from infra.ground import GroundParameters
+from infra.nightly import NightlyParameters
+from infra.sweeps import SweepParameters
+from infra.tables.form import TABLES
+
+
+@dataclass(frozen=True)
+class Registration:
+    """A deployment.
+
+    Attributes:
+        family: the name of its flow.
+        name: tells it from the other deployments of its family.
+        tag: groups families in the UI.
+        form: the parameter model; its docstring describes the deployment.
+    """
+
+    family: str
+    name: str
+    tag: str
+    form: type[BaseModel]
+
+    @property
+    def full_name(self) -> str:
+        """`family/name`, by which a person starts it."""
+        return f"{self.family}/{self.name}"
+
+
+@cache
+def registrations() -> dict[str, Registration]:
+    """Every deployment by its full name, in the order of registration."""
+    every = [
+        *(Registration("build-dataset", name, "build", form) for name, form in BENCHMARKS.items()),
+        *(Registration("evaluate", name, "evaluate", form) for name, form in EVALUATIONS.items()),
+        *(Registration(*deployment_of(recipe), "train", form) for recipe, form in TRAININGS.items()),
+        Registration("ground", "video", "ground", GroundParameters),
+        Registration("sweep", "file", "sweep", SweepParameters),
+        *(Registration("reproduce", name, "reproduce", form) for name, form in TABLES.items()),
+        Registration("nightly", "benchmarks", "nightly", NightlyParameters),
+    ]
+    return {registration.full_name: registration for registration in every}
