@@ -174,9 +174,9 @@ class Asker:
         read = parse_answer(response.text, self._style)
         taken.formatted, taken.thought = read.formatted, read.thought
         if self._protocol.marked and asked.task.needs_objects:
-            taken.object_ids, taken.ids = read.object_ids, read.ids
+            taken.object_ids, taken.ids = read.object_ids, read.ids_status
         if asked.task in {Task.SPATIO_TEMPORAL, Task.TEMPORAL}:
-            taken.span_s, taken.span = read.span_s, read.span
+            taken.span_s, taken.span = read.span_s, read.span_status
         return taken
 
     def further(self, asked: Asked, taken: Taken) -> list[Request]:

@@ -11,7 +11,7 @@ import numpy as np
 
 from rl.learn.scenes import FPS, SIDE, Figure, Scene
 from rl.learn.words import with_boxes, with_id
-from rl.prompts.answers import Answer, parse_answer
+from rl.prompts.answers import ParsedAnswer, parse_answer
 from rl.prompts.boxes import parse_box
 from rl.rewards.parts import Parts, r_f, r_s, r_t
 from rl.rewards.truth import Truth
@@ -48,7 +48,7 @@ def _truth(figure: Figure) -> Truth:
 
 
 @lru_cache(maxsize=4096)
-def _read(text: str) -> Answer:
+def _read(text: str) -> ParsedAnswer:
     return parse_answer(text)
 
 

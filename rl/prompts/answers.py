@@ -1,8 +1,9 @@
-"""What a model answered: object IDs and a time range, each field read on its own.
+"""Parser of a model's answer: object IDs and a time range, each field on its own.
 
-Tolerant of how models write: brackets and quotes, `s` and `seconds`, `to`, `and`, `-`, minutes and seconds, several IDs, "no
-target", an answer without tags. Strict about what it cannot know: two IDs with "or", two ranges, frames for seconds, one time
-alone are unreadable, not guessed. Every pattern begins with a literal and is tried once, so that time is linear in the text.
+It accepts the many ways in which models write: brackets and quotes, `s` and `seconds`, `to`, `and`, `-`, minutes and seconds,
+several IDs, "no target", an answer without tags. It never guesses: two IDs with "or", two ranges, frame numbers in place of
+seconds and a single time are unreadable. Every pattern begins with a literal and is tried once, so that the time is linear in
+the length of the text.
 """
 
 from __future__ import annotations
@@ -14,28 +15,28 @@ from typing import Literal
 from tasks.markers.labels import Style, id_of
 
 Status = Literal["read", "none", "missing", "unreadable"]
-"""`none`: the answer says that there is no target; `missing`: it does not speak of the field; `unreadable`: it does, and one
-cannot know what is meant."""
+"""Result of parsing a field: `read`; `none`, the answer states that there is no target; `missing`, the answer does not mention
+the field; `unreadable`, its value is ambiguous or not in a known form."""
 
 
 @dataclass(frozen=True)
-class Answer:
-    """An answer by field.
+class ParsedAnswer:
+    """Fields of an answer.
 
     Attributes:
-        object_ids: in the order named, each once.
-        ids: how that went.
-        span_s: seconds of the clip as stated, also if reversed.
-        span: how that went.
-        thought: the last text between <think> tags, empty without.
-        formatted: whether the text is exactly a thought and an answer in their tags (equation 6's r_f).
-        body: where the fields were looked for: the last <answer>, else what follows the thought.
+        object_ids: Object IDs in the order of the text, each once.
+        ids_status: Result of parsing the object IDs.
+        span_s: (start, end) in seconds of the clip, as stated, possibly reversed; None if it was not read.
+        span_status: Result of parsing the time range.
+        thought: Last text between <think> tags; empty without one.
+        formatted: Whether the text is exactly a thought and an answer in their tags (r_f of equation 6).
+        body: Text that the fields were parsed from: the last <answer>, or else the text after the thought.
     """
 
     object_ids: tuple[int, ...]
-    ids: Status
+    ids_status: Status
     span_s: tuple[float, float] | None
-    span: Status
+    span_status: Status
     thought: str
     formatted: bool
     body: str
@@ -63,12 +64,12 @@ _OTHER_UNIT = re.compile(r" ?(?:%|frames?\b|f\b|ms\b|m\b|mins?\b|minutes?\b|h\b|
 _DIGIT = re.compile(r"\d", re.ASCII)
 
 
-def parse_answer(text: str, style: Style = "numbers") -> Answer:
-    """Read an answer; raises nothing, whatever the text.
+def parse_answer(text: str, style: Style = "numbers") -> ParsedAnswer:
+    """Parse an answer; no text raises an error.
 
     Args:
-        text: all that the model said.
-        style: of the markers that it saw, which says what a label may be.
+        text: Whole response of the model.
+        style: Style of the markers on the frames, which determines the possible labels.
     """
     thought, body, formatted = _parts(text)
     fields = list(_FIELD.finditer(tidy := " ".join(body.split())))
@@ -79,14 +80,14 @@ def parse_answer(text: str, style: Style = "numbers") -> Answer:
         if field["ids"]:
             ids.append(parse_ids(value, style))
         else:
-            spans.append(_read_span(value))
+            spans.append(_parse_span(value))
     object_ids, id_status = ids[0] if len(set(ids)) == 1 else ((), "unreadable" if ids else "missing")
     span_s, span_status = spans[0] if len(set(spans)) == 1 else (None, "unreadable" if spans else "missing")
-    return Answer(object_ids, id_status, span_s, span_status, thought, formatted, body)
+    return ParsedAnswer(object_ids, id_status, span_s, span_status, thought, formatted, body)
 
 
 def _parts(text: str) -> tuple[str, str, bool]:
-    """Thought, body, and whether the whole is well formed."""
+    """Thought, body, and whether the whole text is well formed."""
     tags = [(tag[1] + tag[2].lower(), tag.start(), tag.end()) for tag in _TAG.finditer(text)]
     names = [name for name, _, _ in tags]
     thought, body = "", text
@@ -110,45 +111,54 @@ def _parts(text: str) -> tuple[str, str, bool]:
 
 
 def parse_ids(value: str, style: Style) -> tuple[tuple[int, ...], Status]:
-    """Object IDs of a text that names nothing else, in the order named, each once; and how that went."""
+    """Parse a list of object labels, such as `3`, `[1, 2]` or `B and C`.
+
+    Args:
+        value: Text that contains nothing but labels.
+        style: Style of the markers on the frames, which determines the possible labels.
+
+    Returns:
+        Object IDs in the order of the text, each once, and the result of parsing.
+    """
     if _EMPTY.match(value):
         return (), "none"
-    told = " ".join(value.translate(_MARKUP).split())
-    if _NOTHING.match(told):
+    text = " ".join(value.translate(_MARKUP).split())
+    if _NOTHING.match(text):
         return (), "none"
-    found: list[int] = []
-    at = 0
+    object_ids: list[int] = []
+    position = 0
     while True:
-        prefix = _PREFIX.match(told, at)
-        label = _LABEL.match(told, prefix.end() if prefix else at)
+        prefix = _PREFIX.match(text, position)
+        label = _LABEL.match(text, prefix.end() if prefix else position)
         object_id = id_of(label[0], style) if label else None
         if label is None or object_id is None:
             break
-        found.append(object_id)
-        at = label.end()
-        join = _JOIN.match(told, at)
+        object_ids.append(object_id)
+        position = label.end()
+        join = _JOIN.match(text, position)
         if join is None:
             break
-        at = join.end()
-    return (tuple(dict.fromkeys(found)), "read") if found and _closes(told[at:], style) else ((), "unreadable")
+        position = join.end()
+    complete = object_ids and _closes(text[position:], style)
+    return (tuple(dict.fromkeys(object_ids)), "read") if complete else ((), "unreadable")
 
 
 def _closes(rest: str, style: Style) -> bool:
-    """Whether what follows a list of labels names no further one."""
+    """Whether the text after a list of labels contains no further label."""
     if style in {"numbers", "mix"} and _DIGIT.search(rest):
         return False
     return _DOUBT.match(rest) is None and (style == "numbers" or rest.strip(" .,;") == "")
 
 
-def _read_span(value: str) -> tuple[tuple[float, float] | None, Status]:
-    told = " ".join(value.translate(_MARKUP).split())
-    if _NOTHING.match(told):
+def _parse_span(value: str) -> tuple[tuple[float, float] | None, Status]:
+    text = " ".join(value.translate(_MARKUP).split())
+    if _NOTHING.match(text):
         return None, "none"
-    found = _RANGE.match(told)
-    if found is None:
+    match = _RANGE.match(text)
+    if match is None:
         return None, "unreadable"
-    rest = told[found.end() :]
+    rest = text[match.end() :]
     if _OTHER_UNIT.match(rest) or _DIGIT.search(rest):
         return None, "unreadable"
-    start, end = (60 * float(minutes or 0) + float(seconds) for minutes, seconds in (found.group(1, 2), found.group(3, 4)))
+    start, end = (60 * float(minutes or 0) + float(seconds) for minutes, seconds in (match.group(1, 2), match.group(3, 4)))
     return (start, end), "read"

@@ -1,4 +1,4 @@
-"""What a model says of each object: its text cut at the object IDs, as figure 12 of the paper shows it."""
+"""Parser of descriptions by object ID, in the form of figure 12 of the paper."""
 
 from __future__ import annotations
 
@@ -14,32 +14,35 @@ _LONGEST_HEAD = 100
 
 
 def parse_captions(text: str, style: Style = "numbers") -> dict[int, str]:
-    """Object ID -> what is said of it; raises nothing, whatever the text.
+    """Parse the description of each object; no text raises an error.
 
-    A description begins with a line such as `2. **Object ID 1, 3**: This person ...` and goes on to the next such line or an
-    empty one; several IDs share it. What stands elsewhere, as in a caption of the whole video, is nobody's.
+    A description begins with a line such as `2. **Object ID 1, 3**: This person ...` and ends before the next such line or an
+    empty one; several IDs share it. Other text, such as a caption of the whole video, is ignored.
 
     Args:
-        text: all that the model said.
-        style: of the markers that it saw.
+        text: Whole response of the model.
+        style: Style of the markers on the frames.
+
+    Returns:
+        Object ID -> its description.
     """
-    found: dict[int, list[str]] = {}
-    named: tuple[int, ...] = ()
+    descriptions: dict[int, list[str]] = {}
+    current: tuple[int, ...] = ()
     begun = False
     for line in text.splitlines():
-        ids, said = _head(" ".join(line.split()), style)
+        ids, rest = _head(" ".join(line.split()), style)
         if ids:
-            named, begun = ids, False
-        elif not said and begun:
-            named = ()
-        begun = begun or bool(said)
-        for object_id in named if said else ():
-            found.setdefault(object_id, []).append(said)
-    return {object_id: " ".join(lines) for object_id, lines in found.items()}
+            current, begun = ids, False
+        elif not rest and begun:
+            current = ()
+        begun = begun or bool(rest)
+        for object_id in current if rest else ():
+            descriptions.setdefault(object_id, []).append(rest)
+    return {object_id: " ".join(lines) for object_id, lines in descriptions.items()}
 
 
 def _head(line: str, style: Style) -> tuple[tuple[int, ...], str]:
-    """IDs that a line begins with and the rest of it; no IDs where it begins with none."""
+    """Object IDs at the beginning of a line, if any, and the rest of the line."""
     start = _NUMBERED.match(line)
     assert start is not None
     end = _HEAD_ENDS.search(line, start.end(), start.end() + _LONGEST_HEAD)

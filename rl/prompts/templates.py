@@ -1,4 +1,4 @@
-"""What a model is asked: whole message lists by name, read from `prompts.toml`, and the one normalisation of a query."""
+"""Prompt templates from `prompts.toml`, and the normalization of a query."""
 
 from __future__ import annotations
 
@@ -15,28 +15,28 @@ from storage.common.names import one_of
 from tasks.markers.labels import Style, noun
 
 Message = dict[str, Any]
-"""A turn as chat templates take it: `role`, and `content`, a list of `{"type": "text", "text"}`, `{"type": "video"}` or
+"""A chat message: `role`, and `content`, a list of `{"type": "text", "text": ...}`, `{"type": "video"}` or
 `{"type": "image"}`."""
 
 _SLOT = re.compile(r"\{(query|noun|start|end|width|height)\}")
 
 
 class PromptError(InputError):
-    """A prompt that does not exist, or that lacks what it speaks of."""
+    """A prompt that does not exist, or a value that a prompt needs and that is missing."""
 
 
 @dataclass(frozen=True)
 class Prompt:
-    """One way to ask.
+    """A prompt template.
 
     Attributes:
-        name: in `prompts.toml`.
-        source: where it comes from.
-        system: the system's turn.
-        text: the user's text with its slots.
-        order: of text and video in the user's turn.
-        marked: whether it speaks of frames with markers.
-        verbatim: whether the query is a question, whose casing and full stop matter.
+        name: Name in `prompts.toml`.
+        source: Source of the wording: a figure of the paper, the released code or this project.
+        system: System message.
+        text: User text with slots such as `{query}`.
+        order: Order of `text` and `video` in the user message.
+        marked: Whether the prompt refers to markers on the frames.
+        verbatim: Whether the query is a question, whose capitals and punctuation are kept.
     """
 
     name: str
@@ -56,18 +56,21 @@ class Prompt:
         medium: str = "video",
         preface: str = "",
     ) -> list[Message]:
-        """The whole message list.
+        """Fill in the template.
 
         Args:
-            query: a sample's sentence, as annotated.
-            style: of the markers on the frames.
-            span_s: the interval that spatial grounding is given, seconds of the clip.
-            size: (width, height) of the image that boxes are asked on, pixels.
-            medium: `video` or `image`: what stands where the order says video.
-            preface: said right before the text, such as when frames were taken, to models that cannot know.
+            query: Sentence of a sample, as annotated.
+            style: Style of the markers on the frames.
+            span_s: (start, end) in seconds of the clip, for prompts that state the interval.
+            size: (width, height) of the image in pixels, for prompts that request a box.
+            medium: Placeholder in the user message, `video` or `image`.
+            preface: Text before the user text, such as the times of the frames.
+
+        Returns:
+            System message and user message.
 
         Raises:
-            PromptError: it speaks of an interval or a size, and none is given.
+            PromptError: The template has a slot for an interval or a size that was not given.
         """
         lines = (" ".join(line.split()) for line in query.splitlines())
         values = {"query": "\n".join(lines).strip() if self.verbatim else normalize_query(query), "noun": noun(style)}
@@ -85,9 +88,9 @@ class Prompt:
 
 
 def normalize_query(query: str) -> str:
-    """A sentence as it is asked in training and evaluation alike: lower case, single spaces, without its last full stop.
+    """Normalize a sentence, in training and evaluation alike: lower case, single spaces, no full stop at the end.
 
-    The released code does this in training alone.
+    The released code does this in training only.
     """
     return " ".join(query.split()).removesuffix(".").rstrip().lower()
 
@@ -95,11 +98,11 @@ def normalize_query(query: str) -> str:
 @cache
 def prompts() -> Mapping[str, Prompt]:
     """Every prompt by name."""
-    told = tomllib.loads(Path(__file__).with_name("prompts.toml").read_text(encoding="utf-8"))
-    system = told.pop("system")
+    entries = tomllib.loads(Path(__file__).with_name("prompts.toml").read_text(encoding="utf-8"))
+    system = entries.pop("system")
     return {
         name: Prompt(name, system=system, **{**value, "order": tuple(value["order"]), "text": value["text"].removeprefix("\n")})
-        for name, value in told.items()
+        for name, value in entries.items()
     }
 
 
@@ -107,13 +110,13 @@ def prompt_named(name: str) -> Prompt:
     """A prompt by its name.
 
     Raises:
-        PromptError: there is none of this name.
+        PromptError: There is none of this name.
     """
     return one_of(prompts(), name, "prompt", PromptError)
 
 
-def said(messages: Sequence[Message]) -> str:
-    """The text of a message list, for people: a line a part, media in angle brackets."""
+def messages_text(messages: Sequence[Message]) -> str:
+    """Text of messages for people: one line per part, media in angle brackets."""
     lines = []
     for message in messages:
         for part in message["content"]:

@@ -52,4 +52,4 @@ def test_a_schooled_model_answers_in_form(tiny: Any, visual: Any) -> None:
     request = Request("key", prompt_named("figure-5").messages("It moves."), visual(4, size=(252, 168)))
     answers = [parse_answer(response.text) for response in engine.answer([request] * 8)]
     assert sum(answer.formatted for answer in answers) >= 4
-    assert {answer.ids for answer in answers if answer.formatted} == {"read"}
+    assert {answer.ids_status for answer in answers if answer.formatted} == {"read"}

@@ -6,11 +6,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rl.prompts.answers import Answer, parse_answer
+from rl.prompts.answers import ParsedAnswer, parse_answer
 from tasks.markers.labels import Style
 
 
-def answered(text: str, style: Style = "numbers") -> Answer:
+def answered(text: str, style: Style = "numbers") -> ParsedAnswer:
     return parse_answer(f"<think>Object 7 from 1 to 2.</think><answer>{text}</answer>", style)
 
 
@@ -32,8 +32,8 @@ def answered(text: str, style: Style = "numbers") -> Answer:
 )
 def test_what_models_write_is_read(text: str, span: tuple[float, float]) -> None:
     answer = answered(text)
-    assert (answer.object_ids, answer.ids) == ((3,), "read")
-    assert (answer.span_s, answer.span) == (span, "read")
+    assert (answer.object_ids, answer.ids_status) == ((3,), "read")
+    assert (answer.span_s, answer.span_status) == (span, "read")
 
 
 @pytest.mark.parametrize(
@@ -48,14 +48,14 @@ def test_what_models_write_is_read(text: str, span: tuple[float, float]) -> None
     ],
 )
 def test_several_ids_and_letters(text: str, style: Style, ids: tuple[int, ...]) -> None:
-    assert (answered(text, style).object_ids, answered(text, style).ids) == (ids, "read")
+    assert (answered(text, style).object_ids, answered(text, style).ids_status) == (ids, "read")
 
 
 @pytest.mark.parametrize(
     "text", ["Target ID: none", "Target ID: [No target]", "Target ID: []", "Target ID: There is no object."]
 )
 def test_no_target_is_an_answer(text: str) -> None:
-    assert (answered(text).object_ids, answered(text).ids) == ((), "none")
+    assert (answered(text).object_ids, answered(text).ids_status) == ((), "none")
 
 
 @pytest.mark.parametrize(
@@ -63,7 +63,7 @@ def test_no_target_is_an_answer(text: str) -> None:
 )
 def test_an_id_that_cannot_be_known_is_not_guessed(ids: str) -> None:
     answer = answered(f"Target ID: {ids}, Time range: 1 to 2")
-    assert (answer.object_ids, answer.ids) == ((), "unreadable")
+    assert (answer.object_ids, answer.ids_status) == ((), "unreadable")
     assert answer.span_s == (1, 2), "a broken field costs nothing but itself"
 
 
@@ -74,18 +74,18 @@ def test_an_id_that_cannot_be_known_is_not_guessed(ids: str) -> None:
 )  # fmt: skip
 def test_a_time_that_cannot_be_known_is_not_guessed(times: str) -> None:
     answer = answered(f"Target ID: 3, Time range: {times}")
-    assert (answer.span_s, answer.span) == (None, "unreadable")
+    assert (answer.span_s, answer.span_status) == (None, "unreadable")
     assert answer.object_ids == (3,)
 
 
 def test_where_an_answer_is_looked_for() -> None:
     assert parse_answer("Target ID: 3").object_ids == (3,), "without any tag"
-    assert parse_answer("<think>Target ID: 3</think>").ids == "missing", "a thought is no answer"
-    assert parse_answer("<think>Target ID: 3, and so on and on").ids == "missing", "an answer that never came"
+    assert parse_answer("<think>Target ID: 3</think>").ids_status == "missing", "a thought is no answer"
+    assert parse_answer("<think>Target ID: 3, and so on and on").ids_status == "missing", "an answer that never came"
     assert parse_answer("I think so.</think> Target ID: 4").object_ids == (4,), "the template opened the thought"
     assert parse_answer("<answer>Target ID: 1</answer><answer>Target ID: 2</answer>").object_ids == (2,), "the last counts"
     assert parse_answer("<answer>Target ID: 2, Time range: 1 to 2").span_s == (1, 2), "cut off after the answer"
-    assert parse_answer("").ids == parse_answer("").span == "missing"
+    assert parse_answer("").ids_status == parse_answer("").span_status == "missing"
 
 
 @pytest.mark.parametrize(
@@ -114,8 +114,8 @@ STYLES = ["numbers", "upper", "lower", "mix"]
 def test_hostile_text_raises_nothing_and_reads_nothing_impossible(text: str, style: Style) -> None:
     answer = parse_answer(text, style)
     assert all(object_id >= 1 for object_id in answer.object_ids)
-    assert bool(answer.object_ids) == (answer.ids == "read")
-    assert (answer.span_s is not None) == (answer.span == "read")
+    assert bool(answer.object_ids) == (answer.ids_status == "read")
+    assert (answer.span_s is not None) == (answer.span_status == "read")
 
 
 @pytest.mark.parametrize(

@@ -59,8 +59,8 @@ def test_any_text_gives_texts_that_stand_in_it(text: str, style: Style) -> None:
 @pytest.mark.parametrize("piece", ["Object ID 1, ", "1. ", "1: ", "*", "\n", " - ", "Object 1:\n"])
 def test_time_is_linear_in_the_text(piece: str) -> None:
     def seconds(count: int) -> float:
-        started = time.perf_counter()
+        started = time.process_time()
         parse_captions(piece * count)
-        return time.perf_counter() - started
+        return time.process_time() - started
 
     assert seconds(100_000) < 2.0

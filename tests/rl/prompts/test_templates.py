@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from rl.prompts.templates import PromptError, normalize_query, prompt_named, prompts, said
+from rl.prompts.templates import PromptError, messages_text, normalize_query, prompt_named, prompts
 
 SNAPSHOTS = Path(__file__).parent / "snapshots"
 SENTENCE = "  The man  in RED opens the {end} door. "
@@ -14,7 +14,7 @@ SENTENCE = "  The man  in RED opens the {end} door. "
 def test_a_prompt_says_what_it_said(name: str) -> None:
     """What a model is asked decides its scores: a change shows in review as a change of its snapshot."""
     messages = prompt_named(name).messages(SENTENCE, span_s=(1.5, 7.0), size=(364, 196))
-    text = said(messages) + "\n"
+    text = messages_text(messages) + "\n"
     snapshot = SNAPSHOTS / f"{name}.txt"
     assert snapshot.read_text() == text, f"the prompt {name} changed; if wanted, write:\n{text}"
 
@@ -27,12 +27,12 @@ def test_one_normalisation_and_no_slot_in_a_sentence() -> None:
     assert normalize_query(SENTENCE) == "the man in red opens the {end} door"
     assert normalize_query("Why? He left...") == "why? he left.."
     messages = prompt_named("figure-6-interval").messages(SENTENCE, span_s=(1, 2))
-    assert "{end} door" in said(messages), "what a sentence says is never filled in"
-    assert "What does ID 1 say?" in said(prompt_named("question").messages("What does  ID 1 say?")), "a question stays"
+    assert "{end} door" in messages_text(messages), "what a sentence says is never filled in"
+    assert "What does ID 1 say?" in messages_text(prompt_named("question").messages("What does  ID 1 say?")), "a question stays"
 
 
 def test_letters_are_called_so() -> None:
-    assert "a red letter at its center" in said(prompt_named("figure-5").messages("x", style="upper"))
+    assert "a red letter at its center" in messages_text(prompt_named("figure-5").messages("x", style="upper"))
 
 
 def test_what_is_missing_is_named() -> None:
