@@ -14,8 +14,9 @@ from prefect.schedules import Schedule
 
 from flows.artifacts import MOST_ROWS, progress_artifact, report_artifact
 from flows.families import by_function_name, flows_of
-from infra.nightly import NIGHTLY, Night, NightlyParameters, check, run_nightly
-from infra.report import night_report
+from infra.nightly import NIGHTLY, NightlyParameters, run_nightly
+from infra.report import regression_report
+from rl.evaluation.regression import RegressionRun
 from storage.progress import OnProgress
 
 AT = "0 3 * * *"
@@ -24,18 +25,17 @@ AT = "0 3 * * *"
 
 def nightly_schedule() -> Schedule:
     """Every night; at work only where the nightly file is, so that a server without one is left in peace."""
-    there = Path(NIGHTLY).is_file()
-    return Schedule(cron=AT, timezone="UTC", active=there)
+    return Schedule(cron=AT, timezone="UTC", active=Path(NIGHTLY).is_file())
 
 
 @task(name="night", cache_policy=NO_CACHE)
-def night(parameters: NightlyParameters) -> list[Night]:
-    """Evaluate and compare, and show how each series fared."""
-    nights = run_nightly(parameters, _progress())
-    rows = [{"series": one.series, "state": one.state, "told": str(one)} for one in nights]
-    create_table_artifact(rows[:MOST_ROWS], key="night", description="Each series beside what was accepted of it, in per cent")
-    report_artifact(night_report(parameters, nights), "the nights so far")
-    return nights
+def night(parameters: NightlyParameters) -> RegressionRun:
+    """Evaluate and compare, and show the outcome of each series as an artifact."""
+    run = run_nightly(parameters, _progress())
+    rows = [{"series": one.series, "state": str(one.state), "summary": one.summary} for one in run.series]
+    create_table_artifact(rows[:MOST_ROWS], key="night", description="Each series against its accepted scores, in per cent")
+    report_artifact(regression_report(parameters, run), "the nights so far")
+    return run
 
 
 def _progress() -> OnProgress:
@@ -44,13 +44,13 @@ def _progress() -> OnProgress:
 
 def run(parameters: NightlyParameters) -> list[str]:
     """Run a night; returns a line a series."""
-    nights = night(parameters)
-    for one in nights:
-        get_run_logger().info(str(one))
-    if all(one.state == "unchanged" for one in nights):
+    outcome = night(parameters)
+    for one in outcome.series:
+        get_run_logger().info(one.summary)
+    if outcome.unchanged:
         get_run_logger().info("nothing has changed since these results were accepted: nothing was asked")
-    check(nights)
-    return [str(one) for one in nights]
+    outcome.check()
+    return [one.summary for one in outcome.series]
 
 
 FLOWS = flows_of("nightly", run)

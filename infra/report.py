@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import replace
 
-from infra.nightly import Night, NightlyParameters, history, series_in
-from infra.sweeping import Ran
+from infra.nightly import NightlyParameters
 from infra.sweeps import Sweep
+from rl.evaluation.cells import CellResult
+from rl.evaluation.history import read_history
 from rl.evaluation.paper_table import TABLES_FOLDER, read_paper_table
+from rl.evaluation.regression import RegressionRun, SeriesState
 from rl.evaluation.report.collect import Evaluated
 from rl.evaluation.report.page import MOST_SAMPLES, REPORT, write_report
 from rl.evaluation.results import RESULTS, EvaluationResults, read_results
@@ -24,28 +26,24 @@ def evaluation_report(dataset: Dataset, results: EvaluationResults) -> str:
     return write_report(found.store.folder, REPORT, dataset.folder.name, [found])
 
 
-def sweep_report(sweep: Sweep, ran: Iterable[Ran], name: str) -> str:
+def sweep_report(sweep: Sweep, results: Iterable[CellResult], name: str) -> str:
     """Write `<out>/<name>.html`, the report of a sweep's cells that have results, and return its URI."""
-    found = [
-        _evaluated(one.results, Dataset(sweep.folder(one.cell)), "/".join(filter(None, one.cell)))
-        for one in ran
-        if one.results is not None
+    evaluations = [
+        _evaluated(one.results, Dataset(sweep.folder(one.cell)), one.cell.name) for one in results if one.results is not None
     ]
-    return write_report(folder_at(sweep.out), f"{name}.html", name, found)
+    return write_report(folder_at(sweep.out), f"{name}.html", name, evaluations)
 
 
-def night_report(parameters: NightlyParameters, nights: Sequence[Night]) -> str:
-    """Write the report of a night beside its history, series that fell before others, and return its URI."""
-    sweep, found = parameters.sweep(), []
-    cells = {series_in(sweep, cell): cell for cell in sweep.cells}
-    for night in sorted(nights, key=lambda night: night.state != "dropped"):
-        if night.now is not None:
-            cell = cells[night.series]
-            results = read_results(kept_store(f"{sweep.kept(cell)}/{night.now.key}"))
-            changed = night.verdict.changed if night.verdict else {}
-            fallen = {sample for sample, (before, now) in changed.items() if now < before}
-            found.append(replace(_evaluated(results, Dataset(sweep.folder(cell)), night.series), fallen=fallen))
-    return write_report(parameters.folder, REPORT, "Nights", found, nights=history(parameters.folder).to_pylist())
+def regression_report(parameters: NightlyParameters, run: RegressionRun) -> str:
+    """Write the report of a regression run beside its history, dropped series first, and return its URI."""
+    sweep, evaluations = parameters.sweep(), []
+    for one in sorted(run.series, key=lambda one: one.state is not SeriesState.DROPPED):
+        if one.scores is not None:
+            results = read_results(kept_store(f"{sweep.kept(one.cell)}/{one.scores.key}"))
+            fallen = one.comparison.fallen.keys() if one.comparison else frozenset()
+            evaluation = _evaluated(results, Dataset(sweep.folder(one.cell)), one.series)
+            evaluations.append(replace(evaluation, fallen=fallen))
+    return write_report(parameters.folder, REPORT, "Nights", evaluations, history=read_history(parameters.folder))
 
 
 def report_of(where: str, root: str, most: int = MOST_SAMPLES) -> str:
@@ -65,11 +63,11 @@ def report_of(where: str, root: str, most: int = MOST_SAMPLES) -> str:
     every = [read_results(kept_store(f"{folder}/{parent}" if parent else str(folder))) for parent in parents]
     in_tables = (name for name in names if name.startswith(f"{TABLES_FOLDER}/") and name.endswith(".json"))
     tables = [read_paper_table(name, folder.read(name)) for name in in_tables]
-    nights = history(folder.child("nightly")).to_pylist()
-    if not (every or tables or nights):
+    history = read_history(folder.child("nightly"))
+    if not (every or tables or history):
         raise DatasetError(f"'{where}' holds no results: evaluate a model first, or name the folder where they are")
     found = [_with_dataset(_evaluated(results, None), root) for results in every]
-    return write_report(folder, REPORT, folder.name, found, tables, nights, most)
+    return write_report(folder, REPORT, folder.name, found, tables, history, most)
 
 
 def _evaluated(results: EvaluationResults, dataset: Dataset | None, name: str = "") -> Evaluated:

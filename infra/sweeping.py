@@ -5,36 +5,22 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from threading import Lock
-from typing import Any, NamedTuple
 
 from infra.asking import run_evaluation
 from infra.forms.evaluation import EvaluateParameters
-from infra.rendering import render
+from infra.rendering import render, render_seconds, rendered_clips, variant
 from infra.sweeps import Sweep
 from rl.engines.base import EngineError
 from rl.engines.open import identity_of
+from rl.evaluation.cells import Cell, CellResult, CellState, CellStatus, RenderTiming
 from rl.evaluation.results import EvaluationResults, results_of
 from rl.evaluation.run import Evaluation
-from rl.evaluation.sweep import Cell, Standing
 from storage.progress import OnProgress
+from storage.reader import Dataset
 from tasks.build.run import FanOut
 
 Ask = Callable[[EvaluateParameters, Evaluation], EvaluationResults]
 """Runs an evaluation; returns its results."""
-
-
-class Ran(NamedTuple):
-    """A cell with its results, or why it has none; `asked` tells whether a model was opened for it."""
-
-    cell: Cell
-    results: EvaluationResults | None
-    why: str = ""
-    asked: bool = False
-
-    def as_dict(self) -> dict[str, Any]:
-        """The same as JSON values."""
-        results = None if self.results is None else self.results.model_dump(mode="json")
-        return {**self.cell._asdict(), "results": results, "why": self.why, "asked": self.asked}
 
 
 def ask_quietly(parameters: EvaluateParameters, evaluation: Evaluation) -> EvaluationResults:
@@ -54,50 +40,71 @@ def render_missing(sweep: Sweep, on_progress: OnProgress, fan_out: FanOut | None
     return len(missing)
 
 
-def run_cells(sweep: Sweep, standings: Mapping[Cell, Standing], at_once: int, ask: Ask = ask_quietly) -> Iterator[Ran]:
-    """Run each cell, some at once, in the order of the sweep; one that has its results opens no model.
+def render_timings(sweep: Sweep) -> list[RenderTiming]:
+    """The rendered dataset of each marker setting, with what a clip took."""
+    timings = []
+    for base, setting in sweep.settings():
+        dataset = Dataset(variant(base, setting, sweep.markers[setting]).folder)
+        clips = rendered_clips(dataset)
+        seconds = render_seconds(dataset) / clips if clips else None
+        timings.append(RenderTiming(dataset=dataset.folder.name, clips=clips, seconds_per_clip=seconds))
+    return timings
+
+
+def run_cells(sweep: Sweep, statuses: Mapping[Cell, CellStatus], at_once: int, ask: Ask = ask_quietly) -> Iterator[CellResult]:
+    """Run each cell, some concurrently, in the order of the sweep; a cell that is done opens no model.
 
     A cell whose engine fails has a reason in place of results, and the others go on.
 
     Args:
-        sweep: whose datasets are rendered by now.
-        standings: how far each cell had come; only what was still to be rendered is looked at again.
-        at_once: cells under way together, each with an engine of its own.
+        sweep: whose datasets are rendered.
+        statuses: how far each cell has come; a status from before its dataset was rendered is determined again.
+        at_once: concurrent cells, each with an engine of its own.
         ask: runs an evaluation.
     """
-    found = {cell: sweep.standing(cell) if was.to_render else was for cell, was in standings.items()}
-    # Cells that come to the same evaluation wait for each other, and the second has the results of the first.
-    locks = {one.key: Lock() for one in found.values()}
-    kept: dict[str, EvaluationResults] = {}
+    current = {
+        cell: sweep.status(cell) if status.state is CellState.UNRENDERED else status for cell, status in statuses.items()
+    }
+    # Cells that are the same evaluation wait for each other, and the second has the results of the first.
+    locks = {status.key: Lock() for status in current.values()}
+    finished: dict[str, EvaluationResults] = {}
 
-    def run(cell: Cell) -> Ran:
-        with locks[key := found[cell].key]:
-            if key in kept:
-                return Ran(cell, kept[key])
-            ran = run_cell(sweep, cell, found[cell], ask)
-            if ran.results is not None:
-                kept[key] = ran.results
-            return ran
+    def run(cell: Cell) -> CellResult:
+        with locks[key := current[cell].key]:
+            if key in finished:
+                return CellResult(cell=cell, results=finished[key])
+            result = run_cell(sweep, cell, current[cell], ask)
+            if result.results is not None:
+                finished[key] = result.results
+            return result
 
     if at_once == 1:
-        yield from map(run, found)
+        yield from map(run, current)
         return
     pool = ThreadPoolExecutor(at_once, thread_name_prefix="cell")
     try:
-        yield from pool.map(run, found)
+        yield from pool.map(run, current)
     finally:
         pool.shutdown(cancel_futures=True)
 
 
-def run_cell(sweep: Sweep, cell: Cell, found: Standing, ask: Ask = ask_quietly) -> Ran:
-    """The results of a cell that has come so far: as they are kept, or from a run of its evaluation."""
-    if found.why:
-        return Ran(cell, None, found.why)
+def run_cell(sweep: Sweep, cell: Cell, status: CellStatus, ask: Ask = ask_quietly) -> CellResult:
+    """The result of a cell: stored results where it is done, else those of a run of its evaluation.
+
+    Args:
+        sweep: whose cell it is.
+        cell: to run.
+        status: how far it has come.
+        ask: runs an evaluation.
+    """
+    if status.state is CellState.BLOCKED:
+        return CellResult(cell=cell, reason=status.reason)
     parameters, evaluation = sweep.parameters(cell), sweep.evaluation(cell)
-    if found.done:
+    if status.state is CellState.DONE:
         identity = identity_of(parameters.engine_config(), evaluation.model, evaluation.decoding)
-        return Ran(cell, results_of(evaluation.dataset, evaluation.store_of(identity), sweep.conventions(cell)))
+        results = results_of(evaluation.dataset, evaluation.store_of(identity), sweep.conventions(cell))
+        return CellResult(cell=cell, results=results)
     try:
-        return Ran(cell, ask(parameters, evaluation), asked=True)
+        return CellResult(cell=cell, results=ask(parameters, evaluation), evaluated=True)
     except EngineError as error:
-        return Ran(cell, None, str(error), asked=True)
+        return CellResult(cell=cell, reason=str(error), evaluated=True)

@@ -13,10 +13,11 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints, Validation
 from infra.forms.evaluation import EvaluateParameters
 from infra.rendering import rendered, variant
 from rl.engines.open import identity_of
+from rl.evaluation.cells import Cell, CellPlan, CellStatus, cell_status
 from rl.evaluation.protocols import ProtocolError, protocol_named
 from rl.evaluation.results import conventions_of, no_truth
 from rl.evaluation.run import Evaluation
-from rl.evaluation.sweep import Cell, Standing, SweepError, cells, standing
+from rl.evaluation.sweep import SweepError, combined_cells
 from rl.models.registry import check_lineage
 from storage.common.config import comma_separated
 from storage.folders.folder import Folder
@@ -66,7 +67,7 @@ class SweepParameters(BaseModel):
         """
         asked = read_file(self.file, SweepFile, "sweep")
         checkpoints = comma_separated(self.checkpoints) or asked.checkpoints
-        every = cells(checkpoints, asked.benchmarks, asked.protocols, tuple(asked.markers) or ("",))
+        every = combined_cells(checkpoints, asked.benchmarks, asked.protocols, tuple(asked.markers) or ("",))
         return Sweep(every, asked.markers, asked.asking, self.root, self.out)
 
 
@@ -155,27 +156,41 @@ class Sweep:
             check_lineage(cell.checkpoint, made.model)
         return replace(made, folder=self.kept(cell))
 
-    def standings(self) -> dict[Cell, Standing]:
+    def statuses(self) -> dict[Cell, CellStatus]:
         """How far each cell has come.
 
         Raises:
-            DatasetError, ModelError, WeightsError, ScoreError, SweepError, EngineError: a cell cannot be asked as it is.
+            DatasetError, ModelError, WeightsError, ScoreError, SweepError, EngineError: a cell cannot be evaluated as it is.
         """
-        return {cell: self.standing(cell) for cell in self.cells}
+        return {cell: self.status(cell) for cell in self.cells}
 
-    def standing(self, cell: Cell) -> Standing:
-        """How far a cell has come; one whose dataset is still to be rendered is told by its base, without a key."""
+    def status(self, cell: Cell) -> CellStatus:
+        """How far a cell has come; before its dataset is rendered, its base gives the number of samples."""
         changes = self.markers.get(cell.markers, {})
         ready = not changes or rendered(self.base(cell.benchmark), cell.markers, changes)
         try:
-            evaluation = self.evaluation(cell if ready else cell._replace(markers=""))
+            evaluation = self.evaluation(cell if ready else replace(cell, markers=""))
             if not evaluation.protocol.captions and not has_truth(evaluation.dataset, evaluation.protocol.tasks):
-                return Standing(why=no_truth(self.base(cell.benchmark).name))
+                return CellStatus(reason=no_truth(self.base(cell.benchmark).name))
             config = self.parameters(cell).engine_config()
-            found = standing(evaluation, identity_of(config, evaluation.model, evaluation.decoding))
+            status = cell_status(evaluation, identity_of(config, evaluation.model, evaluation.decoding))
         except ProtocolError as error:
-            return Standing(why=str(error))
-        return found if ready else replace(found, key="", left=found.samples, seconds=None)
+            return CellStatus(reason=str(error))
+        return status if ready else replace(status, key="", remaining=status.samples, seconds=None)
+
+    def plan(self, statuses: Mapping[Cell, CellStatus]) -> list[CellPlan]:
+        """What a run would do for each cell; hours count every GPU of the cell's engine."""
+        return [
+            CellPlan(
+                cell=cell,
+                state=status.state,
+                reason=status.reason,
+                samples=status.samples,
+                remaining=status.remaining,
+                gpu_hours=None if status.seconds is None else status.seconds * self.parameters(cell).gpus / 3600,
+            )
+            for cell, status in statuses.items()
+        ]
 
     def conventions(self, cell: Cell) -> list[str]:
         """By whose rules a cell is scored."""

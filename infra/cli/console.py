@@ -114,3 +114,13 @@ def show_report(report: dict[str, Any]) -> None:
             console.print(table)
         else:
             console.print(Text.assemble((name, "bold"), f": {printable(value)}"))
+
+
+def show_rows(rows: Sequence[Mapping[str, object]]) -> None:
+    """Print rows of equal columns as a table; nothing where there are none."""
+    if not rows:
+        return
+    table = Table(*rows[0])
+    for row in rows:
+        table.add_row(*map(printable, row.values()))
+    plain().print(table)

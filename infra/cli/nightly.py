@@ -2,43 +2,42 @@
 
 from __future__ import annotations
 
-import json
-
 from infra.cli.console import Bars, plain, printable, show_report, stoppable
 from infra.cli.options import AsJson, Yes
-from infra.nightly import NightlyParameters, accept, check, run_nightly
+from infra.nightly import NightlyParameters, accept, run_nightly
+from rl.evaluation.regression import Acceptance
 
 
 def nightly_command(parameters: NightlyParameters, as_json: AsJson = False) -> None:
-    """Run a night, and print how each series fared; fails where one fell.
+    """Run a sweep against its accepted scores, and print the outcome of each series; fails where one dropped.
 
     Raises:
-        NightlyError, DropError, EngineError: as `infra.nightly.check` does, after all is printed and kept.
+        NightlyError, DropError, EngineError: as `RegressionRun.check` does, after everything is printed and stored.
     """
     with stoppable(), Bars(as_json) as bars:
-        nights = run_nightly(parameters, bars.update)
+        run = run_nightly(parameters, bars.update)
     if as_json:
-        print(json.dumps({"nights": [night.as_dict() for night in nights]}))
+        print(run.model_dump_json())
     else:
-        for night in nights:
-            plain().print(printable(night), soft_wrap=True)
-        if all(night.state == "unchanged" for night in nights):
+        for one in run.series:
+            plain().print(printable(one.summary), soft_wrap=True)
+        if run.unchanged:
             plain().print("nothing has changed since these results were accepted: nothing was asked")
-    check(nights)
+    run.check()
 
 
 def accept_command(parameters: NightlyParameters, yes: Yes = False, as_json: AsJson = False) -> None:
-    """Accept the results of every series as what later nights are compared with.
+    """Accept the results of every series, to which later runs are compared.
 
     Raises:
         NightlyError: a series has no results yet.
     """
-    found = accept(parameters, keep=yes)
-    rows = [
-        {"series": one.series, one.metric: round(100 * one.mean, 2), "convention": one.convention, "results": one.key}
-        for one in found
-    ]
+    accepted = accept(parameters, store=yes)
     if as_json:
-        print(json.dumps({"accepted": rows, "kept": yes}))
+        print(Acceptance(accepted=tuple(accepted), stored=yes).model_dump_json())
     else:
+        rows = [
+            {"series": one.series, one.metric: round(100 * one.mean, 2), "convention": one.convention, "results": one.key}
+            for one in accepted
+        ]
         show_report({"accepted": rows, **({} if yes else {"next": "add --yes to compare with these from now on"})})

@@ -9,9 +9,8 @@ import typer
 from rich.table import Column
 from rich.table import Table as ConsoleTable
 
-from infra.cli.console import Bars, plain, printable, stoppable
+from infra.cli.console import Bars, plain, printable, show_rows, stoppable
 from infra.cli.options import AsJson
-from infra.cli.sweep import show_rows
 from infra.tables.command import write_table
 from infra.tables.form import ReproduceParameters
 from infra.tables.plan import plan_rows
@@ -31,7 +30,7 @@ def reproduce_command(
     table = parameters.reproduction()
     if plan:
         rows = plan_rows(table)
-        print(json.dumps({"table": table.number, "parts": rows})) if as_json else show_rows(rows, "")
+        print(json.dumps({"table": table.number, "parts": rows})) if as_json else show_rows(rows)
         return
     with stoppable(), Bars(as_json) as bars:
         found = _made(table, parameters.at_once, bars)

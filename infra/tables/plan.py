@@ -5,9 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from infra.rendering import rendered
-from infra.sweep_command import state_of
 from infra.sweeps import reason_of
-from infra.tables.steps import FORESEEN, check_gpus, published, standing
+from infra.tables.steps import FORESEEN, cell_status_or_reason, check_gpus, published
 from infra.tables.table import Part, Reproduction, Step, keeps_masks
 from rl.models.registry import SCHOOLED, TINY, find_model
 from rl.paper.numbers import CEILING
@@ -76,4 +75,4 @@ def _state(table: Reproduction, part: Part, seen: dict[str, str]) -> str:
     if left:
         return ", ".join([*left, "to ask"])
     cell = table.cell(part)
-    return state_of(standing(table.sweep([cell]), cell))
+    return cell_status_or_reason(table.sweep([cell]), cell).description

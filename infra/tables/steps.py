@@ -22,9 +22,9 @@ from infra.sweeps import Sweep, reason_of
 from infra.tables.table import Part, Reproduction, Step, keeps_masks
 from infra.train import job_of, prepare, run_training
 from rl.engines.base import EngineError
+from rl.evaluation.cells import Cell, CellStatus
 from rl.evaluation.results import EvaluationResults, ceiling, conventions_of
 from rl.evaluation.run import Evaluation
-from rl.evaluation.sweep import Cell, Standing
 from rl.paper.comparison import Unavailable
 from rl.paper.numbers import CEILING
 from rl.training.checkpoints import lineage
@@ -143,12 +143,12 @@ def lack_of(table: Reproduction, part: Part, lacks: Lacks) -> Unavailable | None
     return next((lacks[step.name] for step in table.needs(part) if step.name in lacks), None)
 
 
-def standing(sweep: Sweep, cell: Cell) -> Standing:
-    """How far a cell has come, or why it cannot be asked."""
+def cell_status_or_reason(sweep: Sweep, cell: Cell) -> CellStatus:
+    """How far a cell has come; a foreseen error is the reason why it cannot run."""
     try:
-        return sweep.standing(cell)
+        return sweep.status(cell)
     except FORESEEN as error:
-        return Standing(why=reason_of(error))
+        return CellStatus(reason=reason_of(error))
 
 
 Answers = dict[tuple[str, str], EvaluationResults | Unavailable]
@@ -180,9 +180,9 @@ def answers(table: Reproduction, lacks: Lacks, on_progress: OnProgress, at_once:
         except FORESEEN as error:
             raise EngineError(reason_of(error)) from error
 
-    standings = {cell: standing(sweep, cell) for cell in sweep.cells}
-    for number, ran in enumerate(run_cells(sweep, standings, at_once, asked), 1):
-        made = Unavailable(ran.why, ran.asked) if ran.results is None else ran.results
-        found |= {part.key: made for part in cells[ran.cell]}
+    statuses = {cell: cell_status_or_reason(sweep, cell) for cell in sweep.cells}
+    for number, result in enumerate(run_cells(sweep, statuses, at_once, asked), 1):
+        made = Unavailable(result.reason, result.evaluated) if result.results is None else result.results
+        found |= {part.key: made for part in cells[result.cell]}
         on_progress(Progress("evaluations", number, len(cells), 0))
     return found

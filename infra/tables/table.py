@@ -15,7 +15,8 @@ from infra.forms.build import BuildParameters
 from infra.forms.training import TRAININGS, TrainParameters
 from infra.maintenance import asked_for
 from infra.sweeps import Sweep
-from rl.evaluation.sweep import Cell, SweepError
+from rl.evaluation.cells import Cell
+from rl.evaluation.sweep import SweepError
 from rl.models.registry import find_model
 from rl.paper.numbers import Row, Table, variants
 from rl.training.recipe import RecipeError

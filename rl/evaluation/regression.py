@@ -1,123 +1,189 @@
-"""Whether a model answers as well as when its results were accepted: paired over samples, of one convention alone."""
+"""Regression runs: each series is evaluated where something has changed, and compared with its accepted scores."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any, NamedTuple
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import datetime
+from enum import StrEnum
 
-from rl.evaluation.results import EvaluationResults
-from rl.evaluation.sweep import Cell
-from storage.common.errors import InputError, StvgError
-from storage.folders.files import hash8
-from tasks.metrics.bootstrap import paired_difference
-from tasks.metrics.conventions import DEFAULT
+from pydantic import BaseModel, ConfigDict
 
-METRICS = ("vIoU", "J&F", "tIoU", "accuracy")
-"""What is compared: the first of these that the results have."""
-PLACELESS = ("tIoU", "accuracy")
-"""The same where a protocol asks for times and answers alone: it says nothing of places."""
+from rl.engines.base import EngineError
+from rl.evaluation.cells import Cell, CellResult
+from rl.evaluation.comparison import Comparison, NightlyError, SeriesScores, compare, series_scores
+from rl.evaluation.history import HistoryRow, accepted_scores
+from rl.evaluation.protocols import protocol_named
+from storage.common.errors import StvgError
+from storage.folders.folder import Folder
 
-
-class NightlyError(InputError):
-    """Results that cannot be compared with those that were accepted."""
+_MAX_NAMED = 10
+"""Fallen samples that a message names."""
 
 
 class DropError(StvgError):
-    """A model answers worse than when its results were accepted."""
+    """A model scores worse than when its results were accepted."""
 
 
-@dataclass(frozen=True)
-class Scored:
-    """The scores of an evaluation, a sample each.
+class SeriesState(StrEnum):
+    """Outcome of a series in a regression run."""
+
+    UNCHANGED = "unchanged"
+    """Nothing that shapes its predictions has changed since they were accepted."""
+    NEW = "new"
+    """Nothing is accepted yet."""
+    PASSED = "passed"
+    """Evaluated again, without a fall beyond the tolerance."""
+    DROPPED = "dropped"
+    """Evaluated again, with a fall beyond the tolerance that chance does not explain."""
+    INCOMPARABLE = "incomparable"
+    """The accepted scores are of another kind, or nothing can be scored."""
+    FAILED = "failed"
+    """The engine failed."""
+
+
+class SeriesRun(BaseModel):
+    """One series in one regression run.
 
     Attributes:
-        series: who was asked what and how, decoding included: what is followed over nights.
-        key: of the predictions: another one means that something which shapes them changed.
-        convention, task, metric: what the scores are.
-        scores: sample -> score in [0, 1], with ID repair where there are boxes.
-        lost: samples of lost videos, which score zero.
+        series: name of the series.
+        cell: the evaluation of the sweep.
+        state: the outcome.
+        scores: scores of now; None where there are none to compare.
+        comparison: with the accepted scores; None where nothing was compared.
+        reason: why it failed or cannot be compared, one sentence; empty otherwise.
     """
 
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
     series: str
-    key: str
-    convention: str
-    task: str
-    metric: str
-    scores: dict[str, float]
-    lost: int
+    cell: Cell
+    state: SeriesState
+    scores: SeriesScores | None = None
+    comparison: Comparison | None = None
+    reason: str = ""
 
     @property
-    def mean(self) -> float:
-        """Over all samples, lost ones included."""
-        return sum(self.scores.values()) / max(1, len(self.scores) + self.lost)
+    def summary(self) -> str:
+        """One line for people; a drop names the samples that fell most."""
+        line = f"{self.series}: {self.state}"
+        if self.reason:
+            return f"{line}: {self.reason}"
+        assert self.scores is not None
+        line += f", {self.scores.metric} {100 * self.scores.mean:.2f}"
+        if self.comparison is None:
+            return line
+        low, high = self.comparison.interval
+        return f"{line} ({self.comparison.difference:+.2f}, {low:+.2f} to {high:+.2f}){_fallen(self.comparison)}"
+
+    def history_row(self, at: datetime) -> HistoryRow:
+        """Its row of the history of a run that ended at a time, UTC."""
+        scores, comparison = self.scores, self.comparison
+        row = HistoryRow(at, self.series, self.state)
+        if scores is not None:
+            row = replace(row, key=scores.key, convention=scores.convention, task=scores.task, metric=scores.metric)
+            row = replace(row, mean=100 * scores.mean, samples=scores.samples)
+        if comparison is not None:
+            low, high = comparison.interval
+            row = replace(row, difference=comparison.difference, low=low, high=high, changed=len(comparison.changed))
+        return row
 
 
-def series_of(cell: Cell, decoding: Mapping[str, Any]) -> str:
-    """The name under which a cell is followed."""
-    return "/".join([*(part for part in cell if part), hash8(dict(decoding))])
+class RegressionRun(BaseModel):
+    """All series of one regression run.
+
+    Attributes:
+        at: when the run ended, UTC.
+        series: in the order of the sweep.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    at: datetime
+    series: tuple[SeriesRun, ...]
+
+    @property
+    def unchanged(self) -> bool:
+        """Whether no request was sent, since nothing has changed."""
+        return all(one.state is SeriesState.UNCHANGED for one in self.series)
+
+    def check(self) -> None:
+        """Fail where a series is not as it should be.
+
+        Raises:
+            NightlyError: a series cannot be compared with its accepted scores.
+            DropError: a series dropped; the message names each one with its samples.
+            EngineError: a series could not be evaluated.
+        """
+        if incomparable := self._in_state(SeriesState.INCOMPARABLE):
+            raise NightlyError(incomparable[0].reason)
+        if dropped := self._in_state(SeriesState.DROPPED):
+            lines = "; ".join(one.summary for one in dropped)
+            raise DropError(f"{len(dropped)} of {len(self.series)} fell by more than is tolerated: {lines}")
+        if failed := self._in_state(SeriesState.FAILED):
+            raise EngineError(failed[0].summary)
+
+    def _in_state(self, state: SeriesState) -> Sequence[SeriesRun]:
+        return [one for one in self.series if one.state is state]
 
 
-def scored(series: str, results: EvaluationResults, places: bool = True) -> Scored:
-    """The scores of the first convention and the largest task, by the first metric there is.
+class Acceptance(BaseModel):
+    """Scores that are, or would be, the accepted ones.
+
+    Attributes:
+        accepted: one a series.
+        stored: whether later runs are compared with them.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    accepted: tuple[SeriesScores, ...]
+    stored: bool
+
+
+def _fallen(comparison: Comparison) -> str:
+    if not comparison.dropped:
+        return ""
+    lines = [f"{sample_id} {before:.2f} to {now:.2f}" for sample_id, (before, now) in comparison.fallen.items()]
+    more = f" and {len(lines) - _MAX_NAMED} more" if len(lines) > _MAX_NAMED else ""
+    return f"; fell: {', '.join(lines[:_MAX_NAMED])}{more}"
+
+
+def series_run(folder: Folder, series: str, result: CellResult, tolerance: float) -> SeriesRun:
+    """Compare the result of a cell with the accepted scores of its series.
 
     Args:
-        series: their name.
-        results: of one evaluation.
-        places: whether answers say where; else the paper's convention goes first, whose tIoU needs no boxes.
+        folder: where accepted scores are.
+        series: name of the series.
+        result: of the cell.
+        tolerance: largest fall of the mean that passes, in per cent points.
+    """
+    if result.results is None:
+        state = SeriesState.FAILED if result.evaluated else SeriesState.INCOMPARABLE
+        return SeriesRun(series=series, cell=result.cell, state=state, reason=result.reason)
+    try:
+        now, accepted = scores_of(series, result), accepted_scores(folder, series)
+        comparison = None if accepted is None else compare(accepted, now, tolerance)
+    except NightlyError as error:
+        return SeriesRun(series=series, cell=result.cell, state=SeriesState.INCOMPARABLE, reason=str(error))
+    if accepted is None or comparison is None:
+        return SeriesRun(series=series, cell=result.cell, state=SeriesState.NEW, scores=now)
+    if accepted.key == now.key:
+        return SeriesRun(series=series, cell=result.cell, state=SeriesState.UNCHANGED, scores=now)
+    state = SeriesState.DROPPED if comparison.dropped else SeriesState.PASSED
+    return SeriesRun(series=series, cell=result.cell, state=state, scores=now, comparison=comparison)
+
+
+def scores_of(series: str, result: CellResult) -> SeriesScores:
+    """The scores of a cell that are compared.
+
+    Args:
+        series: name of the series.
+        result: of the cell, with results.
 
     Raises:
         NightlyError: nothing was scored.
     """
-    metrics = METRICS if places else PLACELESS
-    for _, by_task in sorted(results.scores.items(), key=lambda item: not places and item[0] != DEFAULT):
-        if (main := by_task.main) is None:
-            continue
-        task, report = main
-        metric = next((m for m in metrics if any(m in scores for scores in report.per_sample.values())), "")
-        if metric:
-            scores = {sample: values.get(metric, 0.0) for sample, values in report.per_sample.items()}
-            return Scored(series, results.key, report.convention, task, metric, scores, report.lost)
-    raise NightlyError(f"{series} has no scores to follow: choose a protocol that is scored")
-
-
-class Verdict(NamedTuple):
-    """How results compare with accepted ones.
-
-    Attributes:
-        difference: of means, now less accepted, in per cent of the scale.
-        interval: 95 % of it, samples drawn in pairs.
-        dropped: whether it fell by more than is tolerated, and not by chance.
-        changed: sample -> (accepted, now), the largest fall first.
-    """
-
-    difference: float
-    interval: tuple[float, float]
-    dropped: bool
-    changed: dict[str, tuple[float, float]]
-
-
-def judge(accepted: Scored, now: Scored, tolerance: float) -> Verdict:
-    """Compare results with accepted ones, sample by sample.
-
-    Args:
-        accepted: earlier results.
-        now: results of the same series.
-        tolerance: largest fall that is let pass, in per cent of the scale.
-
-    Raises:
-        NightlyError: they follow another convention, or are of other samples.
-    """
-    kinds = [f"{s.metric} of {s.task} by '{s.convention}'" for s in (accepted, now)]
-    if kinds[0] != kinds[1]:
-        raise NightlyError(f"{now.series}: accepted is {kinds[0]}, this is {kinds[1]}: accept results of this kind first")
-    if accepted.scores.keys() != now.scores.keys() or accepted.lost != now.lost:
-        raise NightlyError(
-            f"{now.series}: accepted are {len(accepted.scores)} samples and {accepted.lost} lost ones, these are others "
-            f"({len(now.scores)} and {now.lost}): accept results of these first"
-        )
-    pairs = {sample: (before, now.scores[sample]) for sample, before in accepted.scores.items()}
-    differences = [100 * (after - before) for before, after in pairs.values()] + [0.0] * now.lost
-    difference, interval = paired_difference(differences)
-    changed = {s: p for s, p in sorted(pairs.items(), key=lambda item: item[1][1] - item[1][0]) if p[0] != p[1]}
-    return Verdict(difference, interval, difference < -tolerance and interval[1] < 0, changed)
+    assert result.results is not None
+    protocol = protocol_named(result.cell.protocol)
+    return series_scores(series, result.results, places=protocol.marked or protocol.boxes)

@@ -12,7 +12,7 @@ from urllib.parse import unquote, urlparse
 import pytest
 
 from infra.nightly import NightlyParameters, accept, run_nightly
-from infra.report import evaluation_report, night_report, report_of, sweep_report
+from infra.report import evaluation_report, regression_report, report_of, sweep_report
 from infra.sweeping import render_missing, run_cells
 from infra.sweeps import SweepParameters
 from storage.manifest import DatasetError
@@ -34,7 +34,7 @@ def test_a_sweep_reports_its_cells_and_a_folder_all_that_it_holds(sweep_of: Call
     parameters = sweep_of()
     sweep = parameters.sweep()
     render_missing(sweep, lambda _: None, run_here)
-    ran = list(run_cells(sweep, sweep.standings(), 1))
+    ran = list(run_cells(sweep, sweep.statuses(), 1))
     page = read(sweep_report(sweep, ran, "sweep"))
     cells = ["tiny/own/marked/built", "tiny/own/marked/size-40", "tiny/own/marked/theta-0", "tiny/own/unmarked"]
     assert headings(page) == cells * 2, "scores, then samples"
@@ -49,7 +49,7 @@ def test_a_sweep_reports_its_cells_and_a_folder_all_that_it_holds(sweep_of: Call
     assert headings(read(report_of(str(Path(unquote(urlparse(alone).path)).parent), parameters.root))) == headings(read(alone))
 
 
-def test_a_night_reports_its_curves_and_first_the_samples_that_fell(
+def test_a_regression_reports_its_curves_and_first_the_samples_that_fell(
     sweep_of: Callable[..., NightlyParameters], engine: Any
 ) -> None:
     run_nightly(sweep_of(model=NightlyParameters), lambda _: None, fan_out=run_here)
@@ -60,7 +60,7 @@ def test_a_night_reports_its_curves_and_first_the_samples_that_fell(
     accept(unmarked)
     parameters = sweep_of(model=NightlyParameters)
     nights = run_nightly(parameters, lambda _: None, fan_out=run_here)
-    page = read(night_report(parameters, nights))
+    page = read(regression_report(parameters, nights))
     assert page.count("<polyline") == 4
     assert page.count('data-tags="|fell|wrong time|"') == 6
     assert "fell <b>2</b>" in page

@@ -13,12 +13,13 @@ import pytest
 
 from infra.cli.sweep import sweep_command
 from infra.forms.benchmarks import OwnParameters
-from infra.sweep_command import plan_rows, render_rows, score_rows
-from infra.sweeping import Ran, ask_quietly, render_missing, run_cells
+from infra.sweeping import ask_quietly, render_missing, render_timings, run_cells
 from infra.sweeps import Sweep, SweepParameters
 from rl.engines.base import EngineError
+from rl.evaluation.cells import Cell, CellResult, CellStatus
+from rl.evaluation.report.scores import cell_table
 from rl.evaluation.results import EvaluationResults
-from rl.evaluation.sweep import Cell, Standing, SweepError
+from rl.evaluation.sweep import SweepError
 from rl.models.families import ModelError
 from rl.models.registry import find_model
 from rl.training.checkpoints import Lineage, write_lineage
@@ -26,13 +27,12 @@ from storage.manifest import DatasetError
 from tasks.build.run import run_build, run_here
 
 
-def run(sweep: Sweep, at_once: int = 1, ask: Any = ask_quietly) -> list[Ran]:
-    return list(run_cells(sweep, sweep.standings(), at_once, ask))
+def run(sweep: Sweep, at_once: int = 1, ask: Any = ask_quietly) -> list[CellResult]:
+    return list(run_cells(sweep, sweep.statuses(), at_once, ask))
 
 
 def states(sweep: Sweep) -> dict[Cell, str]:
-    standings = sweep.standings()
-    return dict(zip(standings, (row["state"] for row in plan_rows(standings, dict.fromkeys(standings, 1))), strict=True))
+    return {plan.cell: plan.state for plan in sweep.plan(sweep.statuses())}
 
 
 def test_a_sweep_is_planned_renders_what_it_lacks_and_asks_each_cell_once(
@@ -51,7 +51,7 @@ def test_a_sweep_is_planned_renders_what_it_lacks_and_asks_each_cell_once(
     ran = run(sweep)
     assert engine.opened == 4
     assert [one.cell for one in ran] == [*marked, unmarked]
-    rows = score_rows(ran)
+    rows = cell_table(ran)
     assert len({row["cell"] for row in rows}) == 4
     assert (rows[0]["cell"], rows[0]["task"], rows[0]["metric"]) == (
         "tiny/own/marked/built",
@@ -60,9 +60,9 @@ def test_a_sweep_is_planned_renders_what_it_lacks_and_asks_each_cell_once(
     )
     assert 90 < float(rows[0]["mean"]) <= 100
     assert set(states(sweep).values()) == {"done"}
-    renders = render_rows(sweep)
-    assert [(row["rendered"], row["clips"]) for row in renders] == [("own.size-40", 2), ("own.theta-0", 2)]
-    assert all(0 < row["s a clip"] < 60 for row in renders)
+    renders = render_timings(sweep)
+    assert [(one.dataset, one.clips) for one in renders] == [("own.size-40", 2), ("own.theta-0", 2)]
+    assert all(0 < (one.seconds_per_clip or 0) < 60 for one in renders)
 
 
 def test_a_finished_sweep_asks_nothing_and_says_the_same(
@@ -75,17 +75,17 @@ def test_a_finished_sweep_asks_nothing_and_says_the_same(
     sweep_command(parameters, as_json=True)
     second = json.loads(capsys.readouterr().out)
     assert engine.opened == opened == 4
-    assert [cell.pop("asked") for cell in first["cells"]] == [True] * 4
-    assert [cell.pop("asked") for cell in second["cells"]] == [False] * 4
+    assert [cell.pop("evaluated") for cell in first["cells"]] == [True] * 4
+    assert [cell.pop("evaluated") for cell in second["cells"]] == [False] * 4
     assert second == first
     sweep_command(parameters)
-    assert "0 of 4 cells were asked" in capsys.readouterr().out
+    assert "0 of 4 cells were evaluated" in capsys.readouterr().out
 
 
 def test_a_setting_that_shows_the_same_is_the_same_evaluation(sweep_of: Callable[..., SweepParameters], engine: Any) -> None:
     sweep = sweep_of(("marker_size = 40", "marker_size = 20")).sweep()
     render_missing(sweep, lambda _: None, run_here)
-    asked = {one.cell.markers: one.asked for one in run(sweep) if one.cell.protocol == "marked"}
+    asked = {one.cell.markers: one.evaluated for one in run(sweep) if one.cell.protocol == "marked"}
     assert asked == {"built": True, "size-40": False, "theta-0": True}
 
 
@@ -94,14 +94,17 @@ def test_hours_come_from_earlier_predictions_and_are_unknown_without(
 ) -> None:
     parameters = sweep_of()
     sweep_command(parameters, plan=True, as_json=True)
-    assert {cell["hours"] for cell in json.loads(capsys.readouterr().out)["cells"]} == {None}
+    assert {cell["gpu_hours"] for cell in json.loads(capsys.readouterr().out)["cells"]} == {None}
     sweep = parameters.sweep()
     render_missing(sweep, lambda _: None, run_here)
     [first, *_] = run(sweep)
     assert first.results is not None
     again = parameters.model_copy(update={"file": sweep_of(("max_tokens = 8", "max_tokens = 9")).file})
     sweep_command(again, plan=True, as_json=True)
-    hours = {(c["protocol"], c["markers"]): c["hours"] for c in json.loads(capsys.readouterr().out)["cells"]}
+    hours = {
+        (plan["cell"]["protocol"], plan["cell"]["markers"]): plan["gpu_hours"]
+        for plan in json.loads(capsys.readouterr().out)["cells"]
+    }
     assert hours["marked", "theta-0"] == pytest.approx(2 * 2 / 3600), "two samples of two seconds"
 
 
@@ -117,8 +120,8 @@ def test_cells_at_once_say_what_they_say_one_by_one_and_a_failing_engine_fails_i
         return EvaluationResults(path=parameters.dataset)
 
     ran = run(sweep, 3, ask)
-    assert [one.why for one in ran] == ["", "", "", "the GPU is gone"]
-    assert score_rows(ran)[-1]["95 % interval"] == "the GPU is gone"
+    assert [one.reason for one in ran] == ["", "", "", "the GPU is gone"]
+    assert cell_table(ran)[-1]["95 % interval"] == "the GPU is gone"
     assert [Path(one.results.path).name for one in ran if one.results] == ["own", "own.size-40", "own.theta-0"]
 
 
@@ -139,20 +142,20 @@ def test_a_file_that_is_no_sweep_is_one_sentence(
 
 def test_a_benchmark_that_is_not_built_is_one_sentence(sweep_of: Callable[..., SweepParameters]) -> None:
     with pytest.raises(DatasetError, match="holds no published dataset"):
-        sweep_of(('"own"', '"hcstvg-v1"')).sweep().standings()
+        sweep_of(('"own"', '"hcstvg-v1"')).sweep().statuses()
 
 
 def test_how_far_a_cell_has_come_is_found_once(
     sweep_of: Callable[..., SweepParameters], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     parameters, looked = sweep_of(), list[Cell]()
-    standing = Sweep.standing
+    status = Sweep.status
 
-    def counted(sweep: Sweep, cell: Cell) -> Standing:
+    def counted(sweep: Sweep, cell: Cell) -> CellStatus:
         looked.append(cell)
-        return standing(sweep, cell)
+        return status(sweep, cell)
 
-    monkeypatch.setattr(Sweep, "standing", counted)
+    monkeypatch.setattr(Sweep, "status", counted)
     sweep_command(parameters, as_json=True)
     assert len(looked) == 4 + 2, "each once, and once more what was still to be rendered"
     looked.clear()
@@ -168,15 +171,15 @@ def test_a_checkpoint_of_unknown_origin_is_compared_with_nothing(
     bare, run_folder = tmp_path / "bare", tmp_path / "run"
     shutil.copytree(model.path, bare)
     with pytest.raises(ModelError, match=r"nobody can tell where '.*bare' is from \(it has no checkpoint\.json\)"):
-        sweep_of(('["tiny"]', f'["{bare}"]')).sweep().standings()
+        sweep_of(('["tiny"]', f'["{bare}"]')).sweep().statuses()
     shutil.copytree(model.path, run_folder / "model")
     made = Lineage("sample", {}, "paper", "visible", {}, (), "", 1, model.sha256, {})
     write_lineage(run_folder, made)
     known = sweep_of(('["tiny"]', f'["{run_folder / "model"}"]')).sweep()
-    assert {found.why for found in known.standings().values()} == {""}
+    assert {status.reason for status in known.statuses().values()} == {""}
     write_lineage(run_folder, replace(made, sha256="another"))
     with pytest.raises(ModelError, match=r"its weights are not those that its checkpoint\.json names"):
-        known.standings()
+        known.statuses()
 
 
 def test_a_benchmark_without_public_truth_says_what_to_build_instead(
@@ -189,7 +192,7 @@ def test_a_benchmark_without_public_truth_says_what_to_build_instead(
     run_build(OwnParameters.model_validate(given).build(), run_here, lambda _: None, 0.0)
     sweep = sweep_of(('"own"', '"mevis"'), ('["marked", "unmarked"]', '["marked"]')).sweep()
     render_missing(sweep, lambda _: None, run_here)
-    said = {one.why for one in run(sweep)}
+    said = {one.reason for one in run(sweep)}
     assert said == {
         "the truth of 'mevis' is not public, so that nothing can be scored: "
         "build its split valid_u, with --masks mask_dict.json"

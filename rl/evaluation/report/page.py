@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from rl.curves import Panel, drawn
+from rl.evaluation.history import HistoryRow
 from rl.evaluation.paper_table import PaperTable
 from rl.evaluation.report.collect import Evaluated, shown
 from rl.evaluation.report.tables import by_benchmark
@@ -31,7 +32,7 @@ def write_report(
     title: str,
     evaluations: Sequence[Evaluated],
     tables: Sequence[PaperTable] = (),
-    nights: Sequence[Told] = (),
+    history: Sequence[HistoryRow] = (),
     most: int = MOST_SAMPLES,
 ) -> str:
     """Write a report.
@@ -42,7 +43,7 @@ def write_report(
         title: what it is of.
         evaluations: whose scores and samples are shown.
         tables: of the paper, with the measured numbers.
-        nights: rows of the nightly's history, oldest first.
+        history: rows of the regression history, oldest first.
         most: samples that are shown with frames; evaluations share them.
 
     Returns:
@@ -56,21 +57,21 @@ def write_report(
         most_text=_MOST_TEXT,
         evaluations=[shown(e, n, _STRIP_BYTES // len(evaluations)) for e, n in zip(evaluations, shares, strict=True)],
         tables=[(table.title, by_benchmark(table.cells)) for table in tables],
-        curves=drawn(panels(nights), told=_day) if nights else "",
-        last_nights=list({row["series"]: row for row in nights}.values()),
-        hidden_series=max(0, len({row["series"] for row in nights}) - _MOST_SERIES),
+        curves=drawn(panels(history), told=_day) if history else "",
+        last_runs=list({row.series: row for row in history}.values()),
+        hidden_series=max(0, len({row.series for row in history}) - _MOST_SERIES),
     )
     folder.write(name, page)
     return folder.link(name)
 
 
-def panels(nights: Sequence[Told]) -> list[Panel]:
-    """A curve of the mean over nights for each series, at most `_MOST_SERIES`."""
+def panels(history: Sequence[HistoryRow]) -> list[Panel]:
+    """A curve of the mean over all runs for each series, at most `_MOST_SERIES`."""
     series: dict[str, dict[str, list[tuple[float, float]]]] = {}
-    for row in nights:
-        if row["mean"] is not None:
-            points = series.setdefault(row["series"], {}).setdefault(row["metric"], [])
-            points.append((row["at"].timestamp(), row["mean"]))
+    for row in history:
+        if row.mean is not None and row.metric is not None:
+            points = series.setdefault(row.series, {}).setdefault(row.metric, [])
+            points.append((row.at.timestamp(), row.mean))
     return [(name, list(lines.items())) for name, lines in list(series.items())[:_MOST_SERIES]]
 
 

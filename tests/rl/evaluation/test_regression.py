@@ -1,42 +1,43 @@
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 import pytest
 
-from rl.evaluation.regression import NightlyError, Scored, judge, scored, series_of
+from rl.evaluation.cells import Cell
+from rl.evaluation.comparison import Comparison, NightlyError, SeriesScores, compare, series_name, series_scores
 from rl.evaluation.results import EvaluationResults
-from rl.evaluation.sweep import Cell
 from tasks.benchmarks.samples import Task
 from tasks.metrics.report import ConventionScores, TaskReport
 
 HALF = {f"{number:03d}": 0.5 for number in range(100)}
 
 
-def of(scores: dict[str, float], key: str = "predictions-1", lost: int = 0) -> Scored:
-    return Scored("tiny/own/marked", key, "paper", "spatio-temporal", "vIoU", scores, lost)
+def of(scores: dict[str, float], key: str = "predictions-1", lost: int = 0) -> SeriesScores:
+    kind = {"convention": "paper", "task": "spatio-temporal", "metric": "vIoU"}
+    return SeriesScores.model_validate({"series": "tiny/own/marked", "key": key, **kind, "scores": scores, "lost": lost})
 
 
 def test_the_same_scores_are_no_drop_and_nothing_changed() -> None:
-    assert judge(of(HALF), of(HALF, "predictions-2"), 0.0) == (0.0, (0.0, 0.0), False, {})
+    same = Comparison(difference=0.0, interval=(0.0, 0.0), dropped=False, changed={})
+    assert compare(of(HALF), of(HALF, "predictions-2"), 0.0) == same
 
 
 def test_a_fall_beyond_the_tolerance_is_a_drop_and_names_samples_the_worst_first() -> None:
     worse = {**HALF, "003": 0.0, "007": 0.2, "008": 0.9, **{f"{number:03d}": 0.4 for number in range(50, 100)}}
-    verdict = judge(of(HALF), of(worse), 1.0)
+    verdict = compare(of(HALF), of(worse), 1.0)
     assert verdict.dropped
     assert verdict.difference == pytest.approx(-5.4)
     assert verdict.interval[0] < -5.4 < verdict.interval[1] < 0
     assert list(verdict.changed)[:2] == ["003", "007"]
     assert list(verdict.changed)[-1] == "008", "what rose comes last"
     assert verdict.changed["003"] == (0.5, 0.0)
-    assert not judge(of(HALF), of(worse), 6.0).dropped, "it is tolerated"
+    assert not compare(of(HALF), of(worse), 6.0).dropped, "it is tolerated"
 
 
 def test_a_fall_that_chance_explains_is_no_drop() -> None:
     noisy = {**HALF, "001": 0.0, "002": 1.0, "003": 0.0}
-    verdict = judge(of(HALF), of(noisy), 0.1)
+    verdict = compare(of(HALF), of(noisy), 0.1)
     assert verdict.difference == pytest.approx(-0.5)
     assert not verdict.dropped
 
@@ -52,7 +53,7 @@ def test_a_fall_that_chance_explains_is_no_drop() -> None:
 )
 def test_what_is_not_comparable_is_not_compared(change: dict[str, Any], said: str) -> None:
     with pytest.raises(NightlyError, match=said):
-        judge(replace(of(HALF), **change), of(HALF), 1.0)
+        compare(of(HALF).model_copy(update=change), of(HALF), 1.0)
 
 
 def results_with(**scores: ConventionScores) -> EvaluationResults:
@@ -75,12 +76,12 @@ def scores_of(
 def test_scores_are_those_of_the_largest_task_with_repair_and_lost_samples_count() -> None:
     plain = {Task.SPATIO_TEMPORAL: {"a": {"tIoU": 1.0, "vIoU": 0.2}, "b": {}}, Task.TEMPORAL: {"c": {"tIoU": 1.0}}}
     mended = {Task.SPATIO_TEMPORAL: {"a": {"tIoU": 1.0, "vIoU": 0.6}, "b": {}}}
-    found = scored("s", results_with(paper=scores_of("paper", plain, mended, lost=1)))
+    found = series_scores("s", results_with(paper=scores_of("paper", plain, mended, lost=1)))
     assert (found.task, found.metric, found.scores, found.lost) == ("spatio-temporal", "vIoU", {"a": 0.6, "b": 0.0}, 1)
     assert found.mean == pytest.approx(0.2)
     assert found.key == "k"
     with pytest.raises(NightlyError, match="s has no scores to follow"):
-        scored("s", results_with())
+        series_scores("s", results_with())
 
 
 def test_without_places_times_are_followed_by_the_convention_whose_tiou_needs_no_boxes() -> None:
@@ -88,12 +89,12 @@ def test_without_places_times_are_followed_by_the_convention_whose_tiou_needs_no
         return scores_of(convention, {Task.SPATIO_TEMPORAL: {"a": {"tIoU": iou, "vIoU": 0.0}}})
 
     results = results_with(hcstvg_official=one("hcstvg_official", 0.0), paper=one("paper", 0.5))
-    found = [scored("s", results, places) for places in (True, False)]
+    found = [series_scores("s", results, places) for places in (True, False)]
     assert [(s.convention, s.metric, s.mean) for s in found] == [("hcstvg_official", "vIoU", 0.0), ("paper", "tIoU", 0.5)]
 
 
 def test_a_series_is_named_by_cell_and_decoding() -> None:
     cell = Cell("tiny", "own", "marked")
-    greedy, drawn = (series_of(cell, {"temperature": t}) for t in (0, 1))
+    greedy, drawn = (series_name(cell, {"temperature": t}) for t in (0, 1))
     assert greedy.startswith("tiny/own/marked/")
     assert greedy != drawn

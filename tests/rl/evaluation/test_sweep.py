@@ -5,10 +5,11 @@ from pathlib import Path
 import pytest
 
 from rl.engines.base import Decoding
+from rl.evaluation.cells import Cell, CellState, cell_status
 from rl.evaluation.protocols import PROTOCOLS, ProtocolError
 from rl.evaluation.results import read_results, results_of, results_path, score_predictions
 from rl.evaluation.run import Evaluation, ask
-from rl.evaluation.sweep import Cell, SweepError, cells, standing
+from rl.evaluation.sweep import SweepError, combined_cells
 from rl.models.families import FAMILIES, Model
 from storage.reader import Dataset
 from tests.scripted import ScriptedEngine
@@ -21,32 +22,32 @@ def evaluation(asked_dataset: Dataset, tmp_path: Path) -> Evaluation:
 
 
 def test_every_combination_is_a_cell_and_what_shows_no_markers_one_for_all_settings() -> None:
-    found = cells(["a", "b"], ["x"], ["marked", "unmarked"], ["s", "t"])
+    found = combined_cells(["a", "b"], ["x"], ["marked", "unmarked"], ["s", "t"])
     assert found == [
         *(Cell("a", "x", "marked", setting) for setting in ("s", "t")),
         Cell("a", "x", "unmarked"),
         *(Cell("b", "x", "marked", setting) for setting in ("s", "t")),
         Cell("b", "x", "unmarked"),
     ]
-    assert cells(["a", "a"], ["x"], ["two-stage"], ["s"]) == [Cell("a", "x", "two-stage")]
+    assert combined_cells(["a", "a"], ["x"], ["two-stage"], ["s"]) == [Cell("a", "x", "two-stage")]
 
 
 def test_an_empty_sweep_and_an_unknown_protocol_are_refused() -> None:
     with pytest.raises(SweepError, match="at least one checkpoint"):
-        cells([], ["x"], ["marked"], [""])
+        combined_cells([], ["x"], ["marked"], [""])
     with pytest.raises(ProtocolError, match="there is no protocol 'loud'"):
-        cells(["a"], ["x"], ["loud"], [""])
+        combined_cells(["a"], ["x"], ["loud"], [""])
 
 
 def test_an_evaluation_stands_where_its_predictions_do(evaluation: Evaluation) -> None:
     engine = ScriptedEngine("Target ID: 1")
-    before = standing(evaluation, engine.identity)
-    assert (before.samples, before.left, before.seconds, before.done) == (6, 6, None, False)
+    before = cell_status(evaluation, engine.identity)
+    assert (before.samples, before.remaining, before.seconds, before.state) == (6, 6, None, CellState.PENDING)
     ask(evaluation, engine)
-    after = standing(evaluation, engine.identity)
+    after = cell_status(evaluation, engine.identity)
     assert after.key == before.key == evaluation.store(engine).spec.key
-    assert (after.left, after.seconds, after.done) == (0, 0.0, True)
-    assert standing(evaluation, ScriptedEngine("another").identity).left == 6
+    assert (after.remaining, after.seconds, after.state) == (0, 0.0, CellState.DONE)
+    assert cell_status(evaluation, ScriptedEngine("another").identity).remaining == 6
 
 
 def test_results_are_those_of_the_predictions_however_old_the_file_is(evaluation: Evaluation) -> None:

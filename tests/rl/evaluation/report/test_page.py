@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from rl.engines.base import Decoding
+from rl.evaluation.history import HistoryRow
 from rl.evaluation.paper_table import PaperTable
 from rl.evaluation.protocols import PROTOCOLS
 from rl.evaluation.report.collect import Evaluated, shown
@@ -42,9 +43,8 @@ KINDS = {
     "nothing": ["no reply"],
 }
 NIGHTS = [
-    {"at": datetime(2026, 3, day, 3, tzinfo=UTC), "series": "tiny/<b>own</b>/marked", "state": state, "metric": "vIoU"}
-    | {"mean": mean, "difference": None, "low": None, "high": None, "changed": None}
-    for day, state, mean in ((1, "new", 40.0), (2, "held", 41.5), (3, "dropped", 20.0), (4, "failed", None))
+    HistoryRow(datetime(2026, 3, day, 3, tzinfo=UTC), "tiny/<b>own</b>/marked", state, metric="vIoU", mean=mean)
+    for day, state, mean in ((1, "new", 40.0), (2, "passed", 41.5), (3, "dropped", 20.0), (4, "failed", None))
 ]
 
 
