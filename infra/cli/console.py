@@ -6,7 +6,7 @@ Names and sentences come from files: they are printed as they are, without the c
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from types import TracebackType
 from typing import Any

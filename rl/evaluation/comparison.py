@@ -38,7 +38,7 @@ class SeriesScores(BaseModel):
         lost: samples of lost videos, which score zero.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="ignore")  # a stored record also has a digest
 
     series: str
     key: str

@@ -12,7 +12,6 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from rl.evaluation.legacy import upgraded_results
 from rl.evaluation.run import predictions
 from storage.common.errors import InputError
-from storage.folders.open import write_json
 from storage.reader import Dataset
 from storage.stages import StageStore
 from tasks.metrics.bootstrap import LEVEL, RESAMPLES
@@ -149,7 +148,8 @@ def score_predictions(dataset: Dataset, store: StageStore, conventions: Sequence
     counted, answers = _counted(store)
     scores = {name: score_dataset(dataset, answers, name, intervals=True) for name in conventions} if answers else {}
     results = counted.model_copy(update={"scores": scores})
-    write_json(store.folder, RESULTS, results.model_dump(mode="json", exclude={"path"}))
+    # Not sorted: the first convention is the benchmark's own.
+    store.folder.write(RESULTS, results.model_dump_json(indent=1, exclude={"path"}).encode())
     return results
 
 
