@@ -29,7 +29,8 @@ from storage.schema import CLIPS, SAMPLES, VIDEOS
 from storage.schema import FRAMES as FRAMES_SCHEMA
 from storage.stages import Spec, StageStore
 from tasks.benchmarks.samples import Task
-from tasks.markers.render import RenderConfig, encode_jpeg
+from tasks.markers.render import RenderConfig
+from tasks.video.jpeg import encode_jpeg
 
 VIDEOS_COUNT, SENTENCES, FRAMES, SIZE = 50, 20, 40, (364, 196)
 SAMPLES_COUNT = VIDEOS_COUNT * SENTENCES

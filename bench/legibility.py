@@ -9,7 +9,7 @@ from bench.figures import Figure, at_least, told
 from tasks.markers.drawing import Candidate, Marker, MarkerConfig, digit_height_px, draw, place
 from tasks.markers.labels import STYLES, Style
 from tasks.markers.legibility import legibility
-from tasks.markers.render import encode_jpeg
+from tasks.video.jpeg import encode_jpeg
 
 FRAMES, WIDTH, HEIGHT = 100, 364, 196
 

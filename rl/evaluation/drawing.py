@@ -22,7 +22,7 @@ def write_answer(dataset: Dataset, video_id: str, answer: Grounded, path: Path) 
     Raises:
         VideoError: the source cannot be read any more.
     """
-    frames = timeline_of(dataset, video_id).range_of(*answer.clip_s)
+    frames = timeline_of(dataset, video_id).frames_in(*answer.clip_s)
     places: dict[int, list[tuple[int, Place]]] = {}
     for object_id, tube in answer.tubes.items():
         for place in tube:

@@ -12,11 +12,12 @@ from typing import Any
 from rl.engines.base import VisualInput
 from storage.reader import Dataset
 from tasks.benchmarks.samples import Task
-from tasks.markers.render import encode_jpeg
 from tasks.metrics.arrays import source_of, timeline_of
 from tasks.video.diagnosis import VideoError
-from tasks.video.reader import Timeline, Video, local_source, open_video
+from tasks.video.jpeg import encode_jpeg
+from tasks.video.reader import Video, local_source, open_video
 from tasks.video.sampling import PIXEL_FACTOR, fit, sample_frames
+from tasks.video.timeline import Timeline
 
 _SPAN = ["start_s", "end_s", "start_frame", "end_frame"]
 _COLUMNS = ["sample_id", "clip_id", "video_id", "task", "sentence", *_SPAN, "options", "record"]
@@ -72,7 +73,7 @@ def _timed(row: dict[str, Any], clock_of: Callable[[str], _Clock]) -> dict[str, 
     begins = starts[row["clip_id"]]
     if row["start_frame"] >= len(timeline.times_s):  # the video is shorter than its annotation
         return row
-    start_s, end_s = float(timeline.times_s[row["start_frame"]]), timeline.end_of(row["end_frame"])
+    start_s, end_s = timeline.seconds_of(row["start_frame"], row["end_frame"])
     return {**row, "start_s": start_s - begins, "end_s": end_s - begins}
 
 
@@ -147,11 +148,9 @@ class Clips:
         return sample_frames(timeline_of(self._dataset, asked.video_id), frames, self._fps)
 
     def frames_between(self, asked: Asked, span_s: tuple[float, float]) -> range:
-        """Native frames on screen in seconds of the clip, half-open; empty for a span without length."""
-        if span_s[1] <= span_s[0]:
-            return range(0)
+        """Native frames on screen in seconds of the clip, half-open; see `Timeline.frames_in`."""
         start_s = self.clip(asked)["start_s"]
-        return timeline_of(self._dataset, asked.video_id).range_of(start_s + span_s[0], start_s + span_s[1])
+        return timeline_of(self._dataset, asked.video_id).frames_in(start_s + span_s[0], start_s + span_s[1])
 
     def size(self, asked: Asked) -> tuple[int, int]:
         """(width, height) of the native frames."""

@@ -20,7 +20,8 @@ from numpy.typing import NDArray
 
 from storage.common.errors import InputError
 from tasks.masks.instances import Box
-from tasks.video.reader import Source, Timeline
+from tasks.video.reader import Source
+from tasks.video.timeline import Timeline
 
 
 class AnnotationError(InputError):
@@ -67,7 +68,7 @@ class Clip:
         count = len(timeline.times_s)
         if self.frames is not None:
             return range(self.frames[0], min(self.frames[1] + 1, count))
-        return timeline.range_of(self.start_s, self.end_s) if self.start_s < timeline.duration_s else range(0)
+        return timeline.frames_in(self.start_s, self.end_s)
 
 
 @dataclass(frozen=True, eq=False)

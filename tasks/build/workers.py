@@ -26,7 +26,8 @@ from tasks.tracking.annotator import Annotator, ExhaustedError, noted
 from tasks.tracking.base import TrackConfig
 from tasks.tracking.limits import LimitConfig, LimitError
 from tasks.video.diagnosis import VideoError
-from tasks.video.reader import Source, Timeline, Video, local_source, open_video
+from tasks.video.reader import Source, Video, local_source, open_video
+from tasks.video.timeline import Timeline
 
 MASKS_VERSION = 3
 FRAMES_VERSION = 2

@@ -172,7 +172,7 @@ def write_images(dataset: Dataset, video_id: str, frames: Sequence[int], folder:
     Raises:
         VideoError: the source cannot be read any more.
     """
-    from tasks.markers.render import encode_jpeg
+    from tasks.video.jpeg import encode_jpeg
 
     with local_source(source_of(dataset, video_id)) as source:
         video = open_video(source)

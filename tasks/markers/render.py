@@ -11,12 +11,14 @@ import pyarrow as pa
 
 from storage.rle import decode_counts
 from storage.schema import CLIPS, FRAMES, SAMPLES
-from tasks.benchmarks.samples import Clip, Sample, Target, VideoJob
+from tasks.benchmarks.samples import Clip, Sample, VideoJob
 from tasks.markers.drawing import Candidate, MarkerConfig, digit_height_px, draw, place, visible_enough
 from tasks.markers.released import Anchor, AnswerRule, anchor_point
-from tasks.markers.vote import answers
-from tasks.video.reader import Frames, Source, Timeline, open_video
+from tasks.markers.sample_rows import sample_row
+from tasks.video.jpeg import encode_jpeg
+from tasks.video.reader import Source, open_video
 from tasks.video.sampling import SamplingConfig, model_size, sample_frames
+from tasks.video.timeline import Timeline
 
 
 @dataclass(frozen=True)
@@ -130,7 +132,9 @@ def _render_clip(clip: Clip, samples: Sequence[Sample], tracked: Tracked, config
     ordered = sorted(samples, key=lambda s: s.sample_id)
     if config.answer_rule == "released" and not reason:
         drawn = {f: _numbered(tracked, f, config) for f in tracked.candidates}
-    out.samples += [_sample_row(s, start_s, {} if reason else drawn, reason, tracked, config.answer_rule) for s in ordered]
+    voting: Mapping[int, Sequence[Candidate]] = {} if reason else drawn
+    video_id, timeline, rule = tracked.source.video_id, tracked.timeline, config.answer_rule
+    out.samples += [sample_row(sample, video_id, start_s, timeline, voting, reason, rule) for sample in ordered]
 
 
 def _numbered(tracked: Tracked, frame: int, config: RenderConfig) -> list[Candidate]:
@@ -199,72 +203,3 @@ def _frame_rows(
             }
         )
     return rows
-
-
-def encode_jpeg(image: Frames, quality: int) -> bytes:
-    """JPEG of a frame, uint8 (height, width, 3), RGB. Chroma is kept whole: red strokes blur without it.
-
-    Args:
-        image: uint8 (height, width, 3), RGB.
-        quality: JPEG quality, 1 to 100.
-    """
-    import cv2
-
-    options = [cv2.IMWRITE_JPEG_QUALITY, quality, cv2.IMWRITE_JPEG_SAMPLING_FACTOR, cv2.IMWRITE_JPEG_SAMPLING_FACTOR_444]
-    ok, data = cv2.imencode(".jpg", cv2.cvtColor(image, cv2.COLOR_RGB2BGR), options)
-    assert ok
-    return bytes(data)
-
-
-def _sample_row(
-    sample: Sample,
-    clip_start_s: float,
-    drawn: Mapping[int, Sequence[Candidate]],
-    reason: str,
-    tracked: Tracked,
-    rule: AnswerRule,
-) -> dict[str, Any]:
-    span = span_frames(sample, clip_start_s, tracked.timeline)
-    answer = answers(sample, span, drawn, rule)
-    beyond = span is not None and span[1] >= len(tracked.timeline.times_s)
-    return {
-        "sample_id": sample.sample_id,
-        "clip_id": sample.clip_id,
-        "video_id": tracked.source.video_id,
-        "task": sample.task.value,
-        "group": sample.group,
-        "sentence": sample.sentence,
-        "start_s": sample.start_s,
-        "end_s": sample.end_s,
-        "start_frame": span[0] if span else None,
-        "end_frame": span[1] if span else None,
-        "targets": [_target_row(target) for target in sample.targets],
-        "answer_ids": answer.object_ids,
-        "vote_share": answer.vote_share,
-        "mean_iou": answer.mean_iou,
-        "votes": answer.votes,
-        "reason": reason or ("truth_beyond_video" if beyond and answer.reason else answer.reason),
-        "options": sample.options,
-        "answer": sample.answer,
-        "record": sample.record,
-    }
-
-
-def span_frames(sample: Sample, clip_start_s: float, timeline: Timeline) -> tuple[int, int] | None:
-    """True span in native frames, closed: as annotated, or the frames on screen in the annotated seconds.
-
-    Args:
-        sample: annotated sample.
-        clip_start_s: start of its clip, seconds of the video.
-        timeline: frame times of the video.
-    """
-    if sample.start_frame is not None and sample.end_frame is not None:
-        return sample.start_frame, sample.end_frame
-    if sample.start_s is None or sample.end_s is None or sample.end_s <= sample.start_s:
-        return None
-    frames = timeline.range_of(clip_start_s + sample.start_s, clip_start_s + sample.end_s)
-    return frames[0], frames[-1]
-
-
-def _target_row(target: Target) -> dict[str, Any]:
-    return {"frames": target.frames.tolist(), "boxes": target.boxes.tolist(), "counts": list(target.counts)}

@@ -16,7 +16,8 @@ from storage.reader import Dataset
 from storage.scan import Scan
 from tasks.benchmarks.samples import Target, Task
 from tasks.metrics.questions import QuestionRule, stored_rule
-from tasks.video.reader import Source, Timeline
+from tasks.video.reader import Source
+from tasks.video.timeline import Timeline
 
 _VIDEO = ["times_s", "duration_s", "width", "height"]
 _MASKS = ["frame_index", "object_id", "x1", "y1", "x2", "y2"]

@@ -210,10 +210,10 @@ class _Scorer:
 
 def _span(video: StoredVideo, sample: StoredSample, given: Prediction | None) -> Span | None:
     """The frames on screen in the predicted seconds; None if they are none."""
-    if given is None or given.span_s is None or given.span_s[1] <= given.span_s[0]:
+    if given is None or given.span_s is None:
         return None
-    frames = video.timeline.range_of(*(sample.clip_start_s + time for time in given.span_s))
-    return frames[0], frames[-1]
+    frames = video.timeline.frames_in(*(sample.clip_start_s + time for time in given.span_s))
+    return (frames[0], frames[-1]) if frames else None
 
 
 def _shifted(span: tuple[float, float] | None, by: float) -> tuple[float, float] | None:

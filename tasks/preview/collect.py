@@ -15,7 +15,7 @@ from tasks.preview.pictures import Picture
 from tasks.preview.strips import Strip, clip_strips
 from tasks.preview.thumbs import thumbnails
 from tasks.preview.timeline import Stretch, Tick, percent, presence, stretch, ticks
-from tasks.video.reader import Timeline
+from tasks.video.timeline import Timeline
 
 MAX_LANES = 24
 MAX_SAMPLES = 24

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from storage.rle import Mask, decode_counts
-from tasks.markers.render import encode_jpeg
+from tasks.video.jpeg import encode_jpeg
 from tasks.video.reader import Frames
 
 THUMB_WIDTH_PX = 480

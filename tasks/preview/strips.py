@@ -9,7 +9,7 @@ import pyarrow as pa
 
 from tasks.preview.pictures import Picture, as_stored, shrunk
 from tasks.preview.timeline import Stretch, evenly, stretch
-from tasks.video.reader import Timeline
+from tasks.video.timeline import Timeline
 
 MAX_CLIPS = 4
 MAX_FRAMES = 12

@@ -14,7 +14,8 @@ from storage.folders.folder import StoreError
 from tasks.build.fingerprint import content_hash
 from tasks.preview.pictures import Picture, decode_jpeg, resized, thumb_size, thumbnail
 from tasks.video.diagnosis import VideoError
-from tasks.video.reader import Frames, Source, Timeline, local_source, open_video
+from tasks.video.reader import Frames, Source, local_source, open_video
+from tasks.video.timeline import Timeline
 
 THUMBS = 4
 

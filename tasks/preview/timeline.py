@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from tasks.video.reader import Timeline
+from tasks.video.timeline import Timeline
 
 MERGED_GAP = 0.25
 """Gaps narrower than this, in per cent of the axis, are closed: they would be thinner than a pixel or two."""

@@ -132,7 +132,7 @@ def _mevis(folder: Path, sample: Path) -> None:
 
 
 def _write_jpegs(folder: Path, path: Path) -> list[str]:
-    from tasks.markers.render import encode_jpeg
+    from tasks.video.jpeg import encode_jpeg
     from tasks.video.reader import Source, open_video
 
     video, target = open_video(Source(path.name, path)), folder / "JPEGImages" / path.stem

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from storage.folders.cache import RemoteFile, cached_copy
 from tasks.video.diagnosis import VideoError, diagnose, is_truncated_mp4
+from tasks.video.timeline import Timeline
 
 Frames = NDArray[np.uint8]
 
@@ -58,44 +59,6 @@ def local_source(source: Source) -> Iterator[Source]:
             except FileNotFoundError:
                 raise VideoError("missing", str(source.path)) from None
         yield source
-
-
-@dataclass(frozen=True)
-class Timeline:
-    """The one place that converts between frame index and seconds; right for variable frame rates too.
-
-    Attributes:
-        times_s: float64 (n,), when each frame starts to be shown; times_s[0] == 0, strictly increasing.
-        duration_s: when the last frame stops being shown.
-    """
-
-    times_s: NDArray[np.float64]
-    duration_s: float
-
-    @property
-    def fps(self) -> float:
-        """Mean frames per second."""
-        return len(self.times_s) / self.duration_s
-
-    def index_at(self, time_s: float) -> int:
-        """Index of the frame on screen at `time_s`; times outside the video give its first or last frame."""
-        index = int(np.searchsorted(self.times_s, time_s + 1e-6, side="right")) - 1
-        return min(max(index, 0), len(self.times_s) - 1)
-
-    def end_of(self, index: int) -> float:
-        """When a frame stops being shown, seconds."""
-        return float(self.times_s[index + 1]) if index + 1 < len(self.times_s) else self.duration_s
-
-    def range_of(self, start_s: float, end_s: float | None) -> range:
-        """Frames on screen in the half-open interval [start_s, end_s); to the end of the video when None.
-
-        Args:
-            start_s: seconds from the first frame, inclusive.
-            end_s: seconds from the first frame, exclusive; None for the end of the video.
-        """
-        stop_s = self.duration_s if end_s is None else min(end_s, self.duration_s)
-        first = self.index_at(start_s)
-        return range(first, max(first, self.index_at(stop_s - 2e-6)) + 1)
 
 
 class Reader(Protocol):

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from tasks.video.reader import Timeline
+from tasks.video.timeline import Timeline
 
 FRAME_FACTOR = 2
 """Frames are merged in pairs: their number is even."""

@@ -19,7 +19,7 @@ from tasks.benchmarks.samples import Target
 from tasks.preview.collect import SAMPLE_COLUMNS
 from tasks.preview.strips import Strip, clip_strips
 from tasks.preview.timeline import Stretch, Tick, presence, stretch, ticks
-from tasks.video.reader import Timeline
+from tasks.video.timeline import Timeline
 
 _MOST_OBJECTS = 6
 _BOX_COLUMNS = ["frame_index", "object_id", "x1", "y1", "x2", "y2"]

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rl.rewards import REWARDS, RewardError, Truth, compute_score
-from tasks.video.reader import Timeline
+from tasks.video.timeline import Timeline
 
 KEYS = {"score", "r_t", "r_s", "r_f"}
 FPS = 10
@@ -64,7 +64,7 @@ def test_the_continuous_r_s_is_a_mean_over_the_frames_of_both_spans(first: int, 
     ious = tuple(round(frame % 7 / 7, 4) for frame in range(first, first + length))
     edges = tuple(frame / FPS for frame in range(first, first + length + 1))
     truth = Truth((first / FPS, (first + length) / FPS), 3, edges_s=edges, ious={3: ious})
-    named = set(timeline.range_of(start, end)) if start < min(end, timeline.duration_s) else set()
+    named = set(timeline.frames_in(start, end)) if start < min(end, timeline.duration_s) else set()
     both = [ious[frame - first] for frame in range(first, first + length) if frame in named]
     expected = sum(both) / len(both) if both else 0.0
     assert scored(said(3, start, end), "continuous", truth)["r_s"] == pytest.approx(expected)

@@ -12,7 +12,8 @@ import pytest
 
 from tasks.detection.base import Detection
 from tasks.detection.batched import in_batches, inside
-from tasks.video.reader import Frames, Source, Timeline, Video
+from tasks.video.reader import Frames, Source, Video
+from tasks.video.timeline import Timeline
 
 COUNT, SIZE = 38, 8
 

@@ -14,7 +14,8 @@ from tasks.detection.base import DETECTORS, DetectConfig, Detection, build_detec
 from tasks.detection.opencv import distinct, regions
 from tasks.detection.scripted import read_script
 from tasks.masks.instances import Box, box_iou
-from tasks.video.reader import Frames, Source, Timeline, Video, open_video
+from tasks.video.reader import Frames, Source, Video, open_video
+from tasks.video.timeline import Timeline
 from tasks.weights import Weights
 
 EMBEDDED = ("motion", "people", "people+motion")

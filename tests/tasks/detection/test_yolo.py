@@ -15,7 +15,8 @@ import pytest
 from tasks.detection import yolo
 from tasks.detection.base import DetectConfig, Detection, build_detector
 from tasks.detection.yolo import YoloDetector
-from tasks.video.reader import Frames, Source, Timeline, Video
+from tasks.video.reader import Frames, Source, Video
+from tasks.video.timeline import Timeline
 from tasks.weights import Weights, WeightsError, find_weights, trust
 
 pytestmark = pytest.mark.heavy

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from tasks.markers.drawing import Candidate, Marker, MarkerConfig, draw, place
 from tasks.markers.labels import STYLES, Style, id_of, label_of
 from tasks.markers.legibility import legibility
-from tasks.markers.render import encode_jpeg
+from tasks.video.jpeg import encode_jpeg
 
 
 @given(st.integers(1, 100_000), st.sampled_from(STYLES))

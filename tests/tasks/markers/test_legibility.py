@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from tasks.markers.drawing import Candidate, Marker, MarkerConfig, draw, place
 from tasks.markers.labels import STYLES, Style
 from tasks.markers.legibility import legibility, read_label
-from tasks.markers.render import encode_jpeg
+from tasks.video.jpeg import encode_jpeg
 
 WIDTH, HEIGHT = 364, 196
 

@@ -20,7 +20,8 @@ from tasks.preview.html import grouped, human_bytes
 from tasks.preview.pictures import outline
 from tasks.preview.summary import gaps, row_counts, totals
 from tasks.preview.timeline import clock, evenly, presence, ticks
-from tasks.video.reader import Source, Timeline
+from tasks.video.reader import Source
+from tasks.video.timeline import Timeline
 
 HOSTILE = (
     """<script>alert(1)</script> "quoted" & 'single' <img src=x onerror=alert(2)> </style></svg></title> {{ 7 * 7 }}"""

@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tasks.video.diagnosis import REASONS, VideoError
-from tasks.video.reader import Source, Timeline, open_video
+from tasks.video.reader import Source, open_video
+from tasks.video.timeline import Timeline
 
 
 def image(value: int) -> np.ndarray:
@@ -104,12 +105,27 @@ def test_every_time_on_screen_maps_to_the_frame_shown_then(gaps: list[float], da
 
 
 @given(steps, st.floats(0, 120), st.floats(0.001, 120))
-def test_a_range_is_never_empty_and_stays_inside(gaps: list[float], start: float, length: float) -> None:
+def test_an_interval_inside_the_video_has_frames_and_one_outside_has_none(
+    gaps: list[float], start: float, length: float
+) -> None:
     edges = np.concatenate([[0.0], np.cumsum(gaps)])
     timeline = Timeline(edges[:-1], float(edges[-1]))
-    frames = timeline.range_of(start, start + length)
-    assert 0 <= frames.start < frames.stop <= len(gaps)
-    assert timeline.range_of(0.0, None) == range(len(gaps))
+    frames = timeline.frames_in(start, start + length)
+    assert bool(frames) == (start < timeline.duration_s)
+    assert not frames or 0 <= frames.start < frames.stop <= len(gaps)
+    assert timeline.frames_in(0.0, None) == range(len(gaps))
+    assert not timeline.frames_in(timeline.duration_s + start, timeline.duration_s + start + length)
+    assert not timeline.frames_in(-start - length, -start)
+    assert not timeline.frames_in(start + length, start)
+
+
+@given(steps, st.data())
+def test_the_seconds_of_frames_give_these_frames_again(gaps: list[float], data: st.DataObject) -> None:
+    edges = np.concatenate([[0.0], np.cumsum(gaps)])
+    timeline = Timeline(edges[:-1], float(edges[-1]))
+    first = data.draw(st.integers(0, len(gaps) - 1))
+    last = data.draw(st.integers(first, len(gaps) - 1))
+    assert timeline.frames_in(*timeline.seconds_of(first, last)) == range(first, last + 1)
 
 
 def test_a_frame_that_is_a_link_out_of_its_folder_is_refused(tmp_path: Path) -> None:

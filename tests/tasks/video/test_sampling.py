@@ -5,8 +5,8 @@ import logging
 import numpy as np
 import pytest
 
-from tasks.video.reader import Timeline
 from tasks.video.sampling import SamplingConfig, model_size, sample_frames
+from tasks.video.timeline import Timeline
 
 
 def constant(count: int, fps: float) -> Timeline:
