@@ -68,8 +68,8 @@ def _prefect() -> list[Figure]:
     import json
     import subprocess
 
+    from infra.cli.server import running
     from infra.prefect.access import ask, free_port
-    from infra.prefect.local import running
 
     with tempfile.TemporaryDirectory() as root, running(free_port(), Path(root) / "prefect") as env:
         videos = Path(root) / "videos"

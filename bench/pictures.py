@@ -14,8 +14,9 @@ from typing import Any
 from bench.chromium import chromium
 from bench.control_room import ControlRoom
 from bench.figures import NotRunError
+from infra.cli.server import deployments
 from infra.prefect.access import ask, environment, free_port
-from infra.prefect.local import deployments, server
+from infra.prefect.local import server
 
 PICTURES = Path("docs/pictures")
 ROOT, OUT = Path("datasets/pictures"), Path("evaluations/pictures")

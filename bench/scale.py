@@ -16,8 +16,8 @@ from typing import Any, NamedTuple
 
 from bench.figures import Figure, at_least, at_most, told
 from bench.scale_videos import KILLERS, Written, parameters, write_videos
+from infra.cli.server import running
 from infra.prefect.access import ask, free_port
-from infra.prefect.local import running
 from storage.manifest import load_manifest
 from storage.reader import Dataset
 

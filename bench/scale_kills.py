@@ -174,7 +174,7 @@ def _long_lived_ray(folder: Path) -> Iterator[None]:
     import subprocess
 
     from infra.prefect.access import HOST, free_port
-    from infra.prefect.local import stop
+    from storage.common.processes import stop_process_tree
 
     folder.mkdir()
     token = {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": secrets.token_hex(32), "RAY_USAGE_STATS_ENABLED": "0"}
@@ -189,7 +189,7 @@ def _long_lived_ray(folder: Path) -> Iterator[None]:
         _wait_for(HOST, port)
         yield
     finally:
-        stop(head.pid)
+        stop_process_tree(head.pid)
 
 
 def _wait_for(host: str, port: int) -> None:

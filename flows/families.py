@@ -32,7 +32,7 @@ def flows_of(family: str, run: Callable[[Any], Any], on_cancel: Callable[[Any], 
 def _flow(registration: Registration, run: Callable[[Any], Any], on_cancel: Callable[[Any], None] | None) -> Flow[..., Any]:
     form = registration.form
 
-    def cancel(_flow: Flow[..., Any], flow_run: FlowRun, _state: State) -> None:
+    def cancel(flow: Flow[..., Any], flow_run: FlowRun, state: State) -> None:
         assert on_cancel is not None
         on_cancel(form(**flow_run.parameters))
 

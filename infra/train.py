@@ -14,7 +14,6 @@ from typing import Any
 
 from infra.forms.evaluation import shown_in
 from infra.forms.training import TrainParameters
-from infra.prefect.local import stop
 from infra.ray import job as ray_job
 from infra.ray.build_job import RefusedError
 from infra.ray.client import code_version
@@ -27,6 +26,7 @@ from rl.training.errors import TrainingError
 from rl.training.recipe import Recipe, RecipeError
 from rl.training.request import REQUEST, Training, read_training, write_training
 from rl.training.rows import Record, write_rows
+from storage.common.processes import stop_process_tree
 from storage.folders.files import hash8
 
 ROWS = "rows"
@@ -168,7 +168,7 @@ def _here(folder: Path, on_line: Callable[[str], None]) -> None:
             last = _read(driver, log.write, on_line)
             code = driver.wait()
         except BaseException:
-            stop(driver.pid)
+            stop_process_tree(driver.pid)
             raise
     if code:
         sentence = last.removeprefix("error: ") or f"the driver was ended by signal {-code}"

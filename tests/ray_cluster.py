@@ -17,8 +17,8 @@ from typing import Any
 import pytest
 
 from infra.prefect.access import free_port
-from infra.prefect.local import stop
 from infra.ray.client import connect
+from storage.common.processes import stop_process_tree
 
 
 def until(true: Callable[[], Any], timeout_s: float = 120) -> Any:
@@ -82,7 +82,7 @@ def _cluster(head: tuple[str, ...], *nodes: tuple[str, ...]) -> Iterator[Cluster
     with ExitStack() as ending, tempfile.TemporaryDirectory(prefix="rj", ignore_cleanup_errors=True) as folder:
         dashboard = free_port()
         made = Cluster(Path(folder), f"http://127.0.0.1:{dashboard}", env)
-        ending.callback(lambda: [stop(node.pid) or node.wait() for node in reversed(made.nodes)])
+        ending.callback(lambda: [stop_process_tree(node.pid) or node.wait() for node in reversed(made.nodes)])
         own = ("--dashboard-port", str(dashboard), "--port", str(free_port()), "--temp-dir", folder, *head)
         address = made.start("--head", *own, "--dashboard-host", "127.0.0.1", "--ray-client-server-port", str(free_port()))
         for node in nodes:

@@ -16,12 +16,12 @@ import pytest
 import yaml
 
 from bench.readme import fences
+from flows.register import registrations
 from infra.cli.app import app
 from infra.cli.lazy import LazyGroup
 from infra.forms.benchmarks import BENCHMARKS
 from infra.forms.evaluation import EVALUATIONS
 from infra.forms.training import TRAININGS
-from infra.prefect.local import DEPLOYMENTS
 from tasks.benchmarks.samples import AnnotationError
 from tasks.detection.base import DetectConfig
 from tasks.metrics.tubes import Case, Tube
@@ -79,7 +79,7 @@ def test_deployments_that_are_shown_exist_and_take_what_they_are_given() -> None
     assert runs
     for name, *rest in runs:
         family, _, form = name.partition("/")
-        assert name in DEPLOYMENTS
+        assert name in registrations()
         given = {after.partition("=")[0] for before, after in pairwise(rest) if before == "--param"}
         assert given <= set(forms[family][form].model_fields if family in forms else given), name
 

@@ -16,8 +16,8 @@ from typing import Any
 import psutil
 import pytest
 
+from infra.cli.server import deployments
 from infra.prefect.access import ask, environment, free_port
-from infra.prefect.local import deployments
 from infra.prefect.local import server as running_server
 
 

@@ -12,9 +12,9 @@ from typing import Any
 import psutil
 import pytest
 
+from infra.cli.server import running
 from infra.forms.training import TRAININGS
 from infra.prefect.access import free_port
-from infra.prefect.local import running
 from rl.training.checkpoints import lineage, read_steps
 from storage.reader import Dataset
 

@@ -14,8 +14,9 @@ from pathlib import Path
 
 import pytest
 
+from infra.cli.server import running
 from infra.prefect.access import HOST, ask, free_port
-from infra.prefect.local import running, stop
+from storage.common.processes import stop_process_tree
 from storage.manifest import load_manifest
 
 pytestmark = pytest.mark.heavy
@@ -64,7 +65,7 @@ def database(password: str) -> Iterator[str]:
                 pass
             assert started.poll() is None, (home / "log").read_text()
             yield f"postgresql+asyncpg://stvg:{password}@{HOST}:{port}/postgres"
-            stop(started.pid)
+            stop_process_tree(started.pid)
     finally:
         shutil.rmtree(home)
 

@@ -11,8 +11,10 @@ from pathlib import Path
 import psutil
 import pytest
 
+from infra.cli.server import running
 from infra.prefect.access import HOST, ask, environment, free_port
-from infra.prefect.local import ServerError, running, server, stop
+from infra.prefect.local import ServerError, server
+from storage.common.processes import stop_process_tree
 
 pytestmark = pytest.mark.heavy
 STVG = Path(sys.executable).with_name("stvg")
@@ -78,6 +80,6 @@ def test_stop_ends_a_whole_family() -> None:
         children: list[psutil.Process] = []
         while not children:
             children = psutil.Process(parent.pid).children(recursive=True)
-        stop(parent.pid)
+        stop_process_tree(parent.pid)
     assert not any(child.is_running() for child in children)
-    stop(parent.pid)
+    stop_process_tree(parent.pid)

@@ -13,9 +13,9 @@ from typing import Any
 
 import pytest
 
+from infra.cli.server import running
 from infra.forms.benchmarks import FolderParameters
 from infra.prefect.access import ask, free_port
-from infra.prefect.local import running
 from infra.ray.build_job import RefusedError, job_of, run_job, stop_job
 from infra.ray.session import ClusterError
 from storage.folders.files import BusyError
