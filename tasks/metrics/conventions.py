@@ -60,13 +60,23 @@ def hcstvg_official(case: Case) -> Scores:
     """eval_hcvg.py: frames on which both have a box, over the closed hull of both spans."""
     truth, predicted = case.truth, _predicted(case)
     hull = max(truth.end, predicted.end) - min(truth.start, predicted.start) + 1
-    return Scores(len(case.overlap.frames) / hull, float(case.overlap.ious.sum()) / hull)
+    # Boxes outside both spans count too, in the published script; here no score passes 1.
+    return Scores(min(1.0, len(case.overlap.frames) / hull), min(1.0, float(case.overlap.ious.sum()) / hull))
 
 
 def tubedetr(case: Case) -> Scores:
     """TubeDETR: half-open spans; boxes on a grid of 5 frames a second, missing ones taken from the nearest frame."""
+    return _tubedetr(case, five_fps(case.frame_count))
+
+
+def tubedetr_vidstg(case: Case) -> Scores:
+    """TubeDETR on VidSTG: as `tubedetr`, on 5 frames a second of the clip at its real rate, at most 200 of them."""
+    first, last = case.clip or (0, case.frame_count - 1)
+    return _tubedetr(case, five_fps_of_clip(first, last + 1, case.fps))
+
+
+def _tubedetr(case: Case, grid: NDArray[np.int64]) -> Scores:
     truth, predicted = case.truth, _predicted(case)
-    grid = five_fps(case.frame_count)
     (a, b), (c, d) = (truth.start, truth.end + 1), (predicted.start, predicted.end + 1)
     t_iou = max(0, min(b, d) - max(a, c)) / (max(b, d) - min(a, c))
     shared = overlap(truth, nearest(predicted, grid))
@@ -80,6 +90,23 @@ def five_fps(frame_count: int) -> NDArray[np.int64]:
     """TubeDETR's frames of a video that is taken to last 20 s: the first of each fifth of a second, without the last."""
     ticks = np.floor(np.arange(frame_count - 1) * (5 / (frame_count / 20))).astype(np.int64)
     return np.flatnonzero(np.diff(ticks, prepend=-1) > 0).astype(np.int64)
+
+
+MAX_GRID = 200
+"""Maximum number of frames on which TubeDETR scores a clip of VidSTG."""
+
+
+def five_fps_of_clip(start: int, stop: int, fps: float) -> NDArray[np.int64]:
+    """TubeDETR's frames of a clip of VidSTG: the first of each fifth of a second, evenly thinned to `MAX_GRID`.
+
+    Args:
+        start: first native frame of the clip.
+        stop: native frame after its last.
+        fps: native frames per second.
+    """
+    ticks = np.floor(np.arange(start, stop) * (5 / fps)).astype(np.int64)
+    grid = start + np.flatnonzero(np.diff(ticks, prepend=-1) > 0)
+    return grid[np.arange(MAX_GRID) * len(grid) // MAX_GRID] if len(grid) > MAX_GRID else grid
 
 
 def nearest(tube: Tube, frames: NDArray[np.int64]) -> Tube:
@@ -105,7 +132,9 @@ def stcat_cgstvg_tastvg(case: Case) -> Scores:
     hull = max(truth.end, predicted.end + 1) - min(truth.start, predicted.start)
     inter = max(0, stop - first)
     shared = case.overlap.total(first, stop - 1) if inter else 0.0
-    return Scores(inter / hull, shared / hull, case.overlap.total(truth.start, truth.end) / truth.length)
+    true_boxes = int(((truth.frames >= truth.start) & (truth.frames <= truth.end)).sum())
+    given = case.overlap.total(truth.start, truth.end) / true_boxes if true_boxes else 0.0
+    return Scores(inter / hull, shared / hull, given)
 
 
 def stvg_r1_released(case: Case) -> Scores:
@@ -164,17 +193,12 @@ def st_align(case: Case) -> Scores:
     first, last = case.clip or (0, case.frame_count - 1)
     truth, predicted = case.truth, _predicted(case)
     grid = np.unique([first + round(i / 99 * (last - first)) for i in range(100)])
-    keys, others = (_keys(tube, grid) for tube in (truth, predicted))
+    keys, others = (np.intersect1d(tube.frames, grid) for tube in (truth, predicted))
     joined = len(np.union1d(keys, others))
     shared = case.overlap.ious[np.isin(case.overlap.frames, np.intersect1d(keys, others))].sum()
     spans = [tuple(round((f - first) / max(1, last - first), 3) for f in (tube.start, tube.end)) for tube in (truth, predicted)]
     (a, b), (c, d) = spans
     return Scores(hull_iou((a, b), (c, d)), float(shared) / joined if joined else 0.0)
-
-
-def _keys(tube: Tube, grid: NDArray[np.int64]) -> NDArray[np.int64]:
-    inside = (tube.frames >= tube.start) & (tube.frames <= tube.end)
-    return np.intersect1d(tube.frames[inside], grid)
 
 
 def _predicted(case: Case) -> Tube:
@@ -189,6 +213,7 @@ CONVENTIONS: Mapping[str, Convention] = {
         Convention("paper", "closed spans in native frames, their set union, boxes on every frame", True, paper),
         Convention("hcstvg_official", "HC-STVG's eval_hcvg.py: closed hull, tIoU counts boxes", True, hcstvg_official),
         Convention("tubedetr", "TubeDETR: half-open spans, boxes at 5 frames a second", True, tubedetr),
+        Convention("tubedetr_vidstg", "TubeDETR on VidSTG: 5 frames a second of the clip, at most 200", True, tubedetr_vidstg),
         Convention("stcat_cgstvg_tastvg", "STCAT, CG-STVG, TA-STVG: true span loses its last frame", True, stcat_cgstvg_tastvg),
         Convention("stvg_r1_released", "evaluate.py of STVG-R1: seconds, true boxes one frame late", False, stvg_r1_released),
         Convention("st_align", "LLaVA-ST: 100 frames of the clip, frames where either has a box", False, st_align),

@@ -6,6 +6,7 @@ repaired: all of the mask database, drawn or not (`docs/conventions.md`).
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections import Counter
 from collections.abc import Mapping
 from typing import Literal, NamedTuple
@@ -40,7 +41,10 @@ class Choice(NamedTuple):
 
 
 def choices(boxes: Frames, object_id: int, span: tuple[int, int]) -> dict[int, Choice]:
-    """Algorithm 1 of A.5: who stands for the predicted ID on each frame of the predicted span that has any object.
+    """Algorithm 1 of A.5: the object that stands for the predicted ID on each frame of the predicted span with any object.
+
+    Line 16 reads the ID sets as lines 10, 23 and 28 have changed them, so that the box chosen on an earlier frame may be the
+    reference of a later one.
 
     Args:
         boxes: every object of every frame that has any.
@@ -49,20 +53,37 @@ def choices(boxes: Frames, object_id: int, span: tuple[int, int]) -> dict[int, C
     """
     own = [frame for frame in range(span[0], span[1] + 1) if object_id in boxes.get(frame, {})]
     corrections: set[int] = set()
-    frames = (frame for frame in range(span[0], span[1] + 1) if boxes.get(frame))
-    return {frame: _choice(boxes, object_id, frame, own, corrections) for frame in frames}
+    chosen: dict[int, Choice] = {}
+    previous: int | None = None
+    for frame in range(span[0], span[1] + 1):
+        candidates = boxes.get(frame)
+        if not candidates:
+            continue
+        upcoming = bisect_right(own, frame)
+        reference = _nearest_reference(frame, previous, own[upcoming] if upcoming < len(own) else None)
+        box = None
+        if reference is not None:
+            box = boxes[reference][chosen[reference].object_id if reference in chosen else object_id]
+        chosen[frame] = _choice(candidates, object_id, box, corrections)
+        previous = frame
+    return chosen
 
 
-def _choice(boxes: Frames, object_id: int, frame: int, own: list[int], corrections: set[int]) -> Choice:
+def _nearest_reference(frame: int, previous: int | None, upcoming: int | None) -> int | None:
+    """The nearer of the last frame that has the ID by now and the next one that has it itself; the earlier on a tie."""
+    if previous is None or upcoming is None:
+        return upcoming if previous is None else previous
+    return previous if frame - previous <= upcoming - frame else upcoming
+
+
+def _choice(candidates: Mapping[int, Box], object_id: int, reference: Box | None, corrections: set[int]) -> Choice:
     """The choice on one frame; persists a correction (lines 4 to 29)."""
-    candidates = boxes[frame]
     if object_id in candidates:
         return Choice(object_id, "kept")
     known = sorted(corrections & set(candidates))
     if known:
         return Choice(known[0], "corrected")
-    if own:
-        reference = boxes[_nearest(own, frame)][object_id]
+    if reference is not None:
         best = max(candidates, key=lambda i: (box_iou(reference, candidates[i]), -i))
         if box_iou(reference, candidates[best]) >= MIN_IOU or overlap_of_smaller(reference, candidates[best]) >= MIN_OVERLAP:
             corrections.add(best)

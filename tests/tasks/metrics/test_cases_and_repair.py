@@ -9,11 +9,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tasks.masks.instances import Box
+from tasks.masks.instances import Box, box_iou
 from tasks.metrics.cases import ScoreError, read_cases, score_cases
 from tasks.metrics.questions import QuestionRule, is_right, stored_record, stored_rule
 from tasks.metrics.regions import j_and_f
-from tasks.metrics.repair import repair, repair_released
+from tasks.metrics.repair import overlap_of_smaller, repair, repair_released
 
 TUBE: dict[str, Any] = {"start_frame": 2, "end_frame": 3, "boxes": {"2": [0, 0, 5, 5], "3": [0, 0, 5, 5]}}
 CASE: dict[str, Any] = {"sample_id": "s1", "fps": 25.0, "frame_count": 10, "gt": TUBE, "pred": TUBE}
@@ -97,7 +97,7 @@ def test_algorithm_1_corrects_persistently_and_falls_back_to_the_largest() -> No
     assert [tuple(b) for b in found.tube.boxes.tolist()] == [LEFT, RIGHT, boxes[2][4], BIG]
     assert found.tube.frames.tolist() == [0, 1, 2, 3], "a frame without objects has no box"
     nobody = repair(boxes, 5, (0, 3))
-    assert (nobody.kept, nobody.fallback) == (0, 4)
+    assert (nobody.kept, nobody.corrected, nobody.fallback) == (0, 3, 1), "a fallback is the reference of the next frame"
     inside = {0: {1: (0.0, 0.0, 40.0, 40.0)}, 1: {2: (5.0, 5.0, 15.0, 15.0), 3: BIG}}
     assert repair(inside, 1, (0, 1)).corrected == 1, "0.6 of the smaller box is enough"
 
@@ -105,6 +105,43 @@ def test_algorithm_1_corrects_persistently_and_falls_back_to_the_largest() -> No
 placed = st.dictionaries(
     st.integers(0, 9), st.dictionaries(st.integers(1, 4), st.sampled_from([LEFT, RIGHT, BIG]), min_size=1), max_size=10
 )
+
+
+def algorithm_1(boxes: dict[int, dict[int, Box]], target: int, span: tuple[int, int]) -> dict[int, Box]:
+    """Lines 1 to 30 as printed: `ids` of a frame are changed in place, and line 16 reads them as they are by then."""
+    frames = [t for t in range(span[0], span[1] + 1) if boxes.get(t)]
+    ids = {t: {i: i for i in boxes[t]} for t in frames}  # ID by now -> ID of the box
+    corrections: list[int] = []
+    for t in frames:
+        if target in ids[t]:
+            continue
+        for old in sorted(corrections):
+            if old in ids[t] and target not in ids[t]:
+                ids[t][target] = ids[t].pop(old)
+        if target in ids[t]:
+            continue
+        references = [other for other in frames if target in ids[other]]
+        if references:
+            nearest = min(references, key=lambda other: (abs(other - t), other))
+            reference = boxes[nearest][ids[nearest][target]]
+            best = max(boxes[t], key=lambda i: (box_iou(reference, boxes[t][i]), -i))
+            if box_iou(reference, boxes[t][best]) >= 0.4 or overlap_of_smaller(reference, boxes[t][best]) >= 0.6:
+                ids[t][target] = ids[t].pop(best)
+                corrections.append(best)
+        if target not in ids[t]:
+            ids[t][target] = max(boxes[t], key=lambda i: (area(boxes[t][i]), -i))
+    return {t: boxes[t][ids[t][target]] for t in frames}
+
+
+def area(box: Box) -> float:
+    return (box[2] - box[0]) * (box[3] - box[1])
+
+
+@given(placed, st.integers(1, 5))
+def test_repair_is_algorithm_1_to_the_letter(boxes: dict[int, dict[int, Box]], object_id: int) -> None:
+    repaired = repair(boxes, object_id, (2, 8))
+    expected = algorithm_1(boxes, object_id, (2, 8))
+    assert dict(zip(repaired.tube.frames.tolist(), map(tuple, repaired.tube.boxes.tolist()), strict=True)) == expected
 
 
 @given(placed, st.integers(1, 5))

@@ -61,10 +61,22 @@ def slow_official(truth: Tube, found: Tube) -> tuple[float, float]:
 
 
 def slow_tubedetr(truth: Tube, found: Tube) -> tuple[float, float]:
-    rate, grid = FRAMES / 20, [0]
-    for frame in range(1, FRAMES - 1):
+    return slow_on_grid(truth, found, slow_grid(FRAMES / 20, FRAMES - 1))
+
+
+def slow_tubedetr_vidstg(truth: Tube, found: Tube) -> tuple[float, float]:
+    return slow_on_grid(truth, found, slow_grid(FPS, FRAMES))
+
+
+def slow_grid(rate: float, stop: int) -> list[int]:
+    grid = [0]
+    for frame in range(1, stop):
         if int(frame * 5 / rate) > int(grid[-1] * 5 / rate):
             grid.append(frame)
+    return grid
+
+
+def slow_on_grid(truth: Tube, found: Tube, grid: list[int]) -> tuple[float, float]:
     true, seen = boxes_of(truth), boxes_of(found)
     spans = (truth.start, truth.end + 1), (found.start, found.end + 1)
     latest, earliest = (f(s[0] for s in spans) for f in (max, min))
@@ -101,7 +113,7 @@ def slow_released(truth: Tube, found: Tube) -> tuple[float, float]:
 def slow_st_align(truth: Tube, found: Tube) -> tuple[float, float]:
     last = FRAMES - 1
     grid = {round(i / 99 * last) for i in range(100)}
-    keys = [{f: b for f, b in boxes_of(t).items() if f in grid and t.start <= f <= t.end} for t in (truth, found)]
+    keys = [{f: b for f, b in boxes_of(t).items() if f in grid} for t in (truth, found)]
     either, both = set(keys[0]) | set(keys[1]), set(keys[0]) & set(keys[1])
     times = [(round(t.start / last, 3), round(t.end / last, 3)) for t in (truth, found)]
     hull = max(t[1] for t in times) - min(t[0] for t in times)
@@ -114,6 +126,7 @@ SLOW: dict[str, Callable[[Tube, Tube], tuple[float, float]]] = {
     "paper": slow_paper,
     "hcstvg_official": slow_official,
     "tubedetr": slow_tubedetr,
+    "tubedetr_vidstg": slow_tubedetr_vidstg,
     "stcat_cgstvg_tastvg": slow_stcat,
     "stvg_r1_released": slow_released,
     "st_align": slow_st_align,
