@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import atexit
 import os
+import shutil
+import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from fractions import Fraction
@@ -13,6 +16,9 @@ import pytest
 from hypothesis import settings
 
 os.environ["OMP_NUM_THREADS"] = "1"  # torch reads it at its first import, and has one thread then
+if "PYTEST_XDIST_WORKER" not in os.environ:  # tiny models are generated once for all tests, workers and their processes
+    os.environ["STVG_CACHE"] = tempfile.mkdtemp(prefix="stvg-tests-cache-")
+    atexit.register(shutil.rmtree, os.environ["STVG_CACHE"], ignore_errors=True)
 os.environ.setdefault("PREFECT_RUNNER_POLL_FREQUENCY", "1")  # seconds between a runner's looks for new runs; 10 otherwise
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # processes that tests start would compile the project again, each of them
 

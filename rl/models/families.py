@@ -1,7 +1,4 @@
-"""What a model is, and what differs from family to family.
-
-Coordinates, patch sizes and the way a model learns of time are facts of a family; a folder's own config says which it is.
-"""
+"""Model families: patch size, box coordinates, and the way in which a model gets the times of frames."""
 
 from __future__ import annotations
 
@@ -13,26 +10,26 @@ from storage.common.errors import InputError
 from tasks.weights import Weights
 
 Times = Literal["positions", "timestamps", "prompt"]
-"""How a model knows when a frame was: `positions`, rotary positions; `timestamps`, written before each frame pair by its
-processor; `told`, not at all, so that the prompt says it."""
+"""How a model gets the times of frames: `positions`, by rotary positions; `timestamps`, its processor writes them before each
+pair of frames; `prompt`, not at all, so that the prompt states them."""
 
 
 class ModelError(InputError):
-    """A model that is not known or not supported; the message names the remedy."""
+    """A model that is unknown or not supported; the message names the remedy."""
 
 
 @dataclass(frozen=True)
 class Family:
-    """What holds for all sizes of a model.
+    """Properties that all sizes of a model share.
 
     Attributes:
-        name: of the family.
-        model_type: in a folder's `config.json`.
-        factor: sides of a frame are multiples of it, pixels: patch size times spatial merge; None where the processor resizes
-            every frame to a square of its own.
-        times: how it knows when a frame was.
-        coordinates: of its boxes: `pixels` of the image it sees, or `thousandths` of it.
-        box_prompt: how it is asked for a box, a name of `rl.prompts.templates`.
+        name: Name of the family.
+        model_type: Value of `model_type` in a folder's `config.json`.
+        factor: Both sides of a frame are multiples of this many pixels, patch size times spatial merge; None if the processor
+            resizes every frame to squares.
+        times: How the model gets the times of frames.
+        coordinates: Unit of its boxes: `pixels` of the input image, or `thousandths` of its sides.
+        box_prompt: Name of the prompt that requests a box, in `rl.prompts.templates`.
     """
 
     name: str
@@ -67,13 +64,13 @@ SHOWN_FILE = "stvg.json"
 
 @dataclass(frozen=True)
 class Model:
-    """A model to be asked.
+    """A model to evaluate or to train.
 
     Attributes:
-        name: as it was asked for.
-        family: what it is.
-        weights: its folder and hash; None where a server holds them.
-        shown: how frames were shown in its training; None if nobody says.
+        name: Name or folder that it was requested by.
+        family: Family of the model.
+        weights: Folder and hash; None if a server runs the model.
+        shown: Rendering of the frames in its training; None if it is unknown.
     """
 
     name: str

@@ -1,4 +1,4 @@
-"""Models by name: made here, looked for in the folder of weights, a checkpoint, a training, or held by a server."""
+"""Models by name: known checkpoints in the weights folder, generated tiny models, any model folder, and models of a server."""
 
 from __future__ import annotations
 
@@ -10,9 +10,10 @@ from typing import Any
 
 from rl.models.families import FAMILIES, SHOWN_FILE, TRAINING_SHOWN, Family, Model, ModelError
 from rl.models.school import make_schooled
-from rl.models.tiny import make_tiny
+from rl.models.tiny import make_tiny, tiny_version
 from rl.training.checkpoints import LINEAGE, lineage, trained_model
 from rl.training.request import REQUEST
+from storage.folders.cache import cache_folder, cache_lock
 from tasks.weights import WeightsError, find_weights
 
 
@@ -31,31 +32,27 @@ _KNOWN: Mapping[str, _Known] = {
     "stvg-r1": _Known("stvg-r1-model-7b", "qwen2.5-vl", TRAINING_SHOWN),
 }
 WEIGHT_FOLDERS = tuple(dict.fromkeys(known.folder for known in _KNOWN.values()))
-"""Folders of known models, as they are looked for in $STVG_WEIGHTS."""
+"""Names of the folders of known models in $STVG_WEIGHTS."""
 TINY: Mapping[str, str] = {"tiny": "qwen2.5-vl", "tiny-qwen3-vl": "qwen3-vl", "tiny-internvl3": "internvl3"}
-"""Made by `rl.models.tiny`, by name."""
+"""Name of a generated model -> its family; `rl.models.tiny` generates them."""
 SCHOOLED = "tiny-schooled"
-"""Made of `tiny` by `rl.models.school`."""
+"""The model `tiny`, fine-tuned by `rl.models.school`."""
 MODEL_NAMES = (*_KNOWN, *TINY, SCHOOLED)
 
 
-def find_model(name: str, cache: Path = Path(".stvg")) -> Model:
-    """A model by name or by its folder.
+def find_model(name: str, cache: Path | None = None) -> Model:
+    """Find a model by name or by its folder; a tiny model is generated first if the cache does not have it.
 
     Args:
-        name: one of `MODEL_NAMES`, looked for as a folder in $STVG_WEIGHTS, or the folder of a checkpoint or of a training.
-        cache: where tiny models are made.
+        name: One of `MODEL_NAMES`, or the folder of a checkpoint or of a training.
+        cache: Folder of generated models; None is `models` in the cache folder ($STVG_CACHE).
 
     Raises:
-        ModelError: it is no name and no folder of a supported model, or the training there has not ended.
-        WeightsError: a known model whose folder is not here.
+        ModelError: There is no such model, the folder's model is not supported, or its training has not ended.
+        WeightsError: The folder of a known model is not in $STVG_WEIGHTS.
     """
-    if name in TINY:
-        folder = make_tiny(cache / name, TINY[name])
-        return Model(name, FAMILIES[TINY[name]], find_weights(str(folder.resolve())))
-    if name == SCHOOLED:
-        folder = make_schooled(cache / name, find_model("tiny", cache))
-        return Model(name, FAMILIES[TINY["tiny"]], find_weights(str(folder.resolve())))
+    if name in {*TINY, SCHOOLED}:
+        return _generated(name, cache or cache_folder() / "models")
     if name in _KNOWN:
         known = _KNOWN[name]
         return Model(name, FAMILIES[known.family], find_weights(known.folder), known.shown)
@@ -68,15 +65,26 @@ def find_model(name: str, cache: Path = Path(".stvg")) -> Model:
     return Model(name, _family_of(weights.path), weights, _shown(weights.path))
 
 
+def _generated(name: str, cache: Path) -> Model:
+    """A tiny model, which the first process that needs it generates."""
+    folder = cache / f"{name}-{tiny_version()}"
+    with cache_lock(f"model-{name}"):
+        if name == SCHOOLED:
+            make_schooled(folder, find_model("tiny", cache))
+        else:
+            make_tiny(folder, TINY[name])
+    return Model(name, FAMILIES[TINY.get(name, TINY["tiny"])], find_weights(str(folder.resolve())))
+
+
 def check_lineage(name: str, model: Model) -> None:
-    """Make sure that it is known where a model is from, so that its answers can stand beside others'.
+    """Check that the provenance of a model is known, so that its results may be compared with those of others.
 
     Args:
-        name: by which it was found: one of `MODEL_NAMES`, whose origin is known, or the folder of a training.
-        model: that was found.
+        name: Name or folder that `find_model` was given; the provenance of `MODEL_NAMES` is known.
+        model: The model that it found.
 
     Raises:
-        ModelError: no training's record stands beside the folder, or its weights are not those of the record.
+        ModelError: The folder has no record of a training, or its weights are not those of the record.
     """
     if name in MODEL_NAMES:
         return
@@ -91,15 +99,19 @@ def check_lineage(name: str, model: Model) -> None:
 
 
 def _of_training(folder: Path) -> Path | None:
-    """The model that a training made, if this is a training's folder."""
+    """Folder of the trained model, if this is the folder of a training."""
     return trained_model(folder) if (folder / REQUEST).is_file() else None
 
 
 def served_model(name: str, family: str = "") -> Model:
-    """A model that a server holds: its family by its known name, or as said.
+    """A model that a server runs; its weights are not here.
+
+    Args:
+        name: Known name, or the name that the server uses.
+        family: Family of the model; empty for a known name.
 
     Raises:
-        ModelError: the name is not known and no family is said, or there is no such family.
+        ModelError: The name is unknown and no family is given, or there is no such family.
     """
     known = _KNOWN.get(name)
     chosen = family or (known.family if known else TINY.get(name, ""))

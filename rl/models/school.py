@@ -1,6 +1,7 @@
-"""A tiny model after half a minute of school: it answers in the form that rewards read, and knows nothing.
+"""Fine-tunes a tiny model on the answer format, with random IDs and times.
 
-What a training of it is worth: rewards differ from answer to answer, so that advantages, gradients and weights are real.
+Trainings on a CPU start from it: its responses can be parsed and their rewards differ, so that advantages and gradients are
+not zero.
 """
 
 from __future__ import annotations
@@ -18,22 +19,22 @@ from rl.models.families import Model
 from rl.prompts.templates import prompt_named
 from storage.folders.files import replacing_folder
 
-LESSONS = 250
-RATE = 3e-3
-_SAID = "<think>{i}</think><answer>Target ID: {i}, Time range: {s} to {e}</answer><|im_end|>"
+STEPS = 250
+LEARNING_RATE = 3e-3
+_RESPONSE = "<think>{i}</think><answer>Target ID: {i}, Time range: {s} to {e}</answer><|im_end|>"
 _SENTENCES = ("It moves.", "The man in red turns and walks to the left.", "A dog.", "She opens the door, then sits down.")
 _CLIPS, _FRAMES, _SIZE = 24, (2, 13), (252, 168)
-"""Clips, how many frames they have (from, below), and their size."""
-_NOT_THE_MODELS = {"second_per_grid_ts", "mm_token_type_ids"}
+"""Number of clips, range of their frame counts (half-open), and (width, height) in pixels."""
+_NOT_MODEL_INPUTS = {"second_per_grid_ts", "mm_token_type_ids"}
 
 
 def make_schooled(folder: Path, model: Model, seed: int = 0) -> Path:
-    """Teach a tiny model the form of an answer, with IDs and times at random; whole or not at all.
+    """Fine-tune a tiny model and save it, as a whole or not at all; about 30 s on one core.
 
     Args:
-        folder: which must not exist yet, or holds a schooled model already and is left alone.
-        model: a tiny one of the family `qwen2.5-vl`; it stays as it is.
-        seed: of what it is taught.
+        folder: Folder of the new model; a model that is there already is kept.
+        model: A tiny model of the family `qwen2.5-vl`; it is not changed.
+        seed: Seed of clips and answers.
     """
     if (folder / "config.json").is_file():
         return folder
@@ -42,33 +43,35 @@ def make_schooled(folder: Path, model: Model, seed: int = 0) -> Path:
     assert model.weights is not None
     library: Any = import_module("transformers")
     processor, draws = load_processor(model), np.random.default_rng(seed)
-    pupil = library.AutoModelForImageTextToText.from_pretrained(model.weights.path, use_safetensors=True)
-    optimizer = torch.optim.AdamW(pupil.parameters(), RATE)
+    student = library.AutoModelForImageTextToText.from_pretrained(model.weights.path, use_safetensors=True)
+    optimizer = torch.optim.AdamW(student.parameters(), LEARNING_RATE)
     prompts = [prompt_named(name).messages(sentence) for name in ("figure-5", "figure-7") for sentence in _SENTENCES]
-    asked = [Request("", prompts[n % len(prompts)], _patches(draws)) for n in range(_CLIPS)]
-    batches = [dict(prepare_batch(processor, model.family, pupil.config, [one])) for one in asked]
-    for lesson in range(LESSONS):
-        answer = _SAID.format(i=draws.integers(1, 4), s=draws.integers(0, 2), e=draws.integers(2, 5))
+    requests = [Request("", prompts[n % len(prompts)], _patches(draws)) for n in range(_CLIPS)]
+    batches = [dict(prepare_batch(processor, model.family, student.config, [request])) for request in requests]
+    for step in range(STEPS):
+        answer = _RESPONSE.format(i=draws.integers(1, 4), s=draws.integers(0, 2), e=draws.integers(2, 5))
         optimizer.zero_grad()
-        _loss(pupil, batches[lesson % _CLIPS], processor.tokenizer(answer, return_tensors="pt")["input_ids"]).backward()
-        torch.nn.utils.clip_grad_norm_(pupil.parameters(), 1.0)
+        _loss(student, batches[step % _CLIPS], processor.tokenizer(answer, return_tensors="pt")["input_ids"]).backward()
+        torch.nn.utils.clip_grad_norm_(student.parameters(), 1.0)
         optimizer.step()
     with replacing_folder(folder) as temporary:
-        pupil.save_pretrained(temporary)
+        student.save_pretrained(temporary)
         processor.save_pretrained(temporary)
     return folder
 
 
-def _loss(pupil: Any, batch: dict[str, Any], said: Any) -> Any:
-    """Of an answer to the prompt of a batch of one."""
+def _loss(student: Any, batch: dict[str, Any], answer: Any) -> Any:
+    """Cross-entropy of an answer's tokens, int64 (1, length), after the prompt of a batch of one."""
     import torch
 
-    inputs = {name: value for name, value in append_answer(batch, said, pupil.config).items() if name not in _NOT_THE_MODELS}
-    return torch.nn.functional.cross_entropy(pupil(**inputs).logits[0, -1 - said.shape[1] : -1], said[0])
+    inputs = {
+        name: value for name, value in append_answer(batch, answer, student.config).items() if name not in _NOT_MODEL_INPUTS
+    }
+    return torch.nn.functional.cross_entropy(student(**inputs).logits[0, -1 - answer.shape[1] : -1], answer[0])
 
 
 def _patches(draws: np.random.Generator) -> VisualInput:
-    """A clip of coloured patches, of any contrast from none on: what is seen is to make no difference."""
+    """A clip of coloured patches of random contrast, so that the answers do not depend on what the frames show."""
     from PIL import Image
 
     frames = []

@@ -1,6 +1,6 @@
-"""Tiny vision-language models of the real classes, made in seconds without a download: model, tokenizer, processor.
+"""Tiny vision-language models of the real classes, generated in seconds without a download: model, tokenizer, processor.
 
-Their weights are random and their answers babble; everything around them is real. What loads one loads the real model.
+Their weights are random and their answers meaningless, but they load and run exactly as the real models do.
 """
 
 from __future__ import annotations
@@ -12,12 +12,14 @@ from pathlib import Path
 from typing import Any
 
 from rl.prompts.templates import prompts
-from storage.folders.files import replacing_folder
+from storage.folders.files import hash8, replacing_folder
 
+_VERSION = 1
+"""Raised when the code gives other models."""
 _HIDDEN = 64
 _VOCABULARY = 512
 _RANGE = 0.1
-"""Of random weights, larger than usual: logits are then far enough apart for greedy decoding to be the same everywhere."""
+"""Standard deviation of random weights, large enough for greedy decoding to give the same tokens on every machine."""
 _QWEN_VISION: Mapping[str, Any] = {
     "depth": 2,
     "hidden_size": _HIDDEN,
@@ -69,12 +71,12 @@ class _Family:
 
 
 def make_tiny(folder: Path, family: str = "qwen2.5-vl", seed: int = 0) -> Path:
-    """Make a tiny model of a family in `folder`, whole or not at all; the same seed gives the same bytes.
+    """Generate a tiny model and save it, as a whole or not at all; the same seed gives the same bytes.
 
     Args:
-        folder: which must not exist yet, or holds a tiny model already and is left alone.
+        folder: Folder of the new model; a model that is there already is kept.
         family: `qwen2.5-vl`, `qwen3-vl` or `internvl3`.
-        seed: of the random weights.
+        seed: Seed of the random weights.
     """
     import torch
 
@@ -95,6 +97,11 @@ def make_tiny(folder: Path, family: str = "qwen2.5-vl", seed: int = 0) -> Path:
     return folder
 
 
+def tiny_version() -> str:
+    """Hash of everything that shapes generated models: this code's version, and the prompts that tokenizers are trained on."""
+    return hash8([_VERSION, [prompt.text for prompt in prompts().values()]])
+
+
 def _tokenizer(family: _Family) -> Any:
     """A byte-level BPE trained on the project's own prompts, with the family's special tokens."""
     t: Any = import_module("transformers")
@@ -107,21 +114,21 @@ def _tokenizer(family: _Family) -> Any:
     trainer = tokenizers.trainers.BpeTrainer(vocab_size=_VOCABULARY, initial_alphabet=alphabet, show_progress=False)
     words.train_from_iterator([prompt.text for prompt in prompts().values()], trainer)
     words.add_special_tokens(list(family.tokens))
-    usual = {"eos_token": "<|im_end|>", "pad_token": "<|endoftext|>", "model_max_length": 32768, "padding_side": "left"}
+    options = {"eos_token": "<|im_end|>", "pad_token": "<|endoftext|>", "model_max_length": 32768, "padding_side": "left"}
     video, image = family.media
     template = _TEMPLATE.replace("VIDEO", "{{ " + repr(video) + " }}").replace("IMAGE", "{{ " + repr(image) + " }}")
     if "<video>" in family.tokens:
         named = {"start_image_token": "<img>", "end_image_token": "</img>"}
         named |= {"context_image_token": "<IMG_CONTEXT>", "video_token": "<video>"}
-        made = t.PreTrainedTokenizerFast(tokenizer_object=words, extra_special_tokens=named, **usual)
+        tokenizer = t.PreTrainedTokenizerFast(tokenizer_object=words, extra_special_tokens=named, **options)
     else:
-        made = t.Qwen2TokenizerFast(tokenizer_object=words, unk_token=None, bos_token=None, **usual)
-    made.chat_template = template
-    return made
+        tokenizer = t.Qwen2TokenizerFast(tokenizer_object=words, unk_token=None, bos_token=None, **options)
+    tokenizer.chat_template = template
+    return tokenizer
 
 
 def _text(ids: Mapping[str, int], sections: list[int]) -> dict[str, Any]:
-    """A decoder of two layers; `sections` are those of rotary positions."""
+    """Configuration of a decoder with two layers; `sections` are those of its rotary positions."""
     return {
         "vocab_size": -(-(_VOCABULARY + len(ids)) // 64) * 64,
         "hidden_size": _HIDDEN,

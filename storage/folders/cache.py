@@ -86,7 +86,7 @@ def _copy(path: Path, file: RemoteFile, sha256: str | None) -> BinaryIO:
     by those who do, and whoever makes room removes only what can be locked alone.
     """
     while (copy := _in_use(path)) is None:
-        with _alone(path.name[:2]):
+        with cache_lock(path.name[:2]):
             if not path.exists():
                 _fetch(path, file, sha256)
     return copy
@@ -113,7 +113,12 @@ def _is_at(file: IO[bytes], path: Path) -> bool:
 
 
 @contextmanager
-def _alone(name: str) -> Iterator[None]:
+def cache_lock(name: str) -> Iterator[None]:
+    """Hold a lock of the cache, which one process at a time has.
+
+    Args:
+        name: Name of the lock, a file name.
+    """
     path = cache_folder() / "locks" / name
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("w") as lock:
@@ -127,7 +132,7 @@ def _fetch(path: Path, file: RemoteFile, sha256: str | None) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
     try:
-        with _alone("room"):
+        with cache_lock("room"):
             _make_room(path.parent, file.size)
             writing = temporary.open("wb")
             fcntl.flock(writing, fcntl.LOCK_SH)

@@ -13,6 +13,8 @@ from typing import Any
 import pyarrow.parquet as pq
 import pytest
 
+from rl.models.registry import find_model
+
 pytestmark = pytest.mark.heavy
 
 STVG = Path(sys.executable).with_name("stvg")
@@ -108,7 +110,9 @@ def test_predictions_are_scored_like_any_others(built: Path) -> None:
 def test_a_dataset_shown_otherwise_than_in_training_is_a_warning_or_with_strict_an_error(built: Path) -> None:
     stvg(*ASK, "--limit", "1", cwd=built)
     (built / "mine").mkdir()
-    for path in (built / ".stvg" / "tiny").iterdir():
+    tiny = find_model("tiny").weights
+    assert tiny is not None
+    for path in tiny.path.iterdir():
         (built / "mine" / path.name).symlink_to(path)
     (built / "mine" / "stvg.json").write_text(json.dumps({"markers.style": "upper"}))
     ask = ("evaluate", "sample", "--model", "mine", "--max-tokens", "4", "--limit", "1", "--json")
