@@ -20,6 +20,7 @@ if "PYTEST_XDIST_WORKER" not in os.environ:  # tiny models are generated once fo
     os.environ["STVG_CACHE"] = tempfile.mkdtemp(prefix="stvg-tests-cache-")
     atexit.register(shutil.rmtree, os.environ["STVG_CACHE"], ignore_errors=True)
 os.environ.setdefault("PREFECT_RUNNER_POLL_FREQUENCY", "1")  # seconds between a runner's looks for new runs; 10 otherwise
+os.environ.setdefault("RAY_worker_niceness", "0")  # 15 otherwise: on a busy machine Ray's workers would hardly run
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # processes that tests start would compile the project again, each of them
 
 from infra.ray.session import set_environment
@@ -30,7 +31,7 @@ from tasks.masks.instances import Box, Instance, Mask, encode, tight_box
 from tasks.tracking.base import Budget, Work
 from tasks.video.reader import Frames, Video
 
-pytest_plugins = ["tests.times", "tests.s3", "tests.ray_cluster", "tests.trained", "tests.browser"]
+pytest_plugins = ["tests.times", "tests.command", "tests.s3", "tests.ray_cluster", "tests.trained", "tests.browser"]
 
 settings.register_profile("shared-machine", deadline=None)
 settings.load_profile("shared-machine")

@@ -25,12 +25,8 @@ def environment() -> dict[str, str]:
     return {**os.environ, "COLUMNS": "160", "NO_COLOR": "1", "OMP_NUM_THREADS": "1"}
 
 
-def stvg(*arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([STVG, *arguments], capture_output=True, text=True, cwd=cwd, env=environment(), check=False)
-
-
 @pytest.fixture(scope="module")
-def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def built(tmp_path_factory: pytest.TempPathFactory, stvg: Any) -> Path:
     """A folder with `datasets/sample`, eight videos with their sentences."""
     folder = tmp_path_factory.mktemp("asking")
     done = stvg("build", "sample", "--videos", "8", "--error-budget", "0.6", cwd=folder)
@@ -58,7 +54,7 @@ def killed(built: Path, out: str, parts: int) -> int:
     return len(list((built / out).rglob("parts/*.json")))
 
 
-def test_a_run_killed_three_times_ends_with_the_predictions_of_an_undisturbed_one(built: Path) -> None:
+def test_a_run_killed_three_times_ends_with_the_predictions_of_an_undisturbed_one(built: Path, stvg: Any) -> None:
     done = stvg(*ASK, "--out", "undisturbed", cwd=built)
     assert done.returncode == 0, done.stderr
     told = json.loads(done.stdout)
@@ -74,7 +70,7 @@ def test_a_run_killed_three_times_ends_with_the_predictions_of_an_undisturbed_on
     assert json.loads(again.stdout)["scores"] == told["scores"]
 
 
-def test_replicas_on_ray_say_what_one_process_says_and_the_same_evaluation_is_gone_on_with(built: Path) -> None:
+def test_replicas_on_ray_say_what_one_process_says_and_the_same_evaluation_is_gone_on_with(built: Path, stvg: Any) -> None:
     here = stvg(*ASK, "--out", "here", cwd=built)
     there = stvg(*ASK, "--out", "there", "--replicas", "2", cwd=built)
     assert there.returncode == 0, there.stderr
@@ -84,7 +80,7 @@ def test_replicas_on_ray_say_what_one_process_says_and_the_same_evaluation_is_go
     assert Path(told["path"]).relative_to("there") == Path(json.loads(here.stdout)["path"]).relative_to("here")
 
 
-def test_captions_of_a_dataset_with_sentences_are_kept_once_a_clip_and_not_scored(built: Path) -> None:
+def test_captions_of_a_dataset_with_sentences_are_kept_once_a_clip_and_not_scored(built: Path, stvg: Any) -> None:
     done = stvg(*ASK, "--protocol", "caption", "--limit", "2", "--out", "captions", cwd=built)
     assert done.returncode == 0, done.stderr
     told = json.loads(done.stdout)
@@ -93,12 +89,12 @@ def test_captions_of_a_dataset_with_sentences_are_kept_once_a_clip_and_not_score
     assert [row["answer"] for row in rows] == [row["texts"][0].strip() for row in rows]
 
 
-def test_a_second_run_asks_nothing_and_says_the_same(built: Path) -> None:
+def test_a_second_run_asks_nothing_and_says_the_same(built: Path, stvg: Any) -> None:
     first, second = (json.loads(stvg(*ASK, "--out", "twice", cwd=built).stdout) for _ in range(2))
     assert first == second
 
 
-def test_predictions_are_scored_like_any_others(built: Path) -> None:
+def test_predictions_are_scored_like_any_others(built: Path, stvg: Any) -> None:
     told = json.loads(stvg(*ASK, "--out", "scored", cwd=built).stdout)
     [file] = (built / "scored").rglob("shard-*.predictions.parquet")
     scored = json.loads(stvg("score", "datasets/sample", str(file), "--json", cwd=built).stdout)
@@ -107,7 +103,7 @@ def test_predictions_are_scored_like_any_others(built: Path) -> None:
     assert theirs["samples"] == ours["samples"]
 
 
-def test_a_dataset_shown_otherwise_than_in_training_is_a_warning_or_with_strict_an_error(built: Path) -> None:
+def test_a_dataset_shown_otherwise_than_in_training_is_a_warning_or_with_strict_an_error(built: Path, stvg: Any) -> None:
     stvg(*ASK, "--limit", "1", cwd=built)
     (built / "mine").mkdir()
     tiny = find_model("tiny").weights
@@ -124,10 +120,10 @@ def test_a_dataset_shown_otherwise_than_in_training_is_a_warning_or_with_strict_
     assert "'sample' is not shown as 'mine' was trained" in refused.stderr
 
 
-def test_an_unreachable_server_is_one_sentence_and_exit_code_1(built: Path) -> None:
-    env = {**environment(), "STVG_SERVER_URL": "http://127.0.0.1:9/v1", "STVG_SERVER_KEY": "secret"}
-    ask = [STVG, "evaluate", "sample", "--model", "tiny", "--engine", "openai", "--tries", "1"]
-    done = subprocess.run(ask, capture_output=True, text=True, cwd=built, env=env, check=False)
+def test_an_unreachable_server_is_one_sentence_and_exit_code_1(built: Path, stvg: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("STVG_SERVER_URL", "http://127.0.0.1:9/v1")
+    monkeypatch.setenv("STVG_SERVER_KEY", "secret")
+    done = stvg("evaluate", "sample", "--model", "tiny", "--engine", "openai", "--tries", "1", cwd=built)
     assert done.returncode == 1
     assert "error: the server at http://127.0.0.1:9/v1 cannot be reached" in done.stderr
     assert "secret" not in done.stderr + done.stdout

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -14,25 +12,19 @@ from infra.ground import GroundParameters, run_ground
 from rl.evaluation.ground import GroundError
 from storage.progress import Progress
 
-STVG = Path(sys.executable).with_name("stvg")
 ASK = ("It moves.", "--model", "tiny", "--max-tokens", "8", "--detector", "motion")
 
 
-def stvg(*arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
-    environment = {**os.environ, "COLUMNS": "160", "NO_COLOR": "1", "OMP_NUM_THREADS": "1"}
-    return subprocess.run([STVG, "ground", *arguments], capture_output=True, text=True, cwd=cwd, env=environment, check=False)
-
-
 @pytest.mark.heavy
-def test_a_tube_and_a_clip_come_out_and_are_kept(tmp_path: Path, square_clip: Path) -> None:
-    first = stvg(str(square_clip), *ASK, "--json", cwd=tmp_path)
+def test_a_tube_and_a_clip_come_out_and_are_kept(tmp_path: Path, square_clip: Path, stvg: Any) -> None:
+    first = stvg("ground", str(square_clip), *ASK, "--json", cwd=tmp_path)
     assert first.returncode == 0, first.stderr
     told = json.loads(first.stdout)
     assert Path(tmp_path / told["clip"]).stat().st_size > 1000
     assert json.loads((tmp_path / told["path"]).read_text())["sentence"] == "It moves."
     assert told["engine"]["engine"] == "transformers"
     written = (tmp_path / told["path"]).stat().st_mtime_ns
-    again = stvg(str(square_clip), *ASK, cwd=tmp_path)
+    again = stvg("ground", str(square_clip), *ASK, cwd=tmp_path)
     assert again.returncode == 0, again.stderr
     assert told["path"] in again.stdout.replace("\n", "")
     assert "model" not in again.stderr, "no model is loaded for a question that was answered"
@@ -51,10 +43,12 @@ def test_a_tube_and_a_clip_come_out_and_are_kept(tmp_path: Path, square_clip: Pa
         (("{clip}", *ASK, "--ray", "http://127.0.0.1:8265"), "grounding joins a cluster"),
     ],
 )
-def test_what_cannot_be_used_is_one_sentence(tmp_path: Path, square_clip: Path, arguments: tuple[str, ...], said: str) -> None:
+def test_what_cannot_be_used_is_one_sentence(
+    tmp_path: Path, square_clip: Path, stvg: Any, arguments: tuple[str, ...], said: str
+) -> None:
     broken = tmp_path / "broken.mp4"
     broken.write_bytes(b"no video")
-    done = stvg(*(argument.format(clip=square_clip, broken=broken) for argument in arguments), cwd=tmp_path)
+    done = stvg("ground", *(argument.format(clip=square_clip, broken=broken) for argument in arguments), cwd=tmp_path)
     assert done.returncode == 2, done.stderr
     assert said in " ".join(done.stderr.split())
     assert "Traceback" not in done.stderr

@@ -52,10 +52,9 @@ def asked_dataset(tmp_path: Path, square_clip: Path, clip_factory: Callable[...,
 
 
 @pytest.fixture(scope="session")
-def tiny(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Model]:
-    """A tiny model by name."""
-    cache = tmp_path_factory.mktemp("models")
-    return lambda name: find_model(name, cache)
+def tiny() -> Callable[[str], Model]:
+    """A tiny model by name, generated once for all tests."""
+    return find_model
 
 
 @pytest.fixture(scope="session")

@@ -1,23 +1,24 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-STVG = Path(sys.executable).with_name("stvg")
+
+def test_the_installed_command_says_what_the_function_says(tmp_path: Path, stvg: Any) -> None:
+    command = [Path(sys.executable).with_name("stvg"), "build", "folder", "nowhere"]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, check=False)
+    same = stvg("build", "folder", "nowhere", cwd=tmp_path)
+    assert (done.returncode, done.stdout, done.stderr) == (same.returncode, same.stdout, same.stderr)
+    assert same.returncode == 2
 
 
-def stvg(*arguments: object, cwd: Path) -> subprocess.CompletedProcess[str]:
-    env = {**os.environ, "COLUMNS": "160", "NO_COLOR": "1"}
-    return subprocess.run([STVG, *map(str, arguments)], capture_output=True, text=True, cwd=cwd, env=env, check=False)
-
-
-def test_bad_input_is_one_sentence_and_exit_code_2(tmp_path: Path) -> None:
+def test_bad_input_is_one_sentence_and_exit_code_2(tmp_path: Path, stvg: Any) -> None:
     (tmp_path / "empty").mkdir()
     (tmp_path / "wrong.json").write_text("[]")
     cases = [
@@ -48,7 +49,7 @@ def test_bad_input_is_one_sentence_and_exit_code_2(tmp_path: Path) -> None:
     assert not (tmp_path / "datasets").exists(), "nothing is half-written"
 
 
-def test_check_tells_what_is_missing_and_says_so_in_its_exit_code(tmp_path: Path, square_clip: Path) -> None:
+def test_check_tells_what_is_missing_and_says_so_in_its_exit_code(tmp_path: Path, square_clip: Path, stvg: Any) -> None:
     (tmp_path / "videos").mkdir()
     shutil.copy(square_clip, tmp_path / "videos" / "a.mp4")
     lines = [{"video": name, "sentence": "It moves."} for name in ("a.mp4", "b.mp4")]
@@ -66,7 +67,7 @@ def test_check_tells_what_is_missing_and_says_so_in_its_exit_code(tmp_path: Path
     assert stvg("check", "own", "own.jsonl", "videos", cwd=tmp_path).returncode == 0
 
 
-def test_score_prints_a_case_files_report(tmp_path: Path) -> None:
+def test_score_prints_a_case_files_report(tmp_path: Path, stvg: Any) -> None:
     tube = {"start_frame": 0, "end_frame": 1, "boxes": {"0": [0, 0, 4, 4], "1": [0, 0, 4, 4]}}
     case = {"sample_id": "a", "fps": 10, "frame_count": 20, "gt": tube, "pred": {**tube, "end_frame": 3}}
     (tmp_path / "cases.json").write_text(json.dumps({"cases": [case]}))
@@ -76,7 +77,7 @@ def test_score_prints_a_case_files_report(tmp_path: Path) -> None:
     assert "m_vIoU" in stvg("score", "cases.json", "--convention", "st_align", cwd=tmp_path).stdout
 
 
-def test_an_option_out_of_bounds_is_refused(tmp_path: Path) -> None:
+def test_an_option_out_of_bounds_is_refused(tmp_path: Path, stvg: Any) -> None:
     done = stvg("build", "sample", "--theta", "3", cwd=tmp_path)
     assert done.returncode == 2
     assert "theta" in done.stderr
@@ -104,7 +105,7 @@ def test_the_help_of_a_command_imports_only_that_command() -> None:
 
 
 @pytest.mark.heavy
-def test_a_folder_of_videos_is_planned_built_and_inspected(tmp_path: Path, square_clip: Path) -> None:
+def test_a_folder_of_videos_is_planned_built_and_inspected(tmp_path: Path, square_clip: Path, stvg: Any) -> None:
     videos = tmp_path / "videos"
     videos.mkdir()
     shutil.copy(square_clip, videos / "a.mp4")

@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -19,15 +16,8 @@ from tasks.build.plan import Build
 from tasks.build.run import run_build, run_here
 from tasks.build.workers import BuildConfig
 
-STVG = Path(sys.executable).with_name("stvg")
 
-
-def stvg(*arguments: object, cwd: Path) -> subprocess.CompletedProcess[str]:
-    env = {**os.environ, "COLUMNS": "160", "NO_COLOR": "1"}
-    return subprocess.run([STVG, *map(str, arguments)], capture_output=True, text=True, cwd=cwd, env=env, check=False)
-
-
-def test_what_cannot_be_exchanged_is_one_sentence_and_exit_code_2(tmp_path: Path) -> None:
+def test_what_cannot_be_exchanged_is_one_sentence_and_exit_code_2(tmp_path: Path, stvg: Any) -> None:
     (tmp_path / "empty").mkdir()
     cases = [
         (("export", "coco", "empty", "out"), "empty holds no published dataset"),
@@ -44,7 +34,7 @@ def test_what_cannot_be_exchanged_is_one_sentence_and_exit_code_2(tmp_path: Path
 
 
 @pytest.mark.heavy
-def test_a_dataset_goes_out_and_comes_back(tmp_path: Path, square_clip: Path, models: Any) -> None:
+def test_a_dataset_goes_out_and_comes_back(tmp_path: Path, square_clip: Path, models: Any, stvg: Any) -> None:
     (tmp_path / "videos").mkdir()
     shutil.copy(square_clip, tmp_path / "videos" / "a.mp4")
     build = Build(folder_at(tmp_path / "datasets" / "mine"), read_folder(tmp_path / "videos"), BuildConfig())

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -16,13 +14,6 @@ from infra.forms.build import BuildParameters
 from infra.maintenance import asked_for
 from storage.manifest import DatasetError
 from storage.specification import Request, write_request
-
-STVG = Path(sys.executable).with_name("stvg")
-
-
-def stvg(*arguments: object, cwd: Path) -> subprocess.CompletedProcess[str]:
-    env = {**os.environ, "COLUMNS": "160", "NO_COLOR": "1"}
-    return subprocess.run([STVG, *map(str, arguments)], capture_output=True, text=True, cwd=cwd, env=env, check=False)
 
 
 @pytest.fixture
@@ -46,7 +37,7 @@ def test_a_benchmark_nobody_knows_is_refused(dataset: Path) -> None:
         asked_for(str(dataset))
 
 
-def test_bad_input_is_one_sentence_and_exit_code_2(dataset: Path, tmp_path: Path) -> None:
+def test_bad_input_is_one_sentence_and_exit_code_2(dataset: Path, tmp_path: Path, stvg: Any) -> None:
     cases = [
         (("requeue", "nowhere"), "'nowhere' does not say how it was built (no build.json)"),
         (("requeue", "sets/mine", "--set", "theta"), "--set theta: give it as parameter=value"),
@@ -68,7 +59,7 @@ def test_bad_input_is_one_sentence_and_exit_code_2(dataset: Path, tmp_path: Path
 
 
 @pytest.mark.heavy
-def test_a_dataset_is_requeued_replayed_and_cleared(tmp_path: Path, clip_factory: Callable[..., Path]) -> None:
+def test_a_dataset_is_requeued_replayed_and_cleared(tmp_path: Path, clip_factory: Callable[..., Path], stvg: Any) -> None:
     frames = [np.roll(np.random.default_rng(0).integers(0, 255, (96, 128, 3), np.uint8), n, 1) for n in range(30)]
     clip_factory(tmp_path / "videos" / "short.mp4", frames[:10])
     clip_factory(tmp_path / "videos" / "long.mp4", frames)
