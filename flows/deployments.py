@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-
 from prefect import serve
 from prefect.client.schemas.objects import ConcurrencyLimitConfig, ConcurrencyLimitStrategy
 from prefect.deployments.runner import RunnerDeployment
@@ -15,6 +13,8 @@ from flows.forms import form
 from flows.private import set_form
 from flows.register import Registration, registrations
 from infra.prefect.setup import SetupParameters
+from storage.common.environment import set_variables
+from storage.common.log import NAME as LOGGER
 
 ONE_AT_A_TIME = ConcurrencyLimitConfig(limit=1, collision_strategy=ConcurrencyLimitStrategy.ENQUEUE)
 """Runs of a deployment that write to the same place wait for each other."""
@@ -54,7 +54,8 @@ def main() -> None:
     Makes the missing limits and automations of the server, as `stvg setup` would.
     """
     print(*set_up(SetupParameters(), change=False), sep="\n", flush=True)
-    os.environ["PREFECT_FLOWS_HEARTBEAT_FREQUENCY"] = str(HEARTBEAT_S)  # Prefect's own is longer than a run may be silent
+    # Prefect's own heartbeat is longer than a run may be silent; runs inherit both variables.
+    set_variables({"PREFECT_FLOWS_HEARTBEAT_FREQUENCY": str(HEARTBEAT_S), "PREFECT_LOGGING_EXTRA_LOGGERS": LOGGER})
     serve(*deployments(), print_starting_message=False)
 
 

@@ -21,7 +21,7 @@ class Outcome:
         status: `done`; `filtered`, left out by a rule; `failed`, worth another try, which the next run makes;
             `quarantined`, bad input or a killer of workers, left alone until its input changes.
         reason: a code, empty when done.
-        detail: one sentence for a person, empty when done.
+        detail: one sentence for a person, empty when done; after an unexpected error, lines with its traceback follow.
         attempts: how often it was tried in the run that ended it.
         seconds: wall time of the last try.
     """
@@ -31,6 +31,16 @@ class Outcome:
     detail: str = ""
     attempts: int = 1
     seconds: float = 0.0
+
+    @property
+    def sentence(self) -> str:
+        """The first line of the detail."""
+        return self.detail.partition("\n")[0]
+
+    @property
+    def traceback(self) -> str:
+        """The traceback of an unexpected error; empty without one."""
+        return self.detail.partition("\n")[2]
 
     @property
     def settled(self) -> bool:
@@ -45,8 +55,6 @@ class Outcome:
 
 class BudgetError(StvgError):
     """More videos were lost than the error budget allows."""
-
-    exit_code = 3
 
     exit_code = 3
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
 import re
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -11,6 +10,7 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 
+from storage.common.environment import variable
 from storage.common.errors import InputError
 from storage.folders.cache import RemoteFile, cached_copy
 from storage.folders.files import sha256_of
@@ -98,7 +98,7 @@ def trust(path: Path) -> Weights:
 
 def weights_folder() -> Path:
     """Where weights are looked for by name: $STVG_WEIGHTS, or `weights`."""
-    return Path(os.environ.get("STVG_WEIGHTS", "weights"))
+    return Path(variable("STVG_WEIGHTS"))
 
 
 def _trusted(folder: Path) -> frozenset[str]:

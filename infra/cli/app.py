@@ -15,6 +15,7 @@ from typer.main import get_command
 from infra.cli.commands import COMMANDS
 from infra.cli.lazy import LazyGroup
 from storage.common.errors import InputError, StvgError
+from storage.common.log import logger, traceback_file
 
 _HELP = "Object-centric datasets, training and evaluation for video grounding."
 
@@ -38,25 +39,35 @@ def _nothing() -> None:
 
 
 def run() -> None:
-    """Run `stvg`; a foreseen error is printed as one sentence and becomes an exit code, without a traceback."""
+    """Run `stvg`: an error is printed as one sentence and becomes an exit code.
+
+    The traceback of an unexpected error is kept in a file that the sentence names; `-v` logs that of every error.
+    """
     try:
         app()()
     except StvgError as error:
-        _fail(str(error), error.exit_code)
-    except ValueError as error:
-        from pydantic import ValidationError
-
-        from infra.cli.flags import sentence
-
-        if not isinstance(error, ValidationError):
-            raise
-        _fail(sentence(error), InputError.exit_code)
+        _fail(error, str(error), error.exit_code)
+    except Exception as error:
+        if "pydantic" in sys.modules and (invalid := _invalid_input(error)):
+            _fail(error, invalid, InputError.exit_code)
+        file = traceback_file(error)
+        _fail(error, f"{type(error).__name__}: {error} (unexpected; the traceback is in {file})", StvgError.exit_code)
 
 
-def _fail(message: str, code: int) -> NoReturn:
+def _invalid_input(error: Exception) -> str:
+    """The sentence on a value that a parameter model refuses; empty for any other error."""
+    from pydantic import ValidationError
+
+    from infra.cli.flags import sentence
+
+    return sentence(error) if isinstance(error, ValidationError) else ""
+
+
+def _fail(error: Exception, message: str, code: int) -> NoReturn:
     from rich.text import Text
 
     from infra.cli.console import plain, printable
 
+    logger(__name__).debug("the command failed", exc_info=error)
     plain(stderr=True).print(Text.assemble(("error:", "red"), f" {printable(message)}"), soft_wrap=True)
     sys.exit(code)

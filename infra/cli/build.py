@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import platform
+import traceback
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from functools import partial
@@ -19,6 +20,7 @@ from infra.cli.flags import options
 from infra.cli.lazy import Entry
 from infra.cli.options import AsJson
 from infra.forms.build import BuildParameters
+from storage.common.errors import StvgError
 
 if TYPE_CHECKING:
     from tasks.build.check import Finding
@@ -118,7 +120,13 @@ def job(
 
     same_version("Python", platform.python_version(), python)
     asked = BUILDS[benchmark].model_validate_json(parameters)
-    tell(build_dataset(asked, seldom(tell)))
+    try:
+        tell(build_dataset(asked, seldom(tell)))
+    except StvgError:
+        raise
+    except Exception:
+        traceback.print_exc()  # into the log of the job, which outlives the machine's temporary files
+        raise
 
 
 def show_plan(build: Build, masks: StagePlan, frames: StagePlan, expected: Estimate) -> None:

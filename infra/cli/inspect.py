@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.table import Table
@@ -78,9 +78,16 @@ def inspect(
     if as_json:
         print(json.dumps(report))
     else:
-        show_report(report)
+        show_report({name: _without_tracebacks(value) for name, value in report.items()})
     if report.get("damaged"):
         raise typer.Exit(1)
+
+
+def _without_tracebacks(value: Any) -> Any:
+    """Rows of lost videos with the first line of their details; other values as they are."""
+    if not (isinstance(value, list) and value and "detail" in value[0]):
+        return value
+    return [{**row, "detail": row["detail"].partition("\n")[0]} for row in value]
 
 
 def preview(

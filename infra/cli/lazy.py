@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import functools
+import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, Any
 
 import typer
 from typer.core import TyperCommand, TyperGroup
 from typer.main import get_command
+
+from storage.common.log import configure
+
+VERBOSE = "verbose"
+"""The name of the option that every command has."""
 
 
 @dataclass(frozen=True)
@@ -24,6 +31,24 @@ class Entry:
     help: str
     load: Callable[[], Callable[..., None] | TyperGroup]
     hidden: bool = False
+
+
+def _logged(function: Callable[..., None]) -> Callable[..., None]:
+    """The function with the option `--verbose`, which sets the level of the project's logger before it runs."""
+    own = inspect.signature(function, eval_str=True)
+    option = typer.Option("--verbose", "-v", help="Log debug messages to standard error, and the traceback of every error.")
+    verbose = inspect.Parameter(VERBOSE, inspect.Parameter.KEYWORD_ONLY, default=False, annotation=Annotated[bool, option])
+
+    @functools.wraps(function)
+    def command(**values: Any) -> None:
+        configure(values.pop(VERBOSE))
+        function(**values)
+
+    parameters = [*own.parameters.values(), verbose]
+    command.__signature__ = own.replace(parameters=parameters)  # type: ignore[attr-defined]
+    command.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
+    del command.__wrapped__
+    return command
 
 
 class LazyGroup(TyperGroup):
@@ -44,7 +69,7 @@ class LazyGroup(TyperGroup):
         if isinstance(target, TyperGroup):
             return target
         single = typer.Typer(add_completion=False, rich_markup_mode=self.rich_markup_mode)
-        single.command(name, help=entry.help, hidden=entry.hidden)(target)
+        single.command(name, help=entry.help, hidden=entry.hidden)(_logged(target))
         command = get_command(single)
         assert isinstance(command, TyperCommand)
         return command

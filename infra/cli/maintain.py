@@ -123,7 +123,7 @@ def _show_replay(found: Replay) -> None:
 
 
 def _sentence(outcome: Any) -> str:
-    return ": ".join(part for part in (outcome.status, outcome.reason, outcome.detail) if part)
+    return ": ".join(part for part in (outcome.status, outcome.reason, outcome.sentence) if part)
 
 
 def gc(

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, NamedTuple, get_args
 
 from infra.cli.app import app
-from infra.cli.lazy import LazyGroup
+from infra.cli.lazy import VERBOSE, LazyGroup
 
 
 class Row(NamedTuple):
@@ -22,7 +22,8 @@ class Row(NamedTuple):
 _HEAD = """# Commands and parameters
 
 Options of commands, forms of deployments and Python's parameter models are one: `--max-objects` is the field `max_objects`, and
-what the form calls *Most objects*. Every command takes `--help`.
+what the form calls *Most objects*. Every command takes `--help`, and `-v` (`--verbose`) for debug messages and
+tracebacks; without it, messages of the level `STVG_LOG` (`WARNING`) and above are logged.
 
 Exit codes: 0 done, 1 the run failed, 2 the input cannot be used, 3 the error budget is exceeded, 130 interrupted.
 """
@@ -44,7 +45,7 @@ def commands_page() -> str:
 
 def rows(command: Any) -> list[Row]:
     """Options of a command, in its order."""
-    return [_row(parameter) for parameter in command.params]
+    return [_row(parameter) for parameter in command.params if parameter.name != VERBOSE]
 
 
 def _row(parameter: Any) -> Row:

@@ -15,6 +15,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from infra.doctor.findings import Finding
+from storage.common.environment import module_environment
 from storage.folders.cache import cache_folder
 from storage.folders.open import is_url
 from tasks.weights import weights_folder
@@ -110,7 +111,7 @@ def _existing(path: Path) -> Path:
 def codecs() -> Iterator[Finding]:
     """Which codecs are decoded, tried on two frames each in a process of its own: codecs talk, and some crash."""
     command = (sys.executable, "-m", "infra.doctor.codecs")
-    done = subprocess.run(command, capture_output=True, text=True, check=False, env={**os.environ, "PYTHONPATH": _path()})
+    done = subprocess.run(command, capture_output=True, text=True, check=False, env=module_environment())
     try:
         tried: dict[str, dict[str, bool]] = json.loads(done.stdout)
     except ValueError:
@@ -125,7 +126,3 @@ def codecs() -> Iterator[Finding]:
         if not by["decord"]:
             remedy = "such videos are quarantined as unsupported_codec: encode them anew, say as H.264"
             yield Finding(f"codec {codec}", "absent", "PyAV alone decodes it" if by["PyAV"] else "nothing decodes it", remedy)
-
-
-def _path() -> str:
-    return os.pathsep.join(path for path in sys.path if path)

@@ -13,19 +13,20 @@ from urllib.parse import urlsplit
 
 from infra.doctor.findings import Finding
 from infra.prefect.access import ask
+from storage.common.environment import environment, variable
 
 _SECONDS = 2.0
 
 
 def prefect() -> Iterator[Finding]:
     """The server of $PREFECT_API_URL: whether it answers, lets us in, and is of the version here."""
-    url = os.environ.get("PREFECT_API_URL", "")
+    url = variable("PREFECT_API_URL")
     if not url:
         yield Finding("Prefect server", "absent", "PREFECT_API_URL is not set", "for deployments and the UI: make serve")
         return
     where = _without_secrets(url)
     try:
-        there = ask(os.environ, "admin/version", timeout_s=_SECONDS)
+        there = ask(environment(), "admin/version", timeout_s=_SECONDS)
     except urllib.error.HTTPError as error:
         refused = error.code in {401, 403}
         remedy = 'export PREFECT_API_AUTH_STRING="$(cat .stvg/auth)"' if refused else "look at the server's log"
@@ -33,7 +34,7 @@ def prefect() -> Iterator[Finding]:
     except (OSError, ValueError):
         yield Finding("Prefect server", "absent", f"nothing answers at {where}", "make serve, or correct PREFECT_API_URL")
     else:
-        auth = "with a password" if os.environ.get("PREFECT_API_AUTH_STRING") else "without a password"
+        auth = "with a password" if variable("PREFECT_API_AUTH_STRING") else "without a password"
         found, here = f"{there} at {where}, {auth}", version("prefect")
         yield Finding("Prefect server", *(("there", found) if there == here else ("absent", found, f"install {here} there")))
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ipaddress
 import json
-import os
 import secrets
 import socket
 import urllib.request
@@ -13,7 +12,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from storage.common.environment import environment as process_environment
+from storage.common.environment import variable
 from storage.common.errors import InputError
+from storage.common.log import NAME as LOGGER
 from storage.folders.files import replacing
 
 HOST = "127.0.0.1"
@@ -66,12 +68,13 @@ def free_port() -> int:
 def environment(port: int, home: Path, host: str = HOST, auth: bool = True) -> dict[str, str]:
     """Environment of the clients of a server: where it is, its password, quiet, and telling nobody."""
     address = HOST if host in _EVERY_ADDRESS else host
-    env = {name: value for name, value in os.environ.items() if name not in {*_DATABASE, _PASSWORD}}
+    env = {name: value for name, value in process_environment().items() if name not in {*_DATABASE, _PASSWORD}}
     env |= {
         "PREFECT_HOME": str(home.resolve()),
         "PREFECT_API_URL": f"http://{address}:{port}/api",
         "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
         "PREFECT_CLI_COLORS": "false",
+        "PREFECT_LOGGING_EXTRA_LOGGERS": LOGGER,
         "DO_NOT_TRACK": "1",
         "RAY_USAGE_STATS_ENABLED": "0",
     }
@@ -82,7 +85,7 @@ def environment(port: int, home: Path, host: str = HOST, auth: bool = True) -> d
 def server_environment(client: Mapping[str, str]) -> dict[str, str]:
     """Environment of the server that `client` reaches: its database and its password too, which no flow run sees."""
     home = client["PREFECT_HOME"]
-    named = {name: os.environ[name] for name in _DATABASE if name in os.environ}
+    named = {name: value for name in _DATABASE if (value := variable(name))}
     database = named or {_DATABASE[0]: f"sqlite+aiosqlite:///{home}/prefect.db"}
     auth = {_PASSWORD: client["PREFECT_API_AUTH_STRING"]} if "PREFECT_API_AUTH_STRING" in client else {}
     own = {

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import logging
-import os
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 from infra.ray.session import ClusterError, same_version, set_environment, unreachable
+from storage.common.environment import variable
 from storage.folders.files import hash8, sha256_of
 
 PACKAGES = ("infra", "rl", "tasks", "storage")
@@ -45,7 +45,7 @@ def code_version() -> str:
 
 def code_sent() -> dict[str, Any]:
     """The runtime environment of a job: the code of the cluster's image, or the code here if $STVG_CODE is `upload`."""
-    if os.environ.get("STVG_CODE", "image") != "upload":
+    if variable("STVG_CODE") != "upload":
         return {}
     return {"py_modules": [str(folder) for folder in _folders()], "excludes": ["__pycache__"]}
 

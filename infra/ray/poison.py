@@ -70,7 +70,7 @@ class Task:
     def final(self, outcome: Outcome, patience: Patience) -> Outcome:
         """The outcome with its attempts; a video that killed its last worker is quarantined."""
         if outcome.status == "failed" and outcome.reason in KILLED and self.deaths >= patience.deaths:
-            detail = f"{outcome.detail}, {self.deaths} times"
+            detail = f"{outcome.sentence}, {self.deaths} times"
             return Outcome("quarantined", outcome.reason, detail, self.tries, outcome.seconds)
         return replace(outcome, attempts=self.tries)
 
@@ -122,6 +122,6 @@ class Breaker:
             self._row += 1
         if self._row >= self._most:
             raise WorkerError(
-                f"{self._row} videos in a row each ended their worker (the last: {outcome.reason}, {outcome.detail}), so it is "
-                "the workers and no video: look at their memory, drivers and deadline, then run again; what is done is kept"
+                f"{self._row} videos in a row each ended their worker (the last: {outcome.reason}, {outcome.sentence}), so it "
+                "is the workers and no video: look at their memory, drivers and deadline, then run again; what is done is kept"
             )

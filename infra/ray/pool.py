@@ -16,10 +16,13 @@ from typing import Any
 from infra.ray.actors import Actors
 from infra.ray.poison import NODE_LOST, Breaker, Patience, Task, Waiting
 from infra.ray.session import ray_session
+from storage.common.log import logger
 from storage.outcomes import Outcome
 from tasks.benchmarks.samples import VideoJob
 from tasks.build.run import Ended
 from tasks.build.workers import WorkerFactory
+
+_LOG = logger(__name__)
 
 
 @dataclass(frozen=True)
@@ -146,14 +149,16 @@ def _failure(error: Exception) -> Outcome:
     """What a try came to whose worker sent back no outcome."""
     from ray import exceptions
 
-    said = str(error)
-    if isinstance(error, (exceptions.NodeDiedError, exceptions.ActorUnavailableError)) or "node has died" in said:
+    message = str(error)
+    if isinstance(error, (exceptions.NodeDiedError, exceptions.ActorUnavailableError)) or "node has died" in message:
         return Outcome("failed", NODE_LOST, "the machine it ran on was lost")
     if isinstance(error, exceptions.OutOfMemoryError):
         return Outcome("failed", "worker_out_of_memory", "its worker was stopped since the machine's memory ran out")
     if isinstance(error, (exceptions.RayActorError, exceptions.WorkerCrashedError)):
         return Outcome("failed", "worker_died", "its worker process died")
-    return Outcome("failed", "worker_error", said.splitlines()[-1] if said else type(error).__name__)
+    _LOG.error("unexpected error of a worker: %s", message)
+    lines = message.splitlines() or [type(error).__name__]
+    return Outcome("failed", "worker_error", "\n".join([lines[-1], *lines]))  # Ray's message is the remote traceback
 
 
 def _stop_late(actors: Actors, reference: Any, config: PoolConfig) -> tuple[Ended, Task]:

@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from infra.ray.poison import WorkerError
+from storage.common.environment import set_defaults, variable
 from storage.common.errors import InputError
 
 _KNOCK_S = 10.0
@@ -116,7 +117,6 @@ def set_environment(local: bool) -> None:
     """
     if "ray" in sys.modules:
         return
-    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-    os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
-    if os.environ.setdefault("RAY_AUTH_MODE", "token") == "token" and local:
-        os.environ.setdefault("RAY_AUTH_TOKEN", secrets.token_hex(32))
+    set_defaults({"RAY_USAGE_STATS_ENABLED": "0", "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0", "RAY_AUTH_MODE": "token"})
+    if local and variable("RAY_AUTH_MODE") == "token":
+        set_defaults({"RAY_AUTH_TOKEN": secrets.token_hex(32)})

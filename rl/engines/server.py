@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import random
 import time
 from collections.abc import Mapping, Sequence
@@ -15,6 +14,7 @@ from urllib.parse import urlsplit
 from rl.engines.base import Decoding, EngineError, Request, Response
 from rl.engines.payload import Wire, payload
 from rl.models.families import Model
+from storage.common.environment import variable
 
 URL_VARIABLE = "STVG_SERVER_URL"
 KEY_VARIABLE = "STVG_SERVER_KEY"
@@ -68,7 +68,7 @@ def server_from_environment(**settings: Any) -> Server:
     Raises:
         EngineError: The address is not set, or is not an address.
     """
-    return Server(os.environ.get(URL_VARIABLE, ""), os.environ.get(KEY_VARIABLE, ""), **settings)
+    return Server(variable(URL_VARIABLE), variable(KEY_VARIABLE), **settings)
 
 
 class _Attempt(NamedTuple):

@@ -15,6 +15,7 @@ from datetime import timedelta
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from storage.common.environment import variable
 from storage.folders.folder import Listed, StoreError
 
 if TYPE_CHECKING:
@@ -36,7 +37,7 @@ _TAIL = 1 << 20
 def located(url: str) -> tuple[S3Store, str]:
     """The store of an `s3://` URL's bucket, and the key in it."""
     bucket, _, key = url.removeprefix("s3://").partition("/")
-    return _store(bucket, os.environ.get("AWS_ENDPOINT_URL", "")), key.strip("/")
+    return _store(bucket, variable("AWS_ENDPOINT_URL")), key.strip("/")
 
 
 @lru_cache

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, BinaryIO
 
+from storage.common.environment import variable
 from storage.common.prefetch import ordered_map
 from storage.folders.bucket import find_object, read_range
 from storage.folders.files import digest
@@ -54,11 +55,11 @@ def find_remote(url: str) -> RemoteFile:
 
 def cache_folder() -> Path:
     """Where this machine keeps what it has fetched."""
-    return Path(os.environ.get("STVG_CACHE") or Path.home() / ".cache" / "stvg")
+    return Path(variable("STVG_CACHE") or Path.home() / ".cache" / "stvg")
 
 
 def _limit_bytes() -> int:
-    return int(float(os.environ.get("STVG_CACHE_GB", "50")) * 1e9)
+    return int(float(variable("STVG_CACHE_GB")) * 1e9)
 
 
 @contextmanager

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+import traceback
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from functools import partial
@@ -12,6 +13,7 @@ import numpy as np
 import pyarrow as pa
 
 from storage.commit import Entry
+from storage.common.log import logger
 from storage.folders.files import digest
 from storage.folders.folder import StoreError
 from storage.outcomes import Outcome
@@ -46,6 +48,9 @@ class BuildConfig:
     render: RenderConfig = field(default_factory=RenderConfig)
     limits: LimitConfig = field(default_factory=LimitConfig)
     recorded: RecordedConfig | None = None
+
+
+_LOG = logger(__name__)
 
 
 class Worker(Protocol):
@@ -186,7 +191,9 @@ def attempt(work: Callable[[], tuple[Outcome, Tables]]) -> tuple[Outcome, Tables
     except StoreError as error:
         outcome = Outcome("failed", "store", str(error))
     except Exception as error:
-        outcome = Outcome("failed", "error", f"{type(error).__name__}: {error}")
+        _LOG.exception("unexpected error in a worker")
+        first, _, rest = f"{type(error).__name__}: {error}".partition("\n")
+        outcome = Outcome("failed", "error", "\n".join(filter(None, [first, rest, traceback.format_exc().rstrip()])))
     return Outcome(outcome.status, outcome.reason, outcome.detail, 1, round(time.perf_counter() - started, 3)), tables
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import tempfile
 from collections.abc import Sequence
 from functools import lru_cache
@@ -12,6 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from storage.common.environment import set_variables
 from tasks.detection.base import DetectConfig, Detection, filter_detections
 from tasks.detection.batched import in_batches, inside
 from tasks.video.reader import Frames, Video
@@ -77,8 +77,8 @@ def _ultralytics() -> Any:
 
     # A folder for this process alone: the settings file is written in place, and workers start at the same time.
     settings = tempfile.TemporaryDirectory(prefix="stvg-ultralytics-")
-    os.environ |= {"YOLO_OFFLINE": "1", "YOLO_AUTOINSTALL": "0", "YOLO_VERBOSE": "false", "YOLO_CONFIG_DIR": settings.name}
-    os.environ["ULTRALYTICS_SAFE_LOAD"] = "1"
+    quiet = {"YOLO_OFFLINE": "1", "YOLO_AUTOINSTALL": "0", "YOLO_VERBOSE": "false", "ULTRALYTICS_SAFE_LOAD": "1"}
+    set_variables({**quiet, "YOLO_CONFIG_DIR": settings.name})
     import ultralytics
 
     ultralytics.stvg_settings = settings  # keeps the folder until the interpreter ends

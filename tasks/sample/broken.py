@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
 from collections.abc import Callable, Mapping
@@ -11,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from storage.common.environment import module_environment
 from tasks.sample.scene import SampleConfig
 
 FIRST = 90
@@ -77,7 +77,7 @@ def _no_frames(path: Path, _whole: Path, config: SampleConfig) -> None:
 
 def _av1(path: Path, _whole: Path, config: SampleConfig) -> None:
     # SVT_LOG=1 silences the encoder's greeting on standard error.
-    env = {"SVT_LOG": "1", **os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+    env = module_environment(SVT_LOG="1")
     numbers = map(str, (config.fps, config.height, config.width))
     subprocess.run((sys.executable, "-m", "tasks.sample.av1", path, *numbers), check=True, env=env)
 

@@ -5,7 +5,6 @@ Frame indices are 0-based in presentation order. Times are seconds since the fir
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
@@ -16,6 +15,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from storage.common.environment import set_defaults
 from storage.folders.cache import RemoteFile, cached_copy
 from tasks.video.diagnosis import VideoError, diagnose, is_truncated_mp4
 from tasks.video.timeline import Timeline
@@ -132,7 +132,7 @@ class Video:
 
 class _DecordReader:
     def __init__(self, path: Path, size: tuple[int, int] | None, threads: int) -> None:
-        os.environ.setdefault("DECORD_EOF_RETRY_MAX", "2048")
+        set_defaults({"DECORD_EOF_RETRY_MAX": "2048"})
         import decord
 
         width, height = size or (-1, -1)

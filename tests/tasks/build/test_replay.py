@@ -59,7 +59,7 @@ def test_an_unforeseen_error_comes_with_its_traceback(build: Build, tmp_path: Pa
 
     monkeypatch.setattr(models, "detect", broken)
     found = replay(build, "a.mp4", "masks", tmp_path / "scratch")
-    assert (found.outcome.status, found.outcome.detail) == ("failed", "RuntimeError: out of luck")
+    assert (found.outcome.status, found.outcome.sentence) == ("failed", "RuntimeError: out of luck")
     assert found.traceback.startswith("Traceback")
     assert "in broken" in found.traceback
     assert found.stored is not None

@@ -209,7 +209,10 @@ def test_a_detector_that_raises_is_a_failure_of_that_video_alone(build: Build, m
     monkeypatch.setattr(models, "detect", sometimes)
     assert run(build).counts == {"done": 1, "failed: error": 1, "quarantined: missing": 1, "quarantined: not_a_video": 1}
     rows = {r["video_id"]: r for r in Dataset(build.folder).outcomes.to_pylist()}
-    assert rows["a.mp4"]["detail"] == "RuntimeError: out of luck"
+    sentence, *trace = rows["a.mp4"]["detail"].splitlines()
+    assert sentence == "RuntimeError: out of luck"
+    assert (trace[0], trace[-1]) == ("Traceback (most recent call last):", "RuntimeError: out of luck")
+    assert any(line.endswith("in sometimes") for line in trace)
 
 
 def test_videos_without_objects_and_illegible_clips_are_filtered_with_a_reason(
