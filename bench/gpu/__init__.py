@@ -14,6 +14,7 @@ from bench.figures import RESULTS, Figure, NotRunError
 
 PARTS: Mapping[str, str] = {
     "tracker": "bench.gpu.tracker:plain",
+    "pieces": "bench.gpu.pieces:figures",
     "agreement": "bench.gpu.agreement:figures",
     "vision": "bench.gpu.vision:figures",
     "actor": "bench.gpu.actor:figures",

@@ -27,6 +27,8 @@ def figures(dry: bool) -> Iterator[Figure]:
     optimizer = MasterAdamW(model)
     tokens = torch.randint(0, model.config.vocab_size, (1, prompt + answer), device=model.device)
     step = Step(model, tokens, answer)
+    if not dry:
+        torch.cuda.reset_peak_memory_stats()
     seconds = median_seconds(step, repeats, warm=1)
     length, count = tokens.shape[1], sum(p.numel() for p in model.parameters())
     how = f"{length} tokens, activations recomputed, {count / 1e9:.2f}e9 weights"
@@ -37,8 +39,7 @@ def figures(dry: bool) -> Iterator[Figure]:
     yield told("tokens/s of a step", ANSWERS * length / whole, f"{ANSWERS} answers one by one, then AdamW")
     share = 6 * count * length / seconds / 1e12 / BF16_TFLOPS
     yield told("share of the card's peak", share, "6 x weights x tokens; recomputation and attention not counted")
-    yield _peak("logits of the answer only", dry)
-    optimizer.drop()
+    yield _peak("forward, backward and AdamW, logits of the answer only", dry)
     yield from _every_logit(step, dry)
 
 
@@ -60,9 +61,9 @@ def _every_logit(step: Step, dry: bool) -> Iterator[Figure]:
     try:
         step()
     except torch.OutOfMemoryError as error:
-        yield told("peak memory, GiB", 0.0, f"logits of prompt and answer: {str(error)[:120]}")
+        yield told("peak memory, GiB", 0.0, f"forward and backward, logits of prompt and answer: {str(error)[:120]}")
     else:
-        yield _peak("logits of prompt and answer", dry)
+        yield _peak("forward and backward, logits of prompt and answer", dry)
 
 
 def _peak(how: str, dry: bool) -> Figure:

@@ -12,6 +12,7 @@ import numpy as np
 
 from tasks.masks.instances import Instance, Mask
 from tasks.tracking.base import Budget
+from tasks.tracking.sam2.encoding import enlarged
 from tasks.tracking.sam2.tracker import MEAN, STD, Sam2Session, Sam2Tracker
 from tasks.video.reader import Frames
 
@@ -73,6 +74,22 @@ def show_objects(model: Any) -> None:
 
     with torch.no_grad():
         model.sam_mask_decoder.pred_obj_score_head.layers[-1].bias += 20.0
+
+
+@contextmanager
+def smooth_masks() -> Iterator[None]:
+    """Let the session see masks as smooth as those of trained weights, at the same cost.
+
+    Random weights give noise: 116,000 runs a mask of 1280x720, whose codes would take longer than everything else.
+    """
+    import torch
+
+    def smoothed(logits: Any, height: int, width: int) -> Any:
+        coarse = torch.nn.functional.adaptive_avg_pool2d(logits.float(), 8)
+        return enlarged(coarse - coarse.mean(), height, width)
+
+    with patch("tasks.tracking.sam2.encoding.enlarged", smoothed):
+        yield
 
 
 @contextmanager

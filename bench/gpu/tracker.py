@@ -10,7 +10,7 @@ from typing import Any
 from unittest.mock import patch
 
 from bench.figures import Figure, at_least, at_most, told
-from bench.gpu.clip import Clip, drawn_clip, official_frames, own_frames, own_session, show_objects
+from bench.gpu.clip import Clip, drawn_clip, official_frames, own_frames, own_session, show_objects, smooth_masks
 from bench.gpu.machine import synchronize
 from bench.official import official_predictor
 from tasks.tracking.base import TrackConfig
@@ -73,7 +73,7 @@ def compilation(dry: bool) -> Iterator[Figure]:
     size = _compiled(dry)
     start, clip = time.perf_counter(), size.clip
     tracker = Sam2Tracker(size.config)
-    with own_session(tracker, clip, size.objects[0]) as session:
+    with smooth_masks(), own_session(tracker, clip, size.objects[0]) as session:
         frames = own_frames(session, clip)
         next(frames)
         yield told("seconds to the first frame, compiled", time.perf_counter() - start, f"{size.objects[0]} objects")
@@ -128,7 +128,7 @@ def _default_mode() -> Iterator[None]:
 def _own(tracker: Sam2Tracker, clip: Clip, size: Size, seconds: dict[int, float]) -> Iterator[Figure]:
     """Frames a second for each number of objects; seconds a frame are added to `seconds`."""
     for objects in size.objects:
-        with own_session(tracker, clip, objects) as session:
+        with smooth_masks(), own_session(tracker, clip, objects) as session:
             seconds[objects] = _seconds_a_frame(own_frames(session, clip), size.warm, size.timed)
         name, how = f"frames/s, {objects} objects", f"{size.timed} frames, run-length codes included"
         speed = 1 / seconds[objects]
@@ -159,7 +159,7 @@ def _busy(tracker: Sam2Tracker, clip: Clip, size: Size) -> Iterator[Figure]:
 
     if not torch.cuda.is_available():
         return
-    with own_session(tracker, clip, 16) as session:
+    with smooth_masks(), own_session(tracker, clip, 16) as session:
         frames = own_frames(session, clip)
         for _ in range(size.warm):
             next(frames)
