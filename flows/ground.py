@@ -1,8 +1,8 @@
-"""`ground/video`: a sentence about a video, answered with a tube and a clip."""
+"""Deployment `ground/video`: one sentence about one video, answered with a tube and a clip."""
 
 from __future__ import annotations
 
-from typing import Any
+from pathlib import Path
 
 from prefect import get_run_logger, task
 from prefect.artifacts import create_link_artifact, create_markdown_artifact
@@ -13,41 +13,43 @@ from flows.families import by_function_name, flows_of
 from flows.limits import gpu_slot
 from flows.servers import engine_of
 from infra.ground import GroundParameters, run_ground, shown_otherwise
+from rl.evaluation.ground.result import GroundResult
 from storage.progress import OnProgress
 
 
 @task(name="ground", cache_policy=NO_CACHE)
-def grounding(parameters: GroundParameters) -> dict[str, Any]:
-    """Build, mark, ask, repair and draw, and show the answer."""
+def grounding(parameters: GroundParameters) -> GroundResult:
+    """Ground the sentence and publish the answer as artifacts."""
     for text in shown_otherwise(parameters):
         get_run_logger().warning(text)
     with gpu_slot(parameters.gpus_per_worker):
-        told = run_ground(parameters, _progress(), engine_of(parameters))
-    create_markdown_artifact(_answer(told), key="answer", description="What the model answered, and where that is")
-    create_link_artifact(told["clip_url"], link_text="Clip", key="clip", description="The clip with the answer drawn")
-    return told
+        result = run_ground(parameters, _progress(), engine_of(parameters))
+    create_markdown_artifact(_markdown(result), key="answer", description="Answer of the model, and its tube")
+    url = Path(result.clip).absolute().as_uri()
+    create_link_artifact(url, link_text="Clip", key="clip", description="The clip with the answer drawn")
+    return result
 
 
 def _progress() -> OnProgress:
     return progress_artifact("step", "Nothing has begun", lambda p: p.stage if p.completed == p.total else f"{p.stage} ...")
 
 
-def _answer(told: dict[str, Any]) -> str:
-    """The answer as markdown; what a model says is shown as text, whatever stands in it."""
-    span = told["span_s"]
-    when = f"{span[0]:.2f} s to {span[1]:.2f} s" if span else f"no time range ({told['span']})"
-    who = ", ".join(map(str, told["object_ids"])) or f"no object ({told['ids']})"
-    rows = [f"| object | {who} |", f"| time | {when} |", f"| tube | `{told['path']}` |"]
-    return "\n".join(["| | |", "|---|---|", *rows, "", _fenced(told["text"])])
+def _markdown(result: GroundResult) -> str:
+    """The answer as markdown; the text of the model is a code block, so that nothing in it is markup."""
+    span = result.span_s
+    time = f"{span[0]:.2f} s to {span[1]:.2f} s" if span else f"no time range ({result.span_status})"
+    objects = ", ".join(map(str, result.object_ids)) or f"no object ({result.ids_status})"
+    rows = [f"| object | {objects} |", f"| time | {time} |", f"| tube | `{result.path}` |"]
+    return "\n".join(["| | |", "|---|---|", *rows, "", _code_block(result.text)])
 
 
-def _fenced(text: str) -> str:
+def _code_block(text: str) -> str:
     return "\n".join(f"    {line}" for line in text.splitlines())
 
 
 def run(parameters: GroundParameters) -> str:
-    """Answer, and return the path of the tube."""
-    return str(grounding(parameters)["path"])
+    """Ground the sentence; returns the path of the JSON file."""
+    return grounding(parameters).path
 
 
 FLOWS = flows_of("ground", run)

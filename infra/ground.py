@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import re
 from contextlib import nullcontext
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from pydantic import Field
 
@@ -15,13 +14,14 @@ from infra.forms.asked import AskingParameters
 from infra.forms.build import BuildParameters, Located
 from infra.ray.pool import RayPool
 from rl.engines.open import EngineConfig, open_engine
-from rl.evaluation.drawing import write_answer
-from rl.evaluation.ground import PROTOCOL, GroundError, about, ground
+from rl.evaluation.ground.drawing import write_clip
+from rl.evaluation.ground.locate import PROTOCOL, GroundError, ground, only_sample
+from rl.evaluation.ground.result import GroundResult, read_ground_result, write_ground_result
 from rl.evaluation.protocols import protocol_named
 from rl.models.families import Model, differences
 from rl.prompts.templates import prompt_named
 from storage.folders.cache import find_remote
-from storage.folders.files import digest, replacing
+from storage.folders.files import digest
 from storage.folders.open import is_url
 from storage.progress import OnProgress, Progress
 from storage.reader import Dataset
@@ -73,23 +73,26 @@ class GroundParameters(BuildParameters, AskingParameters):
 
 
 STEPS = ("objects", "frames", "model", "answer", "clip")
-"""What grounding does, in order; each is told as it begins, with the number of those that have ended."""
+"""Steps of grounding in their order; progress is reported when one begins."""
 
 
-def run_ground(parameters: GroundParameters, on_progress: OnProgress, engine: EngineConfig | None = None) -> dict[str, Any]:
-    """Build, mark, ask, repair and draw; returns the answer as it stands in its JSON file, with the paths of both files.
+def run_ground(parameters: GroundParameters, on_progress: OnProgress, engine: EngineConfig | None = None) -> GroundResult:
+    """Ground a sentence in a video: build masks and frames, evaluate the model, repair the tube and draw the clip.
 
-    What was done before is not done again: masks and frames of the section, and the answer to the same question.
+    Masks and frames of the section and the answer to the same question are reused if they exist.
 
     Args:
-        parameters: what is asked of whom.
-        on_progress: is told of each of `STEPS` that has something to do.
-        engine: in place of that of the parameters, whose server is the environment's.
+        parameters: Parameters of the build and of the model.
+        on_progress: Called when each of `STEPS` begins, unless its output exists.
+        engine: Engine to use in place of that of the parameters.
+
+    Returns:
+        The answer, with the paths of its JSON file and of the clip.
 
     Raises:
-        AnnotationError, ModelError, WeightsError: something named is not there.
-        GroundError: the video cannot be used, or nothing in it can be pointed at.
-        EngineError: the engine cannot answer.
+        AnnotationError, ModelError, WeightsError: A file or a model does not exist.
+        GroundError: The video cannot be used, or nothing in it has a marker.
+        EngineError: The engine gave no response.
     """
     model = parameters.asked_model()
     dataset = built(parameters, on_progress)
@@ -99,17 +102,15 @@ def run_ground(parameters: GroundParameters, on_progress: OnProgress, engine: En
         answering = open_engine(engine or parameters.engine_config(), model, parameters.decoding())
         try:
             _begin(on_progress, "answer")
-            grounded = ground(dataset, parameters.sentence, model, answering)
+            result = ground(dataset, parameters.sentence, model, answering)
             _begin(on_progress, "clip")
-            clip = write_answer(dataset, about(dataset, "").video_id, grounded, tube.with_suffix(".mp4"))
-            told = {"video": parameters.video, **grounded.as_dict(), "engine": dict(answering.identity), "clip": str(clip)}
+            clip = write_clip(dataset, only_sample(dataset, "").video_id, result, tube.with_suffix(".mp4"))
+            added = {"video": parameters.video, "engine": dict(answering.identity), "clip": str(clip)}
         finally:
             answering.close()
-        with replacing(tube) as temporary:
-            temporary.write_text(json.dumps(told), encoding="utf-8")
+        write_ground_result(tube, result.model_copy(update=added))
     on_progress(Progress("done", len(STEPS), len(STEPS), 0))
-    told = json.loads(tube.read_text(encoding="utf-8"))
-    return {**told, "path": str(tube), "clip_url": tube.with_suffix(".mp4").absolute().as_uri()}
+    return read_ground_result(tube)
 
 
 def shown_otherwise(parameters: GroundParameters) -> list[str]:
@@ -146,7 +147,7 @@ def _begin(on_progress: OnProgress, step: str) -> None:
 
 
 def answer_path(parameters: GroundParameters, dataset: Dataset, model: Model) -> Path:
-    """Where the answer goes: a name that a person recognises, and a hash of all that shapes it but versions."""
+    """Path of the answer: names of video and sentence, and a hash of everything that shapes it but versions of libraries."""
     prompt = prompt_named(protocol_named(PROTOCOL).prompts[Task.SPATIO_TEMPORAL])
     weights = model.weights.sha256 if model.weights else None
     engine = parameters.model_dump(include={"engine", "precision", "device", "max_length"})
@@ -156,5 +157,5 @@ def answer_path(parameters: GroundParameters, dataset: Dataset, model: Model) ->
 
 
 def _slug(text: str) -> str:
-    """A text as the beginning of a file's name: lower-case letters and digits, at most 40."""
+    """A text as part of a file name: lower-case letters, digits and dashes, at most 40 characters."""
     return re.sub("[^a-z0-9]+", "-", text.lower()).strip("-")[:40].rstrip("-") or "video"

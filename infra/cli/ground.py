@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
-from typing import Any
 
 from rich.text import Text
 
 from infra.cli.console import Steps, plain, printable, stoppable
 from infra.cli.options import AsJson
 from infra.ground import GroundParameters, run_ground, shown_otherwise
+from rl.evaluation.ground.result import GroundResult
 
 
 @stoppable()
@@ -19,23 +18,23 @@ def ground_command(parameters: GroundParameters, as_json: AsJson = False) -> Non
     for text in shown_otherwise(parameters):
         plain(stderr=True).print(f"warning: {text}", soft_wrap=True)
     with Steps(as_json) as steps:
-        told = run_ground(parameters, steps.update)
-    print(json.dumps(told)) if as_json else show_grounded(told)
+        result = run_ground(parameters, steps.update)
+    print(result.model_dump_json()) if as_json else show_result(result)
 
 
-def show_grounded(told: dict[str, Any]) -> None:
-    """Print an answer: which object, from when to when, on how many frames it stands, and the files."""
+def show_result(result: GroundResult) -> None:
+    """Print an answer: objects, time range, number of frames of each tube, and the files."""
     console = plain()
-    if told["thought"]:
-        console.print(Text.assemble(("thought", "bold"), f": {printable(told['thought'])}"))
-    for object_id, places in told["tubes"].items():
-        kept = Counter(place["how"] for place in places)
-        kinds = ", ".join(f"{category} on {count}" for category, count in Counter(p["category"] for p in places).items())
-        frames = f"{len(places)} frames ({', '.join(f'{count} {how}' for how, count in kept.items())})"
-        console.print(Text.assemble((f"object {object_id}", "bold"), f": {frames}; {kinds}"))
-    if told["span_s"]:
-        console.print(Text.assemble(("from", "bold"), f" {told['span_s'][0]:.2f} s to {told['span_s'][1]:.2f} s"))
-    if not told["tubes"]:
-        read = f"object {told['ids']}, time range {told['span']}"
-        console.print(f"the answer names no place ({read}): {printable(told['text'])[:400]!r}", soft_wrap=True)
-    console.print(f"tube: {told['path']}\nclip: {told['clip']}", soft_wrap=True)
+    if result.thought:
+        console.print(Text.assemble(("thought", "bold"), f": {printable(result.thought)}"))
+    for object_id, tube in result.tubes.items():
+        repairs = ", ".join(f"{count} {repair}" for repair, count in Counter(frame.repair for frame in tube).items())
+        categories = Counter(frame.category for frame in tube).items()
+        kinds = ", ".join(f"{category} on {count}" for category, count in categories)
+        console.print(Text.assemble((f"object {object_id}", "bold"), f": {len(tube)} frames ({repairs}); {kinds}"))
+    if result.span_s:
+        console.print(Text.assemble(("from", "bold"), f" {result.span_s[0]:.2f} s to {result.span_s[1]:.2f} s"))
+    if not result.tubes:
+        statuses = f"object {result.ids_status}, time range {result.span_status}"
+        console.print(f"the answer names no place ({statuses}): {printable(result.text)[:400]!r}", soft_wrap=True)
+    console.print(f"tube: {result.path}\nclip: {result.clip}", soft_wrap=True)

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from infra.ground import GroundParameters, run_ground
-from rl.evaluation.ground import GroundError
+from rl.evaluation.ground.locate import GroundError
 from storage.progress import Progress
 
 ASK = ("It moves.", "--model", "tiny", "--max-tokens", "8", "--detector", "motion")
@@ -75,7 +75,7 @@ def test_steps_are_told_in_order(tmp_path: Path, square_clip: Path, monkeypatch:
     ]  # fmt: skip
     other = parameters(square_clip, tmp_path, sentence="It stands.")
     steps.clear()
-    assert run_ground(other, steps.append)["path"] != told["path"]
+    assert run_ground(other, steps.append).path != told.path
     assert [step.stage for step in steps] == ["objects", "model", "answer", "clip", "done"], "masks and frames are kept"
 
 
