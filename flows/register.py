@@ -9,11 +9,11 @@ from pydantic import BaseModel
 
 from infra.forms.benchmarks import BENCHMARKS
 from infra.forms.evaluation import EVALUATIONS
-from infra.forms.training import TRAININGS, deployment_of
 from infra.ground import GroundParameters
 from infra.nightly import NightlyParameters
 from infra.sweeps import SweepParameters
 from infra.tables.form import TABLES
+from rl.training.parameters import TRAININGS, deployment_of
 
 
 @dataclass(frozen=True)

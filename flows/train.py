@@ -1,12 +1,11 @@
-"""`train-grpo/<recipe>`, `train-sft/<recipe>`: rows, checks, the training as a Ray Job, its curves, and what is asked then.
+"""`train-grpo/<recipe>` and `train-sft/<recipe>`: rows, checks, the training as a Ray Job, its curves, and evaluations.
 
-The training may be tried again: it is attached to where it runs, and goes on from its last whole checkpoint where it broke.
+The training is retried once: it attaches to a job that is still running, or resumes from the last complete checkpoint.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
@@ -19,120 +18,122 @@ from flows.artifacts import MOST_ROWS, progress_artifact
 from flows.families import by_function_name, flows_of
 from flows.limits import gpu_slot
 from flows.retries import may_pass
-from infra.forms.training import TrainParameters
 from infra.ray import gpus as ray_gpus
 from infra.ray import job as ray_job
-from infra.train import Prepared, following, job_of, prepare, run_training
-from rl.training.checkpoints import MODEL, Lineage, OnStep, read_steps
-from rl.training.curves import CURVES, CURVES_FILE, draw_curves, summary
+from infra.ray.train_job import training_job
+from infra.train import follow_ups, launch_training, prepare_training, step_progress
+from rl.models.trained import MODEL
+from rl.training.checkpoints import read_metrics
+from rl.training.curves import CURVES, CURVES_FILE, curves, draw_curves
+from rl.training.parameters import TrainParameters
+from rl.training.plan import RunPlan
+from rl.training.recipes import recipe_values, sources
+from rl.training.records import Lineage
+from rl.verl.metrics import OnStep, StepMetrics
 from storage.progress import Progress
 
-_ONCE: dict[str, Any] = {"cache_policy": NO_CACHE}
-_DRAW_S = 20.0
-"""Between two drawings of the curves."""
+_NO_CACHE: dict[str, Any] = {"cache_policy": NO_CACHE}
+_DRAW_INTERVAL_S = 20.0
 
 
-@task(name="prepare", **_ONCE)
-def preparing(parameters: TrainParameters) -> Prepared:
-    """Make the rows and find out what can be wrong; show what is trained on, and by which recipe."""
-    prepared = prepare(parameters)
-    counts = [{"samples": name, "count": count} for name, count in prepared.record.counts.items()]
-    create_table_artifact(counts, key="rows", description="What is trained on, and what is left out and why")
-    values = [{"value": name, "is": value} for name, value in asdict(prepared.recipe).items()]
-    create_table_artifact(values, key="recipe", description=f"{parameters.recipe}, {prepared.steps} steps")
-    return prepared
+@task(name="prepare", **_NO_CACHE)
+def prepare_task(parameters: TrainParameters) -> RunPlan:
+    """Prepare the training, and publish what is trained on and by which recipe."""
+    plan = prepare_training(parameters)
+    counts = [{"samples": name, "count": count} for rows in plan.rows for name, count in rows.record.counts.items()]
+    create_table_artifact(counts, key="rows", description="Samples of each split, and excluded ones by reason")
+    origins = sources(plan.recipe)
+    values = [{"name": name, "value": value, "source": origins[name]} for name, value in recipe_values(plan.recipe).items()]
+    create_table_artifact(values, key="recipe", description=f"{parameters.recipe_name}, {plan.steps} steps")
+    return plan
 
 
-@task(name="cluster", retries=2, retry_delay_seconds=10, **_ONCE)
-def cluster(parameters: TrainParameters, prepared: Prepared) -> list[ray_gpus.Gpu]:
-    """Make sure that the cluster has the GPUs, unless the training is at work on them already."""
-    found = ray_gpus.gpus(parameters.ray)
+@task(name="cluster", retries=2, retry_delay_seconds=10, **_NO_CACHE)
+def cluster_task(parameters: TrainParameters, plan: RunPlan) -> list[ray_gpus.Gpu]:
+    """Check that the cluster has enough free GPUs, unless the job of this training uses them already."""
+    gpus = ray_gpus.gpus(parameters.ray)
     create_table_artifact(
-        [{**asdict(gpu), "pids": str(gpu.pids)} for gpu in found], key="gpus", description="Before the training"
+        [{**asdict(gpu), "pids": str(gpu.pids)} for gpu in gpus], key="gpus", description="GPUs before the training"
     )
-    if ray_job.running(job_of(parameters)) is None:
-        ray_gpus.check_free(parameters.ray, prepared.recipe.devices)
-    return found
+    if ray_job.running(training_job(parameters)) is None:
+        ray_gpus.check_free(parameters.ray, plan.recipe.batch.devices)
+    return gpus
 
 
-@task(name="train", retries=1, retry_delay_seconds=30, retry_condition_fn=may_pass, **_ONCE)
-def training(parameters: TrainParameters, prepared: Prepared) -> Lineage:
-    """Train to the end; curves and the last steps are shown as it goes."""
-    picture = prepared.folder / CURVES_FILE  # drawn with the first step
-    create_link_artifact(picture.as_uri(), link_text="Curves", key="curves-picture", description="Curves of every number")
-    made = run_training(parameters, prepared, _watch(prepared))
-    _draw(prepared)
-    return made
+@task(name="train", retries=1, retry_delay_seconds=30, retry_condition_fn=may_pass, **_NO_CACHE)
+def train_task(parameters: TrainParameters, plan: RunPlan) -> Lineage:
+    """Train to the end; curves and the last steps are published on the way."""
+    picture = plan.folder / CURVES_FILE  # exists from the first step on
+    create_link_artifact(picture.as_uri(), link_text="Curves", key="curves-picture", description="Curves of every metric")
+    lineage = launch_training(parameters, _publisher(plan))
+    _publish_curves(plan)
+    return lineage
 
 
-def _watch(prepared: Prepared) -> OnStep:
-    report = progress_artifact("steps", "No step has ended yet", _told)
-    drawn = 0.0
+def _publisher(plan: RunPlan) -> OnStep:
+    report = progress_artifact("steps", "No step has ended yet", _phrase)
+    last_s = 0.0
 
-    def on_step(step: Mapping[str, Any]) -> None:
-        nonlocal drawn
-        report(Progress("train", step["step"], step["of"], 0))
-        if time.monotonic() - drawn > _DRAW_S:
-            drawn = time.monotonic()
-            _draw(prepared)
+    def on_step(metrics: StepMetrics) -> None:
+        nonlocal last_s
+        report(step_progress(metrics))
+        if time.monotonic() - last_s > _DRAW_INTERVAL_S:
+            last_s = time.monotonic()
+            _publish_curves(plan)
 
     return on_step
 
 
-def _told(progress: Progress) -> str:
+def _phrase(progress: Progress) -> str:
     return f"step {progress.completed} of {progress.total}"
 
 
-def _draw(prepared: Prepared) -> None:
-    """Curves as a picture in the run's folder, and as lines of blocks in an artifact."""
-    steps = read_steps(prepared.folder)
-    draw_curves(prepared.folder, steps)
+def _publish_curves(plan: RunPlan) -> None:
+    """Draw the curves into the training's folder, and as lines of blocks into an artifact."""
+    steps = read_metrics(plan.folder)
+    draw_curves(plan.folder, steps)
     rows = ["| | first | last | |", "|---|---|---|---|"]
-    rows += [f"| {name} | {first:.4g} | {last:.4g} | `{line}` |" for name, first, last, line in summary(steps)]
-    create_markdown_artifact("\n".join(rows), key="curves", description=f"{len(steps)} of {prepared.steps} steps")
-    create_table_artifact(_last(steps), key="last-steps", description="The last steps")
+    rows += [f"| {curve.name} | {curve.first:.4g} | {curve.last:.4g} | `{curve.blocks}` |" for curve in curves(steps)]
+    create_markdown_artifact("\n".join(rows), key="curves", description=f"{len(steps)} of {plan.steps} steps")
+    last = [metrics.model_dump(include={"step", *CURVES}, exclude_none=True) for metrics in steps[-min(50, MOST_ROWS) :]]
+    create_table_artifact(last, key="last-steps", description="Metrics of the last steps")
 
 
-def _last(steps: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    names = ("step", *CURVES)
-    return [{name: step[name] for name in names if name in step} for step in steps[-min(50, MOST_ROWS) :]]
+@task(name="register", **_NO_CACHE)
+def register_task(plan: RunPlan, lineage: Lineage) -> str:
+    """Publish the lineage of the new model; returns the training's folder, which names the model from now on."""
+    rows = [{"name": name, "value": str(value)} for name, value in lineage.model_dump(mode="json").items()]
+    create_table_artifact(rows, key="lineage", description=f"Lineage of {plan.folder / MODEL}")
+    return str(plan.folder)
 
 
-@task(name="register", **_ONCE)
-def registered(prepared: Prepared, made: Lineage) -> str:
-    """Show where the new model is and where it is from; it can be named by its run's folder from now on."""
-    rows = [{"of": name, "is": str(value)} for name, value in asdict(made).items()]
-    create_table_artifact(rows, key="lineage", description=f"Where {prepared.folder / MODEL} is from")
-    return str(prepared.folder)
-
-
-@task(name="evaluate", task_run_name="{deployment}", **_ONCE)
-def evaluated(deployment: str, asked: dict[str, Any], model: str) -> None:
-    """Ask the new model by another deployment, and wait for it."""
-    run = run_deployment(deployment, parameters=asked)
+@task(name="evaluate", task_run_name="{deployment}", **_NO_CACHE)
+def evaluate_task(deployment: str, parameters: dict[str, Any], model: str) -> None:
+    """Evaluate the new model by another deployment, and wait for it."""
+    run = run_deployment(deployment, parameters=parameters)
     if run.state is None or not run.state.is_completed():  # type: ignore[union-attr]
-        raise RuntimeError(f"{deployment} of the new model did not complete; the model itself stands in {model}")
+        raise RuntimeError(f"{deployment} of the new model did not complete; the model itself is in {model}")
 
 
-def run(parameters: TrainParameters) -> str | State[str]:
-    """Train and evaluate; returns the run's folder, by which its model is named."""
-    prepared = preparing(parameters)
-    with gpu_slot(prepared.recipe.gpus):
-        before = cluster(parameters, prepared) if parameters.ray else []
-        made = training(parameters, prepared)
+def train(parameters: TrainParameters) -> str | State[str]:
+    """Train and evaluate; returns the training's folder, which names the model."""
+    plan = prepare_task(parameters)
+    with gpu_slot(plan.recipe.gpus):
+        before = cluster_task(parameters, plan) if parameters.ray else []
+        lineage = train_task(parameters, plan)
         if parameters.ray:
             ray_gpus.wait_until_free(parameters.ray, before)
-    folder = registered(prepared, made)
-    for deployment, asked in following(parameters):
-        evaluated(deployment, asked, folder)
+    folder = register_task(plan, lineage)
+    for deployment, evaluation in follow_ups(parameters):
+        evaluate_task(deployment, evaluation, folder)
     get_run_logger().info("trained %s", folder)
     return folder
 
 
 def _stop(parameters: TrainParameters) -> None:
     if parameters.ray:
-        ray_job.stop(job_of(parameters))
+        ray_job.stop(training_job(parameters))
 
 
-FLOWS = {**flows_of("train-grpo", run, _stop), **flows_of("train-sft", run, _stop)}
+FLOWS = {**flows_of("train-grpo", train, _stop), **flows_of("train-sft", train, _stop)}
 __getattr__ = by_function_name(FLOWS)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import lru_cache
 from typing import Any, TypeVar, cast
 
@@ -21,8 +21,13 @@ def sealed(value: Mapping[str, Any]) -> dict[str, Any]:
     return {**value, SEAL: digest(value)}
 
 
-def parsed(kind: type[T], data: bytes) -> T:
-    """Read a record as a dataclass, or as a list of them.
+def parsed(kind: type[T], data: bytes, upgrade: Callable[[dict[str, Any]], dict[str, Any]] | None = None) -> T:
+    """Parse a record.
+
+    Args:
+        kind: a dataclass or model, or a list of them.
+        data: JSON; a seal in it is checked and removed.
+        upgrade: brings an object that an earlier version wrote to the fields of `kind`.
 
     Args:
         kind: dataclass, or list of a dataclass, to parse into.
@@ -36,6 +41,8 @@ def parsed(kind: type[T], data: bytes) -> T:
         seal = value.pop(SEAL, None) if isinstance(value, dict) else None
         if seal is not None and seal != digest(value):
             raise ValueError("it is not what was written: its digest is another")
+        if seal is not None or upgrade is not None:
+            data = json.dumps(upgrade(value) if upgrade is not None and isinstance(value, dict) else value).encode()
         return cast(T, _adapter(cast(Any, kind)).validate_json(data, strict=True))
     except RecursionError:
         raise ValueError("it is nested too deeply") from None

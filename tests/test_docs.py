@@ -21,7 +21,7 @@ from infra.cli.app import app
 from infra.cli.lazy import LazyGroup
 from infra.forms.benchmarks import BENCHMARKS
 from infra.forms.evaluation import EVALUATIONS
-from infra.forms.training import TRAININGS
+from rl.training.parameters import TRAININGS
 from tasks.benchmarks.samples import AnnotationError
 from tasks.detection.base import DetectConfig
 from tasks.metrics.tubes import Case, Tube

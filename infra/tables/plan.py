@@ -10,7 +10,7 @@ from infra.tables.steps import FORESEEN, cell_status_or_reason, check_gpus, publ
 from infra.tables.table import Part, Reproduction, Step, keeps_masks
 from rl.models.registry import SCHOOLED, TINY, find_model
 from rl.paper.numbers import CEILING
-from rl.training.checkpoints import lineage
+from rl.training.records import read_lineage
 
 
 def plan_rows(table: Reproduction) -> list[dict[str, Any]]:
@@ -49,7 +49,7 @@ def _left_to_train(table: Reproduction, part: Part) -> str:
     _find(asked.model)
     if published(table, asked.dataset):
         asked = table.training(part)
-        if lineage(asked.folder) is not None:
+        if read_lineage(asked.folder) is not None:
             return ""
     check_gpus(asked)
     return "to train"

@@ -12,22 +12,23 @@ from pydantic import ValidationError
 
 from infra.build import build_dataset
 from infra.forms.evaluation import EvaluateParameters
-from infra.forms.training import TrainParameters
 from infra.ray import gpus, job
 from infra.ray.build_job import run_job, stop_job
 from infra.ray.session import ClusterError
+from infra.ray.train_job import training_job
 from infra.rendering import render, rendered
 from infra.sweeping import Ask, ask_quietly, run_cells
 from infra.sweeps import Sweep, reason_of
 from infra.tables.table import Part, Reproduction, Step, keeps_masks
-from infra.train import job_of, prepare, run_training
+from infra.train import launch_training, prepare_training, step_progress
 from rl.engines.base import EngineError
 from rl.evaluation.cells import Cell, CellStatus
 from rl.evaluation.results import EvaluationResults, ceiling, conventions_of
 from rl.evaluation.run import Evaluation
 from rl.paper.comparison import Unavailable
 from rl.paper.numbers import CEILING
-from rl.training.checkpoints import lineage
+from rl.training.parameters import TrainParameters
+from rl.training.records import read_lineage
 from storage.common.errors import InputError, StvgError
 from storage.manifest import DatasetError
 from storage.progress import OnProgress, Progress
@@ -93,16 +94,16 @@ def train(parameters: TrainParameters, on_progress: OnProgress) -> None:
         ClusterError: there are not the GPUs for it.
         TrainingError: it broke; the same again goes on from its last whole checkpoint.
     """
-    if lineage(parameters.folder) is None:
+    if read_lineage(parameters.folder) is None:
         check_gpus(parameters)
-        prepared = prepare(parameters)
-        run_training(parameters, prepared, lambda step: on_progress(Progress("steps", step["step"], step["of"], 0)))
+        prepare_training(parameters)
+        launch_training(parameters, lambda metrics: on_progress(step_progress(metrics)))
 
 
 def gpus_of(table: Reproduction, step: Step) -> int:
     """GPUs that a step needs to itself; none where it cannot be taken."""
     try:
-        return table.unnamed_training(step.part).chosen().gpus if step.training else 0
+        return table.unnamed_training(step.part).recipe.gpus if step.training else 0
     except FORESEEN:
         return 0
 
@@ -113,9 +114,9 @@ def check_gpus(parameters: TrainParameters) -> None:
     Raises:
         ClusterError: it has not.
     """
-    needed = parameters.chosen().gpus
+    needed = parameters.recipe.gpus
     if parameters.ray:
-        if needed and job.running(job_of(parameters)) is None:
+        if needed and job.running(training_job(parameters)) is None:
             gpus.check_free(parameters.ray, needed)
     elif needed:
         import torch
@@ -132,7 +133,7 @@ def stop(table: Reproduction) -> None:
             if step.part.benchmark in table.setup.builds and (build := table.build(step.part)).as_job:
                 stop_job(build)
         elif (training := table.training(step.part)).ray:
-            job.stop(job_of(training))
+            job.stop(training_job(training))
 
     for step in table.steps:
         _lacking(partial(stop_one, step))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, NamedTuple
 
@@ -12,14 +12,15 @@ from pydantic import BaseModel, ConfigDict
 
 from infra.forms.benchmarks import BENCHMARKS
 from infra.forms.build import BuildParameters
-from infra.forms.training import TRAININGS, TrainParameters
 from infra.maintenance import asked_for
 from infra.sweeps import Sweep
 from rl.evaluation.cells import Cell
 from rl.evaluation.sweep import SweepError
 from rl.models.registry import find_model
 from rl.paper.numbers import Row, Table, variants
+from rl.training.parameters import TRAININGS, TrainParameters
 from rl.training.recipe import RecipeError
+from storage.common.config import nested
 from storage.common.names import one_of
 from storage.folders.files import hash8
 from storage.folders.folder import Folder
@@ -35,7 +36,7 @@ class Setup(BaseModel):
     Attributes:
         builds: dataset -> parameters of its build; `benchmark` among them reads it as another than its name says.
         models: model of the paper -> name or folder of the one that is asked in its place.
-        training: parameters of every training; `recipe` among them takes another than the paper's.
+        training: parameters of every training, groups by dotted paths; `recipe_name` replaces the paper's recipe.
         asking: parameters of every evaluation.
     """
 
@@ -155,10 +156,10 @@ class Reproduction:
             ValidationError: a parameter is unknown or out of bounds.
         """
         asked = self.unnamed_training(part)
-        model, dataset = find_model(asked.model), asked.data()
+        model, dataset = find_model(asked.model), asked.open_dataset()
         assert model.weights is not None
-        rewards = asked.model_dump(include={"reward", "appears"})
-        shaped = [asked.recipe, asdict(asked.chosen()), asdict(asked.rows()), rewards, model.weights.sha256]
+        settings = asked.model_dump(mode="json", include={"recipe", "reward", "steps"})
+        shaped = [asked.recipe_name, settings, asked.row_settings().model_dump(), model.weights.sha256]
         run = f"{part.row.training}-{hash8([*shaped, dataset.manifest.content_hash])}"
         return asked.model_copy(update={"name": run})
 
@@ -170,10 +171,10 @@ class Reproduction:
             ValidationError: a parameter is unknown or out of bounds.
         """
         variant, given = variants()[part.row.training], {"dataset": "stvg-r1-train", **self.setup.training}
-        usual = str(given.pop("recipe", "stvg-r1"))
+        usual = str(given.pop("recipe_name", "stvg-r1"))
         recipe = usual if variant.kind == "grpo" else f"{usual}-{variant.kind}"
         own = {"model": self.model(part.row), "root": self.root, "out": self.trainings, **variant.given}
-        return one_of(TRAININGS, recipe, "recipe", RecipeError).model_validate({**given, **own})
+        return one_of(TRAININGS, recipe, "recipe", RecipeError).model_validate(nested({**given, **own}))
 
     def model(self, row: Row) -> str:
         """What stands for a row's model."""

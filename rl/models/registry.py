@@ -11,8 +11,7 @@ from typing import Any
 from rl.models.families import FAMILIES, SHOWN_FILE, TRAINING_SHOWN, Family, Model, ModelError
 from rl.models.school import make_schooled
 from rl.models.tiny import make_tiny, tiny_version
-from rl.training.checkpoints import LINEAGE, lineage, trained_model
-from rl.training.request import REQUEST
+from rl.models.trained import LINEAGE, RUN, read_model_record, trained_model
 from storage.folders.cache import cache_folder, cache_lock
 from tasks.weights import WeightsError, find_weights
 
@@ -89,9 +88,9 @@ def check_lineage(name: str, model: Model) -> None:
     if name in MODEL_NAMES:
         return
     folder = Path(name)
-    made = lineage(folder) or lineage(folder.resolve().parent)
-    if made is None or model.weights is None or made.sha256 != model.weights.sha256:
-        why = f"it has no {LINEAGE}" if made is None else f"its weights are not those that its {LINEAGE} names"
+    record = read_model_record(folder) or read_model_record(folder.resolve().parent)
+    if record is None or model.weights is None or record.sha256 != model.weights.sha256:
+        why = f"it has no {LINEAGE}" if record is None else f"its weights are not those that its {LINEAGE} names"
         raise ModelError(
             f"nobody can tell where '{name}' is from ({why}), so that it is compared with nothing: "
             f"name a training's folder or one of {', '.join(MODEL_NAMES)}"
@@ -100,7 +99,7 @@ def check_lineage(name: str, model: Model) -> None:
 
 def _of_training(folder: Path) -> Path | None:
     """Folder of the trained model, if this is the folder of a training."""
-    return trained_model(folder) if (folder / REQUEST).is_file() else None
+    return trained_model(folder) if (folder / RUN).is_file() else None
 
 
 def served_model(name: str, family: str = "") -> Model:

@@ -1,7 +1,17 @@
-"""What a response is worth: equations 4 to 6 of the paper and its variants, and the door through which verl asks."""
+"""Rewards of responses: equations 4 to 6 of the paper, their variants, and the function that verl calls."""
 
-from rl.rewards.parts import Appears
-from rl.rewards.score import APPEARS, REWARDS, Reward, compute_score, reward_named
+from rl.rewards.parts import Appearance
+from rl.rewards.score import REWARDS, Reward, RewardConfig, check_reward, compute_score, reward_named
 from rl.rewards.truth import RewardError, Truth
 
-__all__ = ["APPEARS", "REWARDS", "Appears", "Reward", "RewardError", "Truth", "compute_score", "reward_named"]
+__all__ = [
+    "REWARDS",
+    "Appearance",
+    "Reward",
+    "RewardConfig",
+    "RewardError",
+    "Truth",
+    "check_reward",
+    "compute_score",
+    "reward_named",
+]

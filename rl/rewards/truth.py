@@ -1,4 +1,4 @@
-"""What a response is held against. It travels with a training row as JSON; nothing is looked up while rewards are computed."""
+"""Ground truth of a training row, stored with it as JSON: rewards are computed without looking anything up."""
 
 from __future__ import annotations
 
@@ -13,12 +13,13 @@ from storage.records import parsed
 from tasks.markers.labels import Style
 
 Span = tuple[float, float]
+"""Start and end, seconds of the clip."""
 _TICK_S = 1e-6
-"""Times are kept to it: the step in which `tasks.video.reader.Timeline` tells them apart."""
+"""Resolution of times: the step in which `tasks.video.reader.Timeline` distinguishes them."""
 
 
 class RewardError(InputError):
-    """A reward that does not exist, or a truth that cannot be read; the message names it. A response never raises."""
+    """A reward that does not exist, or a truth that cannot be read. A response never raises."""
 
 
 @dataclass(frozen=True)
@@ -27,11 +28,11 @@ class Truth:
 
     Attributes:
         span_s: the true span.
-        object_id: the true ID; None where no object is asked for.
-        style: of the markers that the model sees.
-        visible: stretches, half-open and ascending, in which the object is on screen by the mask database.
-        drawn: the same for native frames that are shown with its marker.
-        edges_s: when each native frame of the true span starts to be shown, and when the last one stops; n + 1 for n frames.
+        object_id: the true ID; None where the prompt asks for no object.
+        style: of the marker labels that the model sees.
+        visible: intervals, half-open and ascending, in which the mask database has the object.
+        drawn: the same for native frames of the prompt that carry its marker.
+        edges_s: start time of each native frame of the true span, then the end time of the last; n + 1 values for n frames.
         ious: object ID -> IoU of its box with the true one on each of the n frames, 0 where either has none; objects that
             never overlap the true box are left out.
     """
@@ -45,11 +46,11 @@ class Truth:
     ious: Mapping[int, tuple[float, ...]] = field(default_factory=dict)
 
     def to_json(self) -> str:
-        """As `read_truth` reads it."""
+        """Serialize for `read_truth`."""
         return json.dumps(asdict(self), separators=(",", ":"))
 
     def frames_in(self, span_s: Span) -> slice:
-        """Which of the n native frames of the true span are on screen in a half-open span; none in a reversed one."""
+        """Indices into the n native frames of the true span that are on screen in a half-open span; empty if it is reversed."""
         if not self.edges_s or span_s[1] <= span_s[0]:
             return slice(0, 0)
         first = max(bisect_right(self.edges_s, span_s[0] + _TICK_S) - 1, 0)
@@ -59,10 +60,10 @@ class Truth:
 
 @lru_cache(maxsize=4096)
 def read_truth(text: str) -> Truth:
-    """Read a truth; the responses of a group share one.
+    """Parse a truth; the responses of a group share one.
 
     Raises:
-        RewardError: the text is not one.
+        RewardError: the text is not the JSON of a truth.
     """
     try:
         return parsed(Truth, text.encode())
@@ -70,6 +71,6 @@ def read_truth(text: str) -> Truth:
         raise RewardError(f"a row's ground truth cannot be read ({error}): make the training rows again") from error
 
 
-def meets(stretches: tuple[Span, ...], span_s: Span) -> bool:
-    """Whether any half-open stretch has an instant in the closed span."""
-    return any(start <= span_s[1] and stop > span_s[0] for start, stop in stretches) if span_s[0] <= span_s[1] else False
+def overlaps(intervals: tuple[Span, ...], span_s: Span) -> bool:
+    """Whether any half-open interval shares an instant with the closed span; never for a reversed span."""
+    return any(start <= span_s[1] and stop > span_s[0] for start, stop in intervals) if span_s[0] <= span_s[1] else False

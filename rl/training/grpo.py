@@ -1,46 +1,60 @@
-"""GRPO by verl: its configuration for one run, and what its task runner does, with our trainer."""
+"""GRPO by verl: the configuration of one training, and the work of verl's task runner with our trainer."""
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
-from rl.training.check import Checked
-from rl.training.checkpoints import FAILURES, OnStep
-from rl.training.overrides import going_on, grpo_overrides, merged
-from rl.training.plan import SPLITS
-from rl.training.recipe import Grpo
-from rl.training.rows import verl_data
+from rl.training.checkpoints import FAILURES
+from rl.training.plan import RunPlan
+from rl.training.recipe import GrpoRecipe
+from rl.training.rows import data_section
+from rl.training.selection import SPLITS
+from rl.training.verl_config import compose_config, grpo_settings, trainer_section
+from rl.verl.metrics import OnStep
 
 
-def configured(folder: Path, checked: Checked, start: int) -> Any:
-    """The configuration of verl, validated as its own command does."""
+def configure_grpo(plan: RunPlan, start: int) -> Any:
+    """Verl's configuration, validated as verl's own command does.
+
+    Args:
+        plan: of the training.
+        start: step of the checkpoint to resume from; 0 starts anew.
+    """
     from verl.trainer.ppo.utils import need_critic, need_reference_policy
     from verl.utils.config import validate_config
 
-    assert isinstance(checked.recipe, Grpo)
-    config = merged("ppo_trainer", grpo_overrides(checked.recipe, checked.steps), _of_this_run(folder, checked, start))
+    assert isinstance(plan.recipe, GrpoRecipe)
+    config = compose_config("ppo_trainer", grpo_settings(plan.recipe, plan.steps), _sections(plan, start))
     validate_config(config, use_reference_policy=need_reference_policy(config), use_critic=need_critic(config))
     return config
 
 
-def _of_this_run(folder: Path, checked: Checked, start: int) -> dict[str, Any]:
-    """Model, prompts, reward, and where to go on, as sections of verl's configuration."""
-    assert checked.model.weights is not None
-    training, files = checked.training, {split: [rows.file(split) for rows in checked.rows] for split in SPLITS}
-    how = {"failures": str((folder / FAILURES).resolve()), "reward": training.reward, "appears": training.appears}
-    reward = {"path": "pkg://rl.training.reward", "name": "compute_score", "reward_kwargs": how}
+def _sections(plan: RunPlan, start: int) -> dict[str, Any]:
+    """Model, prompts, reward and checkpoints as sections of verl's configuration."""
+    assert plan.run.reward is not None
+    files = {split: [rows.file(split) for rows in plan.rows] for split in SPLITS}
+    options = {
+        "failures": str((plan.folder / FAILURES).resolve()),
+        "reward": plan.run.reward.name,
+        "appearance": plan.run.reward.appearance,
+    }
+    reward = {"path": "pkg://rl.training.reward", "name": "score_response", "reward_kwargs": options}
     return {
-        "data": verl_data(files["train"], files["val"], checked.recipe.max_prompt_tokens),
+        "data": data_section(files["train"], files["val"], plan.recipe.batch.max_prompt_tokens),
         "reward": {"custom_reward_function": reward},
-        "actor_rollout_ref": {"model": {"path": str(checked.model.weights.path)}},
-        "trainer": going_on(folder, start),
+        "actor_rollout_ref": {"model": {"path": str(plan.model_path)}},
+        "trainer": trainer_section(plan.folder, start),
         "transfer_queue": {"enable": True},
     }
 
 
-def run(config: Any, on_step: OnStep) -> None:
-    """Train, in the Ray of this process."""
+def train_grpo(config: Any, on_step: OnStep) -> None:
+    """Train in the Ray session of this process.
+
+    Args:
+        config: from `configure_grpo`.
+        on_step: called after each update.
+    """
     import transfer_queue
     from omegaconf import OmegaConf
     from verl.trainer.ppo.v1 import AgentLoopManagerTQ

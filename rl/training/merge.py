@@ -1,27 +1,34 @@
-"""From a checkpoint of verl's shards to a model's folder, whole or not at all."""
+"""Merging verl's sharded checkpoint into a model's folder, atomically."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
 from rl.models.families import SHOWN_FILE
-from rl.training.checkpoints import MODEL, step_folder
-from rl.training.request import Training
+from rl.models.trained import MODEL
+from rl.training.checkpoints import step_folder
+from rl.training.records import TrainingRun
 from storage.folders.files import replacing_folder
 from storage.folders.open import folder_at, write_json
 
 
-def publish_model(folder: Path, training: Training, step: int) -> Path:
-    """Merge a step's shards into the run's model, with how frames were shown to it; one that is there already stays."""
-    made = folder / MODEL
-    if made.is_dir():
-        return made
+def publish_model(folder: Path, run: TrainingRun, step: int) -> Path:
+    """Merge the shards of a checkpoint into the training's model; a model that exists is kept.
+
+    Args:
+        folder: of the training.
+        run: its request, of which the rendering of frames is stored with the model.
+        step: number of the update whose checkpoint is merged.
+    """
+    target = folder / MODEL
+    if target.is_dir():
+        return target
     from verl.model_merger.base_model_merger import ModelMergerConfig
     from verl.model_merger.fsdp_model_merger import FSDPModelMerger
 
-    kept = step_folder(folder, step)
-    shards = actor if (actor := kept / "actor").is_dir() else kept
-    with replacing_folder(made) as temporary:
+    checkpoint = step_folder(folder, step)
+    shards = actor if (actor := checkpoint / "actor").is_dir() else checkpoint
+    with replacing_folder(target) as temporary:
         config = ModelMergerConfig(
             operation="merge",
             backend="fsdp",
@@ -30,6 +37,6 @@ def publish_model(folder: Path, training: Training, step: int) -> Path:
             hf_model_config_path=str(shards / "huggingface"),
         )
         FSDPModelMerger(config).merge_and_save()
-        if training.shown:
-            write_json(folder_at(temporary), SHOWN_FILE, dict(training.shown))
-    return made
+        if run.rendering:
+            write_json(folder_at(temporary), SHOWN_FILE, run.rendering)
+    return target

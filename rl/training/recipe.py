@@ -1,211 +1,209 @@
-"""Recipes: every number of a training, where it is from, and what verl calls it."""
+"""Recipes: every number of a training with its source, in groups."""
 
 from __future__ import annotations
 
-import math
-from collections.abc import Mapping
-from dataclasses import dataclass, field, fields, replace
-from importlib.util import find_spec
-from typing import Any, ClassVar, Literal, get_args, get_type_hints
+from typing import Any, ClassVar, Literal
 
+from pydantic import Field, JsonValue
+
+from storage.common.config import Config
 from storage.common.errors import InputError
-from storage.common.names import one_of
 
+_PAPER = "paper, section 4.1"
 _RELEASED = "released code, scripts/run_grpo_video.sh"
-_USUAL = "not in the paper; the released code leaves transformers' default"
-_TRL = "not in the paper; the released code leaves TRL's default"
-_OURS = "ours: how it runs, not what is computed"
+_TRANSFORMERS = "not in the paper; transformers' default, which the released code keeps"
+_TRL = "not in the paper; TRL's default, which the released code keeps"
+_OURS = "ours: affects how the training runs, not what it computes"
 
 
 class RecipeError(InputError):
-    """A recipe that is not known, or a value that it cannot have; the message names the choices."""
+    """A recipe that does not exist, or a value that it cannot have."""
 
 
-def _from(source: str, default: Any) -> Any:
-    return field(default=default, metadata={"source": source})
+def _value(default: object, source: str, title: str, description: str, **bounds: float) -> Any:
+    """A field that carries the source of its default."""
+    extra: dict[str, JsonValue] = {"source": source}
+    return Field(default, title=title, description=description, json_schema_extra=extra, **bounds)  # type: ignore[call-overload]
 
 
-@dataclass(frozen=True)
-class Recipe:
-    """What every training has. `sources` says where each value is from.
+class OptimizerConfig(Config):
+    """AdamW and its schedule."""
 
-    Attributes:
-        learning_rate, schedule: of AdamW; `linear` falls to zero over the whole training.
-        beta_1, beta_2, weight_decay, clip_grad: AdamW's others, and the largest norm of a gradient.
-        prompts_per_device, devices: their product is a batch, and one update of the weights.
-        epochs: times that every prompt is seen.
-        steps: updates after which it ends; 0 stands for the epochs' end.
-        max_prompt_tokens: pixels' tokens included; longer prompts are refused.
-        precision: of the forward pass; weights and AdamW are float32.
-        checkpointing: whether activations are computed anew in the backward pass.
-        answers_at_once: answers a device computes at once, at most.
-        save_every: steps between checkpoints.
-        seed: of the order of prompts.
-        platform: `cuda` or `cpu`.
-        keep: checkpoints kept.
-    """
+    learning_rate: float = _value(1e-6, _PAPER, "Learning rate", "Initial learning rate of AdamW.", ge=0, lt=1)
+    schedule: Literal["linear", "constant", "cosine"] = _value(
+        "linear", _PAPER, "Schedule", "Schedule of the learning rate; linear and cosine fall to zero over the whole training."
+    )
+    beta_1: float = _value(0.9, _TRANSFORMERS, "Beta 1", "Decay rate of AdamW's first moment.", ge=0, lt=1)
+    beta_2: float = _value(0.999, _TRANSFORMERS, "Beta 2", "Decay rate of AdamW's second moment.", ge=0, lt=1)
+    weight_decay: float = _value(0.0, _TRANSFORMERS, "Weight decay", "Weight decay of AdamW.", ge=0, lt=1)
+    max_grad_norm: float = _value(
+        1.0, _TRANSFORMERS, "Gradient norm", "Gradients with a larger norm are scaled down to this norm.", ge=0, le=1e6
+    )
 
-    kind: ClassVar[str]
 
-    learning_rate: float = _from("paper, 4.1", 1e-6)
-    schedule: Literal["linear", "constant", "cosine"] = _from("paper, 4.1", "linear")
-    beta_1: float = _from(_USUAL, 0.9)
-    beta_2: float = _from(_USUAL, 0.999)
-    weight_decay: float = _from(_USUAL, 0.0)
-    clip_grad: float = _from(_USUAL, 1.0)
-    prompts_per_device: int = _from("paper, 4.1", 1)
-    devices: int = _from("paper, 4.1", 8)
-    epochs: int = _from("paper, 4.1; the released code has 2", 1)
-    steps: int = _from("paper, 4.1: by epochs", 0)
-    max_prompt_tokens: int = _from(_RELEASED, 8192)
-    precision: Literal["bfloat16", "float32"] = _from(_RELEASED, "bfloat16")
-    checkpointing: bool = _from(_RELEASED, True)
-    answers_at_once: int = _from(_OURS, 1)
-    save_every: int = _from(_RELEASED, 50)
-    seed: int = _from(_OURS, 0)
-    platform: Literal["cuda", "cpu"] = _from(_OURS, "cuda")
-    keep: int = _from(_OURS, 2)
+class BatchConfig(Config):
+    """Prompts of an update and how often they are used."""
+
+    prompts_per_device: int = _value(1, _PAPER, "Prompts per device", "Prompts of a device in one update.", ge=1, le=4096)
+    devices: int = _value(8, _PAPER, "Devices", "Number of GPUs, or of logical devices on a CPU.", ge=1, le=1024)
+    epochs: int = _value(
+        1, f"{_PAPER}; the released code has 2", "Epochs", "Number of times that every prompt is used.", ge=1, le=1000
+    )
+    max_prompt_tokens: int = _value(
+        8192,
+        _RELEASED,
+        "Prompt tokens",
+        "Prompts with more tokens, those of the video included, are excluded.",
+        ge=1,
+        le=1_000_000,
+    )
+    max_responses_per_pass: int = _value(
+        1, _OURS, "Responses per pass", "Most responses of a device in one forward and backward pass.", ge=1, le=4096
+    )
+    seed: int = _value(0, _OURS, "Seed", "Seed of the order of prompts and of the validation split.", ge=0, lt=2**31)
+
+
+class GrpoConfig(Config):
+    """Objective of GRPO, equations 7 and 8 of the paper."""
+
+    responses_per_prompt: int = _value(
+        8, "paper, section 3.4", "Responses per prompt", "Number of responses that are compared in equation 7.", ge=2, le=4096
+    )
+    normalize_by_std: bool = _value(
+        True, "paper, equation 7", "Normalize by std", "Divide advantages by the standard deviation of their group."
+    )
+    clip: float = _value(
+        0.2, _TRL, "Clip", "Epsilon of equation 8; it has no effect with one update for each batch of responses.", ge=0, le=1
+    )
+    kl_weight: float = _value(
+        0.04, _TRL, "KL weight", "Weight of the divergence from the initial model in equation 8.", ge=0, le=1000
+    )
+    kl_estimator: Literal["k3", "k1", "k2"] = _value(
+        "k3", "released code, its trainer's loss", "KL estimator", "Estimator of the divergence from the initial model."
+    )
+    loss_aggregation: Literal["seq-mean-token-mean", "token-mean"] = _value(
+        "seq-mean-token-mean",
+        "paper, equation 8; released code",
+        "Loss aggregation",
+        "Mean over the tokens of each response and then over responses, or over all tokens at once.",
+    )
+
+
+class RolloutConfig(Config):
+    """Engine that generates responses during GRPO."""
+
+    name: Literal["vllm", "transformers"] = _value(
+        "vllm", _OURS, "Rollout engine", "Engine that generates responses; transformers is meant for a CPU."
+    )
+    temperature: float = _value(
+        1.0, "released code, its trainer's generation settings", "Temperature", "Sampling temperature.", gt=0, le=10
+    )
+    max_response_tokens: int = _value(
+        1024, _RELEASED, "Response tokens", "Responses with more tokens are truncated.", ge=1, le=1_000_000
+    )
+    tensor_parallel: int = _value(
+        1, _OURS, "Tensor parallel", "Number of devices over which vLLM splits the model.", ge=1, le=64
+    )
+    memory_fraction: float = _value(
+        0.5, _OURS, "vLLM memory", "Fraction of a device's memory that vLLM reserves while it generates.", gt=0, le=1
+    )
+
+
+class SftConfig(Config):
+    """Objective of supervised fine-tuning."""
+
+    loss_aggregation: Literal["token-mean"] = _value(
+        "token-mean",
+        "not in the paper; the default of transformers, TRL and verl",
+        "Loss aggregation",
+        "Mean cross-entropy over the tokens of all target responses of a batch.",
+    )
+
+
+class SystemConfig(Config):
+    """Hardware, precision and checkpoints."""
+
+    platform: Literal["cuda", "cpu"] = _value("cuda", _OURS, "Platform", "Kind of device that trains.")
+    precision: Literal["bfloat16", "float32"] = _value(
+        "bfloat16", _RELEASED, "Precision", "Precision of the forward pass; weights and moments are float32."
+    )
+    gradient_checkpointing: bool = _value(
+        True, _RELEASED, "Gradient checkpointing", "Recompute activations in the backward pass instead of storing them."
+    )
+    checkpoint_interval: int = _value(50, _RELEASED, "Checkpoint interval", "Updates between checkpoints.", ge=1, le=1_000_000)
+    max_checkpoints: int = _value(2, _OURS, "Checkpoints", "Number of checkpoints that are kept.", ge=1, le=1000)
+
+
+class Recipe(Config):
+    """Numbers that every kind of training has."""
+
+    kind: ClassVar[str] = ""
+
+    optimizer: OptimizerConfig = Field(default=OptimizerConfig(), title="Optimizer", description="AdamW and its schedule.")
+    batch: BatchConfig = Field(
+        default=BatchConfig(), title="Batch", description="Prompts of an update and how often they are used."
+    )
+    system: SystemConfig = Field(default=SystemConfig(), title="System", description="Hardware, precision and checkpoints.")
 
     @property
-    def batch(self) -> int:
+    def batch_size(self) -> int:
         """Prompts of one update."""
-        return self.prompts_per_device * self.devices
+        return self.batch.prompts_per_device * self.batch.devices
 
     @property
-    def answers_per_device(self) -> int:
-        """Answers of one update that a device trains on."""
-        return self.prompts_per_device
+    def responses_per_device(self) -> int:
+        """Responses of one update that a device trains on."""
+        return self.batch.prompts_per_device
 
     @property
-    def micro_batch(self) -> int:
-        """Answers that a device computes at once: verl wants equal parts of its share."""
-        share = self.answers_per_device
-        return max(size for size in range(1, share + 1) if share % size == 0 and size <= max(1, self.answers_at_once))
+    def micro_batch_size(self) -> int:
+        """Responses of one pass: the largest divisor of a device's share, since verl needs equal parts."""
+        share = self.responses_per_device
+        return max(n for n in range(1, share + 1) if share % n == 0 and n <= self.batch.max_responses_per_pass)
 
     @property
     def gpus(self) -> int:
-        """Real GPUs that it needs; on a CPU the devices are logical slots of Ray."""
-        return self.devices if self.platform == "cuda" else 0
+        """GPUs that the training needs; none on a CPU, whose devices are logical."""
+        return self.batch.devices if self.system.platform == "cuda" else 0
 
-    def total_steps(self, prompts: int) -> int:
-        """Updates of a training on so many prompts; what does not fill a batch is left out.
+    def total_steps(self, prompts: int, steps: int = 0) -> int:
+        """Updates of a whole training; prompts that do not fill a batch are left out of each epoch.
+
+        Args:
+            prompts: number of training prompts.
+            steps: number of updates that replaces the number of epochs; 0 keeps the epochs.
 
         Raises:
-            RecipeError: there is not one batch.
+            RecipeError: the prompts do not fill one batch.
         """
-        if prompts < self.batch:
-            raise RecipeError(f"a batch has {self.batch} prompts, and there are {prompts}: give more, or fewer devices")
-        return self.steps or prompts // self.batch * self.epochs
+        if prompts < self.batch_size:
+            raise RecipeError(
+                f"a batch has {self.batch_size} prompts, and there are {prompts}: give more prompts, or fewer devices"
+            )
+        return steps or prompts // self.batch_size * self.batch.epochs
 
 
-@dataclass(frozen=True)
-class Grpo(Recipe):
-    """GRPO as the paper has it.
-
-    Attributes:
-        n: answers a prompt (equation 7).
-        temperature: at which they are drawn.
-        kl, kl_estimator: weight and estimator of the divergence from the frozen reference (equation 8).
-        clip: epsilon of equation 8. With one update a batch, the ratio is one.
-        by_std: whether advantages are divided by their group's standard deviation (equation 7).
-        loss: how tokens become one loss: the mean over each answer, then over answers.
-        max_answer_tokens: longer answers are cut.
-        rollout: who answers while training: `vllm` or `transformers`.
-        tensor_parallel: devices over which vLLM splits a model.
-        vllm_memory: share of a device's memory that vLLM takes while it answers.
-    """
+class GrpoRecipe(Recipe):
+    """GRPO; the defaults are the paper's."""
 
     kind = "grpo"
 
-    n: int = _from("paper, 3.4", 8)
-    temperature: float = _from("released code, its trainer's generation settings", 1.0)
-    kl: float = _from(_TRL, 0.04)
-    kl_estimator: Literal["k3", "k1", "k2"] = _from("released code, its trainer's loss", "k3")
-    clip: float = _from(_TRL, 0.2)
-    by_std: bool = _from("paper, equation 7", True)
-    loss: Literal["seq-mean-token-mean", "token-mean"] = _from("paper, equation 8; released code", "seq-mean-token-mean")
-    max_answer_tokens: int = _from(_RELEASED, 1024)
-    rollout: Literal["vllm", "transformers"] = _from(_OURS, "vllm")
-    tensor_parallel: int = _from(_OURS, 1)
-    vllm_memory: float = _from(_OURS, 0.5)
+    grpo: GrpoConfig = Field(
+        default=GrpoConfig(), title="GRPO", description="Objective of GRPO, equations 7 and 8 of the paper."
+    )
+    rollout: RolloutConfig = Field(
+        default=RolloutConfig(), title="Rollout", description="Engine that generates responses during training."
+    )
 
     @property
-    def answers_per_device(self) -> int:
-        """All answers to a device's prompts."""
-        return self.prompts_per_device * self.n
+    def responses_per_device(self) -> int:
+        """All responses to a device's prompts."""
+        return self.batch.prompts_per_device * self.grpo.responses_per_prompt
 
 
-@dataclass(frozen=True)
-class Sft(Recipe):
-    """The paper's VisualPrompt-SFT (tables 7 and 8), of which it tells nothing but scores: the values of section 4.1.
-
-    Attributes:
-        loss: how tokens become one loss: the mean over all answers' tokens of a batch.
-    """
+class SftRecipe(Recipe):
+    """The paper's VisualPrompt-SFT (tables 7 and 8), of which it reports only scores; the values are those of section 4.1."""
 
     kind = "sft"
 
-    loss: Literal["token-mean"] = _from("not in the paper; the usual one, of transformers, TRL and verl", "token-mean")
-
-
-_SMALL: Mapping[str, Any] = {
-    "learning_rate": 1e-3,
-    "prompts_per_device": 2,
-    "devices": 1,
-    "max_prompt_tokens": 4096,
-    "precision": "float32",
-    "checkpointing": False,
-    "answers_at_once": 8,
-    "save_every": 1,
-    "platform": "cpu",
-}
-
-RECIPES: Mapping[str, Recipe] = {
-    "stvg-r1": Grpo(),
-    "sample": Grpo(n=4, max_answer_tokens=64, rollout="transformers", **_SMALL),
-    "stvg-r1-sft": Sft(),
-    "sample-sft": Sft(**_SMALL),
-}
-"""By name: the paper's on 8 GPUs of 80 GB, and one for a CPU and a tiny model; GRPO, and on the true answers."""
-
-
-def recipe_named(name: str, changes: Mapping[str, Any] | None = None) -> Recipe:
-    """A recipe by name, with some of its values changed.
-
-    Raises:
-        RecipeError: there is no such recipe or value.
-    """
-    usual = one_of(RECIPES, name, "recipe", RecipeError)
-    known = {one.name for one in fields(usual)}
-    if unknown := sorted(set(changes or {}) - known):
-        raise RecipeError(f"a recipe has no '{unknown[0]}': its values are {', '.join(sorted(known))}")
-    changed = replace(usual, **(changes or {}))
-    _check(changed)
-    return changed
-
-
-def _check(recipe: Recipe) -> None:
-    kinds = get_type_hints(type(recipe))
-    for one in fields(recipe):
-        _check_value(one.name, kinds[one.name], getattr(recipe, one.name))
-    if isinstance(recipe, Grpo):
-        if recipe.n < 2:
-            raise RecipeError("advantages compare answers to one prompt: 'n' must be 2 or more")
-        if recipe.platform == "cpu" and recipe.rollout == "vllm" and find_spec("vllm") is None:
-            raise RecipeError("on a CPU the rollout is 'transformers': a vllm for CPUs is not installed here")
-
-
-def _check_value(name: str, kind: Any, value: Any) -> None:
-    if choices := get_args(kind):
-        if value not in choices:
-            raise RecipeError(f"'{name}' is one of {', '.join(choices)}, not {value!r}")
-    elif kind is bool:
-        if not isinstance(value, bool):
-            raise RecipeError(f"'{name}' is true or false, not {value!r}")
-    elif isinstance(value, bool) or not isinstance(value, int if kind is int else int | float) or not 0 <= value < math.inf:
-        raise RecipeError(f"'{name}' must be a number and not below zero, not {value!r}")
-
-
-def sources(recipe: Recipe) -> dict[str, str]:
-    """Where each value of a recipe is from, as the paper's is; one for a CPU differs where a CPU must."""
-    return {one.name: str(one.metadata["source"]) for one in fields(recipe)}
+    sft: SftConfig = Field(default=SftConfig(), title="SFT", description="Objective of supervised fine-tuning.")

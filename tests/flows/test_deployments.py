@@ -15,11 +15,11 @@ from flows.nightly import nightly_schedule
 from flows.register import registrations
 from infra.forms.benchmarks import BENCHMARKS
 from infra.forms.evaluation import EVALUATIONS
-from infra.forms.training import TRAININGS, deployment_of
 from infra.ground import GroundParameters
 from infra.nightly import NightlyParameters
 from infra.sweeps import SweepParameters
 from infra.tables.form import TABLES
+from rl.training.parameters import TRAININGS, deployment_of
 
 SNAPSHOTS = Path(__file__).parent / "snapshots"
 

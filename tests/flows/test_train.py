@@ -13,9 +13,10 @@ import psutil
 import pytest
 
 from infra.cli.server import running
-from infra.forms.training import TRAININGS
 from infra.prefect.access import free_port
-from rl.training.checkpoints import lineage, read_steps
+from rl.training.checkpoints import read_metrics
+from rl.training.parameters import TRAININGS
+from rl.training.records import read_lineage
 from storage.reader import Dataset
 
 pytestmark = pytest.mark.heavy
@@ -50,7 +51,7 @@ def given(cluster: Any, trained_dataset: Dataset, tmp_path: Path) -> dict[str, A
         "validation": 0.4,
         "ray": cluster.address,
         "steps": 3,
-        "evaluate": "own",
+        "evaluate": ["own"],
         "evaluations": str(tmp_path / "evaluations"),
     }
 
@@ -58,7 +59,7 @@ def given(cluster: Any, trained_dataset: Dataset, tmp_path: Path) -> dict[str, A
 def drivers(folder: Path) -> list[psutil.Process]:
     """The processes that train in a folder."""
     told = psutil.process_iter(["cmdline"])
-    return [p for p in told if str(folder) in (p.info["cmdline"] or ()) and "rl.training.run" in p.info["cmdline"]]
+    return [p for p in told if str(folder) in (p.info["cmdline"] or ()) and "rl.training.driver" in p.info["cmdline"]]
 
 
 def test_a_killed_training_goes_on_and_its_model_is_merged_registered_and_evaluated(
@@ -74,14 +75,14 @@ def test_a_killed_training_goes_on_and_its_model_is_merged_registered_and_evalua
     every = serving.ask("artifacts/filter", {"flow_runs": {"id": {"any_": [run]}}})
     progress = max(artifact["data"] for artifact in every if artifact["key"] == "steps")
     assert state == "COMPLETED", "the task that follows the job is tried again, and goes on"
-    steps = read_steps(folder)
-    assert [step["step"] for step in steps] == [1, 2, 3]
-    assert all(step["pearson"] > 0.999 for step in steps)
-    assert any(step["grad_norm"] > 0 for step in steps), "answers differ in what they are worth"
-    assert all({"reward", "r_t", "r_s", "r_f", "kl", "loss"} <= set(step) for step in steps)
-    made = lineage(folder)
+    steps = read_metrics(folder)
+    assert [step.step for step in steps] == [1, 2, 3]
+    assert all((step.pearson or 0) > 0.999 for step in steps)
+    assert any((step.grad_norm or 0) > 0 for step in steps), "answers differ in what they are worth"
+    assert all({"reward", "r_t", "r_s", "r_f", "kl", "loss"} <= set(step.model_dump(exclude_none=True)) for step in steps)
+    made = read_lineage(folder)
     assert made is not None
-    assert made.sha256 != made.base, "its weights changed"
+    assert made.sha256 != made.base_sha256, "its weights changed"
     assert {"rows", "recipe", "steps", "curves", "last-steps", "lineage"} <= set(shown)
     assert progress == 100, "of the try that went on"
     assert "r_t" in shown["curves"]["data"]
@@ -102,16 +103,16 @@ def test_a_model_is_trained_on_true_answers_and_swept(
     serving: Any, cluster: Any, given: dict[str, Any], tmp_path: Path
 ) -> None:
     (tmp_path / "sweep.toml").write_text(SWEEP)
-    asked = {**given, "steps": 1, "evaluate": "", "sweep": str(tmp_path / "sweep.toml")}
+    asked = {**given, "steps": 1, "evaluate": [], "sweep": str(tmp_path / "sweep.toml")}
     run = serving.start("train-sft/sample", **asked)
     assert cluster.until(lambda: ended(serving, run), 400) == "COMPLETED"
     folder = TRAININGS["sample-sft"].model_validate(asked).folder
-    [step] = read_steps(folder)
-    assert step["loss"] > 0
-    made = lineage(folder)
+    [step] = read_metrics(folder)
+    assert (step.loss or 0) > 0
+    made = read_lineage(folder)
     assert made is not None
-    assert (made.recipe, made.reward) == ("sample-sft", "")
-    assert made.sha256 != made.base, "its weights changed"
+    assert (made.recipe_name, made.reward) == ("sample-sft", None)
+    assert made.sha256 != made.base_sha256, "its weights changed"
     [asked_of] = tmp_path.glob("evaluations/own/*/stage.json")
     assert made.sha256 in asked_of.read_text(), "the new model was asked, in place of the sweep's"
 

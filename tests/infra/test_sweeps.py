@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +21,8 @@ from rl.evaluation.results import EvaluationResults
 from rl.evaluation.sweep import SweepError
 from rl.models.families import ModelError
 from rl.models.registry import find_model
-from rl.training.checkpoints import Lineage, write_lineage
+from rl.training.recipes import RECIPES
+from rl.training.records import DatasetRecord, Lineage, write_lineage
 from storage.manifest import DatasetError
 from tasks.build.run import run_build, run_here
 
@@ -173,11 +173,21 @@ def test_a_checkpoint_of_unknown_origin_is_compared_with_nothing(
     with pytest.raises(ModelError, match=r"nobody can tell where '.*bare' is from \(it has no checkpoint\.json\)"):
         sweep_of(('["tiny"]', f'["{bare}"]')).sweep().statuses()
     shutil.copytree(model.path, run_folder / "model")
-    made = Lineage("sample", {}, "paper", "visible", {}, (), "", 1, model.sha256, {})
+    made = Lineage(
+        recipe_name="sample",
+        recipe=RECIPES["sample"],
+        reward=None,
+        dataset=DatasetRecord(),
+        rows=(),
+        base_sha256="",
+        steps=1,
+        sha256=model.sha256,
+        versions={},
+    )
     write_lineage(run_folder, made)
     known = sweep_of(('["tiny"]', f'["{run_folder / "model"}"]')).sweep()
     assert {status.reason for status in known.statuses().values()} == {""}
-    write_lineage(run_folder, replace(made, sha256="another"))
+    write_lineage(run_folder, made.model_copy(update={"sha256": "another"}))
     with pytest.raises(ModelError, match=r"its weights are not those that its checkpoint\.json names"):
         known.statuses()
 

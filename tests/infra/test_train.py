@@ -10,17 +10,19 @@ from typing import Any, NamedTuple
 import pytest
 from pydantic import ValidationError
 
-from infra import train
-from infra.forms.training import TRAININGS, TrainParameters
 from infra.ray import gpus as ray_gpus
 from infra.ray.gpus import Gpu
 from infra.ray.session import ClusterError
-from infra.train import job_of, prepare
+from infra.ray.train_job import training_job
+from infra.train import prepare_training
 from rl.evaluation.sweep import SweepError
 from rl.models.families import ModelError
 from rl.rewards import RewardError
-from rl.training.recipe import RECIPES, RecipeError
-from rl.training.request import read_training
+from rl.training.parameters import TRAININGS, TrainParameters
+from rl.training.prepare import count_weights
+from rl.training.recipe import RecipeError
+from rl.training.recipes import RECIPES, recipe_named
+from rl.training.records import read_run
 from storage.manifest import DatasetError
 from storage.reader import Dataset
 
@@ -37,28 +39,31 @@ def asked(trained_dataset: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPa
 
 def test_every_recipe_has_its_form() -> None:
     assert set(TRAININGS) == set(RECIPES)
-    assert {name: made.recipe for name, made in TRAININGS.items()} == {name: name for name in RECIPES}
+    assert {name: made.recipe_name for name, made in TRAININGS.items()} == {name: name for name in RECIPES}
+    assert {name: made.model_fields["recipe"].default for name, made in TRAININGS.items()} == RECIPES
 
 
-def test_changes_are_numbers_and_words_by_name(asked: Asked) -> None:
-    parameters = asked(changes="n=6, learning_rate=1e-4,schedule=constant,by_std=false", steps=3)
-    assert parameters.changed() == {"steps": 3, "n": 6, "learning_rate": 1e-4, "schedule": "constant", "by_std": False}
-    assert parameters.chosen().n == 6
-    with pytest.raises(RecipeError, match="'n' changes nothing: write name=value"):
-        asked(changes="n").changed()
-    with pytest.raises(RecipeError, match="a recipe has no 'rate'"):
-        asked(changes="rate=3").chosen()
+def test_values_of_a_recipe_are_changed_by_their_paths_and_the_others_are_the_recipes(asked: Asked) -> None:
+    optimizer = {"learning_rate": 1e-4, "schedule": "constant"}
+    parameters = asked(recipe={"grpo": {"responses_per_prompt": 6, "normalize_by_std": False}, "optimizer": optimizer})
+    changes = {"grpo.responses_per_prompt": 6, "grpo.normalize_by_std": False}
+    assert parameters.recipe == recipe_named("sample", {**changes, **{f"optimizer.{k}": v for k, v in optimizer.items()}})
+    assert asked().recipe == RECIPES["sample"]
+    with pytest.raises(ValidationError, match=r"recipe\.optimizer\.rate"):
+        asked(recipe={"optimizer": {"rate": 3}})
+    with pytest.raises(ValidationError, match=r"recipe\.grpo\.responses_per_prompt"):
+        asked(recipe={"grpo": {"responses_per_prompt": 1}})
 
 
 def test_a_prepared_training_says_what_it_is_made_of(asked: Asked, trained_dataset: Dataset) -> None:
-    prepared = prepare(asked(steps=2))
-    training = read_training(prepared.folder)
-    assert training == prepared.training
-    assert training.dataset["content_hash"] == trained_dataset.manifest.content_hash
-    assert training.shown["markers.size"] == 20.0, "so that a dataset shown otherwise is noticed"
+    prepared = prepare_training(asked(steps=2))
+    training = read_run(prepared.folder)
+    assert training == prepared.run
+    assert training.dataset.content_hash == trained_dataset.manifest.content_hash
+    assert training.rendering["markers.size"] == 20.0, "so that a dataset shown otherwise is noticed"
     assert prepared.steps == 2
-    assert prepared.record.counts["train"] > 0
-    assert prepare(asked(steps=2)) == prepared, "the same again goes on in the same folder"
+    assert prepared.rows[0].record.counts["train"] > 0
+    assert prepare_training(asked(steps=2)) == prepared, "the same again goes on in the same folder"
 
 
 @pytest.mark.parametrize(
@@ -67,8 +72,8 @@ def test_a_prepared_training_says_what_it_is_made_of(asked: Asked, trained_datas
         ({"dataset": "none"}, DatasetError, "none"),
         ({"model": "gpt"}, ModelError, "there is no model 'gpt'"),
         ({"reward": "applause"}, RewardError, "there is no reward 'applause'"),
-        ({"changes": "devices=100"}, RecipeError, "a batch has 200 prompts"),
-        ({"evaluate": "imagenet"}, RecipeError, "there is no benchmark 'imagenet'"),
+        ({"recipe": {"batch": {"devices": 100}}}, RecipeError, "a batch has 200 prompts"),
+        ({"evaluate": ["imagenet"]}, RecipeError, "there is no benchmark 'imagenet'"),
         ({"sweep": "none.toml"}, SweepError, "none.toml' is no sweep"),
     ],
 )
@@ -77,21 +82,21 @@ def test_what_is_not_there_is_said_before_anything_starts(
 ) -> None:
     parameters = asked(**given)
     with pytest.raises(error, match=said):
-        prepare(parameters)
+        prepare_training(parameters)
     assert not parameters.folder.exists(), "nothing half-written"
 
 
 def test_a_folder_with_another_training_is_left_alone(asked: Asked) -> None:
-    before = prepare(asked(steps=2))
+    before = prepare_training(asked(steps=2))
     with pytest.raises(RecipeError, match="holds a training with another reward: give this one a --name"):
-        prepare(asked(steps=2, reward="coupled"))
-    assert read_training(before.folder) == before.training
+        prepare_training(asked(steps=2, reward="coupled"))
+    assert read_run(before.folder) == before.run
 
 
 def test_fine_tuning_has_no_reward_and_a_folder_of_its_own(asked: Asked) -> None:
-    given = asked(steps=2).model_dump(exclude={"reward", "appears"})
-    prepared = prepare(TRAININGS["sample-sft"].model_validate(given))
-    assert (prepared.training.reward, prepared.training.appears) == ("", "")
+    given = asked(steps=2).model_dump(exclude={"reward", "recipe"})
+    prepared = prepare_training(TRAININGS["sample-sft"].model_validate(given))
+    assert prepared.run.reward is None
     assert prepared.recipe.kind == "sft"
     assert prepared.folder != asked(steps=2).folder
     with pytest.raises(ValidationError, match="reward"):
@@ -104,22 +109,22 @@ def test_a_disk_without_room_for_checkpoints_is_refused(asked: Asked, monkeypatc
 
     monkeypatch.setattr(shutil, "disk_usage", lambda _: Usage(1000))
     with pytest.raises(RecipeError, match=r"checkpoints need 0 GB, and the disk of .* has 0 GB free"):
-        prepare(asked(steps=2))
+        prepare_training(asked(steps=2))
 
 
 def test_weights_are_counted_by_the_headers_of_their_files(asked: Asked) -> None:
     from transformers import AutoModelForImageTextToText
 
-    prepared = prepare(asked(steps=2))
-    folder = Path(prepared.training.model)
+    prepared = prepare_training(asked(steps=2))
+    folder = Path(prepared.run.model)
     model = AutoModelForImageTextToText.from_pretrained(folder)
-    assert train._weights(folder) == sum(weight.numel() for weight in model.parameters())
+    assert count_weights(folder) == sum(weight.numel() for weight in model.parameters())
 
 
 def test_a_jobs_id_is_that_of_its_run(asked: Asked) -> None:
-    job = job_of(asked(ray="http://a:1"))
-    assert job.stem == job_of(asked(ray="http://b:2", hours=3)).stem
-    assert job.stem != job_of(asked(ray="http://a:1", name="other")).stem
+    job = training_job(asked(ray="http://a:1"))
+    assert job.stem == training_job(asked(ray="http://b:2", hours=3)).stem
+    assert job.stem != training_job(asked(ray="http://a:1", name="other")).stem
     assert job.command[-1] == job.folder
 
 

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from infra.forms.training import TRAININGS
 from infra.tables.form import TABLES, ReproduceParameters
 from infra.tables.table import Reproduction, keeps_masks
 from rl.evaluation.sweep import SweepError
 from rl.paper.numbers import PaperError, tables, variants
+from rl.training.parameters import TRAININGS
 
 
 def table(name: str, **given: object) -> Reproduction:
@@ -67,8 +67,8 @@ def test_every_training_of_the_paper_is_set_as_its_reward() -> None:
     assert rewards == {**{name: name for name in rewards if name != "sft"}, "sft": ""}
     [temporal] = [part for part in table("7").parts if part.key == ("+GRPO", "hcstvg-v1")]
     asked = table("7", miniature=True).unnamed_training(temporal)
-    assert (asked.recipe, asked.protocol, asked.steps) == ("sample", "unmarked", 2)
-    assert asked.chosen() == TRAININGS["sample"].model_validate({"steps": 2}).chosen()
+    assert (asked.recipe_name, asked.protocol, asked.steps) == ("sample", "unmarked", 2)
+    assert asked.recipe == TRAININGS["sample"].model_validate({"steps": 2}).recipe
 
 
 def test_a_miniature_has_folders_of_its_own() -> None:

@@ -88,8 +88,8 @@ def test_an_object_must_appear_in_the_span_that_was_named() -> None:
     assert scored(said(3, 4.5, 6))["r_s"] == 0, "out of sight"
     assert scored(said(3, 4.5, 7))["r_s"] == 1, "back on the frame at 7, which a closed span holds"
     assert scored(said(3, 2.7, 4))["r_s"] == 1
-    assert scored(said(3, 2.7, 4), appears="drawn")["r_s"] == 0, "no frame that is shown then carries its marker"
-    assert scored(said(3, 2.55, 4), appears="drawn")["r_s"] == 1
+    assert scored(said(3, 2.7, 4), appearance="drawn")["r_s"] == 0, "no frame that is shown then carries its marker"
+    assert scored(said(3, 2.55, 4), appearance="drawn")["r_s"] == 1
 
 
 def test_each_field_counts_on_its_own() -> None:
@@ -135,7 +135,7 @@ def test_bad_settings_and_truths_are_one_sentence() -> None:
     with pytest.raises(RewardError, match="there is no reward 'papers': choose from paper, no-format"):
         scored("", "papers")
     with pytest.raises(RewardError, match="cannot appear as 'painted'"):
-        scored("", appears="painted")
+        scored("", appearance="painted")
     for broken in ("", "{}", "[]", '{"span_s":[1,"two"]}', '{"span_s":[1.0,2.0],"style":"runes"}'):
         with pytest.raises(RewardError, match="ground truth cannot be read"):
             compute_score("squares", "", broken)

@@ -16,9 +16,11 @@ import psutil
 import pytest
 
 from rl.models.families import Model, shown_by
-from rl.training.plan import RowSettings
-from rl.training.request import Training, write_training
+from rl.rewards import RewardConfig
+from rl.training.recipes import recipe_named
+from rl.training.records import DatasetRecord, TrainingRun, write_run
 from rl.training.rows import write_rows
+from rl.training.selection import RowSettings
 from storage.reader import Dataset
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -36,7 +38,7 @@ class Driver:
         """Whatever happens, nothing of it is left."""
         env = {name: value for name, value in os.environ.items() if not name.startswith(("RAY_", "VERL_"))}
         env |= {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
-        command = [self.python, "-m", "rl.training.run", str(self.run)]
+        command = [self.python, "-m", "rl.training.driver", str(self.run)]
         with self.log.open("wb") as output:
             driver = subprocess.Popen(command, env=env, stdout=output, stderr=output, start_new_session=True)
         try:
@@ -81,24 +83,27 @@ def end(driver: subprocess.Popen[bytes]) -> None:
 
 @pytest.fixture
 def driver_of(trained_dataset: Dataset, tiny: Callable[[str], Model], tmp_path: Path) -> Callable[..., Driver]:
-    """The driver of a recipe with changes, that trains the schooled tiny model on three small videos."""
+    """The driver of a recipe with changes by dotted paths, that trains the schooled tiny model on three small videos."""
 
-    def made(recipe: str, **changes: Any) -> Driver:
+    def made(name: str, changes: dict[str, Any], steps: int) -> Driver:
         model = tiny("tiny-schooled")
         assert model.weights is not None
         rows = write_rows(trained_dataset, model, RowSettings(), tmp_path / "rows")
         manifest = trained_dataset.manifest
-        training = Training(
-            recipe,
-            str(model.weights.path),
-            (str(rows.folder),),
-            changes=changes,
-            dataset={"path": str(trained_dataset.folder), "content_hash": manifest.content_hash},
-            shown=shown_by(manifest.stages["frames"].params["render"]),
+        recipe = recipe_named(name, changes)
+        training = TrainingRun(
+            recipe_name=name,
+            recipe=recipe,
+            model=str(model.weights.path),
+            rows=(str(rows.path),),
+            steps=steps,
+            reward=RewardConfig() if recipe.kind == "grpo" else None,
+            dataset=DatasetRecord(path=str(trained_dataset.folder), content_hash=manifest.content_hash),
+            rendering=shown_by(manifest.stages["frames"].params["render"]),
         )
         folder = tmp_path / "run"
         folder.mkdir()
-        write_training(folder, training)
+        write_run(folder, training)
         return Driver(folder)
 
     return made

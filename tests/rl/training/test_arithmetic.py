@@ -11,12 +11,12 @@ from typing import Any
 import numpy as np
 import pytest
 
-from rl.training.overrides import grpo_overrides, merged
-from rl.training.recipe import Grpo
+from rl.training.recipe import GrpoRecipe
+from rl.training.verl_config import compose_config, grpo_settings
 
 pytestmark = pytest.mark.heavy
 
-RECIPE = Grpo()
+RECIPE = GrpoRecipe()
 GROUPS, LENGTHS = 3, (2, 7, 5, 1, 7, 3, 6, 4)
 CLOSE = 1e-5
 EPSILON, TRL_EPSILON = 1e-6, 1e-4
@@ -29,10 +29,10 @@ def batch() -> dict[str, Any]:
     import torch
 
     draws = torch.Generator().manual_seed(0)
-    shape = (GROUPS * RECIPE.n, max(LENGTHS))
+    shape = (GROUPS * RECIPE.grpo.responses_per_prompt, max(LENGTHS))
     old = -torch.rand(shape, generator=draws) * 3
-    rewards = torch.rand(GROUPS * RECIPE.n, generator=draws) * 3
-    rewards[-RECIPE.n :] = 1.5
+    rewards = torch.rand(GROUPS * RECIPE.grpo.responses_per_prompt, generator=draws) * 3
+    rewards[-RECIPE.grpo.responses_per_prompt :] = 1.5
     mask = torch.arange(shape[1])[None, :] < torch.tensor(LENGTHS * GROUPS)[:, None]
     return {
         "old": old,
@@ -43,9 +43,9 @@ def batch() -> dict[str, Any]:
     }
 
 
-def configured(recipe: Grpo) -> Any:
+def configured(recipe: GrpoRecipe) -> Any:
     """verl's configuration of a recipe, as a training has it."""
-    return merged("ppo_trainer", grpo_overrides(recipe, 1), {})
+    return compose_config("ppo_trainer", grpo_settings(recipe, 1), {})
 
 
 def by_verl(batch: dict[str, Any], epsilon: float = EPSILON) -> tuple[Any, float]:
@@ -58,7 +58,7 @@ def by_verl(batch: dict[str, Any], epsilon: float = EPSILON) -> tuple[Any, float
     actor: Any = omega_conf_to_dataclass(config.actor_rollout_ref.actor)
     scores = torch.zeros_like(batch["mask"])
     scores[:, 0] = batch["rewards"]
-    groups = np.repeat(np.arange(GROUPS), RECIPE.n)
+    groups = np.repeat(np.arange(GROUPS), RECIPE.grpo.responses_per_prompt)
     estimator = get_adv_estimator_fn(config.algorithm.adv_estimator)
     by_std = config.algorithm.norm_adv_by_std_in_grpo
     advantages, _ = estimator(scores, batch["mask"], groups, epsilon, by_std)
@@ -74,8 +74,8 @@ def plainly(batch: dict[str, Any], epsilon: float = EPSILON) -> tuple[list[float
     """Equations 7 and 8, answer for answer and token for token; a loss is minus the objective."""
     advantages, objective = [], 0.0
     rewards = [float(reward) for reward in batch["rewards"]]
-    for start in range(0, len(rewards), RECIPE.n):
-        group = rewards[start : start + RECIPE.n]
+    for start in range(0, len(rewards), RECIPE.grpo.responses_per_prompt):
+        group = rewards[start : start + RECIPE.grpo.responses_per_prompt]
         mean = sum(group) / len(group)
         std = math.sqrt(sum((reward - mean) ** 2 for reward in group) / (len(group) - 1))
         advantages += [(reward - mean) / (std + epsilon) for reward in group]
@@ -84,9 +84,9 @@ def plainly(batch: dict[str, Any], epsilon: float = EPSILON) -> tuple[list[float
         for token in range(length):
             old, new, reference = (float(batch[name][row, token]) for name in ("old", "new", "reference"))
             ratio = math.exp(new - old)
-            clipped = min(max(ratio, 1 - RECIPE.clip), 1 + RECIPE.clip)
+            clipped = min(max(ratio, 1 - RECIPE.grpo.clip), 1 + RECIPE.grpo.clip)
             k3 = math.exp(reference - new) - (reference - new) - 1
-            answer += min(ratio * advantage, clipped * advantage) - RECIPE.kl * k3
+            answer += min(ratio * advantage, clipped * advantage) - RECIPE.grpo.kl_weight * k3
         objective += answer / length
     return advantages, -objective / len(advantages)
 
@@ -96,7 +96,9 @@ def test_advantages_and_loss_are_equations_7_and_8(batch: dict[str, Any]) -> Non
     expected, expected_loss = plainly(batch)
     assert advantages.tolist() == pytest.approx(expected, abs=CLOSE)
     assert loss == pytest.approx(expected_loss, abs=CLOSE)
-    assert advantages[-RECIPE.n :].tolist() == [0.0] * RECIPE.n, "equal rewards teach nothing"
+    assert advantages[-RECIPE.grpo.responses_per_prompt :].tolist() == [0.0] * RECIPE.grpo.responses_per_prompt, (
+        "equal rewards teach nothing"
+    )
     assert abs(expected_loss) > 0.01
 
 
@@ -118,9 +120,11 @@ def test_trl_computes_the_same(batch: dict[str, Any], monkeypatch: pytest.Monkey
     from trl import GRPOTrainer
     from trl.trainer.utils import nanstd
 
-    grouped = batch["rewards"].view(-1, RECIPE.n)
-    spread = nanstd(grouped, dim=1).repeat_interleave(RECIPE.n)
-    theirs = (batch["rewards"] - grouped.mean(dim=1).repeat_interleave(RECIPE.n)) / (spread + TRL_EPSILON)
+    grouped = batch["rewards"].view(-1, RECIPE.grpo.responses_per_prompt)
+    spread = nanstd(grouped, dim=1).repeat_interleave(RECIPE.grpo.responses_per_prompt)
+    theirs = (batch["rewards"] - grouped.mean(dim=1).repeat_interleave(RECIPE.grpo.responses_per_prompt)) / (
+        spread + TRL_EPSILON
+    )
     advantages, loss = by_verl(batch, TRL_EPSILON)
     assert advantages.tolist() == pytest.approx(theirs.tolist(), abs=CLOSE)
 
@@ -136,12 +140,12 @@ def trl_trainer(kind: Any, likely: Any) -> Any:
     import torch
 
     trainer = object.__new__(kind)
-    trainer.args = SimpleNamespace(use_bias_correction_kl=False, delta=None, beta=RECIPE.kl)
+    trainer.args = SimpleNamespace(use_bias_correction_kl=False, delta=None, beta=RECIPE.grpo.kl_weight)
     trainer.model = SimpleNamespace(training=True)
     trainer._get_per_token_logps_and_entropies = lambda *_, **__: (likely, torch.zeros_like(likely), None)
     trainer.top_entropy_quantile, trainer.off_policy_mask_threshold = 1.0, None
-    trainer.importance_sampling_level, trainer.loss_type, trainer.beta = "token", "grpo", RECIPE.kl
-    trainer.epsilon_low = trainer.epsilon_high = RECIPE.clip
+    trainer.importance_sampling_level, trainer.loss_type, trainer.beta = "token", "grpo", RECIPE.grpo.kl_weight
+    trainer.epsilon_low = trainer.epsilon_high = RECIPE.grpo.clip
     trainer.use_vllm = trainer._entropy_bonus_enabled = trainer.aux_loss_enabled = False
     trainer.current_gradient_accumulation_steps = 1
     trainer.accelerator = SimpleNamespace(gather=lambda x: x, reduce=lambda x, **_: x)

@@ -1,33 +1,31 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from rl.models.families import ModelError
-from rl.rewards import RewardError
-from rl.training.checkpoints import (
-    CHECKPOINTS,
-    FAILURES,
-    METRICS,
-    Lineage,
-    last_step,
-    lineage,
-    read_steps,
-    rewind,
-    step_folder,
-    trained_model,
-    write_lineage,
-)
-from rl.training.errors import TrainingError
-from rl.training.reward import compute_score, failure
-from rl.training.run import explained
+from rl.models.trained import trained_model
+from rl.rewards import RewardConfig, RewardError
+from rl.training.checkpoints import CHECKPOINTS, FAILURES, METRICS, last_step, read_metrics, rewind, step_folder
+from rl.training.driver import training_error
+from rl.training.recipes import RECIPES
+from rl.training.records import DatasetRecord, Lineage, read_lineage, write_lineage
+from rl.training.reward import reward_failure, score_response
+from rl.verl.errors import TrainingError
 
 TRACKER = "latest_checkpointed_iteration.txt"
 LINEAGE = Lineage(
-    "sample", {"n": 4}, "paper", "visible", {"path": "d", "content_hash": "h"}, ("rows-1",), "b", 3, "s", {"verl": "0"}
+    recipe_name="sample",
+    recipe=RECIPES["sample"],
+    reward=RewardConfig(),
+    dataset=DatasetRecord(path="d", content_hash="h"),
+    rows=("rows-1",),
+    base_sha256="b",
+    steps=3,
+    sha256="s",
+    versions={"verl": "0"},
 )
 
 
@@ -49,11 +47,11 @@ def steps(run: Path) -> list[str]:
 
 def test_a_half_written_checkpoint_is_never_taken_and_goes(run: Path) -> None:
     (run / FAILURES).mkdir()
-    assert [told["step"] for told in read_steps(run)] == [1, 2, 3], "the line that is being written is left out"
+    assert [metrics.step for metrics in read_metrics(run)] == [1, 2, 3], "the line that is being written is left out"
     assert last_step(run) == 2
     assert rewind(run) == 2
     assert steps(run) == ["global_step_2"]
-    assert [told["step"] for told in read_steps(run)] == [1, 2]
+    assert [metrics.step for metrics in read_metrics(run)] == [1, 2]
     assert not (run / FAILURES).exists()
 
 
@@ -67,7 +65,7 @@ def test_without_a_name_there_is_no_checkpoint(run: Path) -> None:
     (run / CHECKPOINTS / TRACKER).unlink()
     assert rewind(run) == 0
     assert steps(run) == []
-    assert read_steps(run) == []
+    assert read_metrics(run) == []
 
 
 def test_a_checkpoint_that_is_gone_is_named(run: Path) -> None:
@@ -78,17 +76,17 @@ def test_a_checkpoint_that_is_gone_is_named(run: Path) -> None:
 
 
 def test_a_run_is_done_once_it_says_where_its_model_is_from(run: Path) -> None:
-    assert lineage(run) is None
+    assert read_lineage(run) is None
     with pytest.raises(ModelError, match="has not ended"):
         trained_model(run)
     write_lineage(run, LINEAGE)
-    assert lineage(run) == LINEAGE
+    assert read_lineage(run) == LINEAGE
     assert trained_model(run) == run / "model"
-    write_lineage(run, replace(LINEAGE, steps=4))
+    write_lineage(run, LINEAGE.model_copy(update={"steps": 4}))
     damaged = (run / "checkpoint.json").read_text().replace('"steps": 4', '"steps": 5')
     (run / "checkpoint.json").write_text(damaged)
     with pytest.raises(ModelError, match=r"checkpoint\.json is damaged"):
-        lineage(run)
+        read_lineage(run)
 
 
 @pytest.mark.parametrize(
@@ -107,7 +105,7 @@ def test_a_run_is_done_once_it_says_where_its_model_is_from(run: Path) -> None:
 )
 def test_what_breaks_a_training_is_one_sentence(run: Path, error: Exception, told: str) -> None:
     with pytest.raises(TrainingError, match=told) as found:
-        raise explained(error, run)
+        raise training_error(error, run)
     assert "\n" not in str(found.value)
     assert steps(run) == ["global_step_2"], "room is made at once"
 
@@ -115,6 +113,11 @@ def test_what_breaks_a_training_is_one_sentence(run: Path, error: Exception, tol
 def test_a_reward_that_raises_is_named_with_its_sample(run: Path) -> None:
     how = {"failures": str(run / FAILURES), "reward": "paper"}
     with pytest.raises(RewardError):
-        compute_score("d", "<answer>1</answer>", "no truth", {"sample_id": "a/stvg"}, **how)
-    assert failure(run / FAILURES).startswith("the reward of an answer to 'a/stvg' raised RewardError: ")
-    assert str(explained(RuntimeError("answers are missing"), run)).startswith("the reward of an answer to 'a/stvg'")
+        score_response("d", "<answer>1</answer>", "no truth", {"sample_id": "a/stvg"}, **how)
+    failure = reward_failure(run / FAILURES)
+    assert failure is not None
+    assert failure.sample == "a/stvg"
+    assert failure.reason.startswith("RewardError: ")
+    assert str(training_error(RuntimeError("answers are missing"), run)).startswith(
+        "the reward of an answer to 'a/stvg' raised RewardError: "
+    )

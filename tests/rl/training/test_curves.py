@@ -5,8 +5,9 @@ from __future__ import annotations
 from xml.etree import ElementTree
 
 from rl.training.curves import curves_svg, series, spark
+from rl.verl.metrics import StepMetrics
 
-STEPS = [{"step": n, "of": 4, "reward": 0.5 * n, "loss": -float(n)} for n in (1, 2, 3, 4)]
+STEPS = [StepMetrics(step=n, total_steps=4, reward=0.5 * n, loss=-float(n)) for n in (1, 2, 3, 4)]
 
 
 def test_blocks_rise_with_the_values() -> None:

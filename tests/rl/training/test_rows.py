@@ -17,9 +17,9 @@ from rl.evaluation.protocols import ProtocolError
 from rl.evaluation.samples import asked_samples
 from rl.models.families import Model
 from rl.rewards.truth import read_truth
-from rl.training.make import ROWS
-from rl.training.plan import RowsError, RowSettings, plan_rows
+from rl.training.row_writer import ROW_SCHEMA
 from rl.training.rows import RECORD, open_rows, write_rows
+from rl.training.selection import RowsError, RowSettings, select_samples
 from storage.manifest import MANIFEST, DatasetError
 from storage.reader import Dataset
 from tasks.benchmarks.samples import Task
@@ -40,23 +40,25 @@ def rows_of(path: Path) -> list[dict[str, Any]]:
 
 def test_the_schema_is_the_one_of_its_version() -> None:
     """Another schema needs another `ROWS_VERSION`: rows that were written before are then made again."""
-    assert f"{ROWS.to_string(show_field_metadata=False)}\n" == SNAPSHOT.read_text()
+    assert f"{ROW_SCHEMA.to_string(show_field_metadata=False)}\n" == SNAPSHOT.read_text()
 
 
 def test_the_plan_says_what_trains_and_why_the_rest_does_not(trained_dataset: Dataset, model: Model) -> None:
-    plan = plan_rows(trained_dataset, model, RowSettings())
+    plan = select_samples(trained_dataset, model, RowSettings())
     assert plan.counts() == {"train": 6, "val": 3, "no_objects": 1, "task_not_trained": 3}
-    assert plan.refused["grey/stvg"] == "no_objects"
-    assert plan.refused["a/svg"] == "task_not_trained"
-    trained, held_out = ({p.asked.video_id for p in plan.splits[split]} for split in ("train", "val"))
+    assert plan.exclusions["grey/stvg"] == "no_objects"
+    assert plan.exclusions["a/svg"] == "task_not_trained"
+    trained, held_out = ({p.sample.video_id for p in plan.splits[split]} for split in ("train", "val"))
     assert not trained & held_out
-    assert plan_rows(trained_dataset, model, RowSettings()) == plan, "the split is the same each time"
+    assert select_samples(trained_dataset, model, RowSettings()) == plan, "the split is the same each time"
 
 
 def test_the_split_is_drawn_by_its_seed_and_share(trained_dataset: Dataset, model: Model) -> None:
-    drawn = [plan_rows(trained_dataset, model, RowSettings(seed=seed)).splits["val"][0].asked.video_id for seed in range(8)]
+    drawn = [
+        select_samples(trained_dataset, model, RowSettings(seed=seed)).splits["val"][0].sample.video_id for seed in range(8)
+    ]
     assert len(set(drawn)) > 1
-    assert len(plan_rows(trained_dataset, model, RowSettings(validation=0.99)).splits["train"]) == 3, "never everything"
+    assert len(select_samples(trained_dataset, model, RowSettings(validation=0.99)).splits["train"]) == 3, "never everything"
 
 
 def test_the_plan_counts_the_tokens_that_the_processor_makes(trained_dataset: Dataset, model: Model) -> None:
@@ -69,14 +71,14 @@ def test_the_plan_counts_the_tokens_that_the_processor_makes(trained_dataset: Da
         made = prepare_request(processor, model.family, Request("", row["prompt"], visual))
         assert made["input_ids"].shape[1] == row["extra_info"]["prompt_tokens"]
         longest = max(longest, made["input_ids"].shape[1])
-    assert rows.record.longest >= longest
+    assert rows.record.longest_prompt_tokens >= longest
 
 
 def test_a_longer_prompt_is_refused(trained_dataset: Dataset, model: Model) -> None:
-    tokens = sorted(planned.tokens for planned in plan_rows(trained_dataset, model, RowSettings()).kept())
-    plan = plan_rows(trained_dataset, model, RowSettings(max_prompt_tokens=tokens[4]))
+    tokens = sorted(prompt.tokens for prompt in select_samples(trained_dataset, model, RowSettings()).prompts())
+    plan = select_samples(trained_dataset, model, RowSettings(max_prompt_tokens=tokens[4]))
     assert plan.counts()["prompt_too_long"] == sum(count > tokens[4] for count in tokens)
-    assert all(planned.tokens <= tokens[4] for planned in plan.kept())
+    assert all(prompt.tokens <= tokens[4] for prompt in plan.prompts())
 
 
 def test_rows_hold_the_stored_frames_and_their_times(trained_dataset: Dataset, model: Model, tmp_path: Path) -> None:
@@ -131,7 +133,7 @@ def test_rows_without_markers_ask_for_times_alone(trained_dataset: Dataset, mode
 
 def test_rows_are_made_once(trained_dataset: Dataset, model: Model, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     first = write_rows(trained_dataset, model, RowSettings(), tmp_path)
-    monkeypatch.setattr("rl.training.rows.plan_rows", None)
+    monkeypatch.setattr("rl.training.rows.select_samples", None)
     assert write_rows(trained_dataset, model, RowSettings(), tmp_path) == first
     with pytest.raises(TypeError):
         write_rows(trained_dataset, model, RowSettings(seed=1), tmp_path)
@@ -141,13 +143,13 @@ def test_rows_are_made_once(trained_dataset: Dataset, model: Model, tmp_path: Pa
 def test_a_source_that_is_gone_is_a_reason(trained_dataset: Dataset, model: Model, tmp_path: Path) -> None:
     (tmp_path / "grey.mp4").unlink()
     rows = write_rows(trained_dataset, model, RowSettings(protocol="unmarked"), tmp_path / "rows")
-    assert rows.record.refused["grey/stvg"] == "source_unreadable"
+    assert rows.record.exclusions["grey/stvg"] == "source_unreadable"
     assert rows.record.counts["train"] + rows.record.counts["val"] == 9
 
 
 def test_what_a_killed_process_left_is_removed(trained_dataset: Dataset, model: Model, tmp_path: Path) -> None:
     rows = write_rows(trained_dataset, model, RowSettings(), tmp_path)
-    left = rows.folder.rename(tmp_path / f".{rows.folder.name}.1234-abcd.tmp")
+    left = rows.path.rename(tmp_path / f".{rows.path.name}.1234-abcd.tmp")
     assert write_rows(trained_dataset, model, RowSettings(), tmp_path) == rows
     assert not left.exists()
 
@@ -158,8 +160,8 @@ def test_a_sentence_cannot_speak_in_the_models_own_tokens(
     """A second placeholder would stand for pixels that are not there."""
     every = asked_samples(trained_dataset, set(Task))
     spoken = [replace(asked, sentence="It <|VIDEO_PAD|> moves.") if asked.sample_id == "a/stvg" else asked for asked in every]
-    monkeypatch.setattr("rl.training.plan.asked_samples", lambda *_: spoken)
-    assert plan_rows(trained_dataset, model, RowSettings()).refused["a/stvg"] == "special_token"
+    monkeypatch.setattr("rl.training.selection.asked_samples", lambda *_: spoken)
+    assert select_samples(trained_dataset, model, RowSettings()).exclusions["a/stvg"] == "special_token"
 
 
 def test_what_stops_half_way_leaves_nothing(
@@ -168,7 +170,7 @@ def test_what_stops_half_way_leaves_nothing(
     def full(*_: Any) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("rl.training.make.truth_of", full)
+    monkeypatch.setattr("rl.training.row_writer.sample_truth", full)
     with pytest.raises(RowsError, match=r"cannot be written to .* No space left"):
         write_rows(trained_dataset, model, RowSettings(), tmp_path / "rows")
     assert [path for path in (tmp_path / "rows").iterdir() if path.is_dir()] == []
@@ -177,12 +179,12 @@ def test_what_stops_half_way_leaves_nothing(
 def test_bad_input_is_one_sentence(trained_dataset: Dataset, tiny: Tiny, tmp_path: Path) -> None:
     model = tiny("tiny")
     with pytest.raises(RowsError, match=r"family 'qwen3-vl', and only qwen2\.5-vl is trained"):
-        plan_rows(trained_dataset, tiny("tiny-qwen3-vl"), RowSettings())
+        select_samples(trained_dataset, tiny("tiny-qwen3-vl"), RowSettings())
     for protocol in ("two-stage", "caption"):
         with pytest.raises(ProtocolError, match=f"'{protocol}' cannot be trained by"):
-            plan_rows(trained_dataset, model, RowSettings(protocol=protocol))
+            select_samples(trained_dataset, model, RowSettings(protocol=protocol))
     with pytest.raises(RowsError, match=r"'squares' has 0 video to train on, .* prompt_too_long 9"):
-        plan_rows(trained_dataset, model, RowSettings(max_prompt_tokens=10))
+        select_samples(trained_dataset, model, RowSettings(max_prompt_tokens=10))
     with pytest.raises(RowsError, match="holds no whole training rows"):
         open_rows(tmp_path)
 
@@ -191,16 +193,16 @@ def test_rows_that_are_cut_off_or_of_another_version_are_refused(
     trained_dataset: Dataset, model: Model, tmp_path: Path
 ) -> None:
     rows = write_rows(trained_dataset, model, RowSettings(), tmp_path)
-    record = rows.folder / RECORD
+    record = rows.path / RECORD
     told = json.loads(record.read_text())
     del told["digest"]
     record.write_text(json.dumps({**told, "rows_version": 99}))
     with pytest.raises(RowsError, match="has version 99; this code reads 1"):
-        open_rows(rows.folder)
+        open_rows(rows.path)
     record.write_text(json.dumps(told))
     rows.file("val").write_bytes(rows.file("val").read_bytes()[:-1])
     with pytest.raises(RowsError, match="another size"):
-        open_rows(rows.folder)
+        open_rows(rows.path)
 
 
 def test_a_dataset_of_another_schema_is_refused(trained_dataset: Dataset) -> None:
@@ -213,6 +215,6 @@ def test_a_dataset_of_another_schema_is_refused(trained_dataset: Dataset) -> Non
 
 def test_only_the_first_samples_where_so_asked(trained_dataset: Dataset, model: Model) -> None:
     keys = [asked.sample_id for asked in asked_samples(trained_dataset, set(Task))]
-    settings = replace(RowSettings(), limit=6)
-    plan = plan_rows(trained_dataset, model, settings)
-    assert {planned.asked.sample_id for planned in plan.kept()} | set(plan.refused) == set(keys[:6])
+    settings = RowSettings(limit=6)
+    plan = select_samples(trained_dataset, model, settings)
+    assert {prompt.sample.sample_id for prompt in plan.prompts()} | set(plan.exclusions) == set(keys[:6])

@@ -13,9 +13,9 @@ from rl.engines.base import Request, VisualInput
 from rl.engines.inputs import append_answer, load_processor, prepare_batch
 from rl.models.registry import find_model
 from rl.rewards.truth import read_truth
-from rl.training.checkpoints import last_step, lineage, read_steps
-from rl.training.request import read_training
-from rl.training.targets import target
+from rl.training.checkpoints import last_step, read_metrics
+from rl.training.records import read_lineage, read_run
+from rl.training.targets import target_response
 
 pytestmark = pytest.mark.heavy
 
@@ -28,7 +28,7 @@ def mean_cross_entropy(run: Path) -> float:
     import torch
     from transformers import AutoModelForImageTextToText
 
-    training = read_training(run)
+    training = read_run(run)
     model = find_model(training.model)
     processor, plain = load_processor(model), AutoModelForImageTextToText.from_pretrained(training.model)
     total = tokens = 0.0
@@ -38,7 +38,7 @@ def mean_cross_entropy(run: Path) -> float:
         [video] = row["videos"]
         visual = VisualInput(tuple(video["frames"]), (video["width"], video["height"]), video["fps"], tuple(video["times_s"]))
         asked = prepare_batch(processor, model.family, plain.config, [Request("", row["prompt"], visual)])
-        said = target(read_truth(row["reward_model"]["ground_truth"])) + "<|im_end|>"
+        said = target_response(read_truth(row["reward_model"]["ground_truth"])) + "<|im_end|>"
         answer = processor.tokenizer(said, return_tensors="pt")["input_ids"]
         inputs = append_answer(asked, answer, plain.config)
         names = ("input_ids", "attention_mask", "position_ids", "pixel_values_videos", "video_grid_thw")
@@ -50,21 +50,21 @@ def mean_cross_entropy(run: Path) -> float:
 
 
 def test_true_answers_are_learned_by_their_cross_entropy_and_a_killed_training_goes_on(driver_of: Callable[..., Any]) -> None:
-    driver = driver_of("sample-sft", steps=3, devices=2, prompts_per_device=ROWS // 2)
+    driver = driver_of("sample-sft", {"batch.devices": 2, "batch.prompts_per_device": ROWS // 2}, steps=3)
     run = driver.run
     driver.kill_once(lambda: last_step(run) == 1)
     driver.finish()
-    steps = read_steps(run)
-    assert [step["step"] for step in steps] == [1, 2, 3], "each step is told once"
-    losses = [step["loss"] for step in steps]
+    steps = read_metrics(run)
+    assert [step.step for step in steps] == [1, 2, 3], "each step is told once"
+    losses = [step.loss or 0.0 for step in steps]
     assert losses[0] == pytest.approx(mean_cross_entropy(run), abs=CLOSE), "two parts of three, one mean"
     assert losses == sorted(losses, reverse=True)
     assert losses[-1] < losses[0] - 0.05
-    assert [step["lr"] for step in steps] == pytest.approx([2e-3 / 3, 1e-3 / 3, 0.0])
-    assert all(step["grad_norm"] > 0 and step["answer_tokens"] > 10 for step in steps)
-    made = lineage(run)
+    assert [step.learning_rate for step in steps] == pytest.approx([2e-3 / 3, 1e-3 / 3, 0.0])
+    assert all((step.grad_norm or 0) > 0 and (step.response_tokens or 0) > 10 for step in steps)
+    made = read_lineage(run)
     assert made is not None
-    assert (made.recipe, made.steps) == ("sample-sft", 3)
+    assert (made.recipe_name, made.steps) == ("sample-sft", 3)
     model = find_model(str(run))
     assert model.weights is not None
-    assert made.sha256 == model.weights.sha256 != made.base
+    assert made.sha256 == model.weights.sha256 != made.base_sha256

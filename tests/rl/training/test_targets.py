@@ -4,7 +4,7 @@ import pytest
 
 from rl.prompts.answers import parse_answer
 from rl.rewards import Truth, compute_score
-from rl.training.targets import target
+from rl.training.targets import target_response
 
 
 @pytest.mark.parametrize(
@@ -16,8 +16,8 @@ from rl.training.targets import target
     ],
 )
 def test_a_target_is_the_answer_that_prompts_ask_for(truth: Truth, said: str) -> None:
-    assert target(truth) == f"<think></think><answer>{said}</answer>"
-    read = parse_answer(target(truth), truth.style)
+    assert target_response(truth) == f"<think></think><answer>{said}</answer>"
+    read = parse_answer(target_response(truth), truth.style)
     assert read.formatted
     assert read.object_ids == (() if truth.object_id is None else (truth.object_id,))
     assert read.span_s == pytest.approx(truth.span_s, abs=0.005)
@@ -25,5 +25,5 @@ def test_a_target_is_the_answer_that_prompts_ask_for(truth: Truth, said: str) ->
 
 def test_a_target_is_worth_all_that_an_answer_can_be() -> None:
     truth = Truth((1.234, 5.678), 3, visible=((0.0, 9.0),))
-    score = compute_score("", target(truth), truth.to_json(), {})["score"]
+    score = compute_score("", target_response(truth), truth.to_json(), {})["score"]
     assert 2.99 < score <= 3.0

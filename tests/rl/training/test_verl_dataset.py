@@ -16,10 +16,10 @@ from rl.engines.base import Request, VisualInput
 from rl.engines.inputs import prepare_batch, video_metadata, vllm_options
 from rl.models.families import Model
 from rl.prompts.templates import prompt_named
-from rl.training.make import ROWS
-from rl.training.plan import RowsError, RowSettings
-from rl.training.rows import verl_data, write_rows
-from rl.training.vision import rope_index
+from rl.training.row_writer import ROW_SCHEMA
+from rl.training.rows import data_section, write_rows
+from rl.training.selection import RowsError, RowSettings
+from rl.verl.positions import rope_index
 from storage.reader import Dataset
 
 pytestmark = pytest.mark.heavy
@@ -32,7 +32,7 @@ def config(path: Path) -> Any:
     from omegaconf import OmegaConf
 
     rollout = {"prompt_length": PROMPT, "response_length": ANSWER, "full_determinism": False}
-    return OmegaConf.create({"data": verl_data([path], [path], PROMPT), "actor_rollout_ref": {"rollout": rollout}})
+    return OmegaConf.create({"data": data_section([path], [path], PROMPT), "actor_rollout_ref": {"rollout": rollout}})
 
 
 def verl_processor(model: Model) -> Any:
@@ -48,14 +48,14 @@ def row_of(asked: Request, path: Path) -> dict[str, Any]:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    from rl.training.verl_dataset import TrainingRows
+    from rl.training.verl_dataset import RowDataset
 
     visual, (width, height) = asked.visual, asked.visual.size
     times = list(visual.times_s) or [n / visual.fps for n in range(len(visual.frames))]
     video = {"frames": list(visual.frames), "width": width, "height": height, "fps": visual.fps, "times_s": times}
     row = {"prompt": asked.messages, "videos": [video], "extra_info": {"index": 0}}
-    pq.write_table(pa.Table.from_pylist([row], schema=ROWS), path)
-    return TrainingRows(str(path), None, config(path).data)[0]
+    pq.write_table(pa.Table.from_pylist([row], schema=ROW_SCHEMA), path)
+    return RowDataset(str(path), None, config(path).data)[0]
 
 
 class Server:
@@ -76,7 +76,7 @@ def turn(row: dict[str, Any], model: Model, processor: Any, settings: Any, serve
     import hydra
     from verl.experimental.agent_loop import agent_loop
 
-    from rl.training.verl_dataset import TrainingRows
+    from rl.training.verl_dataset import RowDataset
 
     async def run() -> Any:
         loop = hydra.utils.instantiate(
@@ -85,7 +85,7 @@ def turn(row: dict[str, Any], model: Model, processor: Any, settings: Any, serve
             server_manager=server,
             tokenizer=processor.tokenizer,
             processor=processor,
-            dataset_cls=TrainingRows,
+            dataset_cls=RowDataset,
             data_config=agent_loop.DictConfigWrap(settings.data),
             hf_model_type=model.family.model_type,
         )
@@ -128,7 +128,7 @@ def test_verl_computes_what_the_engines_compute(
 def test_transformers_would_place_the_tokens_of_a_fast_video_otherwise(
     tiny: Callable[[str], Model], visual: Callable[..., VisualInput]
 ) -> None:
-    """If this fails, transformers was mended, and `rl.training.vision` may go."""
+    """If this fails, transformers was mended, and `rl.verl.positions` may go."""
     import torch
 
     model = tiny("tiny")
@@ -183,15 +183,15 @@ def test_bad_input_is_one_sentence(tmp_path: Path) -> None:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    from rl.training.verl_dataset import TrainingRows
+    from rl.training.verl_dataset import RowDataset
 
     path = tmp_path / "other.parquet"
     pq.write_table(pa.table({"prompt": ["What?"]}), path)
     settings = config(path).data
     with pytest.raises(RowsError, match="does not hold training rows of this version"):
-        TrainingRows(str(path), None, settings)
+        RowDataset(str(path), None, settings)
     with pytest.raises(RowsError, match="cannot be read"):
-        TrainingRows(str(tmp_path / "none.parquet"), None, settings)
+        RowDataset(str(tmp_path / "none.parquet"), None, settings)
     settings.mm_processor_kwargs = {}
     with pytest.raises(RowsError, match=r"set data\.mm_processor_kwargs to .*do_resize.: False"):
-        TrainingRows(str(path), None, settings)
+        RowDataset(str(path), None, settings)

@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from rl.verl import VERL
-from rl.verl.private import DOORS, VerlError, check_doors, ragged_by_length
+from rl.verl.errors import VerlError
+from rl.verl.private import DOORS, check_doors, ragged_by_length
 
 pytestmark = pytest.mark.heavy
 

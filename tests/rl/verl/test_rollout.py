@@ -25,11 +25,11 @@ def server(tiny: Callable[[str], Model]) -> Any:
     """A server with the tiny model, made as its constructor would."""
     from transformers import AutoModelForImageTextToText
 
-    from rl.verl.rollout import Server
+    from rl.verl.rollout import RolloutServer
 
     model = tiny("tiny")
     assert model.weights is not None
-    made = object.__new__(Server)
+    made = object.__new__(RolloutServer)
     made._model = AutoModelForImageTextToText.from_pretrained(model.weights.path).eval()
     made._processor = load_processor(model)
     made._pad, made._config = made._processor.tokenizer.pad_token_id, SimpleNamespace(response_length=LENGTH)
@@ -51,7 +51,7 @@ def prompts(server: Any, tiny: Callable[[str], Model], visual: Callable[..., Vis
 
 def generate(server: Any, prompts: list[tuple[list[int], Any]], sampling: dict[str, Any]) -> list[Any]:
     async def together() -> list[Any]:
-        server._turn = asyncio.Lock()  # of this loop
+        server._lock = asyncio.Lock()  # of this loop
         every = [{"prompt_ids": ids, "sampling_params": sampling, "video_data": videos} for ids, videos in prompts]
         return list(await asyncio.gather(*[server.generate(str(n), **asked) for n, asked in enumerate(every)]))
 
@@ -75,9 +75,9 @@ def test_likelihoods_are_the_actors(server: Any, prompts: list[tuple[list[int], 
 
     ids, videos = prompts[1]
     [answer] = generate(server, [(ids, videos)], {"temperature": 1.0, "top_p": 1.0, "top_k": -1})
-    from rl.verl.rollout import Asked
+    from rl.verl.rollout import GenerationRequest
 
-    inputs = server._inputs([Asked([*ids, *answer.token_ids], {}, videos)])
+    inputs = server._inputs([GenerationRequest([*ids, *answer.token_ids], {}, videos)])
     with torch.inference_mode():
         likely = server._model(**inputs).logits[0].log_softmax(-1)
     expected = [float(likely[len(ids) - 1 + n, token]) for n, token in enumerate(answer.token_ids)]
@@ -108,7 +108,7 @@ def test_what_cannot_be_answered_fails_and_does_not_wait(server: Any, prompts: l
 
 def test_weights_must_be_all_and_only_the_models(server: Any) -> None:
     weights = dict(server._model.state_dict())
-    server._turn = asyncio.Lock()
+    server._lock = asyncio.Lock()
     asyncio.run(server.load_weights(weights, 7))
     assert server._step == 7
     server._step = 5

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from rl.training.errors import TrainingError
+from rl.verl.errors import TrainingError
 
 pytestmark = pytest.mark.heavy
 
@@ -44,11 +44,11 @@ def test_a_step_tells_its_reward_and_each_part(trainer: Any) -> None:
     trainer.metrics = {"actor/loss": 0.25, "training/rollout_actor_probs_pearson_corr": 0.9995, "actor/other": 7.0}
     trainer.step({}, {"gen": 1.5})
     [told] = trainer.told
-    assert (told["step"], told["of"], told["loss"], told["pearson"]) == (3, 9, 0.25, 0.9995)
-    assert (told["reward"], told["r_t"], told["r_s"], told["r_f"]) == (1.5, 0.5, 0.5, 0.5)
-    assert told["answer_tokens"] == 20.0
-    assert told["timing"] == {"gen": 1.5}
-    assert "other" not in told
+    assert (told.step, told.total_steps, told.loss, told.pearson) == (3, 9, 0.25, 0.9995)
+    assert (told.reward, told.r_t, told.r_s, told.r_f) == (1.5, 0.5, 0.5, 0.5)
+    assert told.response_tokens == 20.0
+    assert told.timing == {"gen": 1.5}
+    assert "other" not in told.model_dump()
 
 
 @pytest.mark.parametrize(("key", "name"), [("actor/loss", "loss"), ("actor/kl_loss", "kl"), ("actor/grad_norm", "grad_norm")])

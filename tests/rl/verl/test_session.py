@@ -1,11 +1,13 @@
 from __future__ import annotations
 
+import os
+
 import pytest
 import ray
 
-from rl.training import fit
-from rl.training.errors import TrainingError
-from rl.training.recipe import RECIPES
+from rl.training.recipes import RECIPES
+from rl.verl import session
+from rl.verl.errors import TrainingError
 
 
 @pytest.mark.parametrize(
@@ -16,21 +18,22 @@ from rl.training.recipe import RECIPES
     ],
 )
 def test_too_few_devices_are_counted(monkeypatch: pytest.MonkeyPatch, recipe: str, free: float, told: str) -> None:
+    system, batch = RECIPES[recipe].system, RECIPES[recipe].batch
     monkeypatch.setattr(ray, "cluster_resources", lambda: {"GPU": 8.0})
     monkeypatch.setattr(ray, "available_resources", lambda: {"GPU": free})
     with pytest.raises(TrainingError, match=told):
-        fit._check_devices(RECIPES[recipe])
+        session.check_devices(system.platform, batch.devices)
     monkeypatch.setattr(ray, "available_resources", lambda: {"GPU": 8.0})
-    fit._check_devices(RECIPES[recipe])
+    session.check_devices(system.platform, batch.devices)
 
 
 def test_a_second_training_on_the_cluster_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     """verl would take the other's queue for its own."""
-    monkeypatch.setattr(fit, "PATIENCE_S", 0.05)
-    monkeypatch.setattr(fit, "LOOK_S", 0.01)
+    monkeypatch.setattr(session, "PATIENCE_S", 0.05)
+    monkeypatch.setattr(session, "POLL_S", 0.01)
     monkeypatch.setattr(ray, "get_actor", lambda *_, **__: object())
-    with pytest.raises(TrainingError, match="another training is at work on this Ray cluster"):
-        fit._wait_alone()
+    with pytest.raises(TrainingError, match="another training is running on this Ray cluster"):
+        session.wait_for_queue()
     there = iter([object()])
 
     def vanishing(*_: object, **__: object) -> object:
@@ -39,12 +42,14 @@ def test_a_second_training_on_the_cluster_is_refused(monkeypatch: pytest.MonkeyP
         except StopIteration:
             raise ValueError("no such actor") from None
 
-    monkeypatch.setattr(fit, "PATIENCE_S", 5.0)
+    monkeypatch.setattr(session, "PATIENCE_S", 5.0)
     monkeypatch.setattr(ray, "get_actor", vanishing)
-    fit._wait_alone()
+    session.wait_for_queue()
 
 
-def test_workers_of_a_cpu_know_their_platform() -> None:
-    assert fit._environment(RECIPES["sample"])["VERL_PLATFORM"] == "cpu"
-    assert "VERL_PLATFORM" not in fit._environment(RECIPES["stvg-r1"])
-    assert fit._environment(RECIPES["stvg-r1"])["VERL_USE_EXTERNAL_MODULES"] == "rl.verl.plugin"
+def test_workers_of_a_cpu_know_their_platform(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "environ", {})
+    assert session.set_training_environment("cpu")["VERL_PLATFORM"] == "cpu"
+    assert "VERL_PLATFORM" not in session.set_training_environment("cuda")
+    assert session.set_training_environment("cuda")["VERL_USE_EXTERNAL_MODULES"] == "rl.verl.plugin"
+    assert os.environ["VERL_USE_EXTERNAL_MODULES"] == "rl.verl.plugin"

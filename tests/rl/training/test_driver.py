@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -11,8 +10,11 @@ import pytest
 
 from rl.models.families import ModelError, differences
 from rl.models.registry import find_model
-from rl.training.checkpoints import Lineage, last_step, lineage, read_steps, step_folder, trained_model
-from rl.training.request import read_training
+from rl.models.trained import trained_model
+from rl.training.checkpoints import last_step, read_metrics, step_folder
+from rl.training.events import EndEvent, parse_event
+from rl.training.records import Lineage, read_lineage, read_run
+from rl.verl.metrics import StepMetrics
 from storage.reader import Dataset
 
 pytestmark = pytest.mark.heavy
@@ -21,13 +23,13 @@ pytestmark = pytest.mark.heavy
 @pytest.fixture
 def driver(driver_of: Callable[..., Any]) -> Any:
     """Three steps of two prompts, four answers each."""
-    return driver_of("sample", steps=3, max_answer_tokens=64)
+    return driver_of("sample", {"rollout.max_response_tokens": 64}, steps=3)
 
 
 def test_a_training_survives_a_full_disk_and_a_kill(driver: Any, trained_dataset: Dataset) -> None:
     run = driver.run
     with driver.started() as process:  # the disk is full when the second checkpoint is written
-        driver.until(lambda: read_steps(run), process)
+        driver.until(lambda: read_metrics(run), process)
         torn = step_folder(run, 2) / "actor" / "optim_world_size_1_rank_0.pt"
         torn.parent.mkdir(parents=True)
         torn.symlink_to("/dev/full")
@@ -42,34 +44,35 @@ def test_a_training_survives_a_full_disk_and_a_kill(driver: Any, trained_dataset
     assert "Resuming from" in driver.log.read_text()
 
     driver.finish()
-    check_steps(read_steps(run))
+    check_steps(read_metrics(run))
     check_model(run, trained_dataset)
-    told = json.loads(next(line for line in driver.log.read_text().splitlines() if line.startswith('{"trained"')))
-    assert told["trained"]["steps"] == 3
+    [end] = [event for line in driver.log.read_text().splitlines() if isinstance(event := parse_event(line), EndEvent)]
+    assert end.steps == 3
 
 
-def check_steps(steps: list[dict[str, Any]]) -> None:
-    assert [step["step"] for step in steps] == [1, 2, 3], "each step is told once, whatever happened in between"
-    assert all(step["pearson"] > 0.999 for step in steps), steps
-    assert [step["lr"] for step in steps] == pytest.approx([2e-3 / 3, 1e-3 / 3, 0.0])
+def check_steps(steps: list[StepMetrics]) -> None:
+    assert [step.step for step in steps] == [1, 2, 3], "each step is told once, whatever happened in between"
+    assert all((step.pearson or 0) > 0.999 for step in steps), steps
+    assert [step.learning_rate for step in steps] == pytest.approx([2e-3 / 3, 1e-3 / 3, 0.0])
     for step in steps:
-        assert step["reward"] == pytest.approx(step["r_t"] + step["r_s"] + step["r_f"])
-        assert step["tokens_per_s"] > 0
-    assert all(sum(step[part] for step in steps) > 0 for part in ("r_t", "r_f"))
-    assert any(step["grad_norm"] > 0 for step in steps)
+        assert step.reward == pytest.approx(step.r_t + step.r_s + step.r_f)
+        assert step.tokens_per_s > 0
+    assert all(sum(getattr(step, part) for step in steps) > 0 for part in ("r_t", "r_f"))
+    assert any((step.grad_norm or 0) > 0 for step in steps)
 
 
 def check_model(run: Path, dataset: Dataset) -> None:
     from safetensors.torch import load_file
 
-    made = lineage(run)
+    made = read_lineage(run)
     assert isinstance(made, Lineage)
-    assert made.dataset["content_hash"] == dataset.manifest.content_hash
-    assert (made.recipe, made.reward, made.steps) == ("sample", "paper", 3)
-    model, base = find_model(str(run)), find_model(read_training(run).model)
+    assert made.dataset.content_hash == dataset.manifest.content_hash
+    assert made.reward is not None
+    assert (made.recipe_name, made.reward.name, made.steps) == ("sample", "paper", 3)
+    model, base = find_model(str(run)), find_model(read_run(run).model)
     assert model.weights is not None
     assert base.weights is not None
-    assert (made.sha256, made.base) == (model.weights.sha256, base.weights.sha256)
+    assert (made.sha256, made.base_sha256) == (model.weights.sha256, base.weights.sha256)
     assert differences(model, dataset.manifest.stages["frames"].params["render"]) == []
     before, after = (load_file(folder / "model.safetensors") for folder in (base.weights.path, trained_model(run)))
     assert before.keys() == after.keys()

@@ -1,0 +1,162 @@
+"""Parquet files of training rows: a fixed schema with verl's columns, and frames as the dataset stores them."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from rl.engines.base import Request
+from rl.evaluation.protocols import Asker, style_of
+from rl.evaluation.samples import Clips, ShownError
+from rl.models.families import Model
+from rl.rewards import Truth
+from rl.training.selection import SPLITS, Prompt, RowsError, RowSettings, Selection, Split, requires_object
+from rl.training.truths import sample_truth
+from storage.reader import Dataset
+from tasks.markers.labels import Style
+from tasks.metrics.arrays import StoredSample, StoredVideo, stored_videos
+
+ROWS_VERSION = 1
+"""Version of the schema and of the code that fills it."""
+GROUP_ROWS = 4
+"""Rows of a row group, which is read as a whole to get one row: some three megabytes."""
+
+_PART = pa.struct([("type", pa.string()), ("text", pa.string())])
+_VIDEO = pa.struct(
+    [
+        ("frames", pa.list_(pa.binary())),
+        ("width", pa.int32()),
+        ("height", pa.int32()),
+        ("fps", pa.float64()),
+        ("times_s", pa.list_(pa.float64())),
+    ]
+)
+_ROW = [("index", pa.int64()), ("split", pa.string()), ("sample_id", pa.string()), ("video_id", pa.string())]
+
+ROW_SCHEMA = pa.schema(
+    [
+        ("data_source", pa.string()),
+        ("prompt", pa.list_(pa.struct([("role", pa.string()), ("content", pa.list_(_PART))]))),
+        ("videos", pa.list_(_VIDEO)),
+        ("ability", pa.string()),
+        ("reward_model", pa.struct([("style", pa.string()), ("ground_truth", pa.string())])),
+        ("extra_info", pa.struct([*_ROW, ("clip_id", pa.string()), ("prompt_tokens", pa.int32())])),
+    ],
+    metadata={"rows_version": str(ROWS_VERSION)},
+)
+"""One row per sample, sorted by video and sample, with verl's columns. `prompt` is a message list for chat templates; `videos`
+has one video: JPEGs as the dataset stores them, all of one size, the time of each (seconds of the clip), and their rate. The
+ground truth is a `Truth` as JSON."""
+
+
+def write_row_files(folder: Path, dataset: Dataset, model: Model, settings: RowSettings, selection: Selection) -> Selection:
+    """Write one file per split.
+
+    Args:
+        folder: receives `train.parquet` and `val.parquet`.
+        dataset: published.
+        model: of the family whose prompts are written.
+        settings: protocol of the prompts.
+        selection: samples of each split.
+
+    Returns:
+        The selection without the samples whose frames cannot be read.
+
+    Raises:
+        RowsError: no sample is left for a split.
+    """
+    builder = _RowBuilder(dataset, model, settings)
+    exclusions: dict[str, str] = {}
+    prompts = {prompt.sample.sample_id: (split, prompt) for split in SPLITS for prompt in selection.splits[split]}
+    with ExitStack() as stack:
+        files = {split: stack.enter_context(_RowFile(folder / f"{split}.parquet", split)) for split in SPLITS}
+        for video in stored_videos(dataset):
+            for sample in sorted(video.samples, key=lambda sample: sample.sample_id):
+                if sample.sample_id not in prompts:
+                    continue
+                split, prompt = prompts[sample.sample_id]
+                try:
+                    files[split].add(builder.row(video, sample, prompt))
+                except ShownError as error:
+                    exclusions[sample.sample_id] = error.reason
+    rest = selection.without(exclusions)
+    if empty := [split for split in SPLITS if not rest.splits[split]]:
+        raise RowsError(f"no sample of '{dataset.manifest.dataset}' is left for {empty[0]}: {rest.counts()}")
+    return rest
+
+
+class _RowFile:
+    """A Parquet file that rows are added to one by one."""
+
+    def __init__(self, path: Path, split: Split) -> None:
+        self._split, self._count = split, 0
+        self._waiting: list[dict[str, Any]] = []
+        names = ["data_source", "ability"]
+        self._writer = pq.ParquetWriter(path, ROW_SCHEMA, compression="none", use_dictionary=names, write_page_checksum=True)
+
+    def __enter__(self) -> _RowFile:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._flush()
+        self._writer.close()
+
+    def add(self, row: dict[str, Any]) -> None:
+        """Add a row."""
+        row["extra_info"] |= {"index": self._count, "split": self._split}
+        self._count += 1
+        self._waiting.append(row)
+        if len(self._waiting) == GROUP_ROWS:
+            self._flush()
+
+    def _flush(self) -> None:
+        if self._waiting:
+            self._writer.write_table(pa.Table.from_pylist(self._waiting, schema=ROW_SCHEMA))
+            self._waiting = []
+
+
+class _RowBuilder:
+    """Builds the row of one sample after another."""
+
+    def __init__(self, dataset: Dataset, model: Model, settings: RowSettings) -> None:
+        self._dataset, self._protocol = dataset, settings.training_protocol()
+        self._style: Style = style_of(dataset.manifest.stages["frames"].params["render"])
+        self._asker = Asker(self._protocol, model, Clips(dataset), self._style)
+
+    def row(self, video: StoredVideo, stored: StoredSample, prompt: Prompt) -> dict[str, Any]:
+        """The row of a sample.
+
+        Raises:
+            ShownError: its frames cannot be read.
+        """
+        request = self._asker.first(prompt.sample)
+        assert request is not None
+        return _row(self._dataset.manifest.dataset, prompt, request, self._truth(video, stored, prompt))
+
+    def _truth(self, video: StoredVideo, stored: StoredSample, prompt: Prompt) -> Truth:
+        sample = prompt.sample
+        if not requires_object(self._protocol, sample):
+            assert sample.span_s is not None
+            return Truth(sample.span_s, style=self._style)
+        frames = self._dataset.frames(sample.video_id, sample.clip_id, ["clip_id", "frame_index", "markers"]).to_pylist()
+        drawn = {row["frame_index"]: {marker["object_id"] for marker in row["markers"]} for row in frames}
+        return sample_truth(video, stored, drawn, self._style)
+
+
+def _row(source: str, prompt: Prompt, request: Request, truth: Truth) -> dict[str, Any]:
+    sample, visual = prompt.sample, request.visual
+    (width, height), times = visual.size, list(visual.times_s)
+    video = {"frames": list(visual.frames), "width": width, "height": height, "fps": visual.fps, "times_s": times}
+    names = {"sample_id": sample.sample_id, "video_id": sample.video_id, "clip_id": sample.clip_id}
+    return {
+        "data_source": source,
+        "prompt": request.messages,
+        "videos": [video],
+        "ability": sample.task.value,
+        "reward_model": {"style": "rule", "ground_truth": truth.to_json()},
+        "extra_info": {**names, "prompt_tokens": prompt.tokens},
+    }
