@@ -8,9 +8,9 @@ from pathlib import Path
 from statistics import fmean
 from typing import Any
 
-from rl.curves import drawn
 from rl.learn.judge import Marks
 from storage.folders.files import replacing
+from tasks.preview.curves import Line, Panel, panels_svg
 
 _ROWS = {
     "constant": "best constant answer",
@@ -61,4 +61,5 @@ def _cells(runs: Iterable[Mapping[str, Any]], key: str) -> list[str]:
 def svg(curves: Sequence[tuple[str, Sequence[float]]], y: str) -> str:
     """Curves of one quantity by step, a colour a form, each smoothed by a running mean."""
     smooth = [(form, [fmean(v[max(0, n - _SMOOTH + 1) : n + 1]) for n in range(len(v))]) for form, v in curves]
-    return drawn([(y, [(form, list(enumerate(values))) for form, values in smooth])], told="step {:g}".format)
+    lines = [Line(form, list(enumerate(values))) for form, values in smooth]
+    return panels_svg([Panel(y, lines)], format_x="step {:g}".format)

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from rl.curves import drawn
 from rl.verl.metrics import StepMetrics
 from storage.folders.files import replacing
+from tasks.preview.curves import Line, Panel, panels_svg
 
 CURVES = ("reward", "r_t", "r_s", "r_f", "kl", "loss", "grad_norm", "pearson", "response_tokens", "tokens_per_s", "seconds")
 """Fields of `StepMetrics` that are shown, in this order."""
@@ -84,4 +84,4 @@ def curves_svg(steps: Sequence[StepMetrics], title: str) -> str:
         steps: metrics of the steps, in order.
         title: text above the panels; it is escaped.
     """
-    return drawn([(name, [("", points)]) for name in CURVES if (points := series(steps, name))], title)
+    return panels_svg([Panel(name, [Line("", points)]) for name in CURVES if (points := series(steps, name))], title)

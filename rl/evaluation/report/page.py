@@ -7,12 +7,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from rl.curves import Panel, drawn
 from rl.evaluation.history import HistoryRow
 from rl.evaluation.paper_table import PaperTable
 from rl.evaluation.report.collect import Evaluated, shown
 from rl.evaluation.report.tables import by_benchmark
 from storage.folders.folder import Folder
+from tasks.preview.curves import Line, Panel, panels_svg
 from tasks.preview.html import rendered
 
 REPORT = "report.html"
@@ -57,7 +57,7 @@ def write_report(
         most_text=_MOST_TEXT,
         evaluations=[shown(e, n, _STRIP_BYTES // len(evaluations)) for e, n in zip(evaluations, shares, strict=True)],
         tables=[(table.title, by_benchmark(table.cells)) for table in tables],
-        curves=drawn(panels(history), told=_day) if history else "",
+        curves=panels_svg(panels(history), format_x=_day) if history else "",
         last_runs=list({row.series: row for row in history}.values()),
         hidden_series=max(0, len({row.series for row in history}) - _MOST_SERIES),
     )
@@ -72,7 +72,8 @@ def panels(history: Sequence[HistoryRow]) -> list[Panel]:
         if row.mean is not None and row.metric is not None:
             points = series.setdefault(row.series, {}).setdefault(row.metric, [])
             points.append((row.at.timestamp(), row.mean))
-    return [(name, list(lines.items())) for name, lines in list(series.items())[:_MOST_SERIES]]
+    first = list(series.items())[:_MOST_SERIES]
+    return [Panel(name, [Line(*line) for line in lines.items()]) for name, lines in first]
 
 
 def _day(timestamp: float) -> str:
