@@ -21,13 +21,13 @@ from rl.evaluation.protocols import PROTOCOLS, Asker
 from rl.evaluation.samples import Asked, Clips, asked_samples
 from rl.models.families import Model
 from rl.models.registry import find_model
-from storage.commit import Entry, Rows, write_bundle
+from storage.commit import BundleEntry, Rows, write_bundle
 from storage.manifest import Ending, publish, published_stage
 from storage.outcomes import Outcome
 from storage.reader import Dataset
 from storage.schema import CLIPS, SAMPLES, VIDEOS
 from storage.schema import FRAMES as FRAMES_SCHEMA
-from storage.stages import Spec, StageStore
+from storage.stages import StageSpec, StageStore
 from tasks.benchmarks.samples import Task
 from tasks.markers.render import RenderConfig
 from tasks.video.jpeg import encode_jpeg
@@ -67,11 +67,11 @@ def stored(folder: Path) -> Dataset:
     """Publish videos of 20 s with 40 rendered frames and 20 sentences each."""
     ids = [f"video-{n:03d}.mp4" for n in range(VIDEOS_COUNT)]
     render = {"render": json.loads(json.dumps(asdict(RenderConfig())))}
-    masks = StageStore(folder, Spec("masks", 1, {}, ("videos",)))
-    frames = StageStore(folder, Spec("frames", 1, render, ("clips", "frames", "samples")))
+    masks = StageStore(folder, StageSpec("masks", 1, {}, ("videos",)))
+    frames = StageStore(folder, StageSpec("frames", 1, render, ("clips", "frames", "samples")))
     for store in (masks, frames):
         store.prepare()
-        entries = [Entry(video_id, video_id, Outcome("done")) for video_id in ids]
+        entries = [BundleEntry(video_id, video_id, Outcome("done")) for video_id in ids]
         write_bundle(store.folder, "shard-0", entries, {table: _rows(table, ids) for table in store.spec.tables}, durable=False)
     chosen = {video_id: video_id for video_id in ids}
     stages = {store.spec.name: published_stage(store, chosen) for store in (masks, frames)}

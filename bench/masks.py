@@ -12,13 +12,13 @@ import numpy as np
 import pyarrow as pa
 
 from bench.figures import Figure, at_most, shared, told
-from storage.commit import Entry, Rows, write_bundle
+from storage.commit import BundleEntry, Rows, write_bundle
 from storage.manifest import Ending, Manifest, publish, published_stage
 from storage.outcomes import Outcome
 from storage.reader import Dataset
 from storage.rle import Mask, decode_counts
 from storage.schema import VIDEOS
-from storage.stages import Spec, StageStore
+from storage.stages import StageSpec, StageStore
 from tasks.build.workers import mask_rows
 from tasks.detection.base import Detection
 from tasks.masks.instances import encode, tight_box
@@ -65,7 +65,7 @@ def tubes(cut: list[Mask], size: tuple[int, int], rng: np.random.Generator) -> T
 def write(folder: Path, stated: dict[str, float]) -> Manifest:
     """Write and publish the mask database; notes the mean length of its codes."""
     cut, size, stated["real code"] = shapes()
-    store = StageStore(folder, Spec("masks", 1, {}, ("videos", "masks")))
+    store = StageStore(folder, StageSpec("masks", 1, {}, ("videos", "masks")))
     store.prepare()
     rng, lengths = np.random.default_rng(0), []
 
@@ -80,7 +80,10 @@ def write(folder: Path, stated: dict[str, float]) -> Manifest:
         mine = ids[part::SHARDS]
         videos = [(v, _video(v, size)) for v in mine]
         write_bundle(
-            store.folder, f"shard-{part}", [Entry(v, v, Outcome("done")) for v in mine], {"videos": videos, "masks": rows(mine)}
+            store.folder,
+            f"shard-{part}",
+            [BundleEntry(v, v, Outcome("done")) for v in mine],
+            {"videos": videos, "masks": rows(mine)},
         )
     stated["stored code"] = float(np.mean(lengths))
     stage = published_stage(store, {v: v for v in ids})

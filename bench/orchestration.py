@@ -10,7 +10,7 @@ from pathlib import Path
 
 from bench.figures import Figure, at_most, told
 from infra.ray.pool import PoolConfig, RayPool
-from storage.commit import Entry
+from storage.commit import BundleEntry
 from storage.folders.open import folder_at
 from storage.outcomes import Outcome
 from storage.stages import StageStore
@@ -33,7 +33,7 @@ class NoWork:
         """End at once; keep the outcome as a part where a store is given."""
         outcome = Outcome("filtered", "no_work")
         if self._store is not None:
-            self._store.write_part(Entry(job.source.video_id, "missing", outcome), {})
+            self._store.write_part(BundleEntry(job.source.video_id, "missing", outcome), {})
         return outcome
 
 

@@ -11,7 +11,7 @@ from statistics import median
 import numpy as np
 
 from bench.figures import Figure, at_most, shared, told
-from storage.commit import Entry
+from storage.commit import BundleEntry
 from storage.folders.open import folder_at
 from storage.outcomes import Outcome
 from tasks.benchmarks.samples import Benchmark, Clip, Sample, VideoJob
@@ -54,7 +54,7 @@ def stored(folder: Path, path: Path) -> tuple[Build, VideoJob]:
     sha256 = content_hash(path)
     build.masks.prepare()
     tables = {"videos": video_row(source, video, tubes, sha256, folder_at(folder)), "masks": mask_rows(source.video_id, tubes)}
-    build.masks.write_part(Entry(source.video_id, sha256, Outcome("done"), quick_stat(path)), tables)
+    build.masks.write_part(BundleEntry(source.video_id, sha256, Outcome("done"), quick_stat(path)), tables)
     build.masks.commit([source.video_id])
     build.frames.prepare()
     return build, job

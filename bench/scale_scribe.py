@@ -10,7 +10,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from storage.commit import Entry
+from storage.commit import BundleEntry
 from storage.outcomes import Outcome
 from storage.schema import TABLES
 from storage.stages import StageStore
@@ -41,9 +41,9 @@ class Scribe:
         """Write a part after a moment."""
         time.sleep(0.02)
         video_id, fingerprint = job.source.video_id, content_hash(job.source.path)
-        entry = Entry(video_id, fingerprint, Outcome("done"), quick_stat(job.source.path))
+        entry = BundleEntry(video_id, fingerprint, Outcome("done"), quick_stat(job.source.path))
         if self._stage == "frames":
-            entry = Entry(video_id, frames_fingerprint(fingerprint, job), Outcome("done"))
+            entry = BundleEntry(video_id, frames_fingerprint(fingerprint, job), Outcome("done"))
         self._store.write_part(entry, {table: _rows(table, video_id) for table in self._store.spec.tables})
         return entry.outcome
 

@@ -15,11 +15,11 @@ import numpy as np
 import pyarrow as pa
 
 from bench.figures import Figure, at_most, told
-from storage.commit import Entry, Rows, write_bundle
+from storage.commit import BundleEntry, Rows, write_bundle
 from storage.manifest import Ending, publish, published_stage
 from storage.outcomes import Outcome
 from storage.schema import CLIPS, MASKS, SAMPLES, VIDEOS
-from storage.stages import SHARD_VIDEOS, Spec, StageStore
+from storage.stages import SHARD_VIDEOS, StageSpec, StageStore
 
 SAMPLES_COUNT, FRAMES, OBJECTS, FPS = 3482, 200, 5, 10.0
 
@@ -28,13 +28,13 @@ def write(folder: Path, count: int) -> Path:
     """Publish `count` videos of 200 frames with 5 objects and one sentence each; returns predictions for all of them."""
     rng = np.random.default_rng(0)
     ids = [f"video-{n:05d}.mp4" for n in range(count)]
-    masks = StageStore(folder, Spec("masks", 2, {}, ("videos", "masks")))
-    frames = StageStore(folder, Spec("frames", 2, {}, ("clips", "frames", "samples")))
+    masks = StageStore(folder, StageSpec("masks", 2, {}, ("videos", "masks")))
+    frames = StageStore(folder, StageSpec("frames", 2, {}, ("clips", "frames", "samples")))
     for store in (masks, frames):
         store.prepare()
         for start in range(0, count, SHARD_VIDEOS):
             mine = ids[start : start + SHARD_VIDEOS]
-            entries = [Entry(video_id, video_id, Outcome("done")) for video_id in mine]
+            entries = [BundleEntry(video_id, video_id, Outcome("done")) for video_id in mine]
             tables = {table: _rows(table, mine, rng) for table in store.spec.tables if table != "frames"}
             write_bundle(store.folder, f"shard-{start:05d}", entries, tables, durable=False)
     chosen = {video_id: video_id for video_id in ids}

@@ -85,7 +85,7 @@ def preview(folder: Folder) -> str:
     """Write the preview page; link it and the outcome tables as artifacts."""
     dataset = Dataset(folder)
     current_preview(dataset)
-    page = folder.link(PREVIEW)
+    page = folder.uri(PREVIEW)
     outcomes, videos = summary_tables(dataset)
     create_table_artifact(outcomes, key="outcomes", description=f"How the videos of {folder.name} ended")
     shown = sorted(videos, key=lambda row: row["status"] == "done")[:MOST_ROWS]
@@ -97,7 +97,7 @@ def preview(folder: Folder) -> str:
         create_table_artifact(quality_rows(measured), key="quality", description=f"Data quality. {measured.identity}")
     create_link_artifact(page, link_text="Preview", key="preview", description=f"Preview of {folder.name}")
     create_markdown_artifact(
-        f"# {folder.name}\n\nPublished in `{folder.link('')}`, content hash `{dataset.manifest.content_hash[:12]}`.",
+        f"# {folder.name}\n\nPublished in `{folder.uri('')}`, content hash `{dataset.manifest.content_hash[:12]}`.",
         key="dataset",
     )
     return page
@@ -146,7 +146,7 @@ def _steps(parameters: BuildParameters) -> Folder:
     """The steps of a build, in order."""
     log = get_run_logger()
     build = parameters.build()
-    with build.folder.exclusive(), RayPool(parameters.pool()) as pool:
+    with build.folder.lock(), RayPool(parameters.pool()) as pool:
         log.info("%s: %s", build.folder, plan(_whole(build)))
         with gpu_slot(parameters.gpus_per_worker):
             tracked = masks(_whole(build), _whole(pool))

@@ -31,7 +31,7 @@ def run_evaluation(
     conventions = [] if evaluation.protocol.captions else parameters.named_conventions()
     config, replicas = engine or parameters.engine_config(), parameters.replicas
     opened = replicated(config, evaluation.model, evaluation.decoding, replicas, parameters.ray or None)
-    with opened as answering, evaluation.store(answering).folder.exclusive():
+    with opened as answering, evaluation.store(answering).folder.lock():
         store = ask(evaluation, answering, on_progress, max(1, _AHEAD * replicas))
         return score_predictions(evaluation.dataset, store, conventions)
 

@@ -40,7 +40,7 @@ def build_dataset(parameters: BuildParameters, on_progress: OnProgress) -> Built
         ClusterError: the cluster does not answer, refuses the token or has other versions.
     """
     build = parameters.build()
-    with build.folder.exclusive(), RayPool(parameters.pool()) as pool:
+    with build.folder.lock(), RayPool(parameters.pool()) as pool:
         manifest = run_build(build, pool, measured(on_progress), parameters.error_budget)
     from tasks.preview import current_preview
 

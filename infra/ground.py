@@ -21,7 +21,6 @@ from rl.evaluation.protocols import protocol_named
 from rl.models.families import Model, differences
 from rl.prompts.templates import prompt_named
 from storage.folders.cache import find_remote
-from storage.folders.files import digest
 from storage.folders.open import is_url
 from storage.progress import OnProgress, Progress
 from storage.reader import Dataset
@@ -47,7 +46,8 @@ class GroundParameters(BuildParameters, AskingParameters):
     def folder(self) -> str:
         """Where this section of this video is built."""
         source = self.video if is_url(self.video) else str(Path(self.video).absolute())
-        return f"{self.root}/{self.name or f'{_slug(Path(self.video).stem)}-{digest([source, self.start_s, self.end_s])[:8]}'}"
+        key = hash8([source, self.start_s, self.end_s])
+        return f"{self.root}/{self.name or f'{_slug(Path(self.video).stem)}-{key}'}"
 
     def benchmark(self) -> Benchmark:
         """The video, with the section as its clip.
@@ -133,7 +133,7 @@ def built(parameters: GroundParameters, on_progress: OnProgress) -> Dataset:
 
     build = parameters.build()
     _begin(on_progress, "objects")
-    with build.folder.exclusive(), RayPool(parameters.pool()) if parameters.ray else nullcontext(run_here) as fan_out:
+    with build.folder.lock(), RayPool(parameters.pool()) if parameters.ray else nullcontext(run_here) as fan_out:
         run_build(build, fan_out, step, error_budget=1)
     dataset = Dataset(build.folder)
     if not dataset.video_ids("clips"):
@@ -152,7 +152,7 @@ def answer_path(parameters: GroundParameters, dataset: Dataset, model: Model) ->
     weights = model.weights.sha256 if model.weights else None
     engine = parameters.model_dump(include={"engine", "precision", "device", "max_length"})
     shaping = [dataset.manifest.content_hash, asdict(prompt), parameters.sentence, model.name, weights, engine]
-    key = digest([*shaping, asdict(parameters.decoding())])[:8]
+    key = hash8([*shaping, asdict(parameters.decoding())])
     return Path(parameters.out) / f"{_slug(Path(parameters.video).stem)}-{_slug(parameters.sentence)}-{key}.json"
 
 

@@ -10,7 +10,7 @@ from infra.forms.build import BuildParameters
 from infra.forms.imports import BUILDS
 from storage.folders.open import is_url
 from storage.manifest import DatasetError
-from storage.specification import read_request
+from storage.specification import read_build_request
 
 
 def asked_for(dataset: str, changes: Mapping[str, Any] | None = None) -> BuildParameters:
@@ -20,7 +20,7 @@ def asked_for(dataset: str, changes: Mapping[str, Any] | None = None) -> BuildPa
         DatasetError: the folder does not say how it was built, or names a benchmark that is not known here.
         ValidationError: a change is no parameter, or out of bounds.
     """
-    request = read_request(dataset)
+    request = read_build_request(dataset)
     if request.benchmark not in BUILDS:
         raise DatasetError(f"'{dataset}' was built from '{request.benchmark}', which is no benchmark known here")
     place = dataset.rstrip("/") if is_url(dataset) else str(Path(dataset).resolve())

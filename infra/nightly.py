@@ -49,7 +49,7 @@ def run_nightly(
         DatasetError, ModelError, WeightsError, SweepError: the file names something that does not exist.
     """
     sweep, folder = parameters.sweep(), parameters.folder
-    with folder.exclusive():
+    with folder.lock():
         render_missing(sweep, on_progress, fan_out)
         results = run_cells(sweep, sweep.statuses(), parameters.at_once, ask)
         series = tuple(series_run(folder, series_of(sweep, one.cell), one, parameters.tolerance) for one in results)

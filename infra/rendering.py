@@ -16,7 +16,7 @@ from storage.folders.open import folder_at
 from storage.manifest import DatasetError, Manifest
 from storage.progress import OnProgress
 from storage.reader import Dataset
-from storage.specification import write_request
+from storage.specification import write_build_request
 from tasks.build.plan import Build, plan_frames, plan_masks
 from tasks.build.run import FanOut, publish_build, run_frames, run_here
 from tasks.build.workers import frames_spec, masks_spec
@@ -74,7 +74,7 @@ def render(base: Folder, name: str, changes: Changes, on_progress: OnProgress, f
     """
     parameters = variant(base, name, changes)
     build = parameters.build()
-    with build.folder.exclusive():
+    with build.folder.lock():
         key = build.masks.spec.key
         _copy(folder_at(base).child(key), build.folder.child(key))
         _say(build)
@@ -97,7 +97,7 @@ def rendered_clips(dataset: Dataset) -> int:
 
 def _say(build: Build) -> None:
     assert build.request is not None
-    write_request(build.folder, replace(build.request, stages=(build.masks.spec.key, build.frames.spec.key)))
+    write_build_request(build.folder, replace(build.request, stages=(build.masks.spec.key, build.frames.spec.key)))
 
 
 def _copy(source: Folder, target: Folder) -> None:

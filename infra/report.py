@@ -15,7 +15,7 @@ from rl.evaluation.report.collect import Evaluated
 from rl.evaluation.report.page import MOST_SAMPLES, REPORT, write_report
 from rl.evaluation.results import RESULTS, EvaluationResults, read_results
 from rl.evaluation.run import kept_store
-from storage.folders.open import folder_at, named_folder
+from storage.folders.open import folder_at, resolve_folder
 from storage.manifest import DatasetError
 from storage.reader import Dataset
 
@@ -83,7 +83,7 @@ def _with_dataset(found: Evaluated, root: str) -> Evaluated:
     """The same with the dataset that was asked, if that is still what it was."""
     store, scores = found.store, found.results.first_scores
     try:
-        dataset = Dataset(named_folder(scores.dataset if scores else store.dataset.name, root))
+        dataset = Dataset(resolve_folder(scores.dataset if scores else store.dataset.name, root))
     except DatasetError:
         return found
     return replace(found, dataset=dataset) if dataset.manifest.content_hash == store.spec.params["dataset"] else found

@@ -21,7 +21,7 @@ from rl.evaluation.sweep import SweepError, combined_cells
 from rl.models.registry import check_lineage
 from storage.common.config import comma_separated
 from storage.folders.folder import Folder
-from storage.folders.open import folder_at, named_folder
+from storage.folders.open import folder_at, resolve_folder
 from storage.reader import Dataset
 from tasks.metrics.arrays import has_truth
 
@@ -110,7 +110,7 @@ class Sweep:
 
     def base(self, benchmark: str) -> Folder:
         """The folder of a benchmark's dataset, as it was built."""
-        return named_folder(benchmark, self.root)
+        return resolve_folder(benchmark, self.root)
 
     def folder(self, cell: Cell) -> Folder:
         """The folder of the dataset that a cell asks: that beside the base which shows its markers."""

@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-ABOUT: Mapping[str, str] = {
+TABLE_DESCRIPTIONS: Mapping[str, str] = {
     "videos": "one row a video: size, presentation times, objects",
     "masks": "the mask database: one row an object a frame, RLE, box, area, marker anchor",
     "clips": "one row a clip: its frames and its size as a model sees it",
@@ -19,7 +19,7 @@ _ABOUT = """An object-centric video dataset: every object has one lasting ID, a 
 its number on the frames a model sees. Its tables are found through `manifest.json`; `storage.reader.Dataset` reads them."""
 
 
-def card(name: str, counts: Mapping[str, int], rows: Mapping[str, int], params: Mapping[str, Mapping[str, Any]]) -> str:
+def dataset_card(name: str, counts: Mapping[str, int], rows: Mapping[str, int], params: Mapping[str, Mapping[str, Any]]) -> str:
     """Markdown of a card.
 
     Args:
@@ -31,7 +31,7 @@ def card(name: str, counts: Mapping[str, int], rows: Mapping[str, int], params: 
     lines = [f"# {name}", "", _ABOUT, ""]
     lines += ["| videos | count |", "|---|---|", *(f"| {outcome} | {count} |" for outcome, count in counts.items()), ""]
     lines += ["| table | rows | what it holds |", "|---|---|---|"]
-    lines += [f"| {table} | {count} | {ABOUT[table]} |" for table, count in rows.items()]
+    lines += [f"| {table} | {count} | {TABLE_DESCRIPTIONS[table]} |" for table, count in rows.items()]
     for stage, values in params.items():
         lines += ["", f"## What shaped {stage}", "", "```json", json.dumps(values, indent=1, sort_keys=True), "```"]
     return "\n".join(lines) + "\n"

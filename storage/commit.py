@@ -19,12 +19,12 @@ from storage.folders.files import sha256_of
 from storage.folders.folder import Folder
 from storage.folders.open import write_json
 from storage.outcomes import Outcome
-from storage.records import parsed, sealed
-from storage.schema import TABLES, versioned
+from storage.records import parse_record, with_digest
+from storage.schema import TABLES, with_version
 
 
 @dataclass(frozen=True)
-class Entry:
+class BundleEntry:
     """What a bundle knows of one video.
 
     Attributes:
@@ -56,7 +56,7 @@ class Bundle:
     """A committed bundle: its entries by video, its files by table."""
 
     name: str
-    entries: list[Entry]
+    entries: list[BundleEntry]
     tables: dict[str, TableFile]
 
     @cached_property
@@ -78,7 +78,7 @@ Rows = tuple[str, pa.Table]
 
 
 def write_bundle(
-    folder: Folder, name: str, entries: Iterable[Entry], tables: Mapping[str, Iterable[Rows]], durable: bool = True
+    folder: Folder, name: str, entries: Iterable[BundleEntry], tables: Mapping[str, Iterable[Rows]], durable: bool = True
 ) -> Bundle:
     """Write the files of a bundle, then its record.
 
@@ -91,17 +91,17 @@ def write_bundle(
     """
     files = {table: _write_table(folder, name, table, rows, durable) for table, rows in tables.items()}
     bundle = Bundle(name, list(entries), files)
-    write_json(folder, f"{name}.json", sealed(asdict(bundle)), durable)
+    write_json(folder, f"{name}.json", with_digest(asdict(bundle)), durable)
     return bundle
 
 
 def _write_table(folder: Folder, name: str, table: str, rows: Iterable[Rows], durable: bool) -> TableFile:
     file_name = f"{name}.{table}.parquet"
-    schema = versioned(TABLES[table])
+    schema = with_version(TABLES[table])
     videos, count = [], 0
     with (
         folder.writing(file_name, durable) as temporary,
-        pq.ParquetWriter(temporary, schema, compression="zstd", compression_level=9, **_written(schema)) as writer,
+        pq.ParquetWriter(temporary, schema, compression="zstd", compression_level=9, **_encoding_options(schema)) as writer,
     ):
         for video_id, group in rows:
             if group.num_rows:
@@ -113,7 +113,7 @@ def _write_table(folder: Folder, name: str, table: str, rows: Iterable[Rows], du
     return TableFile(file_name, count, size, sha256, videos)
 
 
-def _written(schema: pa.Schema) -> dict[str, Any]:
+def _encoding_options(schema: pa.Schema) -> dict[str, Any]:
     """Dictionaries for names alone, differences for whole numbers: they take half the bytes beside the codes."""
     return {
         "write_page_checksum": True,
@@ -133,7 +133,7 @@ def read_bundle(folder: Folder, record: str) -> Bundle:
         RecordError: the record is damaged.
     """
     try:
-        return parsed(Bundle, folder.read(record))
+        return parse_record(Bundle, folder.read(record))
     except ValueError as error:
         raise RecordError(
             f"{folder}/{record} is not a bundle record ({error}): remove it, and its videos are done again"
@@ -141,7 +141,7 @@ def read_bundle(folder: Folder, record: str) -> Bundle:
 
 
 @contextmanager
-def intact(path: str) -> Iterator[None]:
+def table_errors(path: str) -> Iterator[None]:
     """Turn what goes wrong while a table's file is read into a sentence.
 
     Raises:
@@ -158,7 +158,7 @@ def intact(path: str) -> Iterator[None]:
 _REMEDY = "remove the record of its shard, the JSON file of that name, and build again"
 
 
-def whole(rows: pa.Table) -> pa.Table:
+def validate_rows(rows: pa.Table) -> pa.Table:
     """Rows as they were read, if their values are all there: what a damaged page header leaves out shows here first."""
     rows.validate(full=True)
     return rows
@@ -175,7 +175,7 @@ def open_table(folder: Folder, file: TableFile, table: str) -> pq.ParquetFile:
     Raises:
         TableError: it is missing, or is not as it was committed.
     """
-    with intact(f"{folder}/{file.path}"):
+    with table_errors(f"{folder}/{file.path}"):
         parquet = folder.parquet(file.path)
         counted = parquet.metadata.num_rows, parquet.metadata.num_row_groups
         if counted != (file.rows, len(file.videos)) or not parquet.schema_arrow.equals(TABLES[table]):
@@ -200,6 +200,6 @@ def read_rows(folder: Folder, bundle: Bundle, table: str, videos: Iterable[str] 
     with open_table(folder, file, table) as parquet:
         for group, video_id in enumerate(file.videos):
             if selected is None or video_id in selected:
-                with intact(f"{folder}/{file.path}"):
-                    rows = whole(parquet.read_row_group(group))
+                with table_errors(f"{folder}/{file.path}"):
+                    rows = validate_rows(parquet.read_row_group(group))
                 yield video_id, rows

@@ -12,16 +12,16 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import Literal
 
-from storage.commit import Bundle, Entry, RecordError, read_bundle
-from storage.folders.folder import Folder, Listed, Where
+from storage.commit import Bundle, BundleEntry, RecordError, read_bundle
+from storage.folders.folder import FileInfo, Folder, Where
 from storage.folders.local import LocalFolder
 from storage.folders.open import folder_at
 from storage.manifest import MANIFEST, Manifest, load_manifest
-from storage.specification import REQUEST, read_request
-from storage.stages import Void, void_records
+from storage.specification import BUILD_REQUEST, read_build_request
+from storage.stages import Invalidation, read_invalidations
 
-Kind = Literal["old stage", "old outcomes", "orphan", "void shard", "part in a shard", "temporary"]
-GarbageKey = tuple[str, Kind]
+GarbageKind = Literal["old stage", "old outcomes", "orphan", "void shard", "part in a shard", "temporary"]
+GarbageKey = tuple[str, GarbageKind]
 """Name of a file, and why it can go."""
 
 
@@ -36,8 +36,8 @@ class Garbage:
     """
 
     name: str
-    kind: Kind
-    files: Sequence[Listed]
+    kind: GarbageKind
+    files: Sequence[FileInfo]
 
     @property
     def bytes(self) -> int:
@@ -45,7 +45,7 @@ class Garbage:
         return sum(file.size for file in self.files)
 
 
-def garbage(where: Where, older_than_h: float) -> list[Garbage]:
+def find_garbage(where: Where, older_than_h: float) -> list[Garbage]:
     """What can be removed from a dataset, by name; changes nothing.
 
     Args:
@@ -59,7 +59,7 @@ def garbage(where: Where, older_than_h: float) -> list[Garbage]:
     folder = folder_at(where)
     files = {file.name: file for file in folder.files()}
     limit = time.time_ns() - int(3600e9 * older_than_h)
-    items: dict[GarbageKey, list[Listed]] = {}
+    items: dict[GarbageKey, list[FileInfo]] = {}
     for name, kind in sorted(_unreferenced(folder, files.keys())):
         whole = name.partition("/")[0] if kind == "old stage" else name
         items.setdefault((whole, kind), []).append(files[name])
@@ -67,7 +67,7 @@ def garbage(where: Where, older_than_h: float) -> list[Garbage]:
     return [item for item in candidates if max(file.modified_ns for file in item.files) <= limit]
 
 
-def collect(where: Where, garbage: Iterable[Garbage]) -> None:
+def remove_garbage(where: Where, garbage: Iterable[Garbage]) -> None:
     """Remove garbage: records before the tables they name, and a shard's before what makes its entries void.
 
     Args:
@@ -93,8 +93,8 @@ def _remove_empty(folder: LocalFolder, name: str) -> None:
 def _unreferenced(folder: Folder, names: Set[str]) -> Iterator[GarbageKey]:
     manifest = load_manifest(folder) if MANIFEST in names else None
     needed = {stage.key for stage in manifest.stages.values()} if manifest else set()
-    if manifest is None or REQUEST in names:
-        needed |= set(read_request(folder).stages)
+    if manifest is None or BUILD_REQUEST in names:
+        needed |= set(read_build_request(folder).stages)
     yield from ((name, "temporary") for name in _own(names, ".*.tmp"))
     if manifest:
         yield from ((name, "old outcomes") for name in _own(names, "outcomes-*.parquet") if name != manifest.outcomes)
@@ -116,8 +116,8 @@ def _named(manifest: Manifest | None, key: str) -> set[str]:
 
 def _in_stage(stage: Folder, names: Set[str], named: Set[str]) -> Iterator[GarbageKey]:
     shards = {_stem(name): read_bundle(stage, name) for name in _own(names, "shard-*.json")}
-    records = void_records(stage)
-    void = set[Void]().union(*records.values())
+    records = read_invalidations(stage)
+    void = set[Invalidation]().union(*records.values())
     left = {name for name, shard in shards.items() if _counts(shard, void, named)}
     yield from ((f"{name}.json", "void shard") for name in shards.keys() - left)
     for name in _own(names, "shard-*.parquet"):
@@ -148,13 +148,13 @@ def _is_loose(folder: Folder, record: str, committed: Set[tuple[str, str]]) -> b
     return (entry.video_id, entry.fingerprint) not in committed
 
 
-def _counts(shard: Bundle, void: Set[Void], named: Set[str]) -> bool:
+def _counts(shard: Bundle, void: Set[Invalidation], named: Set[str]) -> bool:
     """Whether an entry of a shard counts, or a manifest still names one of its files."""
     return any(_is_live(shard, entry, void) for entry in shard.entries) or any(f.path in named for f in shard.tables.values())
 
 
-def _is_live(shard: Bundle, entry: Entry, void: Set[Void]) -> bool:
-    return Void(shard.name, entry.video_id, entry.fingerprint) not in void
+def _is_live(shard: Bundle, entry: BundleEntry, void: Set[Invalidation]) -> bool:
+    return Invalidation(shard.name, entry.video_id, entry.fingerprint) not in void
 
 
 def _own(names: Iterable[str], pattern: str) -> list[str]:

@@ -15,15 +15,15 @@ from typing import Any, NamedTuple
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from storage.card import card
+from storage.card import dataset_card
 from storage.commit import Bundle, TableFile
 from storage.common.errors import InputError
-from storage.folders.files import digest
+from storage.folders.files import json_digest
 from storage.folders.folder import ConflictError, Folder, Where
 from storage.folders.open import folder_at, json_bytes
-from storage.outcomes import Outcome, tally
-from storage.records import parsed, sealed
-from storage.schema import OUTCOMES, SCHEMA_VERSION, versioned
+from storage.outcomes import Outcome, count_outcomes
+from storage.records import parse_record, with_digest
+from storage.schema import OUTCOMES, SCHEMA_VERSION, with_version
 from storage.stages import StageStore
 
 MANIFEST = "manifest.json"
@@ -86,7 +86,7 @@ class Ending(NamedTuple):
     samples: int = 0
 
 
-def seen_manifest(where: Where) -> str | None:
+def manifest_version(where: Where) -> str | None:
     """The version of the manifest that is published now, to be replaced by `publish`; None without one."""
     return folder_at(where).version(MANIFEST)
 
@@ -97,7 +97,7 @@ def publish(
     endings: Sequence[Ending],
     records: Mapping[str, int],
     tools: Mapping[str, str],
-    seen: str | None = None,
+    expected_version: str | None = None,
 ) -> Manifest:
     """Write the outcomes table, then the manifest of a dataset, last. The same rows give the same hash.
 
@@ -107,7 +107,7 @@ def publish(
         endings: how each planned video ended.
         records: what the annotations held, counted by reason.
         tools: versions of the libraries that made it.
-        seen: version of the manifest to replace, from before `stages` were listed; None if there was none.
+        expected_version: version of the manifest to replace, from before `stages` were listed; None if there was none.
 
     Raises:
         ConflictError: another build has published something else since then.
@@ -116,16 +116,18 @@ def publish(
     folder.sweep()
     ordered = sorted(endings, key=lambda ending: ending[:2])
     outcome_key = [[e.video_id, e.stage, e.outcome.status, e.outcome.reason, e.samples] for e in ordered]
-    content_hash = digest([{name: asdict(stage) for name, stage in stages.items()}, outcome_key, dict(records), SCHEMA_VERSION])
+    content_hash = json_digest(
+        [{name: asdict(stage) for name, stage in stages.items()}, outcome_key, dict(records), SCHEMA_VERSION]
+    )
     if (published := _published(folder)) is not None and published.content_hash == content_hash:
         return published
     outcomes = f"outcomes-{content_hash[:8]}.parquet"
     with folder.writing(outcomes) as temporary:
         pq.write_table(_outcome_rows(ordered), temporary, compression="zstd", write_page_checksum=True)
-    counts = tally(ending.outcome for ending in ordered)
+    counts = count_outcomes(ending.outcome for ending in ordered)
     manifest = Manifest(folder.name, content_hash, counts, dict(records), dict(stages), outcomes, dict(tools))
     folder.write(CARD, _card(manifest).encode())
-    return _swap(folder, manifest, seen)
+    return _swap(folder, manifest, expected_version)
 
 
 def _published(folder: Folder) -> Manifest | None:
@@ -136,10 +138,10 @@ def _published(folder: Folder) -> Manifest | None:
         return None
 
 
-def _swap(folder: Folder, manifest: Manifest, seen: str | None) -> Manifest:
+def _swap(folder: Folder, manifest: Manifest, expected: str | None) -> Manifest:
     """Publish, or find that an equal manifest stands there already: another build's, or this one's after a lost answer."""
     try:
-        folder.swap(MANIFEST, json_bytes(sealed(asdict(manifest))), seen)
+        folder.swap(MANIFEST, json_bytes(with_digest(asdict(manifest))), expected)
     except ConflictError:
         published = load_manifest(folder)
         folder.write(CARD, _card(published).encode())
@@ -154,12 +156,14 @@ def _swap(folder: Folder, manifest: Manifest, seen: str | None) -> Manifest:
 def _card(manifest: Manifest) -> str:
     files = [(table, f.rows) for stage in manifest.stages.values() for shard in stage.shards for table, f in shard.items()]
     rows = {table: sum(n for t, n in files if t == table) for table, _ in files}
-    return card(manifest.dataset, manifest.counts, rows, {name: stage.params for name, stage in manifest.stages.items()})
+    return dataset_card(
+        manifest.dataset, manifest.counts, rows, {name: stage.params for name, stage in manifest.stages.items()}
+    )
 
 
 def _outcome_rows(endings: Sequence[Ending]) -> pa.Table:
     rows = [{"video_id": e.video_id, "stage": e.stage, "samples": e.samples, **asdict(e.outcome)} for e in endings]
-    return pa.Table.from_pylist(rows, schema=versioned(OUTCOMES))
+    return pa.Table.from_pylist(rows, schema=with_version(OUTCOMES))
 
 
 def published_stage(store: StageStore, chosen: Mapping[str, str]) -> PublishedStage:
@@ -198,7 +202,7 @@ def load_manifest(where: Where) -> Manifest:
         version = json.loads(data)["schema_version"]
         if version != SCHEMA_VERSION:
             raise DatasetError(f"{path} has schema version {version}; this code reads version {SCHEMA_VERSION}: build it again")
-        return _checked(parsed(Manifest, data))
+        return _checked(parse_record(Manifest, data))
     except (FileNotFoundError, NotADirectoryError):
         raise DatasetError(f"{folder} holds no published dataset (no {MANIFEST}): build it first") from None
     except (ValueError, LookupError, TypeError, RecursionError) as error:

@@ -43,7 +43,7 @@ class Outcome:
         return self.detail.partition("\n")[2]
 
     @property
-    def settled(self) -> bool:
+    def is_final(self) -> bool:
         """Whether another run of the same input would change nothing."""
         return self.status != "failed"
 
@@ -59,7 +59,7 @@ class BudgetError(StvgError):
     exit_code = 3
 
 
-def tally(outcomes: Iterable[Outcome]) -> dict[str, int]:
+def count_outcomes(outcomes: Iterable[Outcome]) -> dict[str, int]:
     """Outcomes counted by `status` or `status: reason`, in the order of `STATUSES`, most frequent reason first."""
     counts = Counter((o.status, o.reason) for o in outcomes)
     ordered = sorted(counts.items(), key=lambda item: (STATUSES.index(item[0][0]), -item[1], item[0][1]))
@@ -79,5 +79,5 @@ def check_budget(outcomes: Iterable[Outcome], error_budget: float) -> None:
     every = list(outcomes)
     lost = sum(o.lost for o in every)
     if every and lost / len(every) > error_budget:
-        counts = ", ".join(f"{name} {count}" for name, count in tally(o for o in every if o.lost).items())
+        counts = ", ".join(f"{name} {count}" for name, count in count_outcomes(o for o in every if o.lost).items())
         raise BudgetError(f"{lost} of {len(every)} videos were lost ({counts}); the error budget allows {error_budget:.0%}")

@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from storage.commit import TableFile, intact, open_table, whole
+from storage.commit import TableFile, open_table, table_errors, validate_rows
 from storage.folders.cache import RemoteFile, find_remote
 from storage.folders.folder import Folder, Where
 from storage.folders.open import folder_at, is_url
@@ -94,8 +94,8 @@ class Dataset:
             empty = TABLES[table].empty_table()
             return empty if columns is None else empty.select(columns)
         file, group, path = place
-        with intact(path):
-            return whole(file.read_row_group(group, columns=columns, use_threads=False))
+        with table_errors(path):
+            return validate_rows(file.read_row_group(group, columns=columns, use_threads=False))
 
     def table(self, table: str, columns: list[str] | None = None) -> pa.Table:
         """All rows of a table in video order. For `masks` and `frames` prefer `rows`: these tables are large.
@@ -113,10 +113,10 @@ class Dataset:
         """How each planned video ended."""
         # Not pq.read_table, which imports pandas: that alone takes a second.
         name = self.manifest.outcomes
-        with intact(f"{self.folder}/{name}"), self.folder.parquet(name) as file:
+        with table_errors(f"{self.folder}/{name}"), self.folder.parquet(name) as file:
             if not file.schema_arrow.equals(OUTCOMES):
                 raise ValueError("its footer is another")
-            return whole(file.read())
+            return validate_rows(file.read())
 
     def source(self, video_id: str) -> Path | RemoteFile:
         """Where the video's file or folder was when it was tracked."""
@@ -223,7 +223,7 @@ class Dataset:
         self._files.move_to_end(place)
         return self._files[place]
 
-    def damaged(self) -> list[str]:
+    def damaged_files(self) -> list[str]:
         """Table files whose bytes are not those that were committed, or that are missing; reads all of them."""
         files = [(stage.key, f) for stage in self.manifest.stages.values() for shard in stage.shards for f in shard.values()]
         return [f"{key}/{file.path}" for key, file in files if not _is_as_committed(self.folder.child(key), file)]

@@ -9,19 +9,19 @@ from typing import Any, TypeVar, cast
 
 from pydantic import TypeAdapter, ValidationError
 
-from storage.folders.files import digest
+from storage.folders.files import json_digest
 
 T = TypeVar("T")
 
-SEAL = "digest"
+DIGEST_FIELD = "digest"
 
 
-def sealed(value: Mapping[str, Any]) -> dict[str, Any]:
+def with_digest(value: Mapping[str, Any]) -> dict[str, Any]:
     """A record with a digest of its content, so that damage to it shows."""
-    return {**value, SEAL: digest(value)}
+    return {**value, DIGEST_FIELD: json_digest(value)}
 
 
-def parsed(kind: type[T], data: bytes, upgrade: Callable[[dict[str, Any]], dict[str, Any]] | None = None) -> T:
+def parse_record(kind: type[T], data: bytes, upgrade: Callable[[dict[str, Any]], dict[str, Any]] | None = None) -> T:
     """Parse a record.
 
     Args:
@@ -38,8 +38,8 @@ def parsed(kind: type[T], data: bytes, upgrade: Callable[[dict[str, Any]], dict[
     """
     try:
         value = json.loads(data)
-        seal = value.pop(SEAL, None) if isinstance(value, dict) else None
-        if seal is not None and seal != digest(value):
+        seal = value.pop(DIGEST_FIELD, None) if isinstance(value, dict) else None
+        if seal is not None and seal != json_digest(value):
             raise ValueError("it is not what was written: its digest is another")
         if seal is not None or upgrade is not None:
             data = json.dumps(upgrade(value) if upgrade is not None and isinstance(value, dict) else value).encode()

@@ -43,7 +43,7 @@ def decode_counts(counts: bytes, height: int, width: int) -> Mask:
     return np.asarray(coco.decode({"size": [height, width], "counts": counts}), dtype=np.uint8).view(np.bool_)
 
 
-def counts_of(code: Any, height: int, width: int) -> bytes:
+def counts_from_json(code: Any, height: int, width: int) -> bytes:
     """Compressed counts of a run-length code as JSON holds it in COCO's formats: a list of runs, or compressed text.
 
     Args:

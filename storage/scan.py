@@ -10,7 +10,7 @@ from typing import Generic, NamedTuple, TypeVar
 
 import pyarrow as pa
 
-from storage.commit import intact, open_table, whole
+from storage.commit import open_table, table_errors, validate_rows
 from storage.common.prefetch import Prefetcher
 from storage.reader import Dataset
 from storage.schema import TABLES
@@ -21,11 +21,11 @@ _MAX_SHARDS = 3
 """Shards held at once: this one, the next, and the last, since stages do not always cut their shards at the same video."""
 
 
-class Place(NamedTuple, Generic[T]):
+class RowSlice(NamedTuple, Generic[T]):
     """Where a video's rows are: in a shard's converted rows, at these positions."""
 
     rows: T
-    at: range
+    positions: range
 
 
 class Scan(Generic[T]):
@@ -47,24 +47,24 @@ class Scan(Generic[T]):
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         self._shards.close()
 
-    def place(self, video_id: str) -> Place[T]:
+    def find(self, video_id: str) -> RowSlice[T]:
         """Where the rows of a video are; an empty place if the table holds none of it."""
         number = self._stage.videos.get(video_id)
         if number is None or self._table not in self._stage.shards[number]:
             return self._nothing
         upcoming = number + 1 < len(self._stage.shards) and self._table in self._stage.shards[number + 1]
         rows, places = self._shards.get(number, number + 1 if upcoming else None)
-        return Place(rows, places[video_id]) if video_id in places else self._nothing
+        return RowSlice(rows, places[video_id]) if video_id in places else self._nothing
 
     @cached_property
-    def _nothing(self) -> Place[T]:
-        return Place(self._convert(TABLES[self._table].empty_table().select(self._columns).combine_chunks()), range(0))
+    def _nothing(self) -> RowSlice[T]:
+        return RowSlice(self._convert(TABLES[self._table].empty_table().select(self._columns).combine_chunks()), range(0))
 
     def _read(self, number: int) -> tuple[T, dict[str, range]]:
         file = self._stage.shards[number][self._table]
         folder = self._dataset.folder.child(self._stage.key)
-        with open_table(folder, file, self._table) as parquet, intact(f"{folder}/{file.path}"):
+        with open_table(folder, file, self._table) as parquet, table_errors(f"{folder}/{file.path}"):
             counts = [parquet.metadata.row_group(group).num_rows for group in range(parquet.metadata.num_row_groups)]
-            rows = whole(parquet.read(self._columns, use_threads=False)).combine_chunks()
+            rows = validate_rows(parquet.read(self._columns, use_threads=False)).combine_chunks()
         ends = list(accumulate(counts))
         return self._convert(rows), {v: range(e - n, e) for v, e, n in zip(file.videos, ends, counts, strict=True)}

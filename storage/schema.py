@@ -25,7 +25,7 @@ OBJECT = pa.struct(
 )
 """One tracked object: what it was detected as, on which frame, and on how many frames it is visible."""
 
-STRETCH = pa.struct([("start_frame", pa.int32()), ("end_frame", pa.int32())])
+FRAME_RANGE = pa.struct([("start_frame", pa.int32()), ("end_frame", pa.int32())])
 """A stretch of frames, closed."""
 
 VIDEOS = pa.schema(
@@ -39,7 +39,7 @@ VIDEOS = pa.schema(
         ("fps", pa.float64()),
         ("duration_s", pa.float64()),
         ("times_s", pa.list_(pa.float64())),
-        ("tracked", pa.list_(STRETCH)),
+        ("tracked", pa.list_(FRAME_RANGE)),
         ("hidden_behind_older", pa.int32()),
         ("merged", pa.int32()),
         ("recovered", pa.int32()),
@@ -199,6 +199,6 @@ TABLES: Mapping[str, pa.Schema] = {
 }
 
 
-def versioned(schema: pa.Schema) -> pa.Schema:
+def with_version(schema: pa.Schema) -> pa.Schema:
     """The schema with its version in the metadata, as files carry it."""
     return schema.with_metadata({"schema_version": str(SCHEMA_VERSION)})

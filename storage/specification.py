@@ -9,13 +9,13 @@ from typing import Any
 from storage.folders.folder import Where
 from storage.folders.open import folder_at, write_json
 from storage.manifest import DatasetError
-from storage.records import parsed
+from storage.records import parse_record
 
-REQUEST = "build.json"
+BUILD_REQUEST = "build.json"
 
 
 @dataclass(frozen=True)
-class Request:
+class BuildRequest:
     """A build as it was asked for.
 
     Attributes:
@@ -29,12 +29,12 @@ class Request:
     stages: Sequence[str] = ()
 
 
-def write_request(where: Where, request: Request) -> None:
+def write_build_request(where: Where, request: BuildRequest) -> None:
     """Keep what a build in a dataset's folder was asked for; the last one counts."""
-    write_json(folder_at(where), REQUEST, asdict(request))
+    write_json(folder_at(where), BUILD_REQUEST, asdict(request))
 
 
-def read_request(where: Where) -> Request:
+def read_build_request(where: Where) -> BuildRequest:
     """What the last build in a dataset's folder was asked for.
 
     Raises:
@@ -42,8 +42,12 @@ def read_request(where: Where) -> Request:
     """
     folder = folder_at(where)
     try:
-        return parsed(Request, folder.read(REQUEST))
+        return parse_record(BuildRequest, folder.read(BUILD_REQUEST))
     except (FileNotFoundError, NotADirectoryError):
-        raise DatasetError(f"'{folder}' does not say how it was built (no {REQUEST}): run `stvg build` for it once") from None
+        raise DatasetError(
+            f"'{folder}' does not say how it was built (no {BUILD_REQUEST}): run `stvg build` for it once"
+        ) from None
     except ValueError as error:
-        raise DatasetError(f"{folder}/{REQUEST} is damaged ({error}): run `stvg build` for the dataset once more") from error
+        raise DatasetError(
+            f"{folder}/{BUILD_REQUEST} is damaged ({error}): run `stvg build` for the dataset once more"
+        ) from error

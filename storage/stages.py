@@ -15,12 +15,12 @@ from typing import Any
 
 import pyarrow as pa
 
-from storage.commit import Bundle, Entry, RecordError, Rows, read_bundle, read_rows, write_bundle
+from storage.commit import Bundle, BundleEntry, RecordError, Rows, read_bundle, read_rows, write_bundle
 from storage.common.prefetch import ordered_map
 from storage.folders.files import hash8
 from storage.folders.folder import ConflictError, Folder, Where
 from storage.folders.open import folder_at, write_json
-from storage.records import parsed
+from storage.records import parse_record
 from storage.schema import TABLES
 
 SHARD_VIDEOS = 256
@@ -34,7 +34,7 @@ _READ_AHEAD = 4
 
 
 @dataclass(frozen=True)
-class Spec:
+class StageSpec:
     """What shapes a stage's rows: a name, the version of its code and every parameter that matters."""
 
     name: str
@@ -49,7 +49,7 @@ class Spec:
 
 
 @dataclass(frozen=True, order=True)
-class Void:
+class Invalidation:
     """An entry of a shard that counts no more: its video was asked for again."""
 
     shard: str
@@ -57,7 +57,7 @@ class Void:
     fingerprint: str
 
 
-def void_records(folder: Folder) -> dict[str, set[Void]]:
+def read_invalidations(folder: Folder) -> dict[str, set[Invalidation]]:
     """Records of entries that count no more, by their name in a stage's folder.
 
     Raises:
@@ -66,7 +66,7 @@ def void_records(folder: Folder) -> dict[str, set[Void]]:
     records = {}
     for name in folder.names("void-*.json"):
         try:
-            records[name] = set(parsed(list[Void], folder.read(name)))
+            records[name] = set(parse_record(list[Invalidation], folder.read(name)))
         except ValueError as error:
             raise RecordError(
                 f"{folder}/{name} is not a record of void entries ({error}): remove it and requeue again"
@@ -77,7 +77,7 @@ def void_records(folder: Folder) -> dict[str, set[Void]]:
 class StageStore:
     """Reads and writes one stage's folder of one dataset."""
 
-    def __init__(self, dataset: Where, spec: Spec) -> None:
+    def __init__(self, dataset: Where, spec: StageSpec) -> None:
         self.spec = spec
         self.dataset = folder_at(dataset)
         self.folder = self.dataset.child(spec.key)
@@ -88,7 +88,7 @@ class StageStore:
         spec = {"name": self.spec.name, "version": self.spec.version, "params": dict(self.spec.params)}
         write_json(self.folder, STAGE, spec)
 
-    def write_part(self, entry: Entry, tables: Mapping[str, pa.Table]) -> None:
+    def write_part(self, entry: BundleEntry, tables: Mapping[str, pa.Table]) -> None:
         """Keep the rows and outcome of one video. A second call for the video replaces the first.
 
         Args:
@@ -106,7 +106,7 @@ class StageStore:
 
     def _whole_parts(self, records: Iterable[str], names: Container[str]) -> Iterator[Bundle]:
         """Parts of which everything is there; a record without its tables is what a sweep beside a dying writer may leave."""
-        for part in ordered_map(self._part, records, self._parts.at_once):
+        for part in ordered_map(self._part, records, self._parts.concurrency):
             if part is not None and part.entries and all(file.path in names for file in part.tables.values()):
                 yield part
 
@@ -123,31 +123,31 @@ class StageStore:
             RecordError: a record is damaged.
         """
         names = self.folder.names("shard-*.json")
-        shards = list(ordered_map(partial(read_bundle, self.folder), names, self.folder.at_once))
+        shards = list(ordered_map(partial(read_bundle, self.folder), names, self.folder.concurrency))
         void = self._void()
         return [_without(shard, void) for shard in shards] if void else shards
 
-    def _void(self) -> set[Void]:
-        return set[Void]().union(*void_records(self.folder).values())
+    def _void(self) -> set[Invalidation]:
+        return set[Invalidation]().union(*read_invalidations(self.folder).values())
 
-    def make_void(self, fingerprints: Mapping[str, str]) -> None:
+    def invalidate(self, fingerprints: Mapping[str, str]) -> None:
         """Let what is known of these videos (video -> fingerprint) count no more, so that they are new to the next run.
 
         Their rows stay where they are: a published manifest that names them can be read until another is published.
         """
         shards = ((shard.name, shard.fingerprints) for shard in self.shards())
-        void = sorted(Void(name, v, f) for name, known in shards for v, f in fingerprints.items() if known.get(v) == f)
+        void = sorted(Invalidation(name, v, f) for name, known in shards for v, f in fingerprints.items() if known.get(v) == f)
         if void:
             values = [asdict(entry) for entry in void]
             write_json(self.folder, f"void-{hash8(values)}.json", values)
         parts = self.parts()
         self._remove_parts(v for v, f in fingerprints.items() if v in parts and parts[v].fingerprints.get(v) == f)
 
-    def known(self) -> dict[str, list[Entry]]:
+    def entries(self) -> dict[str, list[BundleEntry]]:
         """Every entry of each video, a shard's before its part's; a changed source has several."""
         return entries_by_video((*self.shards(), *self.parts().values()))
 
-    def committed(self) -> dict[tuple[str, str], Bundle]:
+    def shards_by_entry(self) -> dict[tuple[str, str], Bundle]:
         """(video, fingerprint) -> the shard that holds it."""
         return {(entry.video_id, entry.fingerprint): shard for shard in self.shards() for entry in shard.entries}
 
@@ -173,7 +173,7 @@ class StageStore:
             ConflictError: a part is gone, which only another build can have gathered.
         """
         records = [f"{_part_name(video_id)}.json" for video_id in sorted(videos)]
-        parts = [part for part in ordered_map(self._part, records, self._parts.at_once) if part is not None]
+        parts = [part for part in ordered_map(self._part, records, self._parts.concurrency) if part is not None]
         if len(parts) < len(records):
             raise ConflictError(f"another build is at work on '{self.dataset}' and has gathered parts of this one: run again")
         entries = [part.entries[0] for part in parts]
@@ -191,11 +191,11 @@ class StageStore:
             return list(read_rows(self._parts, part, table))
 
         holders = (part for part in parts if table in part.tables)
-        return chain.from_iterable(ordered_map(rows, holders, min(_READ_AHEAD, self._parts.at_once)))
+        return chain.from_iterable(ordered_map(rows, holders, min(_READ_AHEAD, self._parts.concurrency)))
 
     def sweep(self) -> None:
         """Remove parts whose entry stands in a shard already, and leftovers of writers and removers that were killed."""
-        committed = self.committed()
+        committed = self.shards_by_entry()
         parts = (part.entries[0] for part in self.parts().values())
         self._remove_parts(e.video_id for e in parts if (e.video_id, e.fingerprint) in committed)
         self.folder.sweep()
@@ -209,18 +209,18 @@ class StageStore:
         self._parts.remove([f"{_part_name(video_id)}.{suffix}" for video_id in videos for suffix in suffixes])
 
 
-def _without(shard: Bundle, void: set[Void]) -> Bundle:
-    entries = [e for e in shard.entries if Void(shard.name, e.video_id, e.fingerprint) not in void]
+def _without(shard: Bundle, void: set[Invalidation]) -> Bundle:
+    entries = [e for e in shard.entries if Invalidation(shard.name, e.video_id, e.fingerprint) not in void]
     return shard if len(entries) == len(shard.entries) else replace(shard, entries=entries)
 
 
-def _shards_of(entry: Entry, void: Iterable[Void]) -> list[str]:
+def _shards_of(entry: BundleEntry, void: Iterable[Invalidation]) -> list[str]:
     return [v.shard for v in void if (v.video_id, v.fingerprint) == (entry.video_id, entry.fingerprint)]
 
 
-def entries_by_video(bundles: Iterable[Bundle]) -> dict[str, list[Entry]]:
+def entries_by_video(bundles: Iterable[Bundle]) -> dict[str, list[BundleEntry]]:
     """Every entry of each video, in the order of the bundles."""
-    entries: dict[str, list[Entry]] = {}
+    entries: dict[str, list[BundleEntry]] = {}
     for bundle in bundles:
         for entry in bundle.entries:
             entries.setdefault(entry.video_id, []).append(entry)

@@ -25,9 +25,9 @@ from storage.common.errors import InputError
 from storage.folders.folder import Folder
 from storage.folders.open import folder_at
 from storage.reader import Dataset
-from storage.records import SEAL
+from storage.records import DIGEST_FIELD
 from storage.rle import CountsError, decode_counts, encode_counts
-from storage.specification import Request
+from storage.specification import BuildRequest
 from storage.stages import StageStore
 from tasks.benchmarks.charades import read_charades
 from tasks.benchmarks.hcstvg import read_hcstvg
@@ -110,7 +110,7 @@ def damaged(value: Any, chance: random.Random) -> bytes:
     """JSON, or lines of it, with damage to its values or to its bytes; a record that is sealed has it in one place."""
     if isinstance(value, str):
         return odd_bytes(value.encode(), chance)
-    sealed = isinstance(value, dict) and SEAL in value
+    sealed = isinstance(value, dict) and DIGEST_FIELD in value
     for _ in range(1 if sealed else chance.choice((1, 1, 2))):
         value = odd_value(value, chance)
     text = json.dumps(value).encode()
@@ -405,7 +405,7 @@ def build(tmp_path: Path, square_clip: Path, models: Any) -> Build:
         sample = Sample(name, name, "The red one.", Task.SPATIO_TEMPORAL, 0.0, 1.0, 0, 9, (truth,))
         jobs.append(VideoJob(Source(name, path), (Clip(name),), (sample,)))
     made = Build(
-        folder_at(tmp_path / "set"), Benchmark(jobs, {"read": 2}), BuildConfig(), Request("folder", {"videos": "videos"})
+        folder_at(tmp_path / "set"), Benchmark(jobs, {"read": 2}), BuildConfig(), BuildRequest("folder", {"videos": "videos"})
     )
     masks = run_masks(made, run_here, lambda _: None)
     publish_build(made, masks, run_frames(made, masks, run_here, lambda _: None), 1.0)
@@ -447,9 +447,9 @@ def test_table_files(build: Build, table: str) -> None:
     [path] = Path(str(build.folder)).glob(f"*/shard-*.{table}.parquet")
     right = all_rows(build.folder)
     damage_and_read(path, lambda: all_rows(build.folder), right)
-    assert Dataset(build.folder).damaged() == []
+    assert Dataset(build.folder).damaged_files() == []
     path.write_bytes(odd_bytes(path.read_bytes(), random.Random(1)))
-    assert Dataset(build.folder).damaged() == [str(path.relative_to(str(build.folder)))]
+    assert Dataset(build.folder).damaged_files() == [str(path.relative_to(str(build.folder)))]
 
 
 def test_outcomes_tables(build: Build) -> None:
@@ -463,7 +463,7 @@ def test_shard_records(build: Build) -> None:
 
 
 def test_records_of_void_entries(build: Build) -> None:
-    build.masks.make_void(plan_masks(build).fingerprints)
+    build.masks.invalidate(plan_masks(build).fingerprints)
     path = next(Path(str(build.masks.folder)).glob("void-*.json"))
     states = plan_masks(build).states
 
@@ -477,7 +477,7 @@ def test_records_of_void_entries(build: Build) -> None:
 
 def test_parts(build: Build, tmp_path: Path) -> None:
     """A part whose record is damaged is done again; it never counts as something else."""
-    build.masks.make_void(plan_masks(build).fingerprints)
+    build.masks.invalidate(plan_masks(build).fingerprints)
     run_masks(build, run_here, lambda _: None)
     right = plan_masks(build).settled
     store = StageStore(tmp_path / "other", build.masks.spec)

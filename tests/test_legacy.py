@@ -72,4 +72,4 @@ def test_endings_sources_and_bytes_are_as_they_were(dataset: Dataset, expected: 
         name: stage["key"] for name, stage in expected["stages"].items()
     }
     assert all(Path(str(dataset.source(video_id))).is_file() for video_id in dataset.video_ids())
-    assert dataset.damaged() == []
+    assert dataset.damaged_files() == []

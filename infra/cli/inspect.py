@@ -74,7 +74,7 @@ def inspect(
     from tasks.preview.inspect import describe
 
     data = Dataset(dataset)
-    report = {"damaged": data.damaged()} if verify else describe(data, video, frame)
+    report = {"damaged": data.damaged_files()} if verify else describe(data, video, frame)
     if as_json:
         print(json.dumps(report))
     else:

@@ -59,7 +59,7 @@ def requeue(
         hint = {} if as_json else {"next": "add --yes to run them again"}
         _tell({**_asked(dataset, asked), **hint}, as_json)
         return
-    with build.folder.exclusive(), RayPool(parameters.pool()) as pool, Bars(as_json) as bars:
+    with build.folder.lock(), RayPool(parameters.pool()) as pool, Bars(as_json) as bars:
         asked = plan_requeue(build, reason)
         manifest = run_again(build, asked, pool, bars.update, parameters.error_budget)
     _tell({**_asked(dataset, asked), **_published(manifest, build)}, as_json)
@@ -134,13 +134,13 @@ def gc(
 ) -> None:
     """List what nothing in a dataset refers to any more, with sizes; with --yes, remove it."""
     from storage.folders.open import folder_at
-    from storage.garbage import collect, garbage
+    from storage.garbage import find_garbage, remove_garbage
 
-    garbage(dataset, older_than)  # raises for a folder that is no dataset, in which no lock should appear
-    with folder_at(dataset).exclusive():
-        found = garbage(dataset, older_than)
+    find_garbage(dataset, older_than)  # raises for a folder that is no dataset, in which no lock should appear
+    with folder_at(dataset).lock():
+        found = find_garbage(dataset, older_than)
         if yes:
-            collect(dataset, found)
+            remove_garbage(dataset, found)
     told = {"dataset": dataset, "files": [{"name": item.name, "kind": item.kind, "bytes": item.bytes} for item in found]}
     hint = {} if as_json or yes or not found else {"next": "add --yes to remove them"}
     _tell({**told, "bytes": sum(item.bytes for item in found), "removed": yes, **hint}, as_json)

@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validat
 from infra.forms.model_weights import detector_weights, tracker_weights
 from infra.ray.pool import PoolConfig
 from storage.folders.open import folder_at
-from storage.specification import Request
+from storage.specification import BuildRequest
 from tasks.benchmarks.samples import Benchmark
 from tasks.build.plan import Build
 from tasks.build.workers import BuildConfig
@@ -172,7 +172,7 @@ class BuildParameters(BaseModel):
         """
         placed = self.placed() if self.ray else self
         # Where it runs is no part of what is asked for: whoever runs it again may be elsewhere.
-        asked = Request(self.dataset, self.placed().model_dump(mode="json", exclude={"ray", "hours"}))
+        asked = BuildRequest(self.dataset, self.placed().model_dump(mode="json", exclude={"ray", "hours"}))
         return Build(folder_at(placed.folder), placed.benchmark(), placed.config(), asked)
 
     @property

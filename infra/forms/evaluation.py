@@ -14,7 +14,7 @@ from rl.evaluation.run import Evaluation
 from rl.models.families import ModelError, differences
 from storage.common.config import comma_separated, with_defaults
 from storage.folders.folder import Folder
-from storage.folders.open import folder_at, named_folder
+from storage.folders.open import folder_at, resolve_folder
 from storage.reader import Dataset
 from tasks.metrics.cases import rules_named
 
@@ -60,7 +60,7 @@ class EvaluateParameters(AskingParameters):
 
     def folder(self) -> Folder:
         """The dataset's folder: as given, a path or a URL, or by name below the datasets folder."""
-        return named_folder(self.dataset, self.root)
+        return resolve_folder(self.dataset, self.root)
 
     def evaluation(self) -> Evaluation:
         """What is asked of whom; everything that can be wrong is found here, before a model is loaded.

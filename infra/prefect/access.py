@@ -16,7 +16,7 @@ from storage.common.environment import environment as process_environment
 from storage.common.environment import variable
 from storage.common.errors import InputError
 from storage.common.log import NAME as LOGGER
-from storage.folders.files import replacing
+from storage.folders.files import atomic_file
 
 HOST = "127.0.0.1"
 AUTH_FILE = "auth"
@@ -51,7 +51,7 @@ def auth_string(home: Path) -> str:
     """`user:password` of the server whose state lies in `home`; made once, in a file that only its owner can read."""
     path = home / AUTH_FILE
     if not path.exists():
-        with replacing(path) as temporary:
+        with atomic_file(path) as temporary:
             temporary.touch(mode=0o600)
             temporary.write_text(f"stvg:{secrets.token_urlsafe(24)}\n", encoding="utf-8")
     return path.read_text(encoding="utf-8").strip()

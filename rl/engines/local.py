@@ -12,7 +12,7 @@ from typing import Any, Literal
 from rl.engines.base import Decoding, EngineError, Request, Response, prompt_too_long
 from rl.engines.inputs import Tensors, collate, prepare_requests
 from rl.models.families import Model
-from storage.folders.files import digest
+from storage.folders.files import json_digest
 
 Precision = Literal["auto", "float32", "bfloat16"]
 
@@ -87,7 +87,7 @@ class TransformersEngine:
         batch = collate(self._processor, self._model_info.family, self._model.config, prepared)
         length = batch["input_ids"].shape[1]
         inputs = {name: value.to(self._device) for name, value in batch.items() if name != "second_per_grid_ts"}
-        seed = int(digest([self._decoding.seed, [request.key for request in requests]])[:8], 16)
+        seed = int(json_digest([self._decoding.seed, [request.key for request in requests]])[:8], 16)
         with (
             _as_engine_errors(self._model_info),
             torch.inference_mode(),

@@ -9,7 +9,7 @@ from rl.engines.base import Decoding, Request, VisualInput
 from rl.engines.inputs import video_metadata, vllm_options
 from rl.models.families import Model
 from rl.prompts.templates import Message
-from storage.folders.files import digest
+from storage.folders.files import json_digest
 
 Wire = Literal["video", "images"]
 """How frames are sent: `video`, as one video of JPEGs with their times, which vLLM understands; `images`, as images with a
@@ -32,7 +32,7 @@ def payload(request: Request, model: Model, decoding: Decoding, wire: Wire = "vi
         "max_tokens": decoding.max_tokens,
         "temperature": decoding.temperature,
         "top_p": decoding.top_p,
-        "seed": int(digest([decoding.seed, request.key])[:7], 16),
+        "seed": int(json_digest([decoding.seed, request.key])[:7], 16),
         "messages": [_message(message, visual, wire) for message in request.messages],
     }
     if wire == "video":

@@ -104,10 +104,10 @@ class VllmEngine:
     def _sampling(self, request: Request) -> Any:
         from vllm import SamplingParams
 
-        from storage.folders.files import digest
+        from storage.folders.files import json_digest
 
         decoding = self._decoding
-        seed = int(digest([decoding.seed, request.key])[:7], 16)
+        seed = int(json_digest([decoding.seed, request.key])[:7], 16)
         return SamplingParams(max_tokens=decoding.max_tokens, temperature=decoding.temperature, top_p=decoding.top_p, seed=seed)
 
     def close(self) -> None:

@@ -11,7 +11,7 @@ from typing import NamedTuple
 from rl.engines.base import Engine, Request
 from rl.evaluation.protocols import Asker, Taken, refused
 from rl.evaluation.samples import Asked, ShownError
-from storage.folders.files import digest
+from storage.folders.files import json_digest
 
 _BOXES_AT_ONCE = 16
 
@@ -25,7 +25,7 @@ class Batch(NamedTuple):
     @property
     def fingerprint(self) -> str:
         """Hash of its samples."""
-        return digest([asdict(asked) for asked in self.samples])
+        return json_digest([asdict(asked) for asked in self.samples])
 
 
 def batches(samples: Sequence[Asked], size: int) -> list[Batch]:

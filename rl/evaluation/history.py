@@ -14,7 +14,7 @@ from rl.evaluation.legacy import upgraded_state
 from storage.folders.files import hash8
 from storage.folders.folder import Folder
 from storage.folders.open import json_bytes
-from storage.records import parsed, sealed
+from storage.records import parse_record, with_digest
 
 HISTORY = "history.parquet"
 _SCHEMA = pa.schema(
@@ -85,7 +85,7 @@ def accepted_scores(folder: Folder, series: str) -> SeriesScores | None:
         NightlyError: the record is damaged.
     """
     try:
-        return parsed(SeriesScores, folder.read(_record(series)))
+        return parse_record(SeriesScores, folder.read(_record(series)))
     except (FileNotFoundError, NotADirectoryError):
         return None
     except ValueError as error:
@@ -94,7 +94,7 @@ def accepted_scores(folder: Folder, series: str) -> SeriesScores | None:
 
 def store_accepted(folder: Folder, scores: SeriesScores) -> None:
     """Make these the accepted scores of their series."""
-    folder.write(_record(scores.series), json_bytes(sealed(scores.model_dump(mode="json"))))
+    folder.write(_record(scores.series), json_bytes(with_digest(scores.model_dump(mode="json"))))
 
 
 def _record(series: str) -> str:

@@ -19,7 +19,7 @@ from rl.evaluation.protocols import Asker, Protocol, Taken, check_tasks, style_o
 from rl.evaluation.samples import Asked, Clips, asked_samples
 from rl.models.families import Model
 from rl.prompts.templates import prompts
-from storage.commit import Entry, read_rows
+from storage.commit import BundleEntry, read_rows
 from storage.common.prefetch import prefetch
 from storage.folders.folder import Where
 from storage.folders.open import folder_at
@@ -27,7 +27,7 @@ from storage.outcomes import Outcome
 from storage.progress import OnProgress, Progress, no_progress
 from storage.reader import Dataset
 from storage.schema import PREDICTIONS
-from storage.stages import SHARD_VIDEOS, STAGE, Spec, StageStore
+from storage.stages import SHARD_VIDEOS, STAGE, StageSpec, StageStore
 from tasks.benchmarks.samples import Task
 
 PREDICTIONS_VERSION = 2
@@ -86,7 +86,7 @@ class Evaluation:
             "batch_size": self.batch_size,
             "limit": self.limit,
         }
-        return StageStore(self.folder, Spec(_TABLE, PREDICTIONS_VERSION, params, (_TABLE,)))
+        return StageStore(self.folder, StageSpec(_TABLE, PREDICTIONS_VERSION, params, (_TABLE,)))
 
 
 def _one_a_clip(samples: Sequence[Asked]) -> list[Asked]:
@@ -147,11 +147,11 @@ def kept_store(path: str) -> StageStore:
     parent, _, key = path.rpartition("/")
     folder = folder_at(parent or ".")
     told = json.loads(folder.child(key).read(STAGE))
-    return StageStore(folder, Spec(told["name"], told["version"], told["params"], (_TABLE,)))
+    return StageStore(folder, StageSpec(told["name"], told["version"], told["params"], (_TABLE,)))
 
 
 def _unsettled(every: Sequence[Batch], store: StageStore) -> list[Batch]:
-    settled = {entry.fingerprint for entries in store.known().values() for entry in entries if entry.outcome.settled}
+    settled = {entry.fingerprint for entries in store.entries().values() for entry in entries if entry.outcome.is_final}
     return [batch for batch in every if batch.fingerprint not in settled]
 
 
@@ -167,7 +167,7 @@ def _keep(store: StageStore, batch: Batch, taken: Sequence[Taken]) -> None:
     transient = [found.failed for found in taken if found.failed and found.transient]
     outcome = Outcome("failed", "engine", transient[0]) if transient else Outcome("done")
     table = pa.Table.from_pylist(rows, schema=PREDICTIONS)
-    store.write_part(Entry(batch.name, batch.fingerprint, outcome), {_TABLE: table})
+    store.write_part(BundleEntry(batch.name, batch.fingerprint, outcome), {_TABLE: table})
 
 
 def _row(asked: Asked, taken: Taken, identity: str) -> dict[str, Any]:
@@ -200,7 +200,7 @@ def _row(asked: Asked, taken: Taken, identity: str) -> dict[str, Any]:
 def _commit(store: StageStore, every: Sequence[Batch]) -> None:
     """Gather settled parts into shards; batches worth another try stay parts."""
     parts = store.parts()
-    loose = [batch.name for batch in every if batch.name in parts and parts[batch.name].entries[0].outcome.settled]
+    loose = [batch.name for batch in every if batch.name in parts and parts[batch.name].entries[0].outcome.is_final]
     for at in range(0, len(loose), SHARD_VIDEOS):
         store.commit(loose[at : at + SHARD_VIDEOS])
 

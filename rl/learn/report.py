@@ -9,7 +9,7 @@ from statistics import fmean
 from typing import Any
 
 from rl.learn.judge import Marks
-from storage.folders.files import replacing
+from storage.folders.files import atomic_file
 from tasks.preview.curves import Line, Panel, panels_svg
 
 _ROWS = {
@@ -34,7 +34,7 @@ def write_report(runs: Sequence[Mapping[str, Any]], folder: Path) -> None:
     for curve, y in (("warm_up", "loss"), ("grpo", "reward")):
         files[f"{curve}.svg"] = svg([(run["form"], [step[y] for step in run["curves"][curve]]) for run in runs], y)
     for name, text in files.items():
-        with replacing(folder / name) as temporary:
+        with atomic_file(folder / name) as temporary:
             temporary.write_text(text, encoding="utf-8")
 
 

@@ -14,7 +14,7 @@ from rl.learn.judge import answers, best_constant, marks
 from rl.learn.policy import new_policy
 from rl.learn.scenes import LANES, scene
 from rl.learn.warmup import Stage, warm_up
-from storage.folders.files import replacing
+from storage.folders.files import atomic_file
 
 _WARM_UP, _GRPO, _EVALUATION = range(3)
 """Streams of clips, which share none."""
@@ -66,7 +66,7 @@ def run(form_name: str, seed: int, budget: Budget, folder: Path) -> dict[str, An
     record = {"form": form_name, "seed": seed, "seconds": round(monotonic() - started), "budget": spent, "marks": scores}
     record["curves"] = curves
     folder.mkdir(parents=True, exist_ok=True)
-    with replacing(kept) as temporary:
+    with atomic_file(kept) as temporary:
         temporary.write_text(json.dumps(record), encoding="utf-8")
     return record
 

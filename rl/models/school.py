@@ -17,7 +17,7 @@ from rl.engines.base import Request, VisualInput
 from rl.engines.inputs import append_answer, load_processor, prepare_batch
 from rl.models.families import Model
 from rl.prompts.templates import prompt_named
-from storage.folders.files import replacing_folder
+from storage.folders.files import atomic_folder
 
 STEPS = 250
 LEARNING_RATE = 3e-3
@@ -54,7 +54,7 @@ def make_schooled(folder: Path, model: Model, seed: int = 0) -> Path:
         _loss(student, batches[step % _CLIPS], processor.tokenizer(answer, return_tensors="pt")["input_ids"]).backward()
         torch.nn.utils.clip_grad_norm_(student.parameters(), 1.0)
         optimizer.step()
-    with replacing_folder(folder) as temporary:
+    with atomic_folder(folder) as temporary:
         student.save_pretrained(temporary)
         processor.save_pretrained(temporary)
     return folder

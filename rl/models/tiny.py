@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from rl.prompts.templates import prompts
-from storage.folders.files import hash8, replacing_folder
+from storage.folders.files import atomic_folder, hash8
 
 _VERSION = 1
 """Raised when the code gives other models."""
@@ -91,7 +91,7 @@ def make_tiny(folder: Path, family: str = "qwen2.5-vl", seed: int = 0) -> Path:
     ends = [ids["<|im_end|>"], ids["<|endoftext|>"]]
     generation = import_module("transformers").GenerationConfig
     model.generation_config = generation(eos_token_id=ends, pad_token_id=ids["<|endoftext|>"])
-    with replacing_folder(folder) as temporary:
+    with atomic_folder(folder) as temporary:
         model.save_pretrained(temporary)
         processor.save_pretrained(temporary)
     return folder

@@ -7,7 +7,7 @@ from pathlib import Path
 from pydantic import BaseModel, ConfigDict
 
 from rl.models.families import ModelError
-from storage.records import parsed
+from storage.records import parse_record
 
 RUN, MODEL, LINEAGE = "run.json", "model", "checkpoint.json"
 """In a training's folder: its request, the folder of its model, and the record of where the model is from."""
@@ -32,7 +32,7 @@ def read_model_record(folder: Path) -> ModelRecord | None:
         ModelError: the file is damaged.
     """
     try:
-        return parsed(ModelRecord, (folder / LINEAGE).read_bytes())
+        return parse_record(ModelRecord, (folder / LINEAGE).read_bytes())
     except FileNotFoundError:
         return None
     except ValueError as error:

@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass, field
 from functools import lru_cache
 
 from storage.common.errors import InputError
-from storage.records import parsed
+from storage.records import parse_record
 from tasks.markers.labels import Style
 
 Span = tuple[float, float]
@@ -66,7 +66,7 @@ def read_truth(text: str) -> Truth:
         RewardError: the text is not the JSON of a truth.
     """
     try:
-        return parsed(Truth, text.encode())
+        return parse_record(Truth, text.encode())
     except (ValueError, AttributeError) as error:
         raise RewardError(f"a row's ground truth cannot be read ({error}): make the training rows again") from error
 

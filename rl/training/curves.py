@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from rl.verl.metrics import StepMetrics
-from storage.folders.files import replacing
+from storage.folders.files import atomic_file
 from tasks.preview.curves import Line, Panel, panels_svg
 
 CURVES = ("reward", "r_t", "r_s", "r_f", "kl", "loss", "grad_norm", "pearson", "response_tokens", "tokens_per_s", "seconds")
@@ -72,7 +72,7 @@ def draw_curves(folder: Path, steps: Sequence[StepMetrics]) -> Path:
         steps: metrics of the steps, in order.
     """
     picture = folder / CURVES_FILE
-    with replacing(picture, durable=False) as temporary:
+    with atomic_file(picture, durable=False) as temporary:
         temporary.write_text(curves_svg(steps, folder.name), encoding="utf-8")
     return picture
 

@@ -26,7 +26,7 @@ from rl.training.reward import reward_failure
 from rl.verl.errors import TrainingError
 from rl.verl.metrics import OnStep, StepMetrics
 from storage.common.errors import StvgError
-from storage.folders.files import exclusive
+from storage.folders.files import file_lock
 from tasks.weights import find_weights
 
 _PACKAGES = ("verl", "torch", "transformers", "ray", "vllm")
@@ -46,7 +46,7 @@ def train_to_end(folder: Path) -> Lineage:
         TrainingError: the training broke.
     """
     run = read_run(folder)
-    with exclusive(folder / ".lock", str(folder)):
+    with file_lock(folder / ".lock", str(folder)):
         if (lineage := read_lineage(folder)) is not None:
             return lineage
         plan = plan_run(folder, run)

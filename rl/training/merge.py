@@ -8,7 +8,7 @@ from rl.models.families import SHOWN_FILE
 from rl.models.trained import MODEL
 from rl.training.checkpoints import step_folder
 from rl.training.records import TrainingRun
-from storage.folders.files import replacing_folder
+from storage.folders.files import atomic_folder
 from storage.folders.open import folder_at, write_json
 
 
@@ -28,7 +28,7 @@ def publish_model(folder: Path, run: TrainingRun, step: int) -> Path:
 
     checkpoint = step_folder(folder, step)
     shards = actor if (actor := checkpoint / "actor").is_dir() else checkpoint
-    with replacing_folder(target) as temporary:
+    with atomic_folder(target) as temporary:
         config = ModelMergerConfig(
             operation="merge",
             backend="fsdp",

@@ -14,7 +14,7 @@ from rl.training.recipe import GrpoRecipe, Recipe, SftRecipe
 from rl.training.recipes import RECIPES
 from rl.training.selection import RowSettings
 from storage.common.config import Config, Names, with_defaults
-from storage.folders.open import named_folder
+from storage.folders.open import resolve_folder
 from storage.reader import Dataset
 
 
@@ -85,7 +85,7 @@ class TrainParameters(Config):
         Raises:
             DatasetError: nothing is published there.
         """
-        return Dataset(named_folder(self.dataset, self.root))
+        return Dataset(resolve_folder(self.dataset, self.root))
 
     def row_settings(self) -> RowSettings:
         """Settings of the training rows."""

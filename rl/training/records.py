@@ -14,7 +14,7 @@ from rl.rewards import RewardConfig
 from rl.training.recipe import GrpoRecipe, RecipeError, SftRecipe
 from rl.training.recipes import upgrade_recipe
 from storage.folders.open import folder_at, write_json
-from storage.records import parsed, sealed
+from storage.records import parse_record, with_digest
 
 
 class DatasetRecord(BaseModel):
@@ -93,7 +93,7 @@ def read_run(folder: Path) -> TrainingRun:
         RecipeError: the folder has no request, or the file is damaged.
     """
     try:
-        return parsed(TrainingRun, (folder / RUN).read_bytes(), _upgrade_run)
+        return parse_record(TrainingRun, (folder / RUN).read_bytes(), _upgrade_run)
     except (FileNotFoundError, NotADirectoryError):
         raise RecipeError(f"'{folder}' is not the folder of a training: it has no {RUN}") from None
     except ValueError as error:
@@ -102,7 +102,7 @@ def read_run(folder: Path) -> TrainingRun:
 
 def write_lineage(folder: Path, lineage: Lineage) -> None:
     """Write the lineage, which ends a training."""
-    write_json(folder_at(folder), LINEAGE, sealed(lineage.model_dump(mode="json")))
+    write_json(folder_at(folder), LINEAGE, with_digest(lineage.model_dump(mode="json")))
 
 
 def read_lineage(folder: Path) -> Lineage | None:
@@ -112,7 +112,7 @@ def read_lineage(folder: Path) -> Lineage | None:
         ModelError: the file is damaged.
     """
     try:
-        return parsed(Lineage, (folder / LINEAGE).read_bytes(), _upgrade_lineage)
+        return parse_record(Lineage, (folder / LINEAGE).read_bytes(), _upgrade_lineage)
     except FileNotFoundError:
         return None
     except ValueError as error:

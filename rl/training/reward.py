@@ -13,7 +13,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict
 
 from rl.rewards import compute_score
-from storage.folders.files import replacing
+from storage.folders.files import atomic_file
 
 
 class RewardFailure(BaseModel):
@@ -52,7 +52,7 @@ def score_response(
 
 
 def _keep(folder: Path, failure: RewardFailure) -> None:
-    with replacing(folder / f"{os.getpid()}.json", durable=False) as file:
+    with atomic_file(folder / f"{os.getpid()}.json", durable=False) as file:
         file.write_text(failure.model_dump_json(), encoding="utf-8")
 
 

@@ -14,10 +14,10 @@ from rl.models.families import Model
 from rl.prompts.templates import prompts
 from rl.training.row_writer import ROWS_VERSION, write_row_files
 from rl.training.selection import TRAINED, RowsError, RowSettings, Selection, Split, select_samples
-from storage.folders.files import digest, exclusive, hash8, replacing_folder, sha256_of
+from storage.folders.files import atomic_folder, file_lock, hash8, json_digest, sha256_of
 from storage.folders.open import json_bytes
 from storage.reader import Dataset
-from storage.records import parsed, sealed
+from storage.records import parse_record, with_digest
 
 RECORD = "rows.json"
 _PROCESSOR_FILES = ("tokenizer", "vocab", "merges", "added_tokens", "chat_template", "processor", "preprocessor", "video_pre")
@@ -92,7 +92,7 @@ def open_rows(folder: Path) -> RowFolder:
         RowsError: they do not exist, are incomplete, or have another version.
     """
     try:
-        record = parsed(RowsRecord, (folder / RECORD).read_bytes(), _upgrade)
+        record = parse_record(RowsRecord, (folder / RECORD).read_bytes(), _upgrade)
         if record.rows_version != ROWS_VERSION:
             raise RowsError(f"{folder} has version {record.rows_version}; this code reads {ROWS_VERSION}: make the rows again")
         if any((folder / name).stat().st_size != size for name, size in record.file_sizes.items()):
@@ -137,7 +137,7 @@ def _shape(dataset: Dataset, model: Model, settings: RowSettings) -> dict[str, J
         "version": ROWS_VERSION,
         "dataset": dataset.manifest.content_hash,
         "settings": settings.model_dump(),
-        "prompts": {name: digest({**asdict(prompts()[name]), "order": list(prompts()[name].order)}) for name in names},
+        "prompts": {name: json_digest({**asdict(prompts()[name]), "order": list(prompts()[name].order)}) for name in names},
         "processor": {path.name: sha256_of(path) for path in files},
     }
 
@@ -145,13 +145,13 @@ def _shape(dataset: Dataset, model: Model, settings: RowSettings) -> dict[str, J
 def _write(folder: Path, dataset: Dataset, model: Model, settings: RowSettings, shape: Mapping[str, JsonValue]) -> None:
     selection = select_samples(dataset, model, settings)
     try:
-        with exclusive(folder.with_name(f".{folder.name}.lock"), folder.name):
+        with file_lock(folder.with_name(f".{folder.name}.lock"), folder.name):
             for leftover in folder.parent.glob(f".{folder.name}.*.tmp"):
                 shutil.rmtree(leftover)  # of a process that was killed
-            with replacing_folder(folder) as temporary:
+            with atomic_folder(folder) as temporary:
                 selection = write_row_files(temporary, dataset, model, settings, selection)
                 record = _record(temporary, dataset, shape, selection)
-                (temporary / RECORD).write_bytes(json_bytes(sealed(record.model_dump(mode="json"))))
+                (temporary / RECORD).write_bytes(json_bytes(with_digest(record.model_dump(mode="json"))))
     except OSError as error:
         if not (folder / RECORD).is_file():  # no other process has written them in the meantime either
             raise RowsError(f"training rows cannot be written to '{folder.parent}' ({error})") from error

@@ -15,7 +15,7 @@ from rl.evaluation.samples import Asked, Clips, ShownError, asked_samples
 from rl.models.families import Model
 from storage.common.config import Config
 from storage.common.errors import InputError
-from storage.folders.files import digest
+from storage.folders.files import json_digest
 from storage.reader import Dataset
 from tasks.benchmarks.samples import Task
 
@@ -138,7 +138,7 @@ def _validation_videos(
         name = dataset.manifest.dataset
         raise RowsError(f"'{name}' has {len(videos)} video to train on, and two are needed; samples refused: {counts}")
     count = min(max(round(settings.validation * len(videos)), 1), len(videos) - 1)
-    return set(sorted(videos, key=lambda video_id: digest([settings.seed, video_id]))[:count])
+    return set(sorted(videos, key=lambda video_id: json_digest([settings.seed, video_id]))[:count])
 
 
 class _SampleFilter:

@@ -26,7 +26,7 @@ def one_of(table: Mapping[str, T], name: str, what: str, error: type[Exception])
     return table[name]
 
 
-def stays_inside(name: str) -> bool:
+def is_contained_path(name: str) -> bool:
     """Whether a name is a relative path that cannot lead out of the folder it is looked up in."""
     path = PurePosixPath(name)
     return bool(path.name) and not path.is_absolute() and ".." not in path.parts and "\\" not in name and "\0" not in name

@@ -16,7 +16,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from storage.common.environment import variable
-from storage.folders.folder import Listed, StoreError
+from storage.folders.folder import FileInfo, StoreError
 
 if TYPE_CHECKING:
     from obstore import GetOptions
@@ -34,7 +34,7 @@ _TAIL = 1 << 20
 """Bytes read at once when a Parquet file is opened: the footer of a shard, or all of a part."""
 
 
-def located(url: str) -> tuple[S3Store, str]:
+def store_and_key(url: str) -> tuple[S3Store, str]:
     """The store of an `s3://` URL's bucket, and the key in it."""
     bucket, _, key = url.removeprefix("s3://").partition("/")
     return _store(bucket, variable("AWS_ENDPOINT_URL")), key.strip("/")
@@ -60,7 +60,7 @@ def _store(bucket: str, endpoint: str) -> S3Store:
     )
 
 
-def store_call(what: str, request: Callable[[], T]) -> T:
+def run_request(what: str, request: Callable[[], T]) -> T:
     """Make a request, and make of its error a sentence that names what it was about.
 
     The library itself tries again what never came to an answer; an answer that broke off is tried again here.
@@ -119,28 +119,28 @@ def read_range(url: str, start: int, end: int, version: str) -> bytes:
     """
     import obstore
 
-    store, key = located(url)
+    store, key = store_and_key(url)
     options: GetOptions = {"range": (start, end), "if_match": version}
-    return store_call(url, lambda: bytes(obstore.get(store, key, options=options).bytes()))
+    return run_request(url, lambda: bytes(obstore.get(store, key, options=options).bytes()))
 
 
-def find_object(url: str) -> Listed | None:
+def find_object(url: str) -> FileInfo | None:
     """What the store says of an object, named by its last part; None if there is none."""
     import obstore
 
-    store, key = located(url)
+    store, key = store_and_key(url)
     try:
-        return listed(store_call(url, lambda: obstore.head(store, key)), key.rpartition("/")[2])
+        return file_info(run_request(url, lambda: obstore.head(store, key)), key.rpartition("/")[2])
     except FileNotFoundError:
         return None
 
 
-def listed(meta: Any, name: str) -> Listed:
+def file_info(meta: Any, name: str) -> FileInfo:
     """What a store says of an object, by the name that it goes by here."""
-    return Listed(name, meta["size"], int(meta["last_modified"].timestamp() * 1e9), meta["e_tag"] or "")
+    return FileInfo(name, meta["size"], int(meta["last_modified"].timestamp() * 1e9), meta["e_tag"] or "")
 
 
-class Ranged(io.RawIOBase):
+class ObjectReader(io.RawIOBase):
     """An object as a file that is read by ranges, all of one version. Its end, which is asked for first, is kept."""
 
     def __init__(self, url: str) -> None:
@@ -152,13 +152,13 @@ class Ranged(io.RawIOBase):
         """
         import obstore
 
-        store, key = located(url)
+        store, key = store_and_key(url)
 
         def end() -> tuple[Any, bytes]:
             answer = obstore.get(store, key, options={"range": {"suffix": _TAIL}})
             return answer.meta, bytes(answer.bytes())
 
-        meta, self._tail = store_call(url, end)
+        meta, self._tail = run_request(url, end)
         self._url, self._size, self._version = url, meta["size"], meta["e_tag"] or ""
         self._position = 0
 

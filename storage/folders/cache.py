@@ -18,7 +18,7 @@ from typing import IO, BinaryIO
 from storage.common.environment import variable
 from storage.common.prefetch import ordered_map
 from storage.folders.bucket import find_object, read_range
-from storage.folders.files import digest
+from storage.folders.files import json_digest
 from storage.folders.folder import StoreError
 
 _PIECE, _PIECES = 16 << 20, 4
@@ -74,7 +74,7 @@ def cached_copy(file: RemoteFile, sha256: str | None = None) -> Iterator[Path]:
         FileNotFoundError: there is no such object.
         StoreError: it cannot be read, is of another version by now, or has another sha256.
     """
-    known = sha256 or digest([file.url, file.size, file.version])
+    known = sha256 or json_digest([file.url, file.size, file.version])
     path = cache_folder() / "files" / f"{known[:20]}-{file.name[-50:]}"
     with _copy(path, file, sha256):
         yield path

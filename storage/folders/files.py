@@ -17,7 +17,7 @@ from storage.common.errors import InputError
 
 
 @contextmanager
-def replacing(path: Path, durable: bool = True) -> Iterator[Path]:
+def atomic_file(path: Path, durable: bool = True) -> Iterator[Path]:
     """Yield a temporary path beside `path`; rename it there if the body succeeds, remove it if not.
 
     Args:
@@ -38,7 +38,7 @@ def replacing(path: Path, durable: bool = True) -> Iterator[Path]:
 
 
 @contextmanager
-def replacing_folder(path: Path) -> Iterator[Path]:
+def atomic_folder(path: Path) -> Iterator[Path]:
     """Yield a temporary folder beside `path`; rename it there if the body succeeds, remove it if not.
 
     Raises:
@@ -59,7 +59,7 @@ class BusyError(InputError):
 
 
 @contextmanager
-def exclusive(lock_file: Path, what: str) -> Iterator[None]:
+def file_lock(lock_file: Path, what: str) -> Iterator[None]:
     """Hold `what` by a lock file for the length of the block; the lock dies with its process.
 
     Args:
@@ -94,9 +94,9 @@ def sha256_of(path: Path) -> str:
 
 def hash8(value: Any) -> str:
     """First 8 hex digits of the sha256 of a JSON value with sorted keys."""
-    return digest(value)[:8]
+    return json_digest(value)[:8]
 
 
-def digest(value: Any) -> str:
+def json_digest(value: Any) -> str:
     """Hex sha256 of a JSON value with sorted keys."""
     return hashlib.sha256(json.dumps(value, sort_keys=True, ensure_ascii=False).encode()).hexdigest()

@@ -20,7 +20,7 @@ class ConflictError(TransientError):
     """A file is no longer the version that was read: somebody else has replaced it."""
 
 
-class Listed(NamedTuple):
+class FileInfo(NamedTuple):
     """A file as a listing tells of it: its path below the folder, bytes, modification time in ns, and version."""
 
     name: str
@@ -38,7 +38,7 @@ class Folder(Protocol):
         ...
 
     @property
-    def at_once(self) -> int:
+    def concurrency(self) -> int:
         """How many small requests are worth making at a time."""
         ...
 
@@ -50,7 +50,7 @@ class Folder(Protocol):
         """Names of its own files that match a pattern, sorted; hidden files only if the pattern says so."""
         ...
 
-    def files(self) -> Iterator[Listed]:
+    def files(self) -> Iterator[FileInfo]:
         """Its files at any depth, sorted by name, hidden ones too."""
         ...
 
@@ -93,13 +93,13 @@ class Folder(Protocol):
         """What changes whenever a file's bytes do; None without the file."""
         ...
 
-    def swap(self, name: str, data: bytes, seen: str | None) -> None:
-        """Write a file only if its version is still `seen`; None: only if it is still absent.
+    def swap(self, name: str, data: bytes, expected: str | None) -> None:
+        """Write a file only if its version is still `expected`; None: only if it is still absent.
 
         Args:
             name: file name below the folder; `/` separates folders.
             data: content of the file.
-            seen: version of the file that was read before; None for an absent file.
+            expected: version of the file that was read before; None for an absent file.
 
         Raises:
             ConflictError: it is another one.
@@ -114,7 +114,7 @@ class Folder(Protocol):
         """Remove what writers that were killed have left among its own files."""
         ...
 
-    def exclusive(self) -> AbstractContextManager[None]:
+    def lock(self) -> AbstractContextManager[None]:
         """Hold the folder against other processes of this machine.
 
         Raises:
@@ -122,7 +122,7 @@ class Folder(Protocol):
         """
         ...
 
-    def link(self, name: str) -> str:
+    def uri(self, name: str) -> str:
         """A URI of a file, for a person to follow."""
         ...
 

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 
-from storage.folders.files import exclusive, replacing, sha256_of
-from storage.folders.folder import ConflictError, Listed
+from storage.folders.files import atomic_file, file_lock, sha256_of
+from storage.folders.folder import ConflictError, FileInfo
 
 
 @dataclass(frozen=True)
@@ -19,7 +19,7 @@ class LocalFolder:
     """A `storage.folders.open.Folder` on disk: files are written beside their place and renamed into it."""
 
     path: Path
-    at_once: int = 1
+    concurrency: int = 1
 
     def __str__(self) -> str:
         return str(self.path)
@@ -38,13 +38,13 @@ class LocalFolder:
         names = (path.name for path in self.path.glob(pattern) if path.is_file())
         return sorted(name for name in names if pattern[0] == "." or name[0] != ".")
 
-    def files(self) -> Iterator[Listed]:
+    def files(self) -> Iterator[FileInfo]:
         """Its files at any depth."""
         for path in sorted(self.path.rglob("*")):
             if path.is_file():
                 stat = path.stat()
                 name = path.relative_to(self.path).as_posix()
-                yield Listed(name, stat.st_size, stat.st_mtime_ns, f"{stat.st_mtime_ns}-{stat.st_ino}")
+                yield FileInfo(name, stat.st_size, stat.st_mtime_ns, f"{stat.st_mtime_ns}-{stat.st_ino}")
 
     def read(self, name: str) -> bytes:
         """A file's bytes."""
@@ -72,25 +72,25 @@ class LocalFolder:
             name: file name below the folder; `/` separates folders.
             durable: whether the file is synced to disk before it becomes visible.
         """
-        return replacing(self.path / name, durable)
+        return atomic_file(self.path / name, durable)
 
     def version(self, name: str) -> str | None:
         """Sha256 of the file's bytes."""
         path = self.path / name
         return sha256_of(path) if path.exists() else None
 
-    def swap(self, name: str, data: bytes, seen: str | None) -> None:
+    def swap(self, name: str, data: bytes, expected: str | None) -> None:
         """Compare and replace, under a lock that is held for just that.
 
         Args:
             name: file name below the folder; `/` separates folders.
             data: content of the file.
-            seen: version of the file that was read before; None for an absent file.
+            expected: version of the file that was read before; None for an absent file.
         """
         self.path.mkdir(parents=True, exist_ok=True)
         with (self.path / f".{name}.lock").open("w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
-            if self.version(name) != seen:
+            if self.version(name) != expected:
                 raise ConflictError(f"{self.path / name} has been replaced meanwhile")
             self.write(name, data)
 
@@ -103,10 +103,10 @@ class LocalFolder:
         """Remove temporary files of writers that were killed."""
         self.remove(self.names(".*.tmp"))
 
-    def exclusive(self) -> AbstractContextManager[None]:
+    def lock(self) -> AbstractContextManager[None]:
         """Hold the folder, by a lock file in it."""
-        return exclusive(self.path / ".lock", str(self.path))
+        return file_lock(self.path / ".lock", str(self.path))
 
-    def link(self, name: str) -> str:
+    def uri(self, name: str) -> str:
         """A file:// URI."""
         return (self.path / name).resolve().as_uri()

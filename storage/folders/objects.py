@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING
 
 import pyarrow.parquet as pq
 
-from storage.folders.bucket import Ranged, find_object, listed, located, store_call
-from storage.folders.files import digest, exclusive
-from storage.folders.folder import ConflictError, Listed
+from storage.folders.bucket import ObjectReader, file_info, find_object, run_request, store_and_key
+from storage.folders.files import file_lock, json_digest
+from storage.folders.folder import ConflictError, FileInfo
 
 if TYPE_CHECKING:
     from obstore import PutMode
@@ -30,7 +30,7 @@ class ObjectFolder:
     """A `storage.folders.open.Folder` below an `s3://` URL."""
 
     url: str
-    at_once: int = 16
+    concurrency: int = 16
 
     def __str__(self) -> str:
         return self.url.rstrip("/")
@@ -48,30 +48,30 @@ class ObjectFolder:
         """Names of its files that match."""
         import obstore
 
-        store, prefix = located(str(self))
-        objects = store_call(str(self), lambda: obstore.list_with_delimiter(store, prefix)["objects"])
+        store, prefix = store_and_key(str(self))
+        objects = run_request(str(self), lambda: obstore.list_with_delimiter(store, prefix)["objects"])
         names = (meta["path"].rpartition("/")[2] for meta in objects)
         return sorted(n for n in names if fnmatchcase(n, pattern) and (pattern[0] == "." or n[0] != "."))
 
-    def files(self) -> Iterator[Listed]:
+    def files(self) -> Iterator[FileInfo]:
         """Its files at any depth."""
         import obstore
 
-        store, prefix = located(str(self))
-        objects = store_call(str(self), lambda: obstore.list(store, prefix).collect())
+        store, prefix = store_and_key(str(self))
+        objects = run_request(str(self), lambda: obstore.list(store, prefix).collect())
         for meta in sorted(objects, key=lambda meta: meta["path"]):
-            yield listed(meta, meta["path"][len(prefix) :].lstrip("/"))
+            yield file_info(meta, meta["path"][len(prefix) :].lstrip("/"))
 
     def read(self, name: str) -> bytes:
         """An object's bytes."""
         import obstore
 
         store, key = self._at(name)
-        return store_call(f"{self}/{name}", lambda: bytes(obstore.get(store, key).bytes()))
+        return run_request(f"{self}/{name}", lambda: bytes(obstore.get(store, key).bytes()))
 
     def parquet(self, name: str) -> pq.ParquetFile:
         """A Parquet file read by ranges; the columns of a row group are asked for together."""
-        return pq.ParquetFile(Ranged(f"{self}/{name}"), pre_buffer=True, page_checksum_verification=True)
+        return pq.ParquetFile(ObjectReader(f"{self}/{name}"), pre_buffer=True, page_checksum_verification=True)
 
     def write(self, name: str, data: bytes, durable: bool = True) -> None:
         """Put an object.
@@ -84,7 +84,7 @@ class ObjectFolder:
         import obstore
 
         store, key = self._at(name)
-        store_call(f"{self}/{name}", lambda: obstore.put(store, key, data))
+        run_request(f"{self}/{name}", lambda: obstore.put(store, key, data))
 
     @contextmanager
     def writing(self, name: str, durable: bool = True) -> Iterator[Path]:
@@ -100,14 +100,14 @@ class ObjectFolder:
         with tempfile.TemporaryDirectory(prefix="stvg-upload-") as folder:
             path = Path(folder) / "file"
             yield path
-            store_call(f"{self}/{name}", lambda: obstore.put(store, key, path))
+            run_request(f"{self}/{name}", lambda: obstore.put(store, key, path))
 
     def version(self, name: str) -> str | None:
         """The object's ETag."""
         remote = find_object(f"{self}/{name}")
         return remote.version if remote else None
 
-    def swap(self, name: str, data: bytes, seen: str | None) -> None:
+    def swap(self, name: str, data: bytes, expected: str | None) -> None:
         """Conditional create (If-None-Match) or replace (If-Match), which the store decides.
 
         An answer that was lost on the way makes a second try fail on what the first one wrote: who is refused should look.
@@ -115,13 +115,13 @@ class ObjectFolder:
         Args:
             name: file name below the folder; `/` separates folders.
             data: content of the file.
-            seen: version of the file that was read before; None for an absent file.
+            expected: version of the file that was read before; None for an absent file.
         """
         import obstore
         from obstore.exceptions import AlreadyExistsError, PreconditionError
 
         store, key = self._at(name)
-        mode: PutMode = {"e_tag": seen} if seen else "create"
+        mode: PutMode = {"e_tag": expected} if expected else "create"
 
         def put() -> bool:
             try:
@@ -130,30 +130,30 @@ class ObjectFolder:
                 return False
             return True
 
-        if not store_call(f"{self}/{name}", put):
+        if not run_request(f"{self}/{name}", put):
             raise ConflictError(f"{self}/{name} has been replaced meanwhile")
 
     def remove(self, names: Iterable[str]) -> None:
         """Remove objects."""
         import obstore
 
-        store, keys = located(str(self))[0], [self._at(name)[1] for name in names]
+        store, keys = store_and_key(str(self))[0], [self._at(name)[1] for name in names]
         for start in range(0, len(keys), _MANY):
             batch = keys[start : start + _MANY]
-            store_call(str(self), partial(obstore.delete, store, batch))
+            run_request(str(self), partial(obstore.delete, store, batch))
 
     def sweep(self) -> None:
         """Nothing is left to be seen: an upload that was cut is no object."""
 
-    def exclusive(self) -> AbstractContextManager[None]:
+    def lock(self) -> AbstractContextManager[None]:
         """Hold the folder against builds of this machine; against those of others, the manifest's `swap` must do."""
         from storage.folders.cache import cache_folder
 
-        return exclusive(cache_folder() / "locks" / f"{digest(str(self))[:20]}.lock", str(self))
+        return file_lock(cache_folder() / "locks" / f"{json_digest(str(self))[:20]}.lock", str(self))
 
-    def link(self, name: str) -> str:
+    def uri(self, name: str) -> str:
         """Its s3:// URL."""
         return f"{self}/{name}"
 
     def _at(self, name: str) -> tuple[S3Store, str]:
-        return located(f"{self}/{name}")
+        return store_and_key(f"{self}/{name}")

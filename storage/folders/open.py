@@ -30,7 +30,7 @@ def folder_at(where: Where) -> Folder:
     return ObjectFolder(where)
 
 
-def named_folder(given: str, root: Where) -> Folder:
+def resolve_folder(given: str, root: Where) -> Folder:
     """The folder that a person names: a URL or the path of one that is there, or else a name below `root`.
 
     Args:

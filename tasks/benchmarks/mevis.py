@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from storage.folders.folder import Where
-from storage.rle import counts_of
+from storage.rle import counts_from_json
 from tasks.benchmarks.gathering import Gathering
 from tasks.benchmarks.reading import converting, load_object, on_disk, plain_path, require, text, whole
 from tasks.benchmarks.samples import AnnotationError, Benchmark, Clip, Sample, Stated, Target, Task
@@ -115,4 +115,4 @@ def _target(annotations: Sequence[Sequence[Any]]) -> Target:
 def _compressed(rle: Mapping[str, Any]) -> dict[str, Any]:
     """COCO's compressed form of a run-length code in any of its forms."""
     height, width = (whole(side) for side in rle["size"])
-    return {"size": [height, width], "counts": counts_of(rle["counts"], height, width)}
+    return {"size": [height, width], "counts": counts_from_json(rle["counts"], height, width)}

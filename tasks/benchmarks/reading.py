@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from storage.common.names import stays_inside
+from storage.common.names import is_contained_path
 from storage.folders.cache import cached_copy, find_remote
 from storage.folders.folder import Where
 from storage.folders.local import LocalFolder
@@ -214,7 +214,7 @@ def plain_path(name: Any, where: str) -> PurePosixPath:
     Raises:
         AnnotationError: it is absolute, climbs with '..', or is no name at all.
     """
-    if not isinstance(name, str) or not stays_inside(name):
+    if not isinstance(name, str) or not is_contained_path(name):
         raise AnnotationError(f"{where} names the video {name!r}, which is not a path below the videos folder")
     path = PurePosixPath(name)
     if any(len(part.encode(errors="replace")) > 255 for part in path.parts):

@@ -6,7 +6,7 @@ import hashlib
 from pathlib import Path
 
 from storage.folders.cache import RemoteFile, cached_copy
-from storage.folders.files import digest, sha256_of
+from storage.folders.files import json_digest, sha256_of
 from storage.folders.folder import StoreError
 from tasks.benchmarks.samples import VideoJob
 
@@ -39,7 +39,7 @@ def job_stat(job: VideoJob) -> list[int]:
 def job_hash(job: VideoJob) -> str:
     """Hash of what a video's masks are made from: its bytes, and those of the masks that are there already."""
     video = content_hash(job.source.path)
-    return video if job.masks is None else digest([video, content_hash(job.masks)])
+    return video if job.masks is None else json_digest([video, content_hash(job.masks)])
 
 
 def content_hash(path: Path | RemoteFile) -> str:

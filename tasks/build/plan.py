@@ -7,9 +7,9 @@ from collections.abc import Callable, Collection, Container, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from storage.commit import Entry
+from storage.commit import BundleEntry
 from storage.folders.folder import Folder
-from storage.specification import Request
+from storage.specification import BuildRequest
 from storage.stages import StageStore, entries_by_video
 from tasks.benchmarks.samples import Benchmark, VideoJob
 from tasks.build.fingerprint import job_hash, job_stat
@@ -36,7 +36,7 @@ class StagePlan:
     states: Mapping[str, State]
     todo: Sequence[VideoJob]
     loose: Sequence[VideoJob]
-    settled: Mapping[str, Entry]
+    settled: Mapping[str, BundleEntry]
     seconds: Sequence[float]
 
     def counts(self) -> dict[str, int]:
@@ -66,7 +66,7 @@ class Build:
     folder: Folder
     benchmark: Benchmark
     config: BuildConfig
-    request: Request | None = None
+    request: BuildRequest | None = None
 
     @property
     def masks(self) -> StageStore:
@@ -89,36 +89,36 @@ def plan_frames(build: Build, masks: StagePlan) -> StagePlan:
     tracked = {v: e.fingerprint for v, e in masks.settled.items() if e.outcome.status == "done"}
     jobs = [job for job in build.benchmark.jobs if job.source.video_id in tracked]
 
-    def same(entry: Entry, job: VideoJob) -> bool:
+    def same(entry: BundleEntry, job: VideoJob) -> bool:
         return entry.fingerprint == frames_fingerprint(tracked[entry.video_id], job)
 
     return _plan(build.frames, jobs, same)
 
 
-def _plan(store: StageStore, jobs: Sequence[VideoJob], same: Callable[[Entry, VideoJob], bool]) -> StagePlan:
+def _plan(store: StageStore, jobs: Sequence[VideoJob], same: Callable[[BundleEntry, VideoJob], bool]) -> StagePlan:
     shards = store.shards()
     known = entries_by_video((*shards, *store.parts().values()))
     committed = {(entry.video_id, entry.fingerprint) for shard in shards for entry in shard.entries}
     states: dict[str, State] = {}
-    settled: dict[str, Entry] = {}
+    settled: dict[str, BundleEntry] = {}
     ordered = sorted(jobs, key=lambda job: job.source.video_id)
     for job in ordered:
         video_id = job.source.video_id
         entries = known.get(video_id, [])
         matching = [entry for entry in entries if same(entry, job)]
         states[video_id] = _state(entries, matching)
-        settled.update((entry.video_id, entry) for entry in matching if entry.outcome.settled)
+        settled.update((entry.video_id, entry) for entry in matching if entry.outcome.is_final)
     todo = [job for job in ordered if job.source.video_id not in settled]
     loose = [job for job in ordered if not _is_committed(settled.get(job.source.video_id), committed)]
     seconds = [entry.outcome.seconds for entry in settled.values() if entry.outcome.status == "done"]
     return StagePlan(store, states, todo, loose, settled, seconds)
 
 
-def _is_committed(entry: Entry | None, committed: Container[tuple[str, str]]) -> bool:
+def _is_committed(entry: BundleEntry | None, committed: Container[tuple[str, str]]) -> bool:
     return entry is not None and (entry.video_id, entry.fingerprint) in committed
 
 
-def _state(entries: Sequence[Entry], matching: Sequence[Entry]) -> State:
+def _state(entries: Sequence[BundleEntry], matching: Sequence[BundleEntry]) -> State:
     for entry in matching:
         if entry.outcome.status != "failed":
             return entry.outcome.status
@@ -127,7 +127,7 @@ def _state(entries: Sequence[Entry], matching: Sequence[Entry]) -> State:
     return "stale" if entries else "new"
 
 
-def _same_source(entry: Entry, job: VideoJob) -> bool:
+def _same_source(entry: BundleEntry, job: VideoJob) -> bool:
     stat = job_stat(job)
     if stat == entry.stat:
         return True

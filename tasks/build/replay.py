@@ -12,7 +12,7 @@ from typing import Literal
 
 import pyarrow as pa
 
-from storage.commit import Entry
+from storage.commit import BundleEntry
 from storage.folders.folder import Folder, Where
 from storage.manifest import DatasetError
 from storage.outcomes import Outcome
@@ -92,7 +92,7 @@ def replay(build: Build, video_id: str, stage: Stage, scratch: Where) -> Replay:
     outcome, tables, trace = _traced(tables_of, job, fingerprint)
     kept = StageStore(scratch, store.spec)
     kept.prepare()
-    kept.write_part(Entry(video_id, known, outcome), tables)
+    kept.write_part(BundleEntry(video_id, known, outcome), tables)
     stored, rows = _stored(store, video_id, known)
     compared = [compare(table, tables[table], rows[table]) for table in store.spec.tables if table in tables and table in rows]
     return Replay(outcome, trace, stored, compared, kept.folder)
@@ -122,7 +122,7 @@ def _traced(tables_of: TablesOf, job: VideoJob, fingerprint: str) -> tuple[Outco
 
 
 def _stored(store: StageStore, video_id: str, fingerprint: str) -> tuple[Outcome | None, Mapping[str, pa.Table]]:
-    shard = store.committed().get((video_id, fingerprint))
+    shard = store.shards_by_entry().get((video_id, fingerprint))
     if shard is None:
         part = store.parts().get(video_id)
         return (part.entries[0].outcome if part and part.fingerprints[video_id] == fingerprint else None), {}

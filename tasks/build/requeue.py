@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from storage.common.errors import InputError
-from storage.manifest import DatasetError, Ending, Manifest, PublishedStage, publish, published_stage, seen_manifest
+from storage.manifest import DatasetError, Ending, Manifest, PublishedStage, manifest_version, publish, published_stage
 from storage.outcomes import Outcome, check_budget
 from storage.progress import OnProgress
 from storage.reader import Dataset
@@ -67,7 +67,7 @@ def _with_reasons(build: Build, plans: Iterable[StagePlan]) -> list[Ending]:
 
 
 def _noted(build: Build, plan: StagePlan) -> Iterator[Ending]:
-    known = plan.store.known()
+    known = plan.store.entries()
     for job in build.benchmark.jobs:
         video_id = job.source.video_id
         settled = plan.settled.get(video_id)
@@ -137,7 +137,7 @@ def _make_void(build: Build, asked: Requeue) -> None:
     tracked = {ending.video_id for ending in asked.endings if ending.stage == "masks"}
     # Frames first: killed in between, their old masks still count, and the frames are rendered from them again.
     for plan, videos in ((frames, asked.videos), (masks, tracked)):
-        plan.store.make_void({v: f for v, f in plan.fingerprints.items() if v in videos})
+        plan.store.invalidate({v: f for v, f in plan.fingerprints.items() if v in videos})
 
 
 def _unbuilt(masks: StagePlan, frames: StagePlan) -> set[str]:
@@ -180,7 +180,7 @@ def _publish(build: Build, masks: StagePlan, frames: StagePlan, error_budget: fl
     unbuilt = _unbuilt(masks, frames)
     if not unbuilt:
         return publish_build(build, masks, frames, error_budget)
-    seen = seen_manifest(build.folder)
+    seen = manifest_version(build.folder)
     before = _published(build)
     ended = [ending for ending in endings_of(build, masks, frames) if ending.video_id not in unbuilt]
     endings = [*(ending for ending in before.endings if ending.video_id in unbuilt), *ended]

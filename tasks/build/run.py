@@ -10,11 +10,11 @@ from dataclasses import dataclass, replace
 from functools import partial
 from importlib.metadata import version
 
-from storage.commit import Entry
-from storage.manifest import Ending, Manifest, publish, published_stage, seen_manifest
+from storage.commit import BundleEntry
+from storage.manifest import Ending, Manifest, manifest_version, publish, published_stage
 from storage.outcomes import Outcome, check_budget
 from storage.progress import OnProgress, Progress
-from storage.specification import write_request
+from storage.specification import write_build_request
 from storage.stages import SHARD_VIDEOS, StageStore
 from tasks.benchmarks.samples import VideoJob
 from tasks.build.fingerprint import job_hash, job_stat
@@ -39,7 +39,7 @@ def run_masks(build: Build, fan_out: FanOut, on_progress: OnProgress, only: Coll
     """Detect and track what the plan leaves to do, of `only` these videos if given; returns the plan as it stands then."""
     if build.request is not None:
         stages = build.masks.spec.key, build.frames.spec.key
-        write_request(build.folder, replace(build.request, stages=stages))
+        write_build_request(build.folder, replace(build.request, stages=stages))
     plan = plan_masks(build)
     chosen = plan if only is None else plan.of(only)
     _run(chosen, partial(MasksWorker, build.config, plan.store), fan_out, on_progress)
@@ -86,7 +86,7 @@ class _Shards:
     def ended(self, video_id: str, outcome: Outcome) -> None:
         """Note that a video has ended, and commit its shard if it was the last."""
         group = self._group_of[video_id]
-        if outcome.settled:
+        if outcome.is_final:
             self._settled.add(video_id)
         self._waiting[group] -= 1
         if self._waiting[group] == 0:
@@ -128,7 +128,7 @@ def publish_build(build: Build, masks: StagePlan, frames: StagePlan, error_budge
         BudgetError: more were lost; the dataset that was visible before stays visible.
         ConflictError: another build has published something else meanwhile.
     """
-    seen = seen_manifest(build.folder)
+    seen = manifest_version(build.folder)
     endings = list(endings_of(build, masks, frames))
     check_budget((ending.outcome for ending in endings), error_budget)
     stages = {stage.store.spec.name: published_stage(stage.store, stage.fingerprints) for stage in (masks, frames)}
@@ -156,14 +156,14 @@ def _noted(last: Outcome, masks: Outcome) -> Outcome:
 
 def _failures(store: StageStore) -> dict[str, Outcome]:
     parts = (part.entries[0] for part in store.parts().values())
-    return {entry.video_id: entry.outcome for entry in parts if not entry.outcome.settled}
+    return {entry.video_id: entry.outcome for entry in parts if not entry.outcome.is_final}
 
 
 def _record(store: StageStore, ended: Ended) -> None:
     video_id, fingerprint = ended.job.source.video_id, job_hash(ended.job)
     if store.spec.name == "frames":
         fingerprint = frames_fingerprint(fingerprint, ended.job)
-    store.write_part(Entry(video_id, fingerprint, ended.outcome, job_stat(ended.job)), {})
+    store.write_part(BundleEntry(video_id, fingerprint, ended.outcome, job_stat(ended.job)), {})
 
 
 def run_here(factory: WorkerFactory, jobs: Sequence[VideoJob]) -> Iterator[Ended]:

@@ -12,12 +12,12 @@ from typing import Protocol
 import numpy as np
 import pyarrow as pa
 
-from storage.commit import Entry
+from storage.commit import BundleEntry
 from storage.common.log import logger
-from storage.folders.files import digest
+from storage.folders.files import json_digest
 from storage.folders.folder import StoreError
 from storage.outcomes import Outcome
-from storage.stages import Spec, StageStore
+from storage.stages import StageSpec, StageStore
 from tasks.benchmarks.samples import VideoJob
 from tasks.build.fingerprint import content_hash, job_hash, job_stat
 from tasks.build.rows import mask_rows, video_row
@@ -65,28 +65,28 @@ WorkerFactory = Callable[[], Worker]
 """Builds a worker where it is to run; picklable."""
 
 
-def masks_spec(config: BuildConfig) -> Spec:
+def masks_spec(config: BuildConfig) -> StageSpec:
     """What shapes the mask database: weights by their sha256, not by where they lie."""
     if config.recorded:
-        return Spec("masks", MASKS_VERSION, {"recorded": asdict(config.recorded)}, ("videos", "masks"))
+        return StageSpec("masks", MASKS_VERSION, {"recorded": asdict(config.recorded)}, ("videos", "masks"))
     detect, tracked = asdict(config.detect), asdict(config.track)
     detect["prompts"] = list(config.detect.prompts)  # as it comes back from the manifest
     for not_shaping in ("device", "compiled", "budget"):
         del tracked[not_shaping]
     for params, weights in ((detect, config.detect.weights), (tracked, config.track.weights)):
         params["weights"] = weights.sha256 if weights else None
-    return Spec("masks", MASKS_VERSION, {"detect": detect, "track": tracked}, ("videos", "masks"))
+    return StageSpec("masks", MASKS_VERSION, {"detect": detect, "track": tracked}, ("videos", "masks"))
 
 
-def frames_spec(config: BuildConfig) -> Spec:
+def frames_spec(config: BuildConfig) -> StageSpec:
     """What shapes rendered frames and answers: the masks, and how they are shown."""
     params = {"masks": masks_spec(config).key, "render": asdict(config.render)}
-    return Spec("frames", FRAMES_VERSION, params, ("clips", "frames", "samples"))
+    return StageSpec("frames", FRAMES_VERSION, params, ("clips", "frames", "samples"))
 
 
 def frames_fingerprint(masks_fingerprint: str, job: VideoJob) -> str:
     """Hash of what goes into a video's frames: its bytes, its clips and its sentences."""
-    return digest([masks_fingerprint, [asdict(c) for c in job.clips], [s.content() for s in job.samples]])
+    return json_digest([masks_fingerprint, [asdict(c) for c in job.clips], [s.content() for s in job.samples]])
 
 
 class MasksWorker:
@@ -102,7 +102,7 @@ class MasksWorker:
         """Find and track the objects of a video."""
         stat, fingerprint = job_stat(job), job_hash(job)
         outcome, tables = attempt(partial(self.tables, job, fingerprint))
-        self._store.write_part(Entry(job.source.video_id, fingerprint, outcome, stat), tables)
+        self._store.write_part(BundleEntry(job.source.video_id, fingerprint, outcome, stat), tables)
         return outcome
 
     def tables(self, job: VideoJob, fingerprint: str) -> tuple[Outcome, Tables]:
@@ -124,14 +124,14 @@ class FramesWorker:
     def __init__(self, config: BuildConfig, masks: StageStore, frames: StageStore) -> None:
         _take_one_thread()
         self._config, self._masks, self._store = config, masks, frames
-        self._committed = masks.committed()
+        self._committed = masks.shards_by_entry()
 
     def run(self, job: VideoJob) -> Outcome:
         """Render the clips of a video whose masks are committed."""
         masks_fingerprint = job_hash(job)
         outcome, tables = attempt(partial(self.tables, job, masks_fingerprint))
         fingerprint = frames_fingerprint(masks_fingerprint, job)
-        self._store.write_part(Entry(job.source.video_id, fingerprint, outcome), tables)
+        self._store.write_part(BundleEntry(job.source.video_id, fingerprint, outcome), tables)
         return outcome
 
     def tables(self, job: VideoJob, masks_fingerprint: str) -> tuple[Outcome, Tables]:

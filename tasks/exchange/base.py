@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from storage.common.errors import InputError
-from storage.common.names import stays_inside
+from storage.common.names import is_contained_path
 from storage.progress import OnProgress, Progress
 from storage.reader import Dataset
 from tasks.masks.instances import Instance
@@ -105,7 +105,7 @@ def plain(video_id: str) -> str:
     Raises:
         FormatError: the path would leave its folder.
     """
-    if not stays_inside(video_id):
+    if not is_contained_path(video_id):
         raise FormatError(f"the dataset names a video {video_id!r}, which is not a path below a folder: it cannot be exported")
     return video_id
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from storage.common.names import one_of
-from storage.folders.files import replacing_folder
+from storage.folders.files import atomic_folder
 from storage.progress import OnProgress, no_progress
 from storage.reader import Dataset
 from tasks.exchange import coco, fiftyone, huggingface, released, ytvis
@@ -61,5 +61,5 @@ def export(
             raise FormatError(f"--{option} means nothing to '{name}': leave it out")
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise FormatError(f"'{out}' is there already and not an empty folder: name another one")
-    with replacing_folder(out) as building:
+    with atomic_folder(out) as building:
         return dict(chosen.write(dataset, building, options, on_progress))

@@ -16,7 +16,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from storage.card import ABOUT
+from storage.card import TABLE_DESCRIPTIONS
 from storage.progress import OnProgress, Progress
 from storage.reader import Dataset
 from storage.schema import TABLES
@@ -120,7 +120,7 @@ def _card(name: str, features: Mapping[str, Any]) -> str:
     data = DatasetCardData(pretty_name=name, tags=["video", "object-tracking", "spatio-temporal-grounding"], configs=files)
     DatasetInfosDict({t: DatasetInfo(config_name=t, features=f) for t, f in features.items()}).to_dataset_card_data(data)
     lines = ["---", str(data), "---", "", f"# {name}", "", _ABOUT, "", "| configuration | what it holds |", "|---|---|"]
-    return "\n".join([*lines, *(f"| `{table}` | {ABOUT[table]} |" for table in features)]) + "\n"
+    return "\n".join([*lines, *(f"| `{table}` | {TABLE_DESCRIPTIONS[table]} |" for table in features)]) + "\n"
 
 
 _ABOUT = """An object-centric video dataset: every object has one lasting ID, a mask on each frame where it is visible, and

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 from storage.folders.cache import RemoteFile
 from storage.folders.folder import Where
 from storage.outcomes import Outcome
-from storage.rle import counts_of, decode_counts
+from storage.rle import counts_from_json, decode_counts
 from tasks.benchmarks.reading import on_disk
 from tasks.benchmarks.samples import AnnotationError, Benchmark, Clip, VideoJob
 from tasks.benchmarks.videos import Videos
@@ -165,7 +165,7 @@ def _put(tubes: Tubes, frames: range, seen: Mapping[int, tuple[str, Any]]) -> No
 def _instance(code: Any, shape: tuple[int, int]) -> Instance | None:
     if not isinstance(code, dict) or code.get("size") != list(shape):
         raise ValueError(f"{code!r:.60} is no run-length code of a mask of {shape[1]}x{shape[0]}")
-    return encode(decode_counts(counts_of(code.get("counts"), *shape), *shape))
+    return encode(decode_counts(counts_from_json(code.get("counts"), *shape), *shape))
 
 
 def _some(frames: int, count: int, hold: bool) -> Outcome:

@@ -92,10 +92,10 @@ def stored_videos(dataset: Dataset, extra: tuple[str, ...] = ()) -> Iterator[Sto
         Scan(dataset, "samples", _SAMPLES, _sample_rows) as samples,
     ):
         for video_id in dataset.video_ids("samples"):
-            timelines, [row] = videos.place(video_id)
-            instances, at = masks.place(video_id)
+            timelines, [row] = videos.find(video_id)
+            instances, at = masks.find(video_id)
             numbers, boxes = instances[0][at.start : at.stop], instances[1][at.start : at.stop]
-            clip_rows = {clip["clip_id"]: clip for clip in _rows_at(*clips.place(video_id))}
+            clip_rows = {clip["clip_id"]: clip for clip in _rows_at(*clips.find(video_id))}
             size, timeline = timelines[row]
             yield StoredVideo(
                 video_id=video_id,
@@ -105,7 +105,7 @@ def stored_videos(dataset: Dataset, extra: tuple[str, ...] = ()) -> Iterator[Sto
                 objects=numbers[:, 1],
                 boxes=boxes,
                 extra={name: numbers[:, 2 + k] for k, name in enumerate(extra)},
-                samples=tuple(_sample(s, clip_rows[s["clip_id"]]) for s in _rows_at(*samples.place(video_id))),
+                samples=tuple(_sample(s, clip_rows[s["clip_id"]]) for s in _rows_at(*samples.find(video_id))),
             )
 
 

@@ -84,7 +84,7 @@ def quality(dataset: Dataset, thetas: Sequence[float] = THETAS) -> Quality | Non
     looks: list[_Look] = []
     with Scan(dataset, "frames", ["clip_id", "frame_index"], _rendered_frames) as scan:
         for video in stored_videos(dataset, ("area", "category")):
-            (clips, frames), at = scan.place(video.video_id)
+            (clips, frames), at = scan.find(video.video_id)
             rendered = clips[at.start : at.stop], frames[at.start : at.stop]
             looks += _looks(video, *rendered, thetas)
     if not looks:

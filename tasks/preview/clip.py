@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from storage.folders.files import replacing
+from storage.folders.files import atomic_file
 from storage.reader import Dataset, StoredInstance
 from storage.rle import Mask, decode_counts
 from tasks.markers.drawing import Candidate, digit_height_px, draw, place
@@ -60,7 +60,10 @@ def painted_clip(dataset: Dataset, video_id: str, path: Path, paint: Paint, fram
         DatasetError: no such video.
         VideoError: the source cannot be read any more.
     """
-    with local_source(source_of(dataset, video_id)) as source, replacing(path.with_suffix(".mp4"), durable=False) as temporary:
+    with (
+        local_source(source_of(dataset, video_id)) as source,
+        atomic_file(path.with_suffix(".mp4"), durable=False) as temporary,
+    ):
         video = open_video(source)
         _encode(video, temporary, frames or range(len(video)), paint)
     return path.with_suffix(".mp4")

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from storage.folders.files import replacing_folder
+from storage.folders.files import atomic_folder
 from tasks.benchmarks.charades import read_charades
 from tasks.benchmarks.hcstvg import read_hcstvg
 from tasks.benchmarks.mevis import read_mevis
@@ -50,7 +50,7 @@ def read_as(sample: Path, form: str) -> Benchmark:
     write, read = FORMS[form]
     folder = sample / "forms" / form
     if not folder.is_dir():
-        with replacing_folder(folder) as temporary:
+        with atomic_folder(folder) as temporary:
             write(temporary, sample)
     return read(folder, sample / "videos")
 

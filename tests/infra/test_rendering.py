@@ -16,7 +16,7 @@ from storage.folders.folder import Folder
 from storage.manifest import DatasetError
 from storage.progress import Progress
 from storage.reader import Dataset
-from storage.specification import read_request
+from storage.specification import read_build_request
 from tasks.build.run import run_build, run_here
 
 SETTINGS: dict[str, dict[str, Any]] = {
@@ -58,7 +58,7 @@ def test_five_marker_settings_are_rendered_without_detecting_or_tracking(base: F
     assert made.manifest.stages["masks"] == Dataset(base).manifest.stages["masks"]
     assert made.video_ids("frames") == ["a.mp4", "b.mp4"]
     assert made.source("a.mp4").resolve() == Dataset(base).source("a.mp4").resolve()  # type: ignore[union-attr]
-    assert made.damaged() == []
+    assert made.damaged_files() == []
 
 
 def test_a_render_that_is_there_is_not_made_again_and_one_that_changed_is(base: Folder, models: Any) -> None:
@@ -68,7 +68,7 @@ def test_a_render_that_is_there_is_not_made_again_and_one_that_changed_is(base: 
     render(base, "x", {"theta": 0}, ended.append)
     assert len(ended) == 2, "nothing to render, and no Ray started"
     assert not rendered(base, "x", {"theta": 0.5})
-    assert read_request(variant(base, "x", {}).folder).parameters["theta"] == 0
+    assert read_build_request(variant(base, "x", {}).folder).parameters["theta"] == 0
 
 
 @pytest.mark.parametrize("changes", [{"backward": False}, {"confidence": 0.5}])

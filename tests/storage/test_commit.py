@@ -11,12 +11,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from storage.commit import Entry, RecordError, read_bundle, read_rows, write_bundle
-from storage.folders.files import BusyError, hash8, replacing
+from storage.commit import BundleEntry, RecordError, read_bundle, read_rows, write_bundle
+from storage.folders.files import BusyError, atomic_file, hash8
 from storage.folders.open import folder_at, write_json
 from storage.outcomes import Outcome
 from storage.schema import CLIPS, SCHEMA_VERSION
-from storage.stages import Spec, StageStore
+from storage.stages import StageSpec, StageStore
 
 
 def clip_rows(video_id: str, count: int = 2) -> pa.Table:
@@ -24,13 +24,13 @@ def clip_rows(video_id: str, count: int = 2) -> pa.Table:
     return pa.Table.from_pylist(rows, schema=CLIPS)
 
 
-def entry(video_id: str, fingerprint: str = "f", outcome: Outcome | None = None) -> Entry:
-    return Entry(video_id, fingerprint, outcome or Outcome("done"))
+def entry(video_id: str, fingerprint: str = "f", outcome: Outcome | None = None) -> BundleEntry:
+    return BundleEntry(video_id, fingerprint, outcome or Outcome("done"))
 
 
 @pytest.fixture
 def store(tmp_path: Path) -> StageStore:
-    made = StageStore(tmp_path, Spec("frames", 1, {"theta": 0.5}, ("clips",)))
+    made = StageStore(tmp_path, StageSpec("frames", 1, {"theta": 0.5}, ("clips",)))
     made.prepare()
     return made
 
@@ -75,7 +75,7 @@ def test_parts_are_gathered_into_a_shard_and_removed(store: StageStore) -> None:
 def test_a_second_attempt_replaces_the_first(store: StageStore) -> None:
     store.write_part(entry("a", outcome=Outcome("failed", "error")), {})
     store.write_part(entry("a"), {"clips": clip_rows("a")})
-    assert [e.outcome.status for e in store.known()["a"]] == ["done"]
+    assert [e.outcome.status for e in store.entries()["a"]] == ["done"]
 
 
 def test_a_damaged_part_counts_as_not_done(store: StageStore) -> None:
@@ -83,7 +83,7 @@ def test_a_damaged_part_counts_as_not_done(store: StageStore) -> None:
     parts = store.folder.child("parts")
     [record] = parts.names("*.json")
     parts.write(record, parts.read(record)[:40])
-    assert store.known() == {}
+    assert store.entries() == {}
 
 
 def test_sweep_removes_parts_that_a_shard_repeats_and_leftovers(store: StageStore) -> None:
@@ -99,7 +99,7 @@ def test_sweep_removes_parts_that_a_shard_repeats_and_leftovers(store: StageStor
 
 def test_the_folder_name_follows_what_shapes_the_rows(tmp_path: Path) -> None:
     def key(version: int, theta: float) -> str:
-        return Spec("frames", version, {"theta": theta}, ()).key
+        return StageSpec("frames", version, {"theta": theta}, ()).key
 
     assert key(1, 0.5) == key(1, 0.5) != key(1, 0.3)
     assert key(1, 0.5) != key(2, 0.5)
@@ -109,7 +109,7 @@ def test_the_folder_name_follows_what_shapes_the_rows(tmp_path: Path) -> None:
 
 def test_a_failed_write_leaves_neither_file_nor_temporary(tmp_path: Path) -> None:
     write_json(folder_at(tmp_path), "x.json", {"old": 1})
-    with pytest.raises(FileNotFoundError), replacing(tmp_path / "x.json") as temporary:
+    with pytest.raises(FileNotFoundError), atomic_file(tmp_path / "x.json") as temporary:
         shutil.copy(tmp_path / "missing", temporary)
     assert json.loads((tmp_path / "x.json").read_text()) == {"old": 1}
     assert [p.name for p in tmp_path.iterdir()] == ["x.json"]
@@ -119,8 +119,8 @@ def test_a_writer_killed_before_its_rename_leaves_no_visible_file(tmp_path: Path
     script = f"""
 import os, signal
 from pathlib import Path
-from storage.folders.files import replacing
-with replacing(Path({str(tmp_path)!r}) / "shard.parquet") as temporary:
+from storage.folders.files import atomic_file
+with atomic_file(Path({str(tmp_path)!r}) / "shard.parquet") as temporary:
     temporary.write_bytes(b"half")
     os.kill(os.getpid(), signal.SIGKILL)
 """
@@ -131,9 +131,9 @@ with replacing(Path({str(tmp_path)!r}) / "shard.parquet") as temporary:
 
 def test_a_folder_has_one_builder_and_its_lock_dies_with_it(tmp_path: Path) -> None:
     folder = folder_at(tmp_path / "d")
-    with folder.exclusive(), pytest.raises(BusyError, match="another build"), folder.exclusive():
+    with folder.lock(), pytest.raises(BusyError, match="another build"), folder.lock():
         pass
-    script = f"from storage.folders.open import folder_at; folder_at({str(folder)!r}).exclusive().__enter__()"
+    script = f"from storage.folders.open import folder_at; folder_at({str(folder)!r}).lock().__enter__()"
     subprocess.run([sys.executable, "-c", f"{script}; import os; os._exit(9)"], check=False)
-    with folder.exclusive():
+    with folder.lock():
         pass

@@ -6,12 +6,12 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 
-from storage.commit import Entry
-from storage.manifest import DatasetError, Ending, load_manifest, publish, published_stage, seen_manifest
+from storage.commit import BundleEntry
+from storage.manifest import DatasetError, Ending, load_manifest, manifest_version, publish, published_stage
 from storage.outcomes import Outcome
 from storage.reader import Dataset
 from storage.schema import MASKS, SCHEMA_VERSION, TABLES, VIDEOS
-from storage.stages import Spec, StageStore
+from storage.stages import StageSpec, StageStore
 
 SNAPSHOT = Path(__file__).parent / "schemas.txt"
 
@@ -29,12 +29,12 @@ def mask_rows(video_id: str, frames: int) -> pa.Table:
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     """A published dataset: `a` and `b` done, `bad` quarantined with two sentences."""
-    store = StageStore(tmp_path / "set", Spec("masks", 1, {}, ("videos", "masks")))
+    store = StageStore(tmp_path / "set", StageSpec("masks", 1, {}, ("videos", "masks")))
     store.prepare()
     for video_id in ("a", "b"):
         video = pa.Table.from_pylist([{"video_id": video_id, "width": 64, "height": 48, "path": "../x"}], schema=VIDEOS)
-        store.write_part(Entry(video_id, video_id, Outcome("done")), {"videos": video, "masks": mask_rows(video_id, 4)})
-    store.write_part(Entry("bad", "bad", Outcome("quarantined", "truncated")), {})
+        store.write_part(BundleEntry(video_id, video_id, Outcome("done")), {"videos": video, "masks": mask_rows(video_id, 4)})
+    store.write_part(BundleEntry("bad", "bad", Outcome("quarantined", "truncated")), {})
     store.commit(["a", "b", "bad"])
     endings = [Ending(v, "masks", Outcome("done")) for v in "ab"]
     endings.append(Ending("bad", "masks", Outcome("quarantined", "truncated"), 2))
@@ -66,7 +66,7 @@ def test_the_hash_covers_endings_but_not_tools_times_or_attempts(folder: Path, t
 
     def again(tools: dict[str, str], outcome: Outcome) -> str:
         return publish(
-            tmp_path / "set", manifest.stages, [Ending("a", "masks", outcome)], {}, tools, seen_manifest(folder)
+            tmp_path / "set", manifest.stages, [Ending("a", "masks", outcome)], {}, tools, manifest_version(folder)
         ).content_hash
 
     first = again({}, Outcome("done"))
@@ -97,7 +97,7 @@ def test_a_damaged_or_foreign_manifest_is_refused_in_one_sentence(folder: Path, 
 
 
 def test_a_dataset_without_a_finished_video_can_be_read(tmp_path: Path) -> None:
-    store = StageStore(tmp_path / "set", Spec("masks", 1, {}, ("videos", "masks")))
+    store = StageStore(tmp_path / "set", StageSpec("masks", 1, {}, ("videos", "masks")))
     store.prepare()
     publish(tmp_path / "set", {"masks": published_stage(store, {})}, [], {}, {})
     assert Dataset(tmp_path / "set").table("videos").num_rows == 0

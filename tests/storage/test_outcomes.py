@@ -2,14 +2,14 @@ from __future__ import annotations
 
 import pytest
 
-from storage.outcomes import BudgetError, Outcome, check_budget, tally
+from storage.outcomes import BudgetError, Outcome, check_budget, count_outcomes
 
 DONE, LOST = Outcome("done"), Outcome("quarantined", "truncated")
 
 
 def test_outcomes_are_counted_by_status_and_reason() -> None:
     every = [LOST, DONE, Outcome("filtered", "no_objects"), DONE, LOST, Outcome("quarantined", "missing")]
-    assert list(tally(every).items()) == [
+    assert list(count_outcomes(every).items()) == [
         ("done", 2),
         ("filtered: no_objects", 1),
         ("quarantined: truncated", 2),
@@ -26,4 +26,4 @@ def test_the_budget_is_a_share_of_all_planned_videos() -> None:
 
 
 def test_only_a_failure_is_worth_another_run() -> None:
-    assert [Outcome(s).settled for s in ("done", "filtered", "failed", "quarantined")] == [True, True, False, True]
+    assert [Outcome(s).is_final for s in ("done", "filtered", "failed", "quarantined")] == [True, True, False, True]

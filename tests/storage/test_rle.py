@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from pycocotools import mask as coco
 
-from storage.rle import CountsError, Mask, counts_of, decode_counts, encode_counts
+from storage.rle import CountsError, Mask, counts_from_json, decode_counts, encode_counts
 
 masks = hnp.arrays(np.bool_, st.tuples(st.integers(1, 40), st.integers(1, 40)))
 
@@ -30,8 +30,8 @@ def test_every_form_of_a_mask_is_the_same_mask(mask: Mask) -> None:
     height, width = mask.shape
     compressed = encode_counts(mask)
     stored = json.loads(json.dumps({"counts": compressed.decode("ascii"), "runs": runs_of(mask)}))
-    assert counts_of(stored["counts"], height, width) == compressed
-    assert counts_of(stored["runs"], height, width) == compressed
+    assert counts_from_json(stored["counts"], height, width) == compressed
+    assert counts_from_json(stored["runs"], height, width) == compressed
     assert np.array_equal(decode_counts(compressed, height, width), mask)
     assert np.array_equal(coco.decode({"size": [height, width], "counts": stored["counts"]}).astype(bool), mask)
 
@@ -43,7 +43,7 @@ def test_runs_of_no_length_change_nothing(mask: Mask, data: st.DataObject) -> No
     at = data.draw(st.integers(0, len(runs) - 1))
     cut = data.draw(st.integers(0, runs[at]))
     split = [*runs[:at], cut, 0, runs[at] - cut, *runs[at + 1 :]]
-    code = counts_of(split, *mask.shape)
+    code = counts_from_json(split, *mask.shape)
     assert np.array_equal(decode_counts(code, *mask.shape), mask)
 
 
@@ -57,7 +57,7 @@ json_values = st.recursive(
 @given(json_values, st.integers(1, 12), st.integers(1, 12))
 def test_anything_else_is_refused_or_fills_the_mask(code: Any, height: int, width: int) -> None:
     try:
-        counts = counts_of(code, height, width)
+        counts = counts_from_json(code, height, width)
     except CountsError:
         return
     assert decode_counts(counts, height, width).shape == (height, width)
@@ -66,4 +66,4 @@ def test_anything_else_is_refused_or_fills_the_mask(code: Any, height: int, widt
 @pytest.mark.parametrize("code", [[], [5], [17], [-1, 17], [True, 15], [8.0, 8.0], [2**70], "", "0", "zzzz", None, {"a": 1}])
 def test_codes_of_other_sizes_and_kinds_are_refused(code: Any) -> None:
     with pytest.raises(CountsError):
-        counts_of(code, 4, 4)
+        counts_from_json(code, 4, 4)

@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, JsonValue
 
-from storage.folders.files import replacing
+from storage.folders.files import atomic_file
 
 _RENAMED = {"ids": "ids_status", "span": "span_status"}
 """Fields of files before version 2."""
@@ -94,7 +94,7 @@ class GroundResult(_Stored):
 
 def write_ground_result(path: Path, result: GroundResult) -> None:
     """Write an answer, as a whole or not at all."""
-    with replacing(path) as temporary:
+    with atomic_file(path) as temporary:
         temporary.write_text(result.model_dump_json(exclude={"path"}), encoding="utf-8")
 
 

@@ -62,7 +62,7 @@ def write_report(
         hidden_series=max(0, len({row.series for row in history}) - _MOST_SERIES),
     )
     folder.write(name, page)
-    return folder.link(name)
+    return folder.uri(name)
 
 
 def panels(history: Sequence[HistoryRow]) -> list[Panel]:

@@ -13,14 +13,16 @@ import pytest
 from infra.forms.build import BuildParameters
 from infra.maintenance import asked_for
 from storage.manifest import DatasetError
-from storage.specification import Request, write_request
+from storage.specification import BuildRequest, write_build_request
 
 
 @pytest.fixture
 def dataset(tmp_path: Path) -> Path:
     (tmp_path / "videos").mkdir()
     folder = tmp_path / "sets" / "mine"
-    write_request(folder, Request("folder", {"videos": str(tmp_path / "videos"), "max_duration_s": 3.0, "workers": 1}))
+    write_build_request(
+        folder, BuildRequest("folder", {"videos": str(tmp_path / "videos"), "max_duration_s": 3.0, "workers": 1})
+    )
     return folder
 
 
@@ -32,7 +34,7 @@ def test_parameters_come_back_as_they_were_given_with_what_is_set(dataset: Path)
 
 
 def test_a_benchmark_nobody_knows_is_refused(dataset: Path) -> None:
-    write_request(dataset, Request("gone", {}))
+    write_build_request(dataset, BuildRequest("gone", {}))
     with pytest.raises(DatasetError, match="built from 'gone', which is no benchmark known here"):
         asked_for(str(dataset))
 

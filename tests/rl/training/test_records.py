@@ -11,7 +11,7 @@ from rl.training.recipe import GrpoRecipe, RecipeError, SftRecipe
 from rl.training.recipes import RECIPES, recipe_named
 from rl.training.records import TrainingRun, read_lineage, read_run, write_run
 from rl.training.rows import open_rows
-from storage.records import sealed
+from storage.records import with_digest
 
 
 @pytest.mark.parametrize("name", RECIPES)
@@ -69,7 +69,7 @@ def test_lineages_of_earlier_versions_are_read(tmp_path: Path) -> None:
     own = {"values": {"devices": 2}, "base": "b", "steps": 3, "sha256": "s", "versions": {"verl": "0"}}
     former = {**FORMER, "recipe": "sample-sft", "reward": "", "appears": "", **own}
     del former["model"]
-    (tmp_path / "checkpoint.json").write_text(json.dumps(sealed(former)))
+    (tmp_path / "checkpoint.json").write_text(json.dumps(with_digest(former)))
     lineage = read_lineage(tmp_path)
     assert lineage is not None
     assert isinstance(lineage.recipe, SftRecipe)

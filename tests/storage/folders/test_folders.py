@@ -149,15 +149,15 @@ def test_a_folder_travels_without_what_opens_it(folder: Folder) -> None:
 
 
 def test_one_process_of_a_machine_holds_a_folder(folder: Folder) -> None:
-    with folder.exclusive(), folder.child("other").exclusive(), pytest.raises(BusyError, match="another build is at work"):
-        folder.exclusive().__enter__()
-    with folder.exclusive():
+    with folder.lock(), folder.child("other").lock(), pytest.raises(BusyError, match="another build is at work"):
+        folder.lock().__enter__()
+    with folder.lock():
         pass
 
 
 def test_a_link_leads_to_a_file(folder: Folder) -> None:
-    assert folder.link("preview.html").endswith("/data/set/preview.html")
-    assert folder.link("preview.html").startswith(("file:///", "s3://test-"))
+    assert folder.uri("preview.html").endswith("/data/set/preview.html")
+    assert folder.uri("preview.html").startswith(("file:///", "s3://test-"))
 
 
 def test_folders_are_named_by_path_or_url(tmp_path: Path) -> None:

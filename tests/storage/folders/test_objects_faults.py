@@ -15,33 +15,35 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
-from storage.commit import Entry, read_rows
+from storage.commit import BundleEntry, read_rows
 from storage.common.prefetch import ordered_map
 from storage.folders.folder import ConflictError, StoreError
 from storage.folders.open import folder_at
-from storage.manifest import MANIFEST, DatasetError, Ending, load_manifest, publish, published_stage, seen_manifest
+from storage.manifest import MANIFEST, DatasetError, Ending, load_manifest, manifest_version, publish, published_stage
 from storage.outcomes import Outcome
 from storage.reader import Dataset
 from storage.schema import CLIPS
-from storage.stages import Spec, StageStore
+from storage.stages import StageSpec, StageStore
 
-SPEC = Spec("frames", 1, {}, ("clips",))
+SPEC = StageSpec("frames", 1, {}, ("clips",))
 
 
 def clip_rows(video_id: str) -> pa.Table:
     return pa.Table.from_pylist([{"clip_id": video_id, "video_id": video_id, "start_s": 1.0}], schema=CLIPS)
 
 
-def published(where: str, videos: str, *, seen: str | None = None) -> str:
+def published(where: str, videos: str, *, expected_version: str | None = None) -> str:
     """Write, commit and publish a dataset of these videos; its content hash."""
     store = StageStore(where, SPEC)
     store.prepare()
     for video_id in videos:
-        store.write_part(Entry(video_id, "f", Outcome("done")), {"clips": clip_rows(video_id)})
+        store.write_part(BundleEntry(video_id, "f", Outcome("done")), {"clips": clip_rows(video_id)})
     store.sweep()
     store.commit(list(videos))
     stage = published_stage(store, dict.fromkeys(videos, "f"))
-    return publish(where, {"frames": stage}, [Ending(v, "frames", Outcome("done")) for v in videos], {}, {}, seen).content_hash
+    return publish(
+        where, {"frames": stage}, [Ending(v, "frames", Outcome("done")) for v in videos], {}, {}, expected_version
+    ).content_hash
 
 
 def every(number: int, kinds: str) -> Callable[[str, str], str | None]:
@@ -147,10 +149,10 @@ def test_an_answer_that_is_lost_is_no_second_write(s3: Any, bucket: str, suffix:
 @pytest.mark.parametrize("first", [0, 1])
 def test_of_two_committers_with_other_rows_one_wins_and_the_other_is_told(bucket: str, first: int) -> None:
     where = f"{bucket}/set"
-    seen, videos = seen_manifest(where), ("ab", "cd")
-    hashes = [published(where, videos[first], seen=seen)]
+    seen, videos = manifest_version(where), ("ab", "cd")
+    hashes = [published(where, videos[first], expected_version=seen)]
     with pytest.raises(ConflictError, match=r"another build has published 's3://.*/set' meanwhile: run this one again"):
-        published(where, videos[1 - first], seen=seen)
+        published(where, videos[1 - first], expected_version=seen)
     assert [load_manifest(where).content_hash] == hashes
     assert Dataset(where).video_ids("clips") == list(videos[first])
     assert b"| done | 2 |" in folder_at(where).read("README.md")
@@ -163,7 +165,7 @@ def test_of_two_committers_at_the_same_time_both_end_well_only_with_equal_rows(s
     for videos in {"ab", rival}:
         store = StageStore(where, SPEC)
         for video_id in videos:
-            store.write_part(Entry(video_id, "f", Outcome("done")), {"clips": clip_rows(video_id)})
+            store.write_part(BundleEntry(video_id, "f", Outcome("done")), {"clips": clip_rows(video_id)})
         store.commit(list(videos))
 
     def meet(method: str, path: str) -> str | None:
@@ -200,7 +202,7 @@ def test_a_reader_sees_one_manifest_or_the_other_and_never_half_of_one(bucket: s
                 return
             stage = published_stage(StageStore(where, SPEC), dict.fromkeys(videos, "f"))
             endings = [Ending(v, "frames", Outcome("done")) for v in videos]
-            hashes.add(publish(where, {"frames": stage}, endings, {}, {}, seen_manifest(where)).content_hash)
+            hashes.add(publish(where, {"frames": stage}, endings, {}, {}, manifest_version(where)).content_hash)
 
     thread = threading.Thread(target=republish)
     thread.start()
@@ -240,7 +242,7 @@ def test_what_does_not_pass_is_one_sentence_without_a_secret(
 
 def test_a_file_that_is_replaced_while_it_is_read_is_not_mixed(bucket: str) -> None:
     store = StageStore(bucket, SPEC)
-    store.write_part(Entry("a", "f", Outcome("done")), {"clips": clip_rows("a")})
+    store.write_part(BundleEntry("a", "f", Outcome("done")), {"clips": clip_rows("a")})
     shard = store.commit(["a"])
     name = shard.tables["clips"].path
     big = pa.table({"n": list(range(400_000))})
@@ -258,7 +260,7 @@ def test_many_parts_are_asked_for_at_once_and_each_with_one_request(s3: Any, buc
     store = StageStore(bucket, SPEC)
     videos = [f"v{n:02d}" for n in range(24)]
     for video_id in videos:
-        store.write_part(Entry(video_id, "f", Outcome("done")), {"clips": clip_rows(video_id)})
+        store.write_part(BundleEntry(video_id, "f", Outcome("done")), {"clips": clip_rows(video_id)})
     s3.seen.clear()
     s3.fault, s3.most_at_once = lambda _method, _path: "slow", 0
     assert sorted(store.parts()) == videos
