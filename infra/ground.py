@@ -21,6 +21,7 @@ from rl.evaluation.protocols import protocol_named
 from rl.models.families import Model, differences
 from rl.prompts.templates import prompt_named
 from storage.folders.cache import find_remote
+from storage.folders.files import hash8
 from storage.folders.open import is_url
 from storage.progress import OnProgress, Progress
 from storage.reader import Dataset
