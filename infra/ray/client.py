@@ -1,4 +1,4 @@
-"""What a process outside a Ray cluster needs to send it work: a client it lets in, the same versions, the code."""
+"""Access to a Ray cluster from outside: a job client of the same version, and the code that a job runs."""
 
 from __future__ import annotations
 
@@ -7,25 +7,29 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from infra.ray.private import cluster_version
 from infra.ray.session import ClusterError, same_version, set_environment, unreachable
 from storage.common.environment import variable
 from storage.folders.files import hash8, sha256_of
 
 PACKAGES = ("infra", "rl", "tasks", "storage")
-"""What a job needs of the project."""
+"""Packages of the project that a job imports."""
 
 
 def connect(address: str) -> Any:
-    """A `JobSubmissionClient` of the cluster whose dashboard is at `address`.
+    """A `JobSubmissionClient` of a cluster.
+
+    Args:
+        address: of the cluster's dashboard, such as `http://head:8265`.
 
     Raises:
-        ClusterError: it does not answer, refuses the token or runs another Ray.
+        ClusterError: it does not answer, refuses the token or runs another version of Ray.
     """
     set_environment(local=False)
     from ray.exceptions import AuthenticationError
     from ray.job_submission import JobSubmissionClient
 
-    logging.getLogger("ray.dashboard.modules.job.sdk").setLevel(logging.WARNING)  # its notes of closed connections
+    logging.getLogger("ray.dashboard.modules.job.sdk").setLevel(logging.WARNING)  # it warns of every closed connection
     try:
         client = JobSubmissionClient(address)
     except AuthenticationError:
@@ -33,7 +37,7 @@ def connect(address: str) -> Any:
         raise ClusterError(f"the Ray cluster at {address} {sentence}") from None
     except (OSError, RuntimeError, ValueError):
         raise ClusterError(unreachable(address)) from None
-    same_version("Ray", client._server_ray_version, version("ray"))
+    same_version("Ray", cluster_version(client), version("ray"))
     return client
 
 
@@ -44,7 +48,7 @@ def code_version() -> str:
 
 
 def code_sent() -> dict[str, Any]:
-    """The runtime environment of a job: the code of the cluster's image, or the code here if $STVG_CODE is `upload`."""
+    """The runtime environment of a job: the code of the cluster's image, or this code if `STVG_CODE` is `upload`."""
     if variable("STVG_CODE") != "upload":
         return {}
     return {"py_modules": [str(folder) for folder in _folders()], "excludes": ["__pycache__"]}

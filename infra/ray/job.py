@@ -1,7 +1,7 @@
-"""Work as a Ray Job, which is submitted once and attached to by whoever asks again.
+"""Work as a Ray Job that is submitted once; later calls attach to it.
 
-The job's ID is made of what the work is, so a driver that died, or a second one, finds the job that runs. It ends by itself,
-when it is stopped here, or after its hours, whether anyone follows it or not.
+The job's ID is a hash of the work, so a driver that was restarted, or a second one, finds the running job. A job ends by
+itself, when it is stopped here, or after its hours, whether or not a driver follows it.
 """
 
 from __future__ import annotations
@@ -20,26 +20,26 @@ from storage.folders.files import BusyError
 
 RECONNECT_S, RECONNECTS = 2.0, 60
 STOP_S = 60.0
-"""How long a job may take to end once it is told to; Ray kills it after a few seconds."""
+"""Seconds within which a stopped job ends; Ray kills it after a few."""
 _TIMED_OUT = 124
 """Exit code of `timeout`."""
 
 
 class JobError(TransientError):
-    """A Ray Job that was stopped, took too long, or broke; nothing is lost, and the next one goes on where it stopped."""
+    """A Ray Job was stopped, timed out or failed; completed work is kept, and the next job continues it."""
 
 
 @dataclass(frozen=True)
 class Job:
-    """Work for a cluster that is done once, however often it is asked for.
+    """Work for a cluster that is done once, however often it is submitted.
 
     Attributes:
-        address: the cluster's dashboard, http://head:8265.
-        stem: what the IDs of all its attempts begin with, made of what the work is and of the code.
-        folder: where it writes: other work there is refused as long as it runs.
-        command: run by the cluster's own Python; an error of its own is a last line `error: ...` and an exit code.
-        hours: after which the cluster ends it.
-        errors: exit code of the command -> what its sentence is raised as.
+        address: of the cluster's dashboard, such as `http://head:8265`.
+        stem: prefix of the IDs of all attempts, a hash of the work and the code.
+        folder: the folder that it writes; other work there is refused while it runs.
+        command: arguments run by the cluster's Python; it reports an error as a last line `error: ...` and an exit code.
+        hours: time after which the cluster stops it.
+        errors: exit code of the command -> the error that its sentence is raised as.
     """
 
     address: str
@@ -51,19 +51,19 @@ class Job:
 
 
 def follow(job: Job, on_line: Callable[[str], None]) -> None:
-    """Submit a job, or attach to it where it runs already, and follow its log to its end.
+    """Submit a job, or attach to it if it is running, and follow its log to the end.
 
-    Interrupted from the keyboard, it stops the job; killed, it leaves the job at work for the next call to attach to.
+    An interrupt from the keyboard stops the job. If this process is killed the job continues, and the next call attaches to it.
 
     Args:
         job: the work.
-        on_line: is given each line of the log, from the first one on, again after a lost connection.
+        on_line: called with each line of the log, from the first one on, again after a lost connection.
 
     Raises:
         ClusterError: the cluster does not answer, refuses the token or has other versions.
         BusyError: another job is at work on the same folder.
-        JobError: the job was stopped, took too long, or broke.
-        Exception: of the job's `errors`, as its command said.
+        JobError: the job was stopped, timed out or failed.
+        Exception: one of the job's `errors`, by the exit code of its command.
     """
     client = connect(job.address)
     job_id = _running(client, job) or _submit(client, job)
@@ -76,7 +76,10 @@ def follow(job: Job, on_line: Callable[[str], None]) -> None:
 
 
 def running(job: Job) -> str | None:
-    """ID of the attempt that is at work, or waits to be.
+    """The ID of the attempt that is running or pending; None without one.
+
+    Args:
+        job: the work.
 
     Raises:
         ClusterError, BusyError: as `follow` does.
@@ -85,7 +88,14 @@ def running(job: Job) -> str | None:
 
 
 def stop(job: Job) -> str | None:
-    """Stop a job, if it runs, and wait until it has ended; returns its ID."""
+    """Stop a job if it is running, wait until it has ended, and return its ID.
+
+    Args:
+        job: the work.
+
+    Raises:
+        ClusterError, BusyError: as `follow` does.
+    """
     client = connect(job.address)
     job_id = _running(client, job)
     if job_id is not None:
@@ -101,7 +111,6 @@ def _stop(client: Any, job_id: str) -> None:
 
 
 def _running(client: Any, job: Job) -> str | None:
-    """The attempt that is at work, or waits to be."""
     active = [other for other in client.list_jobs() if other.submission_id and not other.status.is_terminal()]
     for other in active:
         if other.submission_id.startswith(job.stem):
@@ -115,7 +124,7 @@ def _running(client: Any, job: Job) -> str | None:
 
 
 def _submit(client: Any, job: Job) -> str:
-    """Submit the next attempt; one that another driver submits at the same moment is attached to."""
+    """Submit the next attempt, or return the one that another driver has submitted at the same moment."""
     before = [other.submission_id for other in client.list_jobs() if (other.submission_id or "").startswith(job.stem)]
     attempt = 1 + max((int(job_id.removeprefix(job.stem)) for job_id in before), default=0)
     limit = ["timeout", "--foreground", "--kill-after=60", f"{job.hours * 3600:.1f}"]
@@ -135,7 +144,7 @@ def _submit(client: Any, job: Job) -> str:
 
 
 async def _follow(client: Any, job_id: str, on_line: Callable[[str], None]) -> tuple[str, str]:
-    """Pass on the log; returns the sentence of an error, and the last line that said anything."""
+    """Pass on the log; returns the sentence of an error, and the last line that is not blank."""
     sentence = last_line = ""
     async for line in _lines(client, job_id):
         on_line(line)
@@ -146,7 +155,7 @@ async def _follow(client: Any, job_id: str, on_line: Callable[[str], None]) -> t
 
 
 async def _lines(client: Any, job_id: str) -> AsyncIterator[str]:
-    """The job's log until it ends; from its start again where the connection was lost."""
+    """The lines of the job's log until it ends, again from its start after a lost connection."""
     import aiohttp
 
     lost = 0

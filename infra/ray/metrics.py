@@ -1,4 +1,4 @@
-"""What Prometheus is told of a build. Ray's exporter serves it on every node, beside Ray's own figures."""
+"""Metrics of a build for Prometheus, which Ray's exporter serves on every node together with its own."""
 
 from __future__ import annotations
 
@@ -12,12 +12,16 @@ SECONDS = [0.1, 0.3, 1.0, 3.0, 10.0, 30.0, 100.0, 300.0, 1000.0, 3000.0]
 
 
 def measured(on_progress: OnProgress) -> OnProgress:
-    """`on_progress`, and beside it `stvg_videos_total` by stage and status and `stvg_video_seconds` by stage."""
-    meters = cache(_meters)
+    """Count `stvg_videos_total` by stage and status and `stvg_video_seconds` by stage, and pass the progress on.
+
+    Args:
+        on_progress: called with every progress.
+    """
+    metrics = cache(_metrics)
 
     def report(progress: Progress) -> None:
         if progress.outcome is not None:
-            videos, seconds = meters()
+            videos, seconds = metrics()
             videos.inc(1, {"stage": progress.stage, "status": progress.outcome.status})
             seconds.observe(progress.outcome.seconds, {"stage": progress.stage})
         on_progress(progress)
@@ -25,8 +29,8 @@ def measured(on_progress: OnProgress) -> OnProgress:
     return report
 
 
-def _meters() -> tuple[Any, Any]:
-    """Made with the first video: a build with nothing to do starts no Ray."""
+def _metrics() -> tuple[Any, Any]:
+    """The metrics, created with the first video: a build without pending videos starts no Ray."""
     from ray.util.metrics import Counter, Histogram
 
     videos = Counter("stvg_videos", "Videos that ended.", ("stage", "status"))

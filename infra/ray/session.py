@@ -1,4 +1,4 @@
-"""A Ray to work on: one of our own on this machine, ended with the block, or a running cluster."""
+"""A Ray session: a local Ray that ends with the block, or a running cluster that is joined."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from infra.ray.poison import WorkerError
 from storage.common.environment import set_defaults, variable
 from storage.common.errors import InputError
 
-_KNOCK_S = 10.0
+_CONNECT_TIMEOUT_S = 10.0
 
 
 class ClusterError(InputError):
@@ -27,11 +27,12 @@ def ray_session(address: str | None, workers: int) -> Iterator[None]:
     """Join a cluster, or start a Ray on this machine, for the length of the block.
 
     Args:
-        address: of a running cluster; None starts one here.
-        workers: how many actors a local Ray must have room for; it has at least one CPU a core.
+        address: `host:port` of a running cluster, or `auto`; None starts a local Ray.
+        workers: number of actors for which a local Ray has CPUs; it has at least as many as this machine.
 
     Raises:
         ClusterError: the cluster cannot be joined.
+        WorkerError: a local Ray did not start in time.
     """
     set_environment(local=address is None)
     import ray
@@ -51,7 +52,7 @@ def _join(address: str) -> None:
     import ray
 
     try:
-        _knock(address)
+        _check_listening(address)
         ray.init(address=address, log_to_driver=False, logging_level="WARNING")
     except RuntimeError as error:
         _same_versions(str(error))
@@ -60,22 +61,27 @@ def _join(address: str) -> None:
         raise ClusterError(f"{unreachable(address)}; or it refuses the token of RAY_AUTH_TOKEN") from None
 
 
-def _knock(address: str) -> None:
-    """Find out in seconds whether anything listens at `host:port`; Ray takes minutes to give up."""
+def _check_listening(address: str) -> None:
+    """Fail within seconds if nothing listens at `host:port`; Ray itself takes minutes."""
     host, _, port = address.rpartition(":")
     if host:
-        socket.create_connection((host, int(port)), timeout=_KNOCK_S).close()
+        socket.create_connection((host, int(port)), timeout=_CONNECT_TIMEOUT_S).close()
 
 
-def _same_versions(said: str) -> None:
-    """Tell in one sentence what Ray says of versions in several lines, theirs first."""
+def _same_versions(message: str) -> None:
+    """Raise Ray's message of several lines on differing versions, the cluster's first, as one sentence."""
     for tool in ("Ray", "Python"):
-        if len(versions := re.findall(rf"^ +{tool}: (\S+)$", said, re.MULTILINE)) == 2:
+        if len(versions := re.findall(rf"^ +{tool}: (\S+)$", message, re.MULTILINE)) == 2:
             same_version(tool, *versions)
 
 
 def same_version(tool: str, cluster: str, here: str) -> None:
     """Refuse a cluster that runs another version of Ray or Python.
+
+    Args:
+        tool: `Ray` or `Python`.
+        cluster: its version on the cluster.
+        here: its version in this process.
 
     Raises:
         ClusterError: the versions differ.
@@ -85,7 +91,11 @@ def same_version(tool: str, cluster: str, here: str) -> None:
 
 
 def unreachable(address: str) -> str:
-    """What to say of a cluster that does not answer."""
+    """The sentence on a cluster that does not answer.
+
+    Args:
+        address: of the cluster, as it was given.
+    """
     return f"no Ray cluster answers at {address}: start it, or correct --ray"
 
 
@@ -110,10 +120,11 @@ def _start_here(temporary: str, workers: int) -> None:
 
 
 def set_environment(local: bool) -> None:
-    """Set what Ray reads once, when it is first imported; too late, it is left alone.
+    """Set the variables that Ray reads when it is first imported; afterwards, do nothing.
 
-    A local Ray gets a token of its own: it keeps strangers on this machine out, and no file goes to the home folder.
-    Of a cluster the token is given, as RAY_AUTH_TOKEN or RAY_AUTH_TOKEN_PATH.
+    Args:
+        local: whether a local Ray will be started. It gets a random token, which keeps out other users of this machine and
+            writes no file into the home folder; the token of a cluster is in RAY_AUTH_TOKEN or RAY_AUTH_TOKEN_PATH.
     """
     if "ray" in sys.modules:
         return

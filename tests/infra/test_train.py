@@ -129,7 +129,7 @@ def test_a_jobs_id_is_that_of_its_run(asked: Asked) -> None:
 
 
 def test_memory_that_stays_in_use_is_told_with_its_processes(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(ray_gpus, "_PATIENCE_S", -1)
+    monkeypatch.setattr(ray_gpus, "_TIMEOUT_S", -1)
     before = [Gpu("a", 0, "H100", 10, 80_000, ()), Gpu("a", 1, "H100", 30_000, 80_000, (7,))]
     after = [Gpu("a", 0, "H100", 40_000, 80_000, (11, 12)), before[1]]
     monkeypatch.setattr(ray_gpus, "gpus", lambda _: after)
