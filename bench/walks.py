@@ -39,8 +39,8 @@ from bench.house import PACKAGES, ROOT
 
 FILES = ROOT / "tests" / "fixtures" / "legacy"
 """Clips, their sentences, and the folder of a small model."""
-ENTRY, REGISTER = "infra.cli:main", "infra.cli:register"
-"""Where every walk starts, and what gives the command line its commands: it is called before."""
+ENTRY = "infra.cli:main"
+"""Where every walk starts."""
 IN_PROCESS = "tasks.build.run:run_here"
 """Runs videos one after another in this process; workers get them from a function like this."""
 POOL = "infra.build:RayPool"
@@ -67,10 +67,10 @@ class Walk:
 
 WALKS: Mapping[str, Walk] = {
     "build": Walk("build folder videos --detector motion", IN_PROCESS, hops=44, datasets=()),
-    "evaluate": Walk("evaluate own --engine openai --model tiny", "rl.engines.server:Served.answer", hops=86),
+    "evaluate": Walk("evaluate own --engine openai --model tiny", "rl.engines.server:ServerEngine.answer", hops=86),
     "train": Walk("train sample --dataset own --model model --validation 0.4 --steps 2", "infra.train:_here", hops=92),
     "reproduce": Walk(
-        "reproduce table-1 --file setup.toml", "rl.engines.server:Served.answer", hops=125, datasets=("hcstvg-v1",)
+        "reproduce table-1 --file setup.toml", "rl.engines.server:ServerEngine.answer", hops=125, datasets=("hcstvg-v1",)
     ),
 }
 SETUP = """
@@ -111,10 +111,9 @@ def functions_of(name: str) -> list[str]:
 def _take(walk: Walk) -> None:
     """Take a walk in the working folder, print its functions as JSON, and end the process at the effect."""
     _prepare(walk)
-    effect, main, register = (_named(name) for name in (walk.effect, ENTRY, REGISTER))
+    effect, main = _named(walk.effect), _named(ENTRY)
     _replace(POOL, lambda *_: nullcontext(_named(IN_PROCESS)))
-    register()
-    _replace(REGISTER, lambda: None)
+    _load_commands(walk.arguments.split())
     sys.argv = ["stvg", *walk.arguments.split()]
     entered: dict[str, None] = {}
 
@@ -146,6 +145,20 @@ def _prepare(walk: Walk) -> None:
 
         build = OwnParameters.model_validate({**BUILD, "name": name}).build()
         run_build(build, run_here, lambda _: None, 0.0)
+
+
+def _load_commands(arguments: Sequence[str]) -> None:
+    """Register the options of the command before the walk starts."""
+    from infra.cli.app import app
+    from infra.cli.lazy import LazyGroup
+
+    group: Any = app()
+    loaded: dict[str, Any] = {}
+    for argument in arguments:
+        if not isinstance(group, LazyGroup):
+            break
+        group = loaded[argument] = group.load(argument)
+    setattr(LazyGroup, "load", lambda _, name: loaded[name])  # noqa: B010  mypy: a method is replaced
 
 
 def _named(name: str) -> Any:
