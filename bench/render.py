@@ -19,8 +19,8 @@ from tasks.build.fingerprint import content_hash, quick_stat
 from tasks.build.plan import Build
 from tasks.build.workers import BuildConfig, FramesWorker, mask_rows, video_row
 from tasks.detection.base import Detection
-from tasks.markers.render import render, tracked_from
-from tasks.masks.instances import Mask, encode
+from tasks.markers.render import load_tracked_video, render_video
+from tasks.masks.instances import Mask, encode_mask
 from tasks.tracking.tubes import Tubes
 from tasks.video.reader import Source, Video, open_video
 
@@ -47,7 +47,7 @@ def stored(folder: Path, path: Path) -> tuple[Build, VideoJob]:
     tubes = Tubes({i: Detection((0, 0, 1, 1), "person", 1.0) for i in range(1, OBJECTS + 1)}, dict.fromkeys(range(1, 6), 0))
     for index in range(len(video)):
         for object_id in tubes.objects:
-            tubes.put(index, object_id, encode(wobbly(video, index, object_id)))
+            tubes.put(index, object_id, encode_mask(wobbly(video, index, object_id)))
     boxes = tuple(tubes.frames[index][3].box for index in range(50, 150))
     job = VideoJob(source, (Clip("clip"),), (Sample("s", "clip", "The third.", 2.0, 6.0, 50, boxes),))
     build = Build(folder_at(folder), Benchmark([job]), BuildConfig())
@@ -86,7 +86,7 @@ def run() -> list[Figure]:
 
         def from_masks() -> None:
             video, masks = (build.masks.read(shard, table, job.source.video_id) for table in ("videos", "masks"))
-            rendered = render(job, tracked_from(job.source, video, masks), build.config.render)
+            rendered = render_video(job, load_tracked_video(job.source, video, masks), build.config.render)
             assert rendered.samples[0]["answer_ids"] == (3,)
             assert len(rendered.frames) == 16
 

@@ -192,7 +192,7 @@ class Bench:
         """How far bfloat16 moves the masks."""
         import torch
 
-        from tasks.tracking.sam2.encoding import enlarged
+        from tasks.tracking.sam2.encoding import upsample_logits
 
         video = self._videos[24]
         half = Sam2Tracker(replace(CONFIG, precision="bfloat16"))
@@ -204,7 +204,9 @@ class Bench:
             with tracker.open(video, range(12), 0, Budget()) as session:
                 session.add(0, masks)
                 logits.append(
-                    torch.cat([enlarged(one, 256, 256)[None] for _, _, every in session._forward(0, 11) for one in every])
+                    torch.cat(
+                        [upsample_logits(one, 256, 256)[None] for _, _, every in session._forward(0, 11) for one in every]
+                    )
                 )
         a, b = (one > 0 for one in logits)
         iou = float(((a & b).sum((1, 2)) / (a | b).sum((1, 2)).clamp(min=1)).mean())

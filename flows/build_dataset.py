@@ -33,7 +33,7 @@ from storage.reader import Dataset
 from tasks.build.estimate import Estimate, estimate
 from tasks.build.plan import Build, StagePlan, plan_frames, plan_masks
 from tasks.build.run import publish_build, run_frames, run_masks
-from tasks.metrics.quality import quality, quality_rows
+from tasks.metrics.quality import measure_quality, quality_rows
 from tasks.preview import PREVIEW, current_preview, summary_tables
 
 T = TypeVar("T")
@@ -92,7 +92,7 @@ def preview(folder: Folder) -> str:
     create_table_artifact(
         shown, key="videos", description=f"{len(shown)} of {len(videos)} videos of {folder.name}, lost ones first"
     )
-    measured = quality(dataset)
+    measured = measure_quality(dataset)
     if measured is not None:
         create_table_artifact(quality_rows(measured), key="quality", description=f"Data quality. {measured.identity}")
     create_link_artifact(page, link_text="Preview", key="preview", description=f"Preview of {folder.name}")

@@ -80,7 +80,7 @@ def find_weights(name: str, folder: Path | None = None) -> Weights:
     raise WeightsError(f"no weight file '{name}': looked for {looked}; put it there or set STVG_WEIGHTS to its folder")
 
 
-def trust(path: Path) -> Weights:
+def trust_weights(path: Path) -> Weights:
     """Put a weight file on the list of those that may run code of their own when they are loaded.
 
     Raises:

@@ -27,7 +27,7 @@ from infra.ray.session import set_environment
 from tasks.build.workers import BuildConfig
 from tasks.detection.base import Detection
 from tasks.markers.render import RenderConfig
-from tasks.masks.instances import Box, Instance, Mask, encode, tight_box
+from tasks.masks.instances import Box, Instance, Mask, encode_mask, tight_box
 from tasks.tracking.base import Budget, Work
 from tasks.video.reader import Frames, Video
 
@@ -164,7 +164,7 @@ class ColourSession:
         return Work()
 
     def _now(self, index: int, channels: Mapping[int, int]) -> dict[int, Instance]:
-        instances = {channel: encode(mask) for channel, mask in _masks(self._video.frames([index])[0]).items()}
+        instances = {channel: encode_mask(mask) for channel, mask in _masks(self._video.frames([index])[0]).items()}
         return {i: instance for i, channel in channels.items() if (instance := instances[channel]) is not None}
 
 

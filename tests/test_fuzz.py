@@ -43,10 +43,10 @@ from tasks.build.plan import Build, plan_masks
 from tasks.build.rows import mask_rows
 from tasks.build.run import publish_build, run_frames, run_here, run_masks
 from tasks.build.workers import BuildConfig
-from tasks.exchange.imports import Recorded, RecordedConfig
+from tasks.exchange.imports import MaskImporter, RecordedConfig
 from tasks.metrics.cases import read_cases, score_cases
 from tasks.metrics.predictions import read_predictions
-from tasks.metrics.quality import quality
+from tasks.metrics.quality import measure_quality
 from tasks.preview.inspect import describe
 from tasks.video.reader import MOST_FRAMES, Source
 
@@ -284,7 +284,7 @@ def test_recorded_masks(layout: str, tmp_path: Path) -> None:
     @given(dice)
     def damage(chance: random.Random) -> None:
         path.write_bytes(damaged(RECORDS[layout], chance))
-        found = read_or_refuse(lambda: Recorded(RecordedConfig(layout)).annotate(job, video))
+        found = read_or_refuse(lambda: MaskImporter(RecordedConfig(layout)).annotate(job, video))
         if found is not None:
             assert all(0 <= frame < 7 for frame in found.tubes.frames)
             seen = [(i, one) for here in found.tubes.frames.values() for i, one in here.items()]
@@ -293,7 +293,7 @@ def test_recorded_masks(layout: str, tmp_path: Path) -> None:
             mask_rows("a.mp4", found.tubes)
 
     path.write_text(json.dumps(RECORDS[layout]))
-    assert Recorded(RecordedConfig(layout)).annotate(job, video).tubes.objects
+    assert MaskImporter(RecordedConfig(layout)).annotate(job, video).tubes.objects
     damage()
 
 
@@ -418,7 +418,13 @@ def all_rows(folder: Folder) -> dict[str, Any]:
     names = ("videos", "masks", "clips", "frames", "samples")
     rows = {f"{name} of {v}": data.rows(name, v).to_pylist() for name in names for v in data.video_ids("videos")}
     masks = {frame: {i: mask.tobytes() for i, mask in data.masks("a.mp4", frame).items()} for frame in (0, 20)}
-    return {**rows, "masks": masks, "outcomes": data.outcomes.to_pylist(), "told": describe(data), "quality": quality(data)}
+    return {
+        **rows,
+        "masks": masks,
+        "outcomes": data.outcomes.to_pylist(),
+        "told": describe(data),
+        "quality": measure_quality(data),
+    }
 
 
 def damage_and_read(path: Path, read: Callable[[], Any], right: Any, values: bool = False) -> None:

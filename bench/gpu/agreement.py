@@ -10,7 +10,7 @@ from bench.figures import Figure, at_least, told
 from bench.gpu.clip import official_steps, own_session, show_objects
 from bench.gpu.tracker import DRY, LARGE
 from bench.official import official_predictor
-from tasks.tracking.sam2.encoding import enlarged
+from tasks.tracking.sam2.encoding import upsample_logits
 from tasks.tracking.sam2.model import CONFIGS
 from tasks.tracking.sam2.tracker import Sam2Tracker
 
@@ -46,7 +46,7 @@ def figures(dry: bool) -> Iterator[Figure]:
 
 
 def _large(logits: Any, height: int, width: int) -> list[Any]:
-    return [enlarged(one, height, width) for one in logits]
+    return [upsample_logits(one, height, width) for one in logits]
 
 
 def _iou(mine: Any, theirs: Any) -> float:

@@ -12,7 +12,7 @@ import numpy as np
 
 from tasks.masks.instances import Instance, Mask
 from tasks.tracking.base import Budget
-from tasks.tracking.sam2.encoding import enlarged
+from tasks.tracking.sam2.encoding import upsample_logits
 from tasks.tracking.sam2.tracker import MEAN, STD, Sam2Session, Sam2Tracker
 from tasks.video.reader import Frames
 
@@ -86,9 +86,9 @@ def smooth_masks() -> Iterator[None]:
 
     def smoothed(logits: Any, height: int, width: int) -> Any:
         coarse = torch.nn.functional.adaptive_avg_pool2d(logits.float(), 8)
-        return enlarged(coarse - coarse.mean(), height, width)
+        return upsample_logits(coarse - coarse.mean(), height, width)
 
-    with patch("tasks.tracking.sam2.encoding.enlarged", smoothed):
+    with patch("tasks.tracking.sam2.encoding.upsample_logits", smoothed):
         yield
 
 

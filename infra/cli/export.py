@@ -26,11 +26,11 @@ def export(
 ) -> None:
     """Write a dataset in the layout of another tool."""
     from storage.reader import Dataset
-    from tasks.exchange.base import Options
-    from tasks.exchange.export import export as write
+    from tasks.exchange.base import ExportOptions
+    from tasks.exchange.export import export_dataset as write
 
     with Bars(as_json) as bars:
-        counts = write(Dataset(dataset), format_, out, Options(every, media), bars.update)
+        counts = write(Dataset(dataset), format_, out, ExportOptions(every, media), bars.update)
     told = {"folder": str(out), "format": format_, "written": counts}
     if as_json:
         print(json.dumps(told))

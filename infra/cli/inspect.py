@@ -29,7 +29,7 @@ def score(
     from storage.folders.open import is_url
     from storage.manifest import DatasetError
     from storage.reader import Dataset
-    from tasks.metrics.cases import convention_named, read_cases, score_cases
+    from tasks.metrics.cases import find_convention, read_cases, score_cases
 
     if is_url(what) or Path(what).is_dir():
         from tasks.metrics.scoring import score_dataset
@@ -39,7 +39,7 @@ def score(
     elif predictions is not None:
         raise DatasetError(f"'{what}' is no dataset's folder: a case file holds its own predictions")
     else:
-        convention_named(convention)
+        find_convention(convention)
         report = score_cases(read_cases(Path(what)), convention)
         print(report.model_dump_json()) if as_json else show_task_report(report)
 
@@ -50,7 +50,7 @@ def quality(
     """Show what the best possible answers on a dataset would score, per size filter, and how identities hold."""
     from storage.manifest import DatasetError
     from storage.reader import Dataset
-    from tasks.metrics.quality import quality as measure
+    from tasks.metrics.quality import measure_quality as measure
     from tasks.metrics.quality import quality_rows
 
     found = measure(Dataset(dataset))

@@ -148,7 +148,7 @@ def gc(
 
 def trust(file: Annotated[Path, typer.Argument(help="A weight file.")], as_json: AsJson = False) -> None:
     """Let a pickled weight file run code of its own when it is loaded; only files that you trust should."""
-    from tasks.weights import trust as put_on_list
+    from tasks.weights import trust_weights as put_on_list
 
     found = put_on_list(file)
     _tell({"trusted": str(found.path), "sha256": found.sha256}, as_json)

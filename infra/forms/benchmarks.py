@@ -15,7 +15,7 @@ from tasks.benchmarks.folder import read_folder
 from tasks.benchmarks.hcstvg import Version, read_hcstvg
 from tasks.benchmarks.mevis import read_mevis
 from tasks.benchmarks.own import read_own
-from tasks.benchmarks.reading import annotation_file, on_disk
+from tasks.benchmarks.reading import annotation_file, local_folder
 from tasks.benchmarks.samples import Benchmark, Task
 from tasks.benchmarks.st_align import read_st_align
 from tasks.benchmarks.stvg_r1_train import HcstvgTraining, VidstgTraining, read_stvg_r1_train
@@ -41,11 +41,11 @@ class SampleParameters(BuildParameters):
 
     def benchmark(self) -> Benchmark:
         """Generate the sample, if it is not there yet, and read it."""
-        from tasks.sample import SampleConfig, generate, read_as
+        from tasks.sample import SampleConfig, generate, read_in_format
 
         folder = (cache_folder() if is_url(self.root) else Path(self.root)) / "sources" / f"sample-{self.videos}"
         generate(folder, SampleConfig(videos=self.videos))
-        return read_as(folder, self.like)
+        return read_in_format(folder, self.like)
 
 
 class FolderParameters(BuildParameters):
@@ -107,7 +107,7 @@ class VidstgParameters(AnnotatedParameters):
 
     def benchmark(self) -> Benchmark:
         """Read the annotations."""
-        return read_vidstg(annotation_file(self.annotations), self.videos, on_disk(self.vidor) if self.vidor else None)
+        return read_vidstg(annotation_file(self.annotations), self.videos, local_folder(self.vidor) if self.vidor else None)
 
 
 class StAlignStvgParameters(AnnotatedParameters):
@@ -224,7 +224,7 @@ class StvgR1TrainParameters(BuildParameters):
             videos=self.hcstvg_videos,
         )
         held_out = tuple(map(annotation_file, filter(None, (self.vidstg_val, self.vidstg_test))))
-        vidstg = VidstgTraining(annotation_file(self.vidstg_train), held_out, self.vidstg_videos, on_disk(self.vidor))
+        vidstg = VidstgTraining(annotation_file(self.vidstg_train), held_out, self.vidstg_videos, local_folder(self.vidor))
         return read_stvg_r1_train(hcstvg, vidstg)
 
 

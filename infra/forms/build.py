@@ -16,7 +16,7 @@ from tasks.benchmarks.samples import Benchmark
 from tasks.build.plan import Build
 from tasks.build.workers import BuildConfig
 from tasks.detection.base import DetectConfig
-from tasks.detection.vocabulary import prompts_of
+from tasks.detection.vocabulary import parse_prompts
 from tasks.markers.drawing import MarkerConfig
 from tasks.markers.labels import Style
 from tasks.markers.released import Anchor, AnswerRule, Filter
@@ -156,7 +156,7 @@ class BuildParameters(BaseModel):
     def _prompts_are_read(cls, prompts: str, info: ValidationInfo) -> str:
         """Refuse prompts where nothing reads them, before any video is looked at."""
         if "detector" in info.data:
-            DetectConfig(info.data["detector"], prompts=prompts_of(prompts))
+            DetectConfig(info.data["detector"], prompts=parse_prompts(prompts))
         return prompts
 
     def benchmark(self) -> Benchmark:
@@ -200,7 +200,7 @@ class BuildParameters(BaseModel):
             self.every_frames,
             self.detector_image_size,
             detector_weights(self.detector, self.detector_weights),
-            prompts_of(self.prompts),
+            parse_prompts(self.prompts),
         )
         track = TrackConfig(
             tracker=self.tracker,

@@ -16,7 +16,7 @@ from storage.common.config import comma_separated, with_defaults
 from storage.folders.folder import Folder
 from storage.folders.open import folder_at, resolve_folder
 from storage.reader import Dataset
-from tasks.metrics.cases import rules_named
+from tasks.metrics.cases import find_rules
 
 
 class EvaluateParameters(AskingParameters):
@@ -70,7 +70,7 @@ class EvaluateParameters(AskingParameters):
         """
         protocol, conventions = protocol_named(self.protocol), self.named_conventions()
         for convention in conventions:
-            rules_named(convention)
+            find_rules(convention)
         dataset = Dataset(self.folder())
         model = self.asked_model()
         if self.strict and (told := differences(model, shown_in(dataset))):

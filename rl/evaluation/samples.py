@@ -16,7 +16,7 @@ from tasks.metrics.arrays import source_of, timeline_of
 from tasks.video.diagnosis import VideoError
 from tasks.video.jpeg import encode_jpeg
 from tasks.video.reader import Video, local_source, open_video
-from tasks.video.sampling import PIXEL_FACTOR, fit, sample_frames
+from tasks.video.sampling import PIXEL_FACTOR, sample_frames, smart_resize
 from tasks.video.timeline import Timeline
 
 _SPAN = ["start_s", "end_s", "start_frame", "end_frame"]
@@ -127,7 +127,7 @@ class Clips:
 
     def image(self, asked: Asked, frame: int) -> VisualInput:
         """One native frame without markers, at its own size or the largest that is shown alone."""
-        size = fit(*self.size(asked), PIXEL_FACTOR**2, _IMAGE_PIXELS)
+        size = smart_resize(*self.size(asked), PIXEL_FACTOR**2, _IMAGE_PIXELS)
         return VisualInput(self._encoded(asked.video_id, [frame], size), size, medium="image")
 
     def clip(self, asked: Asked) -> dict[str, Any]:

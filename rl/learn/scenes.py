@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from tasks.markers.drawing import Candidate, draw, place
+from tasks.markers.drawing import Candidate, draw_markers, place_markers
 from tasks.masks.instances import Box
 from tasks.metrics.tubes import Tube
 from tasks.video.reader import Frames
@@ -106,8 +106,8 @@ def frames(scene: Scene, marked: bool = True, blank: bool = False) -> Frames:
             x1, y1, x2, y2 = map(int, figure.box(number))
             image[y1:y2, x1:x2][_MASKS[figure.shape]] = COLOURS[figure.colour]
         if marked:
-            markers = place([_candidate(figure, number) for figure in visible], (1.0, 1.0), (SIDE, SIDE), _DIGIT_PX)
-            draw(image, markers, _DIGIT_PX)
+            markers = place_markers([_candidate(figure, number) for figure in visible], (1.0, 1.0), (SIDE, SIDE), _DIGIT_PX)
+            draw_markers(image, markers, _DIGIT_PX)
     return out
 
 

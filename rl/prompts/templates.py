@@ -12,7 +12,7 @@ from typing import Any
 
 from storage.common.errors import InputError
 from storage.common.names import one_of
-from tasks.markers.labels import Style, noun
+from tasks.markers.labels import Style, label_noun
 
 Message = dict[str, Any]
 """A chat message: `role`, and `content`, a list of `{"type": "text", "text": ...}`, `{"type": "video"}` or
@@ -73,7 +73,7 @@ class Prompt:
             PromptError: The template has a slot for an interval or a size that was not given.
         """
         lines = (" ".join(line.split()) for line in query.splitlines())
-        values = {"query": "\n".join(lines).strip() if self.verbatim else normalize_query(query), "noun": noun(style)}
+        values = {"query": "\n".join(lines).strip() if self.verbatim else normalize_query(query), "noun": label_noun(style)}
         if span_s is not None:
             values |= {"start": f"{span_s[0]:.2f}", "end": f"{span_s[1]:.2f}"}
         if size is not None:

@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import Any
 
 from storage.folders.folder import Where
-from tasks.benchmarks.gathering import Gathering
-from tasks.benchmarks.reading import converting, finite, load_lines, load_object, require, text
-from tasks.benchmarks.samples import AnnotationError, Benchmark, Clip, Sample, Stated, Task
+from tasks.benchmarks.collector import SampleCollector
+from tasks.benchmarks.reading import finite_number, load_lines, load_object, record_errors, require, stripped_text
+from tasks.benchmarks.samples import AnnotationError, Benchmark, Clip, Sample, Task, VideoFacts
 from tasks.benchmarks.videos import Videos
 
 _KIND = "Charades-STA's JSON format"
@@ -31,12 +31,12 @@ def read_charades(annotations: Path, videos: Where, durations: Path | None = Non
     Raises:
         AnnotationError: a file is not of its format, or a name leads out of the videos folder.
     """
-    gathering = Gathering(Videos(videos))
+    gathering = SampleCollector(Videos(videos))
     lengths = {} if durations is None else _durations(durations)
     rows = _json(annotations) if _is_json(annotations) else _text(annotations, lengths)
     for number, (vid, sentence, (start_s, end_s), duration_s, where) in enumerate(rows):
         gathering.counts["queries"] += 1
-        video_id = gathering.video(f"{vid}.mp4", where, Stated(duration_s=duration_s))
+        video_id = gathering.video(f"{vid}.mp4", where, VideoFacts(duration_s=duration_s))
         sample = Sample(f"{vid}:{number}", video_id, sentence.strip(), Task.TEMPORAL, start_s, end_s, record=where)
         gathering.add(video_id, Clip(video_id), sample, duration_s)
     return gathering.benchmark()
@@ -58,17 +58,17 @@ def _json(path: Path) -> Iterator[Row]:
     for vid, record in load_object(path, "Charades-STA").items():
         where = f"{path}: '{vid}'"
         require(record, ("timestamps", "sentences"), where, _KIND)
-        with converting(where):
+        with record_errors(where):
             stated = record.get("duration", record.get("video_duration"))
-            duration = None if stated is None else finite(stated)
+            duration = None if stated is None else finite_number(stated)
             spans = [_span(span) for span in record["timestamps"]]
-            pairs = list(zip(spans, map(text, record["sentences"]), strict=True))
+            pairs = list(zip(spans, map(stripped_text, record["sentences"]), strict=True))
         for span, sentence in pairs:
             yield vid, sentence, span, duration, where
 
 
 def _span(value: Any) -> tuple[float, float]:
-    start, end = (finite(time) for time in value)
+    start, end = (finite_number(time) for time in value)
     return start, end
 
 
@@ -79,14 +79,14 @@ def _text(path: Path, lengths: Mapping[str, float]) -> Iterator[Row]:
         parts = head.split()
         if not mark or len(parts) != 3:
             raise AnnotationError(f"{where} is not Charades-STA's '<id> <start> <end>##<sentence>'")
-        with converting(where):
+        with record_errors(where):
             span = _span(parts[1:])
         yield parts[0], sentence, span, lengths.get(parts[0]), where
 
 
 def _durations(path: Path) -> dict[str, float]:
     try:
-        with path.open(encoding="utf-8", newline="") as file, converting(str(path)):
-            return {row["id"]: finite(row["length"]) for row in csv.DictReader(file)}
+        with path.open(encoding="utf-8", newline="") as file, record_errors(str(path)):
+            return {row["id"]: finite_number(row["length"]) for row in csv.DictReader(file)}
     except (OSError, UnicodeDecodeError) as error:
         raise AnnotationError(f"'{path}' is not Charades' CSV with columns id and length ({error})") from error

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from storage.folders.folder import Where
-from tasks.benchmarks.reading import on_disk
+from tasks.benchmarks.reading import local_folder
 from tasks.benchmarks.samples import AnnotationError, Benchmark, Clip, VideoJob
 from tasks.benchmarks.videos import videos_below
 from tasks.video.reader import IMAGE_SUFFIXES, VIDEO_SUFFIXES, Source
@@ -21,7 +21,7 @@ def read_folder(videos: Where, image_fps: float | None = None) -> Benchmark:
     """
     sources = [Source(name, path) for name, path in videos_below(videos, VIDEO_SUFFIXES).items()]
     if image_fps is not None:
-        root = on_disk(videos)
+        root = local_folder(videos)
         folders = {(root / name).parent for name in videos_below(root, IMAGE_SUFFIXES)}
         sources += [Source(folder.relative_to(root).as_posix(), folder, image_fps) for folder in folders]
     if not sources:

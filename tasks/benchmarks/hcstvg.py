@@ -13,9 +13,18 @@ from pathlib import Path
 from typing import Any, Literal
 
 from storage.folders.folder import Where
-from tasks.benchmarks.gathering import Gathering
-from tasks.benchmarks.reading import clipped_target, converting, corners, finite, load_object, require, text, whole
-from tasks.benchmarks.samples import AnnotationError, Benchmark, Clip, Sample, Stated, Task
+from tasks.benchmarks.collector import SampleCollector
+from tasks.benchmarks.reading import (
+    clipped_target,
+    corners_from_xywh,
+    finite_number,
+    frame_number,
+    load_object,
+    record_errors,
+    require,
+    stripped_text,
+)
+from tasks.benchmarks.samples import AnnotationError, Benchmark, Clip, Sample, Task, VideoFacts
 from tasks.benchmarks.videos import Videos
 
 Version = Literal["v1", "v2"]
@@ -37,7 +46,7 @@ def read_hcstvg(annotations: Path, videos: Where, version: Version | None = None
     Raises:
         AnnotationError: the file is not of this format, or a name leads out of the videos folder.
     """
-    gathering = Gathering(Videos(videos))
+    gathering = SampleCollector(Videos(videos))
     kind = f"HC-STVG {version or 'v1 or v2'}"
     for name, record in load_object(annotations, kind).items():
         where = f"{annotations}: '{name}'"
@@ -57,21 +66,21 @@ def _version_of(record: Any) -> Version:
     return "v1" if isinstance(record, Mapping) and SENTENCE["v1"] in record and SENTENCE["v2"] not in record else "v2"
 
 
-def _add(gathering: Gathering, name: str, record: Any, version: Version, where: str) -> None:
+def _add(gathering: SampleCollector, name: str, record: Any, version: Version, where: str) -> None:
     size_fields = ("width", "height") if version == "v1" else ("img_size",)
     require(record, (*_FIELDS, SENTENCE[version], *size_fields), where, f"HC-STVG {version}'s format")
-    with converting(where):
+    with record_errors(where):
         width, height = _size(record, version)
-        start = whole(record["st_frame"]) - 1
-        boxes = [corners(box) for box in record["bbox"]]
+        start = frame_number(record["st_frame"]) - 1
+        boxes = [corners_from_xywh(box) for box in record["bbox"]]
         if not boxes or start < 0:
             raise ValueError("it has no boxes, or an st_frame below 1")
         target, outside = clipped_target(range(start, start + len(boxes)), boxes, (width, height))
-        count = whole(record["img_num"]) if "img_num" in record else None
-        stated = Stated(count, width, height, duration_s=_CLIP_S)
+        count = frame_number(record["img_num"]) if "img_num" in record else None
+        stated = VideoFacts(count, width, height, duration_s=_CLIP_S)
         video_id = gathering.video(name, where, stated)
-        span = finite(record["st_time"]), finite(record["ed_time"]), start, start + len(boxes) - 1
-        sentence = text(record[SENTENCE[version]])
+        span = finite_number(record["st_time"]), finite_number(record["ed_time"]), start, start + len(boxes) - 1
+        sentence = stripped_text(record[SENTENCE[version]])
     gathering.counts["boxes clipped to the image"] += outside
     gathering.counts["spans beyond the stated frames"] += count is not None and span[3] >= count
     sample = Sample(video_id, video_id, sentence, Task.SPATIO_TEMPORAL, *span, targets=(target,), record=name)
@@ -80,4 +89,4 @@ def _add(gathering: Gathering, name: str, record: Any, version: Version, where: 
 
 def _size(record: Mapping[str, Any], version: Version) -> tuple[int, int]:
     height, width = record["img_size"] if version == "v2" else (record["height"], record["width"])
-    return whole(width), whole(height)
+    return frame_number(width), frame_number(height)

@@ -15,9 +15,9 @@ import numpy as np
 
 from storage.folders.folder import Where
 from storage.rle import counts_from_json
-from tasks.benchmarks.gathering import Gathering
-from tasks.benchmarks.reading import converting, load_object, on_disk, plain_path, require, text, whole
-from tasks.benchmarks.samples import AnnotationError, Benchmark, Clip, Sample, Stated, Target, Task
+from tasks.benchmarks.collector import SampleCollector
+from tasks.benchmarks.reading import frame_number, load_object, local_folder, record_errors, require, stripped_text, video_path
+from tasks.benchmarks.samples import AnnotationError, Benchmark, Clip, Sample, Target, Task, VideoFacts
 from tasks.benchmarks.videos import Videos
 from tasks.video.reader import IMAGE_SUFFIXES, Source
 
@@ -36,9 +36,9 @@ def read_mevis(expressions: Path, masks: Path | None, frames: Where, image_fps: 
     Raises:
         AnnotationError: a file is not of its format, or a name leads out of the frames folder.
     """
-    folder = on_disk(frames)
+    folder = local_folder(frames)
     root = folder / "JPEGImages" if (folder / "JPEGImages").is_dir() else folder
-    gathering = Gathering(Videos(root, frozenset()))
+    gathering = SampleCollector(Videos(root, frozenset()))
     codes = {} if masks is None else load_object(masks, "MeViS' mask_dict.json")
     videos = load_object(expressions, _KIND).get("videos")
     if not isinstance(videos, dict) or not videos:
@@ -47,15 +47,15 @@ def read_mevis(expressions: Path, masks: Path | None, frames: Where, image_fps: 
         where = f"{expressions}: '{vid}'"
         require(record, ("frames", "expressions"), where, _KIND)
         gathering.counts["records"] += 1
-        with converting(where):
+        with record_errors(where):
             video_id = _take(gathering, root, vid, len(record["frames"]), image_fps, where)
             for name, expression in sorted(record["expressions"].items()):
                 _add(gathering, video_id, str(name), expression, codes if masks is not None else None)
     return gathering.benchmark()
 
 
-def _take(gathering: Gathering, root: Path, vid: str, count: int, image_fps: float, where: str) -> str:
-    path = plain_path(vid, where)
+def _take(gathering: SampleCollector, root: Path, vid: str, count: int, image_fps: float, where: str) -> str:
+    path = video_path(vid, where)
     folder = root / path
     if path.name != vid:
         raise AnnotationError(f"{where} is not a plain folder name")
@@ -63,13 +63,13 @@ def _take(gathering: Gathering, root: Path, vid: str, count: int, image_fps: flo
         raise AnnotationError(f"{where}: the frames folder is a link that leads out of '{root}'")
     present = folder.is_dir() and any(p.suffix.lower() in IMAGE_SUFFIXES for p in folder.iterdir())
     gathering.counts["videos missing"] += not present
-    return gathering.take(Source(vid, folder, image_fps), Stated(frame_count=count))
+    return gathering.take(Source(vid, folder, image_fps), VideoFacts(frame_count=count))
 
 
 def _add(
-    gathering: Gathering, video_id: str, name: str, expression: Mapping[str, Any], codes: Mapping[str, Any] | None
+    gathering: SampleCollector, video_id: str, name: str, expression: Mapping[str, Any], codes: Mapping[str, Any] | None
 ) -> None:
-    sentence = " ".join(text(expression["exp"]).split())
+    sentence = " ".join(stripped_text(expression["exp"]).split())
     targets: tuple[Target, ...] = ()
     if codes is not None:
         candidates = (_target([codes[str(a)] for a in group]) for group in _by_object(expression))
@@ -114,5 +114,5 @@ def _target(annotations: Sequence[Sequence[Any]]) -> Target:
 
 def _compressed(rle: Mapping[str, Any]) -> dict[str, Any]:
     """COCO's compressed form of a run-length code in any of its forms."""
-    height, width = (whole(side) for side in rle["size"])
+    height, width = (frame_number(side) for side in rle["size"])
     return {"size": [height, width], "counts": counts_from_json(rle["counts"], height, width)}

@@ -7,17 +7,17 @@ from pathlib import Path
 from typing import Any
 
 from storage.folders.folder import Where
-from tasks.benchmarks.gathering import Gathering
+from tasks.benchmarks.collector import SampleCollector
 from tasks.benchmarks.reading import (
     clipped_target,
-    converting,
-    finite,
+    finite_number,
+    frame_number,
     load_lines,
     parse_json,
-    plain_path,
+    record_errors,
     require,
-    text,
-    whole,
+    stripped_text,
+    video_path,
 )
 from tasks.benchmarks.samples import AnnotationError, Benchmark, Clip, Sample, Target, Task
 from tasks.benchmarks.videos import Videos
@@ -38,7 +38,7 @@ def read_own(annotations: Path, videos: Where) -> Benchmark:
     Raises:
         AnnotationError: a line is not of this format, has an unknown field, or names a path out of the videos folder.
     """
-    gathering = Gathering(Videos(videos))
+    gathering = SampleCollector(Videos(videos))
     for number, line in load_lines(annotations, _KIND):
         where = f"{annotations}, line {number}"
         _add(gathering, number, _record(line, where), where)
@@ -57,13 +57,13 @@ def _record(line: str, where: str) -> Mapping[str, Any]:
     return dict(record)
 
 
-def _add(gathering: Gathering, number: int, record: Mapping[str, Any], where: str) -> None:
+def _add(gathering: SampleCollector, number: int, record: Mapping[str, Any], where: str) -> None:
     gathering.counts["lines"] += 1
     source = _source(gathering, record["video"], where)
-    with converting(where):
+    with record_errors(where):
         clip = _clip(source.video_id, record.get("clip"))
         targets = _targets(record.get("boxes"))
-        span_s, frames = _pair(record.get("span_s"), finite), _pair(record.get("span_frames"), whole)
+        span_s, frames = _pair(record.get("span_s"), finite_number), _pair(record.get("span_frames"), frame_number)
         if frames is not None and not 0 <= frames[0] <= frames[1]:
             raise ValueError(f"span_frames runs from {frames[0]} to {frames[1]}")
         if frames is None and targets:
@@ -71,7 +71,7 @@ def _add(gathering: Gathering, number: int, record: Mapping[str, Any], where: st
         sample = Sample(
             str(record.get("sample_id", number)),
             clip.clip_id,
-            text(record["sentence"]),
+            stripped_text(record["sentence"]),
             _task(record, bool(targets), span_s is not None or frames is not None),
             start_s=span_s[0] if span_s else None,
             end_s=span_s[1] if span_s else None,
@@ -86,8 +86,8 @@ def _add(gathering: Gathering, number: int, record: Mapping[str, Any], where: st
     gathering.add(source.video_id, clip, sample, None if clip.end_s is None else clip.end_s - clip.start_s)
 
 
-def _source(gathering: Gathering, name: Any, where: str) -> Source:
-    path = plain_path(name, where)
+def _source(gathering: SampleCollector, name: Any, where: str) -> Source:
+    path = video_path(name, where)
     file = gathering.videos.below(path, where)
     gathering.counts["samples of missing videos"] += not quick_stat(file)
     source = Source(path.as_posix(), file)
@@ -98,7 +98,7 @@ def _source(gathering: Gathering, name: Any, where: str) -> Source:
 def _clip(video_id: str, value: Any) -> Clip:
     if value is None:
         return Clip(video_id)
-    start, end = (finite(time) for time in value)
+    start, end = (finite_number(time) for time in value)
     if not 0 <= start < end:
         raise ValueError(f"clip runs from {start} to {end} s")
     return Clip(f"{video_id}:{start:g}-{end:g}", start, end)
@@ -107,7 +107,7 @@ def _clip(video_id: str, value: Any) -> Clip:
 def _targets(boxes: Any) -> tuple[Target, ...]:
     if not boxes:
         return ()
-    placed = {whole(frame): tuple(float(side) for side in box) for frame, box in boxes.items()}
+    placed = {frame_number(frame): tuple(float(side) for side in box) for frame, box in boxes.items()}
     frames = sorted(placed)
     target, _ = clipped_target(frames, [placed[frame] for frame in frames], None)  # type: ignore[misc]
     return (target,)

@@ -37,7 +37,7 @@ def annotation_file(where: str) -> Path:
         raise AnnotationError(f"there is no annotation file '{where}'") from None
 
 
-def on_disk(where: Where) -> Path:
+def local_folder(where: Where) -> Path:
     """A folder that is read file by file.
 
     Raises:
@@ -137,7 +137,7 @@ def require(record: Any, names: Iterable[str], where: str, kind: str) -> None:
         raise AnnotationError(f"{where} lacks '{missing[0]}': this is not {kind}")
 
 
-class converting:  # noqa: N801  a context manager reads as a word
+class record_errors:  # noqa: N801  a context manager reads as a word
     """Names the record in which a value of the wrong kind, or an impossible one, stands."""
 
     def __init__(self, where: str) -> None:
@@ -153,7 +153,7 @@ class converting:  # noqa: N801  a context manager reads as a word
             raise AnnotationError(f"{self._where} has a value of the wrong kind: {error}") from error
 
 
-def finite(value: Any) -> float:
+def finite_number(value: Any) -> float:
     """A number that is one; NaN and infinity, which JSON lets through here, raise `ValueError`."""
     number = float(value)
     if not math.isfinite(number):
@@ -161,7 +161,7 @@ def finite(value: Any) -> float:
     return number
 
 
-def whole(value: Any) -> int:
+def frame_number(value: Any) -> int:
     """A whole number from 0 to `MOST_FRAMES`, such as of a frame or pixels; anything else raises `ValueError`."""
     number = int(value)
     if isinstance(value, bool) or number != float(value) or not 0 <= number <= MOST_FRAMES:
@@ -169,14 +169,14 @@ def whole(value: Any) -> int:
     return number
 
 
-def text(value: Any) -> str:
+def stripped_text(value: Any) -> str:
     """A text without white space around it; anything but a text raises `TypeError`."""
     if not isinstance(value, str):
         raise TypeError(f"{value!r:.40} is not a text")
     return value.strip()
 
 
-def corners(box: Iterable[Any]) -> Box:
+def corners_from_xywh(box: Iterable[Any]) -> Box:
     """x, y, width, height into x1, y1, x2, y2."""
     x, y, width, height = (float(value) for value in box)
     return x, y, x + width, y + height
@@ -204,7 +204,7 @@ def clipped_target(frames: Iterable[int], boxes: Iterable[Box], size: tuple[int,
     return Target(at, boxes_inside), int((boxes_inside != raw).any(axis=1).sum())
 
 
-def plain_path(name: Any, where: str) -> PurePosixPath:
+def video_path(name: Any, where: str) -> PurePosixPath:
     """A relative path that cannot lead out of the folder it is looked up in.
 
     Args:

@@ -165,7 +165,7 @@ class Sample:
 
 
 @dataclass(frozen=True)
-class Stated:
+class VideoFacts:
     """What the annotations say of a video, to be held against what its file says; None is not stated.
 
     Attributes:
@@ -197,7 +197,7 @@ class VideoJob:
     source: Source
     clips: tuple[Clip, ...]
     samples: tuple[Sample, ...] = ()
-    stated: Stated = field(default_factory=Stated)
+    stated: VideoFacts = field(default_factory=VideoFacts)
     masks: Path | None = None
 
 

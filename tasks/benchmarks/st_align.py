@@ -13,9 +13,17 @@ from pathlib import Path
 from typing import Any
 
 from storage.folders.folder import Where
-from tasks.benchmarks.gathering import Gathering
-from tasks.benchmarks.reading import clipped_target, converting, corners, load_list, require, text, whole
-from tasks.benchmarks.samples import Benchmark, Clip, Sample, Stated, Task
+from tasks.benchmarks.collector import SampleCollector
+from tasks.benchmarks.reading import (
+    clipped_target,
+    corners_from_xywh,
+    frame_number,
+    load_list,
+    record_errors,
+    require,
+    stripped_text,
+)
+from tasks.benchmarks.samples import Benchmark, Clip, Sample, Task, VideoFacts
 from tasks.benchmarks.videos import Videos
 
 _KIND = "ST-Align's format"
@@ -37,7 +45,7 @@ def read_st_align(annotations: Path, videos: Where, task: Task, limit: int | Non
     Raises:
         AnnotationError: the file is not of this format, or a name leads out of the videos folder.
     """
-    gathering = Gathering(Videos(videos))
+    gathering = SampleCollector(Videos(videos))
     records = load_list(annotations, "ST-Align")
     selected = records[:limit]
     gathering.counts["items"] = len(selected)
@@ -45,23 +53,23 @@ def read_st_align(annotations: Path, videos: Where, task: Task, limit: int | Non
     for number, record in enumerate(selected):
         where = f"{annotations}: item {number}"
         require(record, ("video_path", "conversations", "meta"), where, _KIND)
-        with converting(where):
+        with record_errors(where):
             _add(gathering, number, record, task, where)
     return gathering.benchmark()
 
 
-def _add(gathering: Gathering, number: int, record: Mapping[str, Any], task: Task, where: str) -> None:
+def _add(gathering: SampleCollector, number: int, record: Mapping[str, Any], task: Task, where: str) -> None:
     meta = record["meta"]
-    first, last = (whole(frame) for frame in meta["split"])
-    start, end = sorted(whole(frame) for frame in meta["time_token"].values())
+    first, last = (frame_number(frame) for frame in meta["split"])
+    start, end = sorted(frame_number(frame) for frame in meta["time_token"].values())
     if not 0 <= first <= last or start < 0:
         raise ValueError(f"its split runs from {first} to {last}, its span from {start} to {end}")
-    stated = Stated(None, whole(meta["width"]), whole(meta["height"]))
+    stated = VideoFacts(None, frame_number(meta["width"]), frame_number(meta["height"]))
     video_id = gathering.video(record["video_path"], where, stated)
     [placed] = meta["spatial_token"].values()
-    boxes = {whole(frame): corners(box) for frame, box in placed.items()}
+    boxes = {frame_number(frame): corners_from_xywh(box) for frame, box in placed.items()}
     frames = sorted(boxes)
-    size = (whole(meta["width"]), whole(meta["height"]))
+    size = (frame_number(meta["width"]), frame_number(meta["height"]))
     target, outside = clipped_target(frames, [boxes[frame] for frame in frames], size)
     gathering.counts["boxes clipped to the image"] += outside
     gathering.counts["spans beyond their clip"] += start < first or end > last
@@ -69,7 +77,7 @@ def _add(gathering: Gathering, number: int, record: Mapping[str, Any], task: Tas
     sample = Sample(
         str(number),
         clip.clip_id,
-        sentence_of(record["conversations"]),
+        extract_sentence(record["conversations"]),
         task,
         start_frame=start,
         end_frame=end,
@@ -79,8 +87,8 @@ def _add(gathering: Gathering, number: int, record: Mapping[str, Any], task: Tas
     gathering.add(video_id, clip, sample)
 
 
-def sentence_of(conversations: list[Mapping[str, Any]]) -> str:
+def extract_sentence(conversations: list[Mapping[str, Any]]) -> str:
     """What is asked for, out of the first turn: the longest quoted stretch, else the turn itself without its tokens."""
-    prompt = text(conversations[0]["value"])
+    prompt = stripped_text(conversations[0]["value"])
     quoted = ["".join(kinds) for kinds in _QUOTED.findall(prompt)]
     return max(quoted, key=len).strip() if quoted else " ".join(_TOKENS.sub(" ", prompt).split())

@@ -67,11 +67,11 @@ def read_stvg_r1_train(hcstvg: HcstvgTraining, vidstg: VidstgTraining) -> Benchm
         counts.update({f"hcstvg {version} train: {reason}": count for reason, count in read.records.items()})
         for job in _without(held_out, read.jobs, version, counts):
             _merge(merged, _renamed(job, "hcstvg/", f"{version}/"), version, counts)
-    refuse_leakage(merged, held_out)
+    check_leakage(merged, held_out)
     read = read_vidstg(vidstg.train, vidstg.videos, vidstg.vidor)
     counts.update({f"vidstg train: {reason}": count for reason, count in read.records.items()})
     ours = {job.source.video_id: job for job in (_renamed(job, "vidstg/", "vidstg/") for job in read.jobs)}
-    refuse_leakage(ours, {path: held_out_names(path) for path in vidstg.held_out})
+    check_leakage(ours, {path: held_out_names(path) for path in vidstg.held_out})
     jobs = [job for _, job in sorted({**merged, **ours}.items())]
     summary = {"samples": sum(len(job.samples) for job in jobs), "videos": len(jobs), **counts}
     return Benchmark(jobs, {reason: count for reason, count in summary.items() if count})
@@ -91,7 +91,7 @@ def held_out_names(path: Path) -> frozenset[str]:
     return frozenset(value)
 
 
-def refuse_leakage(jobs: Mapping[str, VideoJob], held_out: Mapping[Path, frozenset[str]]) -> None:
+def check_leakage(jobs: Mapping[str, VideoJob], held_out: Mapping[Path, frozenset[str]]) -> None:
     """Compare the stems of videos with those held out, whatever their suffix and casing.
 
     Args:

@@ -12,8 +12,8 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from storage.folders.folder import Where
-from tasks.benchmarks.gathering import Gathering
-from tasks.benchmarks.reading import converting, finite, load_list, plain_path, require, text
+from tasks.benchmarks.collector import SampleCollector
+from tasks.benchmarks.reading import finite_number, load_list, record_errors, require, stripped_text, video_path
 from tasks.benchmarks.samples import Benchmark, Clip, Sample, Task
 from tasks.benchmarks.videos import Videos
 
@@ -32,15 +32,15 @@ def read_tvgbench(annotations: Path, videos: Where, cut: bool = False) -> Benchm
     Raises:
         AnnotationError: the file is not of this format, or a name leads out of the videos folder.
     """
-    gathering = Gathering(Videos(videos))
+    gathering = SampleCollector(Videos(videos))
     for number, record in enumerate(load_list(annotations, "TVGBench")):
         where = f"{annotations}: item {number}"
         require(record, ("path", "question", "answer", "duration"), where, _KIND)
-        with converting(where):
+        with record_errors(where):
             start_s, end_s = _span(record)
             video_id = gathering.video(_name(record, where), where)
-            clip, duration_s = Clip(video_id) if cut else _clip(record, video_id), finite(record["duration"])
-            sentence = text(record["question"])
+            clip, duration_s = Clip(video_id) if cut else _clip(record, video_id), finite_number(record["duration"])
+            sentence = stripped_text(record["question"])
         gathering.counts["items"] += 1
         gathering.counts["sentences not in lower case"] += sentence != sentence.lower()
         gathering.counts["sentences without a full stop"] += not sentence.endswith((".", "?"))
@@ -52,14 +52,14 @@ def read_tvgbench(annotations: Path, videos: Where, cut: bool = False) -> Benchm
 
 def _name(record: Mapping[str, Any], where: str) -> str:
     """The file's name: its folder is that of the authors' machine."""
-    return PurePosixPath(plain_path(record["path"], where)).name
+    return PurePosixPath(video_path(record["path"], where)).name
 
 
 def _clip(record: Mapping[str, Any], video_id: str) -> Clip:
     start, end = record.get("start"), record.get("end")
     if start is None or end is None:
         return Clip(video_id)
-    start_s, end_s = finite(start), finite(end)
+    start_s, end_s = finite_number(start), finite_number(end)
     if not 0 <= start_s < end_s:
         raise ValueError(f"start and end run from {start_s} to {end_s} s")
     return Clip(f"{video_id}:{start_s:.3f}-{end_s:.3f}", start_s, end_s)

@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from storage.folders.folder import Where
-from tasks.benchmarks.gathering import Gathering
-from tasks.benchmarks.reading import converting, load_list, require, text
+from tasks.benchmarks.collector import SampleCollector
+from tasks.benchmarks.reading import load_list, record_errors, require, stripped_text
 from tasks.benchmarks.samples import Benchmark, Clip, Sample, Task
 from tasks.benchmarks.videos import Videos
 from tasks.metrics.questions import METHODS, stored_record
@@ -29,16 +29,16 @@ def read_videoocr(annotations: Path, videos: Where) -> Benchmark:
     Raises:
         AnnotationError: the file is not of this format, or a name leads out of the videos folder.
     """
-    gathering = Gathering(Videos(videos))
+    gathering = SampleCollector(Videos(videos))
     for number, record in enumerate(load_list(annotations, "MME-VideoOCR")):
         where = f"{annotations}: item {number}"
         require(record, _FIELDS, where, "MME-VideoOCR's format")
-        with converting(where):
+        with record_errors(where):
             if record["eval_method"] not in METHODS:
                 raise ValueError(f"eval_method {record['eval_method']!r} is none of {', '.join(METHODS)}")
             if not isinstance(record["video_index"], (str, int)):
                 raise TypeError("video_index is neither a text nor a number")
-            name, question = str(record["video_index"]), text(record["question"])
+            name, question = str(record["video_index"]), stripped_text(record["question"])
             video_id = gathering.video(name if name.endswith(".mp4") else f"{name}.mp4", where)
             options = _options(record.get("option"))
         gathering.counts["items"] += 1

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-from tasks.benchmarks.reading import converting, load_object, whole
+from tasks.benchmarks.reading import frame_number, load_object, record_errors
 from tasks.benchmarks.samples import AnnotationError
 from tasks.masks.instances import Box
 
@@ -48,10 +48,10 @@ class Vidor:
 
 def _read(path: Path) -> Tracks:
     tracks: dict[int, dict[int, Box]] = {}
-    with converting(str(path)):
+    with record_errors(str(path)):
         for frame, seen in enumerate(load_object(path, "a VidOR annotation")["trajectories"]):
             for thing in seen:
                 box = thing["bbox"]
                 corners = float(box["xmin"]), float(box["ymin"]), float(box["xmax"]), float(box["ymax"])
-                tracks.setdefault(whole(thing["tid"]), {})[frame] = corners
+                tracks.setdefault(frame_number(thing["tid"]), {})[frame] = corners
     return tracks

@@ -11,9 +11,17 @@ from pathlib import Path
 from typing import Any
 
 from storage.folders.folder import Where
-from tasks.benchmarks.gathering import Gathering
-from tasks.benchmarks.reading import clipped_target, converting, finite, load_list, require, text, whole
-from tasks.benchmarks.samples import Benchmark, Clip, Sample, Stated, Target, Task
+from tasks.benchmarks.collector import SampleCollector
+from tasks.benchmarks.reading import (
+    clipped_target,
+    finite_number,
+    frame_number,
+    load_list,
+    record_errors,
+    require,
+    stripped_text,
+)
+from tasks.benchmarks.samples import Benchmark, Clip, Sample, Target, Task, VideoFacts
 from tasks.benchmarks.videos import Videos
 from tasks.benchmarks.vidor import Vidor
 
@@ -33,7 +41,7 @@ def read_vidstg(annotations: Path, videos: Where, vidor: Path | None = None) -> 
     Raises:
         AnnotationError: a file is not of its format, or a name leads out of the videos folder.
     """
-    gathering = Gathering(Videos(videos))
+    gathering = SampleCollector(Videos(videos))
     boxes = Vidor(vidor) if vidor is not None else None
     records = load_list(annotations, "VidSTG")
     # By video, so that each of VidOR's files is read once.
@@ -41,21 +49,25 @@ def read_vidstg(annotations: Path, videos: Where, vidor: Path | None = None) -> 
     for number, record in numbered:
         where = f"{annotations}: record {number}"
         require(record, _FIELDS, where, _KIND)
-        with converting(where):
+        with record_errors(where):
             _add(gathering, number, record, boxes, where)
     return gathering.benchmark()
 
 
-def _add(gathering: Gathering, number: int, record: Mapping[str, Any], boxes: Vidor | None, where: str) -> None:
+def _add(gathering: SampleCollector, number: int, record: Mapping[str, Any], boxes: Vidor | None, where: str) -> None:
     counts = gathering.counts
-    fps, segment, span = finite(record["fps"]), _segment(record), _span(record)
-    stated = Stated(
-        whole(record["frame_count"]), whole(record["width"]), whole(record["height"]), fps, whole(record["frame_count"]) / fps
+    fps, segment, span = finite_number(record["fps"]), _segment(record), _span(record)
+    stated = VideoFacts(
+        frame_number(record["frame_count"]),
+        frame_number(record["width"]),
+        frame_number(record["height"]),
+        fps,
+        frame_number(record["frame_count"]) / fps,
     )
-    video_id = gathering.video(f"{text(record['vid'])}.mp4", where, stated)
+    video_id = gathering.video(f"{stripped_text(record['vid'])}.mp4", where, stated)
     clip = Clip(f"{record['vid']}:{segment[0]}-{segment[1]}", frames=segment)
     counts["records"] += 1
-    counts["spans beyond the stated frames"] += span[1] >= whole(record["frame_count"])
+    counts["spans beyond the stated frames"] += span[1] >= frame_number(record["frame_count"])
     counts["spans beyond their segment"] += not segment[0] <= span[0] <= span[1] <= segment[1]
     start_s, end_s = (span[0] - segment[0]) / fps, (span[1] + 1 - segment[0]) / fps
     targets: dict[int, tuple[Target, ...]] = {}
@@ -75,14 +87,14 @@ def _add(gathering: Gathering, number: int, record: Mapping[str, Any], boxes: Vi
 
 
 def _segment(record: Mapping[str, Any]) -> tuple[int, int]:
-    first, last = whole(record["used_segment"]["begin_fid"]), whole(record["used_segment"]["end_fid"])
+    first, last = frame_number(record["used_segment"]["begin_fid"]), frame_number(record["used_segment"]["end_fid"])
     if not 0 <= first <= last:
         raise ValueError(f"used_segment runs from {first} to {last}")
     return first, last
 
 
 def _span(record: Mapping[str, Any]) -> tuple[int, int]:
-    first, stop = whole(record["temporal_gt"]["begin_fid"]), whole(record["temporal_gt"]["end_fid"])
+    first, stop = frame_number(record["temporal_gt"]["begin_fid"]), frame_number(record["temporal_gt"]["end_fid"])
     if not 0 <= first < stop:
         raise ValueError(f"temporal_gt runs from {first} to {stop}, its end exclusive")
     return first, stop - 1
@@ -93,11 +105,11 @@ def _sentences(record: Mapping[str, Any]) -> Iterator[tuple[str, str, str, int]]
         if not isinstance(record[field], list):
             raise TypeError(f"{field} is not a list")
         for number, entry in enumerate(record[field]):
-            yield f"{field}:{number}", group, text(entry["description"]), whole(entry["target_id"])
+            yield f"{field}:{number}", group, stripped_text(entry["description"]), frame_number(entry["target_id"])
 
 
 def _targets(
-    gathering: Gathering, vid: str, target_id: int, span: tuple[int, int], stated: Stated, boxes: Vidor | None
+    gathering: SampleCollector, vid: str, target_id: int, span: tuple[int, int], stated: VideoFacts, boxes: Vidor | None
 ) -> tuple[Target, ...]:
     tracks = boxes.tracks(vid) if boxes is not None else None
     if tracks is None:

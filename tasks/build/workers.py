@@ -22,9 +22,9 @@ from tasks.benchmarks.samples import VideoJob
 from tasks.build.fingerprint import content_hash, job_hash, job_stat
 from tasks.build.rows import mask_rows, video_row
 from tasks.detection.base import DetectConfig
-from tasks.exchange.imports import Recorded, RecordedConfig
-from tasks.markers.render import RenderConfig, render, tracked_from
-from tasks.tracking.annotator import Annotator, ExhaustedError, noted
+from tasks.exchange.imports import MaskImporter, RecordedConfig
+from tasks.markers.render import RenderConfig, load_tracked_video, render_video
+from tasks.tracking.annotator import Annotator, VideoMemoryError, join_notes
 from tasks.tracking.base import TrackConfig
 from tasks.tracking.limits import LimitConfig, LimitError
 from tasks.video.diagnosis import VideoError
@@ -96,7 +96,7 @@ class MasksWorker:
         _take_one_thread()
         self._config, self._store = config, store
         tracked = config.detect, config.track, config.limits
-        self._annotator = Recorded(config.recorded) if config.recorded else Annotator(*tracked)
+        self._annotator = MaskImporter(config.recorded) if config.recorded else Annotator(*tracked)
 
     def run(self, job: VideoJob) -> Outcome:
         """Find and track the objects of a video."""
@@ -115,7 +115,7 @@ class MasksWorker:
                 refuse_black(source, video, [index for frames in found.segments for index in frames])
             sha256 = fingerprint if job.masks is None else content_hash(job.source.path)
             row = video_row(job.source, video, found, sha256, self._store.dataset)
-        return noted(outcome, found.note), {"videos": row, "masks": mask_rows(source.video_id, found.tubes)}
+        return join_notes(outcome, found.note), {"videos": row, "masks": mask_rows(source.video_id, found.tubes)}
 
 
 class FramesWorker:
@@ -144,8 +144,8 @@ class FramesWorker:
         if not _covers(video, job):
             return Outcome("failed", "not_tracked", "annotated beyond the segments that were tracked: build by a new name"), {}
         with local_source(job.source) as source:
-            tracked = tracked_from(source, video, masks, self._config.render.markers.anchor)
-            rendered = render(job, tracked, self._config.render)
+            tracked = load_tracked_video(source, video, masks, self._config.render.markers.anchor)
+            rendered = render_video(job, tracked, self._config.render)
         if rendered.frames:
             return Outcome("done"), rendered.tables()
         reason = rendered.clips[0]["reason"] if rendered.clips else "no_clips"
@@ -186,7 +186,7 @@ def attempt(work: Callable[[], tuple[Outcome, Tables]]) -> tuple[Outcome, Tables
         outcome = Outcome("quarantined", error.reason, str(error))
     except LimitError as error:
         outcome = Outcome("filtered", error.reason, str(error))
-    except ExhaustedError as error:
+    except VideoMemoryError as error:
         outcome = Outcome("quarantined", "out_of_memory", str(error))
     except StoreError as error:
         outcome = Outcome("failed", "store", str(error))

@@ -17,7 +17,7 @@ RawDetection = tuple[Sequence[float], str, float]
 """Corners (x1, y1, x2, y2) in pixels, anywhere; category; score."""
 
 
-def in_batches(
+def detect_in_batches(
     detect_frames: Callable[[Frames], list[list[Detection]]], video: Video, indices: Sequence[int], size: int = BATCH
 ) -> list[list[Detection]]:
     """Detections on each frame of `indices`, decoding one batch of `size` frames while another is detected.
@@ -39,7 +39,7 @@ def in_batches(
         return [detections for batch in map(detect_frames, batches) for detections in batch]
 
 
-def inside(detections: Iterable[RawDetection], height: int, width: int) -> list[Detection]:
+def clip_boxes(detections: Iterable[RawDetection], height: int, width: int) -> list[Detection]:
     """Detections with their boxes clipped to an image of `height` x `width` pixels; those of no area then are left out.
 
     Args:

@@ -8,21 +8,21 @@ from typing import Any
 import numpy as np
 
 from tasks.detection.base import DetectConfig, Detection, filter_detections
-from tasks.detection.batched import RawDetection, in_batches, inside
-from tasks.detection.pretrained import Family, load_pretrained
+from tasks.detection.batched import RawDetection, clip_boxes, detect_in_batches
+from tasks.detection.pretrained import Architecture, load_pretrained
 from tasks.video.reader import Frames, Video
 from tasks.weights import WeightsError
 
-FAMILY = Family(
+ARCHITECTURE = Architecture(
     "florence-2",
     "florence2",
     "Florence2ForConditionalGeneration",
     "Florence2Processor",
     "florence-community/Florence-2-large",
 )
-ANY = "<OD>"
+DETECTION_TASK = "<OD>"
 """The task of finding whatever there is; the model names it in its own words."""
-NAMED = "<OPEN_VOCABULARY_DETECTION>"
+PHRASE_TASK = "<OPEN_VOCABULARY_DETECTION>"
 """The task of finding what a text says."""
 BEAMS, MOST_TOKENS = 3, 1024
 """How an answer is searched for, as the model's card does it."""
@@ -48,8 +48,8 @@ class Florence2Detector:
                 raise ValueError(
                     f"the text prompt '{prompt}' holds '<' or '>', which have a meaning of their own to Florence-2"
                 )
-        self._loaded = load_pretrained(config.weights, FAMILY)
-        self._tasks = [(NAMED, prompt) for prompt in config.prompts] or [(ANY, "")]
+        self._loaded = load_pretrained(config.weights, ARCHITECTURE)
+        self._tasks = [(PHRASE_TASK, prompt) for prompt in config.prompts] or [(DETECTION_TASK, "")]
         self._most = self._most_tokens()
 
     def _most_tokens(self) -> int:
@@ -60,11 +60,11 @@ class Florence2Detector:
             if len(inputs) > places:
                 raise ValueError(f"the text prompt '{prompt}' is too long for Florence-2: shorten it")
             try:
-                boxes_of("", task, prompt, processor, (1, 1))
+                parse_boxes("", task, prompt, processor, (1, 1))
             except (KeyError, ValueError) as error:
-                remedy = f"take the folder of {FAMILY.source}, as downloaded from Hugging Face"
+                remedy = f"take the folder of {ARCHITECTURE.source}, as downloaded from Hugging Face"
                 raise WeightsError(
-                    f"the processor of {FAMILY.name}'s folder cannot read answers to {task}: {remedy}"
+                    f"the processor of {ARCHITECTURE.name}'s folder cannot read answers to {task}: {remedy}"
                 ) from error
         return min(MOST_TOKENS, places)
 
@@ -75,7 +75,7 @@ class Florence2Detector:
             video: the opened video.
             indices: 0-based native frame indices, ascending.
         """
-        return in_batches(self.detect_frames, video, indices)
+        return detect_in_batches(self.detect_frames, video, indices)
 
     def detect_frames(self, frames: Frames) -> list[list[Detection]]:
         """Detections on each frame of uint8 (n, height, width, 3), RGB."""
@@ -83,8 +83,8 @@ class Florence2Detector:
         rows: list[list[RawDetection]] = [[] for _ in frames]
         for task, prompt in self._tasks:
             for row, answer in zip(rows, self._answers(frames, task + prompt), strict=True):
-                row.extend(boxes_of(answer, task, prompt, self._loaded.processor, (height, width)))
-        return [filter_detections(inside(row, height, width), self._config) for row in rows]
+                row.extend(parse_boxes(answer, task, prompt, self._loaded.processor, (height, width)))
+        return [filter_detections(clip_boxes(row, height, width), self._config) for row in rows]
 
     def _answers(self, frames: Frames, question: str) -> list[str]:
         """What the model writes about each frame, its own signs included."""
@@ -102,7 +102,7 @@ class Florence2Detector:
         return answers
 
 
-def boxes_of(answer: str, task: str, prompt: str, processor: Any, size: tuple[int, int]) -> list[RawDetection]:
+def parse_boxes(answer: str, task: str, prompt: str, processor: Any, size: tuple[int, int]) -> list[RawDetection]:
     """Boxes that an answer of the model names, each once, with score 1.
 
     Args:

@@ -9,12 +9,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tasks.detection.base import DetectConfig, Detection, filter_detections
-from tasks.detection.batched import RawDetection, in_batches, inside
-from tasks.detection.pretrained import Family, load_pretrained
+from tasks.detection.batched import RawDetection, clip_boxes, detect_in_batches
+from tasks.detection.pretrained import Architecture, load_pretrained
 from tasks.detection.vocabulary import COCO
 from tasks.video.reader import Frames, Video
 
-FAMILY = Family(
+ARCHITECTURE = Architecture(
     "grounding-dino",
     "grounding-dino",
     "GroundingDinoForObjectDetection",
@@ -45,8 +45,8 @@ class GroundingDinoDetector:
         for prompt in self._prompts:
             if set(prompt) & {".", "?"}:
                 raise ValueError(f"the text prompt '{prompt}' holds '.' or '?', which ends a prompt of Grounding DINO")
-        self._loaded = load_pretrained(config.weights, FAMILY)
-        ids, self._owners = text_of(self._prompts, self._loaded.processor.tokenizer)
+        self._loaded = load_pretrained(config.weights, ARCHITECTURE)
+        ids, self._owners = prompt_tokens(self._prompts, self._loaded.processor.tokenizer)
         room = self._loaded.model.config.max_text_len
         if len(ids) > room:
             raise ValueError(f"the text prompts take {len(ids)} tokens and Grounding DINO reads {room}: give fewer")
@@ -59,7 +59,7 @@ class GroundingDinoDetector:
             video: the opened video.
             indices: 0-based native frame indices, ascending.
         """
-        return in_batches(self.detect_frames, video, indices)
+        return detect_in_batches(self.detect_frames, video, indices)
 
     def detect_frames(self, frames: Frames) -> list[list[Detection]]:
         """Detections on each frame of uint8 (n, height, width, 3), RGB."""
@@ -80,13 +80,13 @@ class GroundingDinoDetector:
         words, boxes = outputs.logits.float().sigmoid().cpu().numpy(), outputs.pred_boxes.float().cpu().numpy()
         height, width = frames.shape[1:3]
         rows = (self._rows(*frame, height, width) for frame in zip(words, boxes, strict=True))
-        return [filter_detections(inside(row, height, width), self._config) for row in rows]
+        return [filter_detections(clip_boxes(row, height, width), self._config) for row in rows]
 
     def _rows(self, words: NDArray[np.float32], boxes: NDArray[np.float32], height: int, width: int) -> list[RawDetection]:
         return best_prompts(words, boxes, self._owners, self._prompts, self._config.confidence, (height, width))
 
 
-def text_of(prompts: Sequence[str], tokenizer: Any) -> tuple[list[int], NDArray[np.int64]]:
+def prompt_tokens(prompts: Sequence[str], tokenizer: Any) -> tuple[list[int], NDArray[np.int64]]:
     """The model's text for prompts, `a dog. person.`, with what each of its tokens belongs to.
 
     Args:

@@ -14,21 +14,21 @@ from numpy.typing import NDArray
 from storage.common.prefetch import prefetch
 from tasks.detection.base import DetectConfig, Detection, filter_detections
 from tasks.masks.instances import Box, box_iou
-from tasks.video.motion import camera_motion, flow_between, length, own_motion, work_size
+from tasks.video.motion import camera_motion, flow_magnitude, optical_flow, residual_flow, working_size
 from tasks.video.reader import Frames, Video
 
-LOOK_S = 0.2
+MOTION_OFFSET_S = 0.2
 """Motion is measured against frames this far before and after: long enough to see a slow walker move."""
-LEAST_MOTION_PX = 0.7
+MIN_MOTION_PX = 0.7
 """Own motion, at the detector's size, below which a pixel is taken for background whatever the rest does."""
-LEAST_AREA = 0.004
+MIN_AREA = 0.004
 """Share of the picture that a moving region must cover."""
 MOTION_SIZE_PX = 480
 SAME_IOU = 0.45
 
-Looks = Mapping[int, Sequence[int]]
+FramesByKey = Mapping[int, Sequence[int]]
 """Key frame -> the frames needed to search it, ascending."""
-Numbered = tuple[int, Frames]
+IndexedFrame = tuple[int, Frames]
 """A frame's index, and the frame, uint8 (height, width, 3), RGB."""
 
 
@@ -45,12 +45,12 @@ class MotionDetector:
             video: the opened video.
             indices: 0-based native frame indices, ascending.
         """
-        looks = looks_at(video, indices)
-        with closing(in_one_pass(video, looks)) as frames:
+        looks = motion_frames(video, indices)
+        with closing(decode_once(video, looks)) as frames:
             detections = dict(self.moving(frames, looks))
         return [filter_detections(_scaled(detections[index], video), self._config) for index in indices]
 
-    def moving(self, frames: Iterable[Numbered], looks: Looks) -> Iterator[tuple[int, list[Detection]]]:
+    def moving(self, frames: Iterable[IndexedFrame], looks: FramesByKey) -> Iterator[tuple[int, list[Detection]]]:
         """Moving regions of each key frame of `looks` as soon as the frames it is measured against have gone by.
 
         Args:
@@ -94,7 +94,7 @@ class PeopleDetector:
             video: the opened video.
             indices: 0-based native frame indices, ascending.
         """
-        with closing(in_one_pass(video, {index: [index] for index in indices})) as frames:
+        with closing(decode_once(video, {index: [index] for index in indices})) as frames:
             detections = {index: self.people(frame) for index, frame in frames}
         return [filter_detections(_scaled(detections[index], video), self._config) for index in indices]
 
@@ -113,7 +113,7 @@ class PeopleDetector:
             box = (x + 0.14 * w, y + 0.07 * h, x + 0.86 * w, y + 0.93 * h)
             score = float(1 / (1 + np.exp(-2.0 * (weight - 0.6))))
             detections.append(Detection((box[0] / width, box[1] / height, box[2] / width, box[3] / height), "person", score))
-        return distinct(detections)
+        return suppress_overlaps(detections)
 
 
 class PeopleAndMotionDetector:
@@ -130,32 +130,32 @@ class PeopleAndMotionDetector:
             video: the opened video.
             indices: 0-based native frame indices, ascending.
         """
-        looks = looks_at(video, indices)
+        looks = motion_frames(video, indices)
         people: dict[int, list[Detection]] = {}
 
-        def searched(frames: Iterable[Numbered]) -> Iterator[Numbered]:
+        def searched(frames: Iterable[IndexedFrame]) -> Iterator[IndexedFrame]:
             for index, frame in frames:
                 if index in looks:
                     people[index] = self._people.people(frame)
                 yield index, frame
 
-        with closing(in_one_pass(video, looks)) as frames:
+        with closing(decode_once(video, looks)) as frames:
             moving = dict(self._motion.moving(searched(frames), looks))
-        return [filter_detections(_scaled(distinct(people[i] + moving[i]), video), self._config) for i in indices]
+        return [filter_detections(_scaled(suppress_overlaps(people[i] + moving[i]), video), self._config) for i in indices]
 
 
-def looks_at(video: Video, indices: Sequence[int]) -> Looks:
+def motion_frames(video: Video, indices: Sequence[int]) -> FramesByKey:
     """For each key frame the frames that its motion is seen on, ascending: `LOOK_S` before, itself, `LOOK_S` after.
 
     Args:
         video: the opened video.
         indices: 0-based native frame indices, ascending.
     """
-    reach = max(1, round(LOOK_S * video.timeline.fps))
+    reach = max(1, round(MOTION_OFFSET_S * video.timeline.fps))
     return {index: [i for i in (index - reach, index, index + reach) if 0 <= i < len(video)] for index in indices}
 
 
-def in_one_pass(video: Video, looks: Looks) -> Generator[Numbered, None, None]:
+def decode_once(video: Video, looks: FramesByKey) -> Generator[IndexedFrame, None, None]:
     """Each frame of `looks` once, with its index, ascending; the next one is decoded while the present one is searched.
 
     Args:
@@ -174,16 +174,16 @@ def _moving(here: NDArray[np.uint8], others: Sequence[NDArray[np.uint8]]) -> lis
     if not others:
         return []
     # What is uncovered by a moving thing seems to move too, but only as seen from one side: the lesser motion tells.
-    flows = [flow_between(here, other, fast=False) for other in others]
-    return regions(np.minimum.reduce([length(own_motion(flow, camera_motion(flow))) for flow in flows]))
+    flows = [optical_flow(here, other, fast=False) for other in others]
+    return motion_regions(np.minimum.reduce([flow_magnitude(residual_flow(flow, camera_motion(flow))) for flow in flows]))
 
 
-def regions(motion: NDArray[np.float32]) -> list[Detection]:
+def motion_regions(motion: NDArray[np.float32]) -> list[Detection]:
     """Connected regions of a map of own motion, float32 (height, width) in pixels; boxes in shares of the map."""
     import cv2
 
     height, width = motion.shape
-    least = max(LEAST_MOTION_PX, 4.0 * float(np.median(motion)))
+    least = max(MIN_MOTION_PX, 4.0 * float(np.median(motion)))
     moving = (motion > least).astype(np.uint8)
     moving = cv2.morphologyEx(moving, cv2.MORPH_OPEN, np.ones((3, 3), np.uint8))
     moving = cv2.morphologyEx(moving, cv2.MORPH_CLOSE, np.ones((15, 5), np.uint8))
@@ -191,7 +191,7 @@ def regions(motion: NDArray[np.float32]) -> list[Detection]:
     detections = []
     for k in range(1, count):
         x, y, w, h, area = (int(s) for s in stats[k])
-        if area < LEAST_AREA * height * width or area < 0.25 * w * h:
+        if area < MIN_AREA * height * width or area < 0.25 * w * h:
             continue
         part = motion[y : y + h, x : x + w][labels[y : y + h, x : x + w] == k]
         score = 1.0 - 0.5 * float(np.exp(1.0 - np.median(part) / least)) - 0.3 * float(np.exp(-area / (0.01 * height * width)))
@@ -199,7 +199,7 @@ def regions(motion: NDArray[np.float32]) -> list[Detection]:
     return detections
 
 
-def distinct(detections: Sequence[Detection]) -> list[Detection]:
+def suppress_overlaps(detections: Sequence[Detection]) -> list[Detection]:
     """Drop each detection that a better or more telling one covers: people first, then by score."""
     kept: list[Detection] = []
     for detection in sorted(detections, key=lambda d: (d.category != "person", -d.score)):
@@ -211,7 +211,7 @@ def distinct(detections: Sequence[Detection]) -> list[Detection]:
 def _gray(frame: Frames, longest: int) -> NDArray[np.uint8]:
     import cv2
 
-    size = work_size(frame.shape[0], frame.shape[1], longest)
+    size = working_size(frame.shape[0], frame.shape[1], longest)
     small = frame if frame.shape[1::-1] == size else cv2.resize(frame, size, interpolation=cv2.INTER_AREA)
     return np.asarray(cv2.cvtColor(small, cv2.COLOR_RGB2GRAY), np.uint8)
 

@@ -14,7 +14,7 @@ from tasks.weights import Weights, WeightsError
 
 
 @dataclass(frozen=True)
-class Family:
+class Architecture:
     """A model class of transformers.
 
     Attributes:
@@ -33,7 +33,7 @@ class Family:
 
 
 @dataclass(frozen=True)
-class Pretrained:
+class LoadedModel:
     """A loaded model.
 
     Attributes:
@@ -47,7 +47,7 @@ class Pretrained:
     device: str
 
 
-def load_pretrained(weights: Weights | None, family: Family) -> Pretrained:
+def load_pretrained(weights: Weights | None, family: Architecture) -> LoadedModel:
     """Load a model and its processor from the folder `weights`, without any network.
 
     Args:
@@ -80,10 +80,10 @@ def load_pretrained(weights: Weights | None, family: Family) -> Pretrained:
     # The library fills what a folder lacks with random numbers, and only warns.
     if missing := sorted(loading["missing_keys"]):
         raise WeightsError(f"{folder} lacks {len(missing)} tensors of {family.model_class}, as {missing[0]}: {_remedy(family)}")
-    return Pretrained(model.eval().to(device), processor, device)
+    return LoadedModel(model.eval().to(device), processor, device)
 
 
-def _check(folder: Path, family: Family) -> None:
+def _check(folder: Path, family: Architecture) -> None:
     """Refuse a folder that says itself that it is something else."""
     try:
         message = json.loads((folder / "config.json").read_text("utf-8"))
@@ -94,7 +94,7 @@ def _check(folder: Path, family: Family) -> None:
         raise WeightsError(f"{folder} holds a model of type {kind!r}, not {family.model_type!r}: {_remedy(family)}")
 
 
-def _remedy(family: Family) -> str:
+def _remedy(family: Architecture) -> str:
     return f"'{family.name}' takes the folder of {family.source}, as downloaded from Hugging Face"
 
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 
-def prompts_of(text: str) -> tuple[str, ...]:
+def parse_prompts(text: str) -> tuple[str, ...]:
     """Text prompts from one comma-separated line: without blanks around them, none empty, none twice, in their order."""
     return tuple(dict.fromkeys(prompt.strip() for prompt in text.split(",") if prompt.strip()))
 
 
-COCO = prompts_of(
+COCO = parse_prompts(
     "person,bicycle,car,motorcycle,airplane,bus,train,truck,boat,traffic light,fire hydrant,stop sign,parking meter,bench,bird,"
     "cat,dog,horse,sheep,cow,elephant,bear,zebra,giraffe,backpack,umbrella,handbag,tie,suitcase,frisbee,skis,snowboard,"
     "sports ball,kite,baseball bat,baseball glove,skateboard,surfboard,tennis racket,bottle,wine glass,cup,fork,knife,spoon,"

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from storage.common.environment import set_variables
 from tasks.detection.base import DetectConfig, Detection, filter_detections
-from tasks.detection.batched import in_batches, inside
+from tasks.detection.batched import clip_boxes, detect_in_batches
 from tasks.video.reader import Frames, Video
 from tasks.weights import Weights, WeightsError
 
@@ -42,7 +42,7 @@ class YoloDetector:
             video: the opened video.
             indices: 0-based native frame indices, ascending.
         """
-        return in_batches(self.detect_frames, video, indices)
+        return detect_in_batches(self.detect_frames, video, indices)
 
     def detect_frames(self, frames: Frames) -> list[list[Detection]]:
         """Detections on each frame of uint8 (n, height, width, 3), RGB."""
@@ -67,7 +67,7 @@ def _detections(result: Any) -> list[Detection]:
     height, width = result.orig_shape
     boxes = result.boxes
     rows = zip(boxes.xyxy.tolist(), boxes.conf.tolist(), boxes.cls.tolist(), strict=True)
-    return inside(((corners, result.names[int(label)], score) for corners, score, label in rows), height, width)
+    return clip_boxes(((corners, result.names[int(label)], score) for corners, score, label in rows), height, width)
 
 
 @lru_cache(maxsize=1)

@@ -23,7 +23,7 @@ class FormatError(InputError):
 
 
 @dataclass(frozen=True)
-class Options:
+class ExportOptions:
     """How an export is made.
 
     Attributes:
@@ -35,7 +35,7 @@ class Options:
     media: bool = False
 
 
-Write = Callable[[Dataset, Path, Options, OnProgress], Mapping[str, int]]
+WriteDataset = Callable[[Dataset, Path, ExportOptions, OnProgress], Mapping[str, int]]
 """Writes a dataset into a folder that is there and empty; returns what was written, counted by kind. Holds a video at a time.
 
 Raises `FormatError` where the format cannot hold what is in the dataset.
@@ -43,7 +43,7 @@ Raises `FormatError` where the format cannot hold what is in the dataset.
 
 
 @dataclass(frozen=True)
-class Masks:
+class VideoMasks:
     """A video of a dataset with all its masks.
 
     Attributes:
@@ -66,7 +66,7 @@ class Masks:
 _COLUMNS = ["frame_index", "object_id", "x1", "y1", "x2", "y2", "area", "anchor_x", "anchor_y", "rle_counts"]
 
 
-def videos_of(dataset: Dataset, on_progress: OnProgress) -> Iterator[Masks]:
+def read_videos(dataset: Dataset, on_progress: OnProgress) -> Iterator[VideoMasks]:
     """Every video of a dataset, in order of ID, one at a time; progress is told when the next is asked for.
 
     Args:
@@ -83,7 +83,7 @@ def videos_of(dataset: Dataset, on_progress: OnProgress) -> Iterator[Masks]:
         tracked = [f for s in row["tracked"] for f in range(s["start_frame"], s["end_frame"] + 1)]
         categories = {o["object_id"]: o["category"] for o in row["objects"]}
         frames = _frames(dataset.rows("masks", video_id, _COLUMNS).to_pylist())
-        yield Masks(plain(video_id), row["width"], row["height"], row["frame_count"], tracked, categories, frames)
+        yield VideoMasks(check_video_id(video_id), row["width"], row["height"], row["frame_count"], tracked, categories, frames)
         on_progress(Progress("export", done, len(video_ids)))
 
 
@@ -99,7 +99,7 @@ def _frames(rows: Sequence[Mapping[str, Any]]) -> dict[int, dict[int, Instance]]
     }
 
 
-def plain(video_id: str) -> str:
+def check_video_id(video_id: str) -> str:
     """A video's ID, which becomes part of a path.
 
     Raises:
@@ -117,7 +117,7 @@ def categories_of(dataset: Dataset) -> dict[str, int]:
     return {name: number for number, name in enumerate(sorted(categories), start=1)}
 
 
-def head_of(dataset: Dataset, numbers: Mapping[str, int]) -> dict[str, Any]:
+def coco_header(dataset: Dataset, numbers: Mapping[str, int]) -> dict[str, Any]:
     """What COCO and its kin begin with: what the dataset is, and its categories by number.
 
     Args:
@@ -131,7 +131,7 @@ def head_of(dataset: Dataset, numbers: Mapping[str, int]) -> dict[str, Any]:
     }
 
 
-def rle_of(instance: Instance, video: Masks) -> dict[str, Any]:
+def coco_rle(instance: Instance, video: VideoMasks) -> dict[str, Any]:
     """A mask in COCO's compressed form, as JSON holds it.
 
     Args:
@@ -185,7 +185,7 @@ def write_images(dataset: Dataset, video_id: str, frames: Sequence[int], folder:
 
 
 @dataclass(frozen=True)
-class Recording:
+class RecordedMasks:
     """Masks of one video as another tool left them.
 
     Attributes:
@@ -203,8 +203,8 @@ class Recording:
 UNNAMED = "object"
 """Category of an object of which a layout says none."""
 
-Places = Callable[[Path], Mapping[str, Path]]
+FindMasks = Callable[[Path], Mapping[str, Path]]
 """Finds what a folder holds: stem of a video's file -> the file or folder of its masks."""
 
-Read = Callable[[Path], Recording]
+ReadMasks = Callable[[Path], RecordedMasks]
 """Reads what `Places` found for a video. Raises `AnnotationError`, also while frames are gone through."""

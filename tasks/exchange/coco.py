@@ -13,23 +13,23 @@ from pathlib import Path
 from storage.progress import OnProgress
 from storage.reader import Dataset
 from tasks.exchange.base import (
-    Masks,
-    Options,
+    ExportOptions,
+    VideoMasks,
     categories_of,
+    coco_header,
+    coco_rle,
     frame_name,
-    head_of,
-    rle_of,
-    videos_of,
+    read_videos,
     write_images,
     xywh,
 )
-from tasks.exchange.lists import Lists, writing_lists
+from tasks.exchange.json_lists import JsonListWriter, json_list_writer
 
 ANNOTATIONS, IMAGES = "annotations.json", "images"
 
 
-def write(dataset: Dataset, out: Path, options: Options, on_progress: OnProgress) -> dict[str, int]:
-    """Write the tracked frames, those without an object too. See `tasks.exchange.base.Write`.
+def write(dataset: Dataset, out: Path, options: ExportOptions, on_progress: OnProgress) -> dict[str, int]:
+    """Write the tracked frames, those without an object too. See `tasks.exchange.base.WriteDataset`.
 
     Args:
         dataset: a published dataset.
@@ -38,8 +38,8 @@ def write(dataset: Dataset, out: Path, options: Options, on_progress: OnProgress
         on_progress: called after each video.
     """
     numbers = categories_of(dataset)
-    with writing_lists(out / ANNOTATIONS, ("videos", "images", "annotations"), head_of(dataset, numbers)) as lists:
-        for video in videos_of(dataset, on_progress):
+    with json_list_writer(out / ANNOTATIONS, ("videos", "images", "annotations"), coco_header(dataset, numbers)) as lists:
+        for video in read_videos(dataset, on_progress):
             frames = [frame for frame in video.tracked if frame % options.every == 0]
             _write_video(video, frames, numbers, lists)
             if options.media:
@@ -47,7 +47,7 @@ def write(dataset: Dataset, out: Path, options: Options, on_progress: OnProgress
     return lists.counts
 
 
-def _write_video(video: Masks, frames: list[int], numbers: dict[str, int], lists: Lists) -> None:
+def _write_video(video: VideoMasks, frames: list[int], numbers: dict[str, int], lists: JsonListWriter) -> None:
     size = {"width": video.width, "height": video.height}
     video_number = lists.counts["videos"] + 1
     lists.add("videos", {"id": video_number, "name": video.video_id, **size, "length": video.frame_count})
@@ -64,7 +64,7 @@ def _write_video(video: Masks, frames: list[int], numbers: dict[str, int], lists
                 "track_id": object_id,
                 "bbox": xywh(instance),
                 "area": instance.area,
-                "segmentation": rle_of(instance, video),
+                "segmentation": coco_rle(instance, video),
                 "iscrowd": 0,
             }
             lists.add("annotations", annotation)

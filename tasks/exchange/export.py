@@ -11,14 +11,14 @@ from storage.folders.files import atomic_folder
 from storage.progress import OnProgress, no_progress
 from storage.reader import Dataset
 from tasks.exchange import coco, fiftyone, huggingface, released, ytvis
-from tasks.exchange.base import FormatError, Options, Write
+from tasks.exchange.base import ExportOptions, FormatError, WriteDataset
 
 
 class Export(NamedTuple):
     """A format that can be written: what it is, how, and which of `Options` it heeds."""
 
     about: str
-    write: Write
+    write: WriteDataset
     heeds: frozenset[str] = frozenset()
 
 
@@ -32,11 +32,11 @@ EXPORTS: Mapping[str, Export] = {
 """Formats by name."""
 
 
-def export(
+def export_dataset(
     dataset: Dataset,
     name: str,
     out: Path,
-    options: Options = Options(),  # noqa: B008 - frozen
+    options: ExportOptions = ExportOptions(),  # noqa: B008 - frozen
     on_progress: OnProgress = no_progress,
 ) -> dict[str, int]:
     """Write a dataset in a format, into a folder that appears when everything is in it.
@@ -57,7 +57,7 @@ def export(
     """
     chosen = one_of(EXPORTS, name, "format", FormatError)
     for option in ("every", "media"):
-        if option not in chosen.heeds and getattr(options, option) != getattr(Options(), option):
+        if option not in chosen.heeds and getattr(options, option) != getattr(ExportOptions(), option):
             raise FormatError(f"--{option} means nothing to '{name}': leave it out")
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise FormatError(f"'{out}' is there already and not an empty folder: name another one")

@@ -24,8 +24,8 @@ import numpy as np
 from storage.progress import OnProgress
 from storage.reader import Dataset
 from storage.rle import decode_counts
-from tasks.exchange.base import FormatError, Masks, Options, videos_of
-from tasks.exchange.lists import writing_lists
+from tasks.exchange.base import ExportOptions, FormatError, VideoMasks, read_videos
+from tasks.exchange.json_lists import json_list_writer
 from tasks.masks.instances import Instance, Mask
 from tasks.metrics.arrays import source_of
 from tasks.video.reader import local_source
@@ -33,8 +33,8 @@ from tasks.video.reader import local_source
 _TYPE = "eta.core.datasets.LabeledVideoDataset"
 
 
-def write(dataset: Dataset, out: Path, options: Options, on_progress: OnProgress) -> dict[str, int]:
-    """Write every video that has objects or sentences. See `tasks.exchange.base.Write`.
+def write(dataset: Dataset, out: Path, options: ExportOptions, on_progress: OnProgress) -> dict[str, int]:
+    """Write every video that has objects or sentences. See `tasks.exchange.base.WriteDataset`.
 
     Args:
         dataset: a published dataset.
@@ -44,8 +44,8 @@ def write(dataset: Dataset, out: Path, options: Options, on_progress: OnProgress
     """
     counts = {"videos": 0, "masks": 0, "sentences": 0}
     sentences = set(dataset.video_ids("samples"))
-    with writing_lists(out / "manifest.json", ("index",), {"type": _TYPE, "description": dataset.manifest.dataset}) as lists:
-        for video in videos_of(dataset, on_progress):
+    with json_list_writer(out / "manifest.json", ("index",), {"type": _TYPE, "description": dataset.manifest.dataset}) as lists:
+        for video in read_videos(dataset, on_progress):
             labels = f"labels/{video.video_id}.json"
             events = list(_events(dataset, video.video_id)) if video.video_id in sentences else []
             _dump(out / labels, {"frames": _frames(video), "events": {"events": events}})
@@ -75,7 +75,7 @@ def _data(dataset: Dataset, video_id: str, out: Path, media: bool) -> str:
     return f"data/{video_id}"
 
 
-def _frames(video: Masks) -> dict[str, Any]:
+def _frames(video: VideoMasks) -> dict[str, Any]:
     return {
         str(frame + 1): {
             "frame_number": frame + 1,
@@ -85,7 +85,7 @@ def _frames(video: Masks) -> dict[str, Any]:
     }
 
 
-def _object(video: Masks, frame: int, object_id: int, instance: Instance) -> dict[str, Any]:
+def _object(video: VideoMasks, frame: int, object_id: int, instance: Instance) -> dict[str, Any]:
     x1, y1, x2, y2 = instance.box
     mask = decode_counts(instance.counts, video.height, video.width)[y1:y2, x1:x2]
     corners = {"top_left": (x1, y1), "bottom_right": (x2, y2)}

@@ -20,7 +20,7 @@ from storage.card import TABLE_DESCRIPTIONS
 from storage.progress import OnProgress, Progress
 from storage.reader import Dataset
 from storage.schema import TABLES
-from tasks.exchange.base import Options
+from tasks.exchange.base import ExportOptions
 
 _TABLES = ("frames", "samples", "clips", "videos", "masks")
 _LEFT_OUT = {"path"}
@@ -30,8 +30,8 @@ _GROUP_ROWS = 100
 """Rows that a reader takes at once: images are large."""
 
 
-def write(dataset: Dataset, out: Path, options: Options, on_progress: OnProgress) -> dict[str, int]:
-    """Write every table, a video at a time. See `tasks.exchange.base.Write`.
+def write(dataset: Dataset, out: Path, options: ExportOptions, on_progress: OnProgress) -> dict[str, int]:
+    """Write every table, a video at a time. See `tasks.exchange.base.WriteDataset`.
 
     Args:
         dataset: a published dataset.
@@ -39,7 +39,7 @@ def write(dataset: Dataset, out: Path, options: Options, on_progress: OnProgress
         options: frame stride and whether media are written.
         on_progress: called after each video.
     """
-    assert options == Options(), "a dataset has the frames it was built with, and always brings them"
+    assert options == ExportOptions(), "a dataset has the frames it was built with, and always brings them"
     features = {table: _features(table) for table in _TABLES}
     total, counts = sum(len(dataset.video_ids(table)) for table in _TABLES), dict.fromkeys(_TABLES, 0)
     done = 0

@@ -12,14 +12,14 @@ from storage.folders.cache import RemoteFile
 from storage.folders.folder import Where
 from storage.outcomes import Outcome
 from storage.rle import counts_from_json, decode_counts
-from tasks.benchmarks.reading import on_disk
+from tasks.benchmarks.reading import local_folder
 from tasks.benchmarks.samples import AnnotationError, Benchmark, Clip, VideoJob
 from tasks.benchmarks.videos import Videos
 from tasks.detection.base import Detection
 from tasks.exchange import released, sav
-from tasks.exchange.base import Places, Read, Recording
-from tasks.masks.instances import Instance, encode
-from tasks.tracking.annotator import VideoAnnotation, noted
+from tasks.exchange.base import FindMasks, ReadMasks, RecordedMasks
+from tasks.masks.instances import Instance, encode_mask
+from tasks.tracking.annotator import VideoAnnotation, join_notes
 from tasks.tracking.base import Work
 from tasks.tracking.limits import LimitError
 from tasks.tracking.tubes import Tubes
@@ -30,8 +30,8 @@ from tasks.video.reader import Source, Video
 class Import(NamedTuple):
     """A layout that can be read: where a video's masks are, and what they are."""
 
-    places: Places
-    read: Read
+    places: FindMasks
+    read: ReadMasks
 
 
 IMPORTS: Mapping[str, Import] = {"released": Import(released.places, released.read), "sa-v": Import(sav.places, sav.read)}
@@ -81,7 +81,7 @@ def with_masks(benchmark: Benchmark, layout: str, masks: Where) -> Benchmark:
 
 
 def _places(layout: str, masks: Where) -> dict[str, Path]:
-    root = on_disk(masks)
+    root = local_folder(masks)
     places = {stem: place for stem, place in IMPORTS[layout].places(root).items() if _inside(place, root)}
     if not places:
         raise AnnotationError(f"'{masks}' holds no masks in the layout '{layout}'")
@@ -110,7 +110,7 @@ class RecordedConfig:
     hold: bool = True
 
 
-class Recorded:
+class MaskImporter:
     """Finds the objects of a video where they are recorded; stands in for `tasks.tracking.annotator.Annotator`."""
 
     def __init__(self, config: RecordedConfig) -> None:
@@ -135,7 +135,7 @@ class Recorded:
             raise VideoError("bad_masks", f"{job.source.video_id} ({error})") from error
         return VideoAnnotation(tubes, Work(), [range(len(video))], note)
 
-    def _tubes(self, recording: Recording, count: int) -> tuple[Tubes, Outcome]:
+    def _tubes(self, recording: RecordedMasks, count: int) -> tuple[Tubes, Outcome]:
         tubes, length = Tubes(recording.size), recording.every if self._hold else 1
         inside = beyond = 0
         for frame, seen in recording.frames:
@@ -145,7 +145,7 @@ class Recorded:
             else:
                 beyond += 1
         tubes.objects = dict(sorted(tubes.objects.items()))
-        return tubes, noted(_some(inside, count, length > 1), _beyond(beyond))
+        return tubes, join_notes(_some(inside, count, length > 1), _beyond(beyond))
 
 
 def _put(tubes: Tubes, frames: range, seen: Mapping[int, tuple[str, Any]]) -> None:
@@ -165,7 +165,7 @@ def _put(tubes: Tubes, frames: range, seen: Mapping[int, tuple[str, Any]]) -> No
 def _instance(code: Any, shape: tuple[int, int]) -> Instance | None:
     if not isinstance(code, dict) or code.get("size") != list(shape):
         raise ValueError(f"{code!r:.60} is no run-length code of a mask of {shape[1]}x{shape[0]}")
-    return encode(decode_counts(counts_from_json(code.get("counts"), *shape), *shape))
+    return encode_mask(decode_counts(counts_from_json(code.get("counts"), *shape), *shape))
 
 
 def _some(frames: int, count: int, hold: bool) -> Outcome:

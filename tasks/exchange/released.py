@@ -17,17 +17,26 @@ from typing import Any
 
 from storage.progress import OnProgress
 from storage.reader import Dataset
-from tasks.benchmarks.reading import converting, load_object, require, text, whole
+from tasks.benchmarks.reading import frame_number, load_object, record_errors, require, stripped_text
 from tasks.benchmarks.samples import AnnotationError
-from tasks.exchange.base import UNNAMED, FormatError, Masks, Options, Recording, plain, rle_of, videos_of
-from tasks.markers.released import kept_ids
+from tasks.exchange.base import (
+    UNNAMED,
+    ExportOptions,
+    FormatError,
+    RecordedMasks,
+    VideoMasks,
+    check_video_id,
+    coco_rle,
+    read_videos,
+)
+from tasks.markers.released import released_size_filter
 
 _KIND = "the released code's format"
 ALL, LARGE = "mask_data", "mask_data_filtered_1_3"
 
 
-def write(dataset: Dataset, out: Path, options: Options, on_progress: OnProgress) -> dict[str, int]:
-    """Write every tracked frame, those without an object too. See `tasks.exchange.base.Write`.
+def write(dataset: Dataset, out: Path, options: ExportOptions, on_progress: OnProgress) -> dict[str, int]:
+    """Write every tracked frame, those without an object too. See `tasks.exchange.base.WriteDataset`.
 
     Args:
         dataset: a published dataset.
@@ -35,11 +44,11 @@ def write(dataset: Dataset, out: Path, options: Options, on_progress: OnProgress
         options: frame stride and whether media are written.
         on_progress: called after each video.
     """
-    assert options == Options(), "every frame is its own file, and there is no place for media"
+    assert options == ExportOptions(), "every frame is its own file, and there is no place for media"
     counts = {"videos": 0, "frames": 0, "masks": 0}
     names: dict[str, str] = {}
-    for video in videos_of(dataset, on_progress):
-        stem = plain(PurePosixPath(video.video_id).stem)
+    for video in read_videos(dataset, on_progress):
+        stem = check_video_id(PurePosixPath(video.video_id).stem)
         if (other := names.setdefault(stem, video.video_id)) != video.video_id:
             raise FormatError(f"'{other}' and '{video.video_id}' would both be '{stem}' in the released layout: rename one")
         _write_video(video, out / stem)
@@ -49,19 +58,19 @@ def write(dataset: Dataset, out: Path, options: Options, on_progress: OnProgress
     return counts
 
 
-def _write_video(video: Masks, folder: Path) -> None:
+def _write_video(video: VideoMasks, folder: Path) -> None:
     for name in (ALL, LARGE):
         (folder / name).mkdir(parents=True)
     for frame in video.tracked:
         seen = video.frames.get(frame, {})
-        large = kept_ids({object_id: instance.area for object_id, instance in seen.items()})
+        large = released_size_filter({object_id: instance.area for object_id, instance in seen.items()})
         for name, ids in ((ALL, list(seen)), (LARGE, large)):
             (folder / name / f"mask_{frame}.json").write_text(json.dumps(_frame_record(video, frame, ids)))
 
 
-def _frame_record(video: Masks, frame: int, ids: Iterable[int]) -> dict[str, Any]:
+def _frame_record(video: VideoMasks, frame: int, ids: Iterable[int]) -> dict[str, Any]:
     seen = video.frames.get(frame, {})
-    objects = {str(i): {"rle": rle_of(seen[i], video), "class_name": video.categories[i], "box": None} for i in ids}
+    objects = {str(i): {"rle": coco_rle(seen[i], video), "class_name": video.categories[i], "box": None} for i in ids}
     return {"height": video.height, "width": video.width, "objects": objects}
 
 
@@ -70,14 +79,14 @@ def places(folder: Path) -> dict[str, Path]:
     return {path.parent.name: path for path in sorted(folder.glob(f"*/{ALL}")) if path.is_dir()}
 
 
-def read(place: Path) -> Recording:
-    """Read a video's masks. See `tasks.exchange.base.Read`."""
+def read(place: Path) -> RecordedMasks:
+    """Read a video's masks. See `tasks.exchange.base.ReadMasks`."""
     files = {int(path.stem.removeprefix("mask_")): path for path in place.glob("mask_*.json") if path.stem[5:].isdecimal()}
     if not files:
         raise AnnotationError(f"'{place}' holds no mask_<frame>.json: this is not {_KIND}")
     frames = [(frame, files[frame]) for frame in sorted(files)]
     first = _record(frames[0][1])
-    return Recording((first["height"], first["width"]), 1, ((frame, _objects(path)) for frame, path in frames))
+    return RecordedMasks((first["height"], first["width"]), 1, ((frame, _objects(path)) for frame, path in frames))
 
 
 def _record(path: Path) -> dict[str, Any]:
@@ -87,10 +96,13 @@ def _record(path: Path) -> dict[str, Any]:
 
 
 def _objects(path: Path) -> dict[int, tuple[str, Any]]:
-    with converting(f"'{path}'"):
-        return {whole(i): (_category(content["class_name"]), content["rle"]) for i, content in _record(path)["objects"].items()}
+    with record_errors(f"'{path}'"):
+        return {
+            frame_number(i): (_category(content["class_name"]), content["rle"])
+            for i, content in _record(path)["objects"].items()
+        }
 
 
 def _category(class_name: Any) -> str:
     """What an object is; the released code writes null where it has lost that."""
-    return UNNAMED if class_name is None else text(class_name)
+    return UNNAMED if class_name is None else stripped_text(class_name)

@@ -10,8 +10,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from tasks.benchmarks.reading import converting, load_object, require, whole
-from tasks.exchange.base import UNNAMED, Recording
+from tasks.benchmarks.reading import frame_number, load_object, record_errors, require
+from tasks.exchange.base import UNNAMED, RecordedMasks
 
 _KIND = "SA-V's format"
 _FIELDS = ("video_frame_count", "video_height", "video_width", "masklet", "masklet_id")
@@ -26,22 +26,22 @@ def places(folder: Path) -> dict[str, Path]:
     return paths
 
 
-def read(place: Path) -> Recording:
-    """Read a video's masks. See `tasks.exchange.base.Read`."""
+def read(place: Path) -> RecordedMasks:
+    """Read a video's masks. See `tasks.exchange.base.ReadMasks`."""
     content = load_object(place, _KIND)
     require(content, _FIELDS, f"'{place}'", _KIND)
-    with converting(f"'{place}'"):
-        count, height, width = (whole(content[name]) for name in _FIELDS[:3])
-        ids = [whole(masklet_id) + 1 for masklet_id in content["masklet_id"]]
+    with record_errors(f"'{place}'"):
+        count, height, width = (frame_number(content[name]) for name in _FIELDS[:3])
+        ids = [frame_number(masklet_id) + 1 for masklet_id in content["masklet_id"]]
         masklets = len(content["masklet"])
         every = next((step for step in (_EVERY, 1) if -(-count // step) == masklets), None)
         if not every or len(set(ids)) < len(ids):
             raise ValueError(f"{masklets} frames of masks do not go with {count} of video, or two objects have one ID")
-    return Recording((height, width), every, _frames(content["masklet"], ids, every, place))
+    return RecordedMasks((height, width), every, _frames(content["masklet"], ids, every, place))
 
 
 def _frames(masklet: Any, ids: list[int], every: int, place: Path) -> Iterator[tuple[int, dict[int, tuple[str, Any]]]]:
     for number, masks in enumerate(masklet):
-        with converting(f"'{place}': masklet {number}"):
+        with record_errors(f"'{place}': masklet {number}"):
             seen = {i: (UNNAMED, dict(mask)) for i, mask in zip(ids, masks, strict=True)}
         yield number * every, seen

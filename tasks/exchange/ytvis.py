@@ -13,23 +13,23 @@ from pathlib import Path
 from storage.progress import OnProgress
 from storage.reader import Dataset
 from tasks.exchange.base import (
-    Masks,
-    Options,
+    ExportOptions,
+    VideoMasks,
     categories_of,
+    coco_header,
+    coco_rle,
     frame_name,
-    head_of,
-    rle_of,
-    videos_of,
+    read_videos,
     write_images,
     xywh,
 )
-from tasks.exchange.lists import Lists, writing_lists
+from tasks.exchange.json_lists import JsonListWriter, json_list_writer
 
 ANNOTATIONS, IMAGES = "annotations.json", "JPEGImages"
 
 
-def write(dataset: Dataset, out: Path, options: Options, on_progress: OnProgress) -> dict[str, int]:
-    """Write all frames of each video, tracked or not, since lists count from its first. See `tasks.exchange.base.Write`.
+def write(dataset: Dataset, out: Path, options: ExportOptions, on_progress: OnProgress) -> dict[str, int]:
+    """Write all frames of each video, tracked or not, since lists count from its first. See `tasks.exchange.base.WriteDataset`.
 
     Args:
         dataset: a published dataset.
@@ -38,8 +38,8 @@ def write(dataset: Dataset, out: Path, options: Options, on_progress: OnProgress
         on_progress: called after each video.
     """
     numbers = categories_of(dataset)
-    with writing_lists(out / ANNOTATIONS, ("videos", "annotations"), head_of(dataset, numbers)) as lists:
-        for video in videos_of(dataset, on_progress):
+    with json_list_writer(out / ANNOTATIONS, ("videos", "annotations"), coco_header(dataset, numbers)) as lists:
+        for video in read_videos(dataset, on_progress):
             frames = range(0, video.frame_count, options.every)
             _write_video(video, frames, numbers, lists)
             if options.media:
@@ -47,7 +47,7 @@ def write(dataset: Dataset, out: Path, options: Options, on_progress: OnProgress
     return lists.counts
 
 
-def _write_video(video: Masks, frames: range, numbers: dict[str, int], lists: Lists) -> None:
+def _write_video(video: VideoMasks, frames: range, numbers: dict[str, int], lists: JsonListWriter) -> None:
     size = {"width": video.width, "height": video.height, "length": len(frames)}
     files = [frame_name(video.video_id, frame) for frame in frames]
     number = lists.add("videos", {"id": lists.counts["videos"] + 1, "file_names": files, **size})
@@ -62,7 +62,7 @@ def _write_video(video: Masks, frames: range, numbers: dict[str, int], lists: Li
             "track_id": object_id,
             **size,
             "iscrowd": 0,
-            "segmentations": [None if i is None else rle_of(i, video) for i in seen],
+            "segmentations": [None if i is None else coco_rle(i, video) for i in seen],
             "bboxes": [None if i is None else xywh(i) for i in seen],
             "areas": [None if i is None else i.area for i in seen],
         }

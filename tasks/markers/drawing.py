@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tasks.markers.labels import Style, label_of
-from tasks.markers.released import Anchor, Filter, stroke
+from tasks.markers.released import Anchor, Filter, released_stroke
 from tasks.masks.instances import Box
 from tasks.video.reader import Frames
 
@@ -91,7 +91,7 @@ def digit_height_px(size: float, long_side_px: int) -> float:
     return _PAPER_DIGIT_HEIGHT_PX * size / 30 * long_side_px / 336
 
 
-def visible_enough(candidates: Sequence[Candidate], theta: float, among: Filter = "category") -> list[Candidate]:
+def filter_by_size(candidates: Sequence[Candidate], theta: float, among: Filter = "category") -> list[Candidate]:
     """Objects of a frame whose mask reaches `theta` times the largest of their category there, or of the frame.
 
     Args:
@@ -106,7 +106,7 @@ def visible_enough(candidates: Sequence[Candidate], theta: float, among: Filter 
     return [c for c in candidates if c.area >= theta * largest[c.category if among == "category" else ""]]
 
 
-def place(
+def place_markers(
     candidates: Iterable[Candidate],
     scale: tuple[float, float],
     size: tuple[int, int],
@@ -143,7 +143,7 @@ def _inside(centre: float, extent: int, limit: int) -> float:
     return min(max(centre, extent / 2), max(limit - extent / 2, extent / 2))
 
 
-def draw(image: Frames, markers: Iterable[Marker], height_px: float, anchor: Anchor = "centroid") -> None:
+def draw_markers(image: Frames, markers: Iterable[Marker], height_px: float, anchor: Anchor = "centroid") -> None:
     """Draw markers in place on a frame, uint8 (height, width, 3), RGB.
 
     Args:
@@ -178,7 +178,7 @@ def glyph(label: str, height_px: float, anchor: Anchor = "centroid") -> NDArray[
 
     scale, thickness = height_px / _DIGIT_HEIGHT_PX, max(1, round(height_px / 8))
     if anchor == "released":
-        thickness = stroke(height_px / _PAPER_DIGIT_HEIGHT_PX)
+        thickness = released_stroke(height_px / _PAPER_DIGIT_HEIGHT_PX)
     margin = int(2 * height_px)
     canvas = np.zeros((3 * margin, int((len(label) + 1) * height_px) + 2 * margin), np.uint8)
     cv2.putText(canvas, label, (margin, 2 * margin), cv2.FONT_HERSHEY_SIMPLEX, scale, 255, thickness, cv2.LINE_AA)

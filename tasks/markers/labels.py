@@ -49,7 +49,7 @@ def id_of(label: str, style: Style) -> int | None:
     return number + _DIGITS_OF_MIX if style == "mix" else number
 
 
-def noun(style: Style) -> str:
+def label_noun(style: Style) -> str:
     """What a prompt calls the labels."""
     return {"numbers": "number", "upper": "letter", "lower": "letter", "mix": "label"}[style]
 

@@ -37,7 +37,7 @@ def anchor_point(mask: Mask) -> tuple[int, int]:
     return int(columns.mean()) if columns.size else (x1 + x2) // 2, y
 
 
-def font(size: float, width: int, height: int) -> tuple[float, int]:
+def released_font(size: float, width: int, height: int) -> tuple[float, int]:
     """OpenCV's font scale and thickness on a frame of this size in pixels.
 
     Args:
@@ -46,15 +46,15 @@ def font(size: float, width: int, height: int) -> tuple[float, int]:
         height: height of the image in pixels.
     """
     scale = size / 30 * max(width, height) / 336
-    return scale, stroke(scale)
+    return scale, released_stroke(scale)
 
 
-def stroke(scale: float) -> int:
+def released_stroke(scale: float) -> int:
     """Thickness of a stroke in pixels at a font scale."""
     return max(2, int(2 * scale))
 
 
-def kept_ids(areas: Mapping[int, int], fraction: float = 1 / 3) -> list[int]:
+def released_size_filter(areas: Mapping[int, int], fraction: float = 1 / 3) -> list[int]:
     """IDs whose mask reaches a fraction of the largest of the frame.
 
     Args:
@@ -65,7 +65,7 @@ def kept_ids(areas: Mapping[int, int], fraction: float = 1 / 3) -> list[int]:
     return [object_id for object_id, area in areas.items() if area >= fraction * largest]
 
 
-def answer_id(kept: Mapping[int, Mapping[int, Box]], st_frame: int, truth: Sequence[Box]) -> int | None:
+def released_answer(kept: Mapping[int, Mapping[int, Box]], st_frame: int, truth: Sequence[Box]) -> int | None:
     """The released vote.
 
     Args:

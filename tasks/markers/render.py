@@ -12,7 +12,7 @@ import pyarrow as pa
 from storage.rle import decode_counts
 from storage.schema import CLIPS, FRAMES, SAMPLES
 from tasks.benchmarks.samples import Clip, Sample, VideoJob
-from tasks.markers.drawing import Candidate, MarkerConfig, digit_height_px, draw, place, visible_enough
+from tasks.markers.drawing import Candidate, MarkerConfig, digit_height_px, draw_markers, filter_by_size, place_markers
 from tasks.markers.released import Anchor, AnswerRule, anchor_point
 from tasks.markers.sample_rows import sample_row
 from tasks.video.jpeg import encode_jpeg
@@ -39,7 +39,7 @@ class RenderConfig:
 
 
 @dataclass(frozen=True)
-class Tracked:
+class TrackedVideo:
     """What the mask stage knows of a video, as rendering needs it: native pixels, 0-based frame indices."""
 
     source: Source
@@ -50,7 +50,7 @@ class Tracked:
 
 
 @dataclass
-class Rendered:
+class RenderedVideo:
     """Rows of the three tables of one video."""
 
     clips: list[dict[str, Any]] = field(default_factory=list)
@@ -66,7 +66,7 @@ class Rendered:
         }
 
 
-def tracked_from(source: Source, video: pa.Table, masks: pa.Table, anchor: Anchor = "centroid") -> Tracked:
+def load_tracked_video(source: Source, video: pa.Table, masks: pa.Table, anchor: Anchor = "centroid") -> TrackedVideo:
     """Build a `Tracked` from the video's row and its mask rows; decodes masks for the released anchor alone.
 
     Args:
@@ -84,7 +84,7 @@ def tracked_from(source: Source, video: pa.Table, masks: pa.Table, anchor: Ancho
     for index, object_id, category, area, ax, ay, *box in zip(masks.column("frame_index").to_pylist(), *values, strict=True):
         candidates.setdefault(index, []).append(Candidate(object_id, category, area, (ax, ay), tuple(box)))
     timeline = Timeline(np.asarray(row["times_s"]), row["duration_s"])
-    return Tracked(source, row["width"], row["height"], timeline, candidates)
+    return TrackedVideo(source, row["width"], row["height"], timeline, candidates)
 
 
 def _released_anchors(masks: pa.Table, height: int, width: int) -> pa.Table:
@@ -96,7 +96,7 @@ def _released_anchors(masks: pa.Table, height: int, width: int) -> pa.Table:
     return masks
 
 
-def render(job: VideoJob, tracked: Tracked, config: RenderConfig) -> Rendered:
+def render_video(job: VideoJob, tracked: TrackedVideo, config: RenderConfig) -> RenderedVideo:
     """Render every clip of a video and answer every sentence.
 
     Args:
@@ -107,14 +107,16 @@ def render(job: VideoJob, tracked: Tracked, config: RenderConfig) -> Rendered:
     Raises:
         VideoError: the video cannot be decoded.
     """
-    rendered = Rendered()
+    rendered = RenderedVideo()
     for clip in sorted(job.clips, key=lambda c: c.clip_id):
         samples = [s for s in job.samples if s.clip_id == clip.clip_id]
         _render_clip(clip, samples, tracked, config, rendered)
     return rendered
 
 
-def _render_clip(clip: Clip, samples: Sequence[Sample], tracked: Tracked, config: RenderConfig, out: Rendered) -> None:
+def _render_clip(
+    clip: Clip, samples: Sequence[Sample], tracked: TrackedVideo, config: RenderConfig, out: RenderedVideo
+) -> None:
     frames = clip.range_in(tracked.timeline)
     if not frames:
         reason, drawn = "outside_video", {}
@@ -137,11 +139,11 @@ def _render_clip(clip: Clip, samples: Sequence[Sample], tracked: Tracked, config
     out.samples += [sample_row(sample, video_id, start_s, timeline, voting, reason, rule) for sample in ordered]
 
 
-def _numbered(tracked: Tracked, frame: int, config: RenderConfig) -> list[Candidate]:
-    return visible_enough(tracked.candidates.get(frame, ()), config.markers.theta, config.markers.filter)
+def _numbered(tracked: TrackedVideo, frame: int, config: RenderConfig) -> list[Candidate]:
+    return filter_by_size(tracked.candidates.get(frame, ()), config.markers.theta, config.markers.filter)
 
 
-def _refusal(samples: Sequence[Sample], height_px: float, tracked: Tracked, config: RenderConfig) -> str:
+def _refusal(samples: Sequence[Sample], height_px: float, tracked: TrackedVideo, config: RenderConfig) -> str:
     """Why a clip is not shown: its video has nothing to point at, or its numbers could not be read."""
     if samples and not any(sample.task.needs_objects for sample in samples):
         return ""
@@ -155,7 +157,13 @@ def _start_s(clip: Clip, frames: range, timeline: Timeline) -> float:
 
 
 def _clip_row(
-    clip: Clip, frames: range, indices: Sequence[int], size: tuple[int, int], height_px: float, reason: str, tracked: Tracked
+    clip: Clip,
+    frames: range,
+    indices: Sequence[int],
+    size: tuple[int, int],
+    height_px: float,
+    reason: str,
+    tracked: TrackedVideo,
 ) -> dict[str, Any]:
     end_s = tracked.timeline.duration_s if clip.end_s is None else clip.end_s
     if clip.frames is not None and frames:
@@ -182,15 +190,15 @@ def _frame_rows(
     drawn: Mapping[int, Sequence[Candidate]],
     size: tuple[int, int],
     height_px: float,
-    tracked: Tracked,
+    tracked: TrackedVideo,
     config: RenderConfig,
 ) -> list[dict[str, Any]]:
     images = open_video(tracked.source, size).frames(indices)
     scale = size[0] / tracked.width, size[1] / tracked.height
     rows = []
     for position, (index, image) in enumerate(zip(indices, images, strict=True)):
-        markers = place(drawn[index], scale, size, height_px, config.markers.style, config.markers.anchor)
-        draw(image, markers, height_px, config.markers.anchor)
+        markers = place_markers(drawn[index], scale, size, height_px, config.markers.style, config.markers.anchor)
+        draw_markers(image, markers, height_px, config.markers.anchor)
         rows.append(
             {
                 "clip_id": clip.clip_id,

@@ -8,7 +8,7 @@ from typing import Any
 from tasks.benchmarks.samples import Sample, Target
 from tasks.markers.drawing import Candidate
 from tasks.markers.released import AnswerRule
-from tasks.markers.vote import answers
+from tasks.markers.vote import vote_sample
 from tasks.video.timeline import Timeline
 
 
@@ -33,7 +33,7 @@ def sample_row(
         rule: which frames vote.
     """
     span = span_frames(sample, clip_start_s, timeline)
-    answer = answers(sample, span, drawn, rule)
+    answer = vote_sample(sample, span, drawn, rule)
     beyond = span[1] >= len(timeline.times_s) if span else _starts_beyond(sample, clip_start_s, timeline)
     return {
         "sample_id": sample.sample_id,

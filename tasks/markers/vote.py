@@ -8,11 +8,11 @@ from typing import NamedTuple
 
 from tasks.benchmarks.samples import Sample, Target
 from tasks.markers.drawing import Candidate
-from tasks.markers.released import AnswerRule, answer_id
+from tasks.markers.released import AnswerRule, released_answer
 from tasks.masks.instances import box_iou
 
 
-class Answer(NamedTuple):
+class TargetAnswer(NamedTuple):
     """The answer ID of one target with its quality.
 
     Attributes:
@@ -30,7 +30,7 @@ class Answer(NamedTuple):
     reason: str = ""
 
 
-class Answers(NamedTuple):
+class SampleAnswer(NamedTuple):
     """The answer to a sample: the IDs of its targets, ascending, each once; and means over its targets.
 
     `reason` is empty if any target has an ID or the sample asks for none; else why: `no_true_boxes` or a reason of
@@ -44,9 +44,9 @@ class Answers(NamedTuple):
     reason: str = ""
 
 
-def answers(
+def vote_sample(
     sample: Sample, span: tuple[int, int] | None, drawn: Mapping[int, Sequence[Candidate]], rule: AnswerRule = "paper"
-) -> Answers:
+) -> SampleAnswer:
     """Answer a sample.
 
     Args:
@@ -56,27 +56,27 @@ def answers(
         rule: who votes; the quality is told by the paper's equations in either case.
     """
     if not sample.task.needs_objects:
-        return Answers()
+        return SampleAnswer()
     if not sample.targets or span is None:
-        return Answers(reason="no_true_boxes")
+        return SampleAnswer(reason="no_true_boxes")
     in_span = {frame: candidates for frame, candidates in drawn.items() if span[0] <= frame <= span[1]}
-    votes = [answer(target, in_span) for target in sample.targets]
+    votes = [vote_target(target, in_span) for target in sample.targets]
     if rule == "released":
         votes = [a._replace(object_id=_released(target, drawn)) for a, target in zip(votes, sample.targets, strict=True)]
     ids = {a.object_id for a in votes if a.object_id is not None}
     share, iou = fmean(a.vote_share for a in votes), fmean(a.mean_iou for a in votes)
     reason = "" if ids else votes[0].reason or "target_not_drawn"
-    return Answers(tuple(sorted(ids)), share, iou, sum(a.votes for a in votes), reason)
+    return SampleAnswer(tuple(sorted(ids)), share, iou, sum(a.votes for a in votes), reason)
 
 
 def _released(target: Target, drawn: Mapping[int, Sequence[Candidate]]) -> int | None:
     """The released vote; boxes come one frame late, since `st_frame` counts from 1 and is read as if from 0."""
     kept = {f: {c.object_id: (c.box[0], c.box[1], c.box[2] - 1, c.box[3] - 1) for c in seen} for f, seen in drawn.items()}
     truth = [(x1, y1, x2, y2) for x1, y1, x2, y2 in target.boxes.tolist()]
-    return answer_id(kept, int(target.frames[0]) + 1, truth)
+    return released_answer(kept, int(target.frames[0]) + 1, truth)
 
 
-def answer(target: Target, drawn: Mapping[int, Sequence[Candidate]]) -> Answer:
+def vote_target(target: Target, drawn: Mapping[int, Sequence[Candidate]]) -> TargetAnswer:
     """Let every rendered frame of the true span vote for the drawn object that overlaps the true box most.
 
     Args:
@@ -88,7 +88,7 @@ def answer(target: Target, drawn: Mapping[int, Sequence[Candidate]]) -> Answer:
     """
     truth = {frame: box for frame in drawn if (box := target.box_at(frame)) is not None}
     if not truth:
-        return Answer(None, reason="span_not_rendered")
+        return TargetAnswer(None, reason="span_not_rendered")
     votes: dict[int, int] = {}
     overlap: dict[int, float] = {}
     for frame, box in truth.items():
@@ -99,6 +99,6 @@ def answer(target: Target, drawn: Mapping[int, Sequence[Candidate]]) -> Answer:
         if best is not None and ious[best] > 0:
             votes[best] = votes.get(best, 0) + 1
     if not votes:
-        return Answer(None, reason="target_not_drawn")
+        return TargetAnswer(None, reason="target_not_drawn")
     winner = max(votes, key=lambda i: (votes[i], overlap[i], -i))
-    return Answer(winner, votes[winner] / len(truth), overlap[winner] / len(truth), votes[winner])
+    return TargetAnswer(winner, votes[winner] / len(truth), overlap[winner] / len(truth), votes[winner])

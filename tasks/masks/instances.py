@@ -18,11 +18,11 @@ __all__ = [
     "Box",
     "Instance",
     "Mask",
-    "anchor_in",
     "box_iou",
     "box_ious",
-    "encode",
+    "encode_mask",
     "intersections",
+    "mask_anchor",
     "mask_iou",
     "tight_box",
 ]
@@ -46,7 +46,7 @@ class Instance(NamedTuple):
     anchor: tuple[int, int]
 
 
-def encode(mask: Mask) -> Instance | None:
+def encode_mask(mask: Mask) -> Instance | None:
     """Encode a mask; None if it is empty. `mask` is bool (height, width)."""
     box = tight_box(mask)
     if box is None:
@@ -54,7 +54,7 @@ def encode(mask: Mask) -> Instance | None:
     counts = encode_counts(mask)
     x1, y1, x2, y2 = box
     crop = mask[y1:y2, x1:x2]
-    x, y = anchor_in(crop)
+    x, y = mask_anchor(crop)
     return Instance(counts, box, int(np.count_nonzero(crop)), (x + x1, y + y1))
 
 
@@ -68,7 +68,7 @@ def tight_box(mask: Mask) -> tuple[int, int, int, int] | None:
     return int(columns[0]), y1, int(columns[-1]) + 1, y2
 
 
-def anchor_in(mask: Mask) -> tuple[int, int]:
+def mask_anchor(mask: Mask) -> tuple[int, int]:
     """Pixel (x, y) inside a non-empty mask: its centroid (section 3.2), or its innermost pixel if that lies outside."""
     import cv2
 

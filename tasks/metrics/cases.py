@@ -28,7 +28,7 @@ class ScoreError(InputError):
     """What cannot be scored; one sentence that names sample and field."""
 
 
-def convention_named(name: str) -> Convention:
+def find_convention(name: str) -> Convention:
     """A convention by its name.
 
     Raises:
@@ -37,7 +37,7 @@ def convention_named(name: str) -> Convention:
     return one_of(CONVENTIONS, name, "convention", ScoreError)
 
 
-def rules_named(name: str) -> tuple[Convention, TemporalConvention]:
+def find_rules(name: str) -> tuple[Convention, TemporalConvention]:
     """The rules for boxes and for times of that name; for what it says nothing of, the default ones.
 
     Raises:
@@ -54,7 +54,7 @@ def score_cases(cases: Iterable[Case], convention: str = DEFAULT) -> TaskReport:
     Raises:
         ScoreError: there is no such convention.
     """
-    rule = convention_named(convention)
+    rule = find_convention(convention)
     tally = Tally(rule.name, rule.reaches)
     for case in cases:
         tally.add(case.sample_id, None if case.predicted is None else scores_by_name(rule.score(case)))

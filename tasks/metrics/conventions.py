@@ -79,7 +79,7 @@ def _tubedetr(case: Case, grid: NDArray[np.int64]) -> Scores:
     truth, predicted = case.truth, _predicted(case)
     (a, b), (c, d) = (truth.start, truth.end + 1), (predicted.start, predicted.end + 1)
     t_iou = max(0, min(b, d) - max(a, c)) / (max(b, d) - min(a, c))
-    shared = overlap(truth, nearest(predicted, grid))
+    shared = overlap(truth, resample_nearest(predicted, grid))
     joined = int(((grid >= min(a, c)) & (grid < max(b, d))).sum())
     given = int(((grid >= a) & (grid < b)).sum())
     inter = shared.total(max(a, c), min(b, d) - 1) if min(b, d) > max(a, c) else 0.0
@@ -109,7 +109,7 @@ def five_fps_of_clip(start: int, stop: int, fps: float) -> NDArray[np.int64]:
     return grid[np.arange(MAX_GRID) * len(grid) // MAX_GRID] if len(grid) > MAX_GRID else grid
 
 
-def nearest(tube: Tube, frames: NDArray[np.int64]) -> Tube:
+def resample_nearest(tube: Tube, frames: NDArray[np.int64]) -> Tube:
     """A tube with a box on each of `frames`: that of its nearest frame, the earlier on a tie.
 
     Args:
@@ -144,11 +144,11 @@ def stvg_r1_released(case: Case) -> Scores:
     """
     truth, predicted = case.truth, _predicted(case)
     late = Tube(truth.start, truth.end, truth.frames + 1, truth.boxes)
-    true_s, predicted_s = seconds(case, truth, case.truth_s), seconds(case, predicted, case.predicted_s)
+    true_s, predicted_s = span_seconds(case, truth, case.truth_s), span_seconds(case, predicted, case.predicted_s)
     return Scores(hull_iou(true_s, predicted_s), released_v_iou(true_s, predicted_s, case.fps, overlap(late, predicted)))
 
 
-def seconds(case: Case, tube: Tube, stated: tuple[float, float] | None) -> tuple[float, float]:
+def span_seconds(case: Case, tube: Tube, stated: tuple[float, float] | None) -> tuple[float, float]:
     """A span in seconds: as stated, else when its first and its last frame start to be shown, as HC-STVG states them.
 
     Args:

@@ -74,19 +74,19 @@ class Quality:
         return f"{means}; an object matches it on {self.covered:.0%} of its frames. {self.samples} sentences, {self.lost} lost."
 
 
-def quality(dataset: Dataset, thetas: Sequence[float] = THETAS) -> Quality | None:
+def measure_quality(dataset: Dataset, thetas: Sequence[float] = THETAS) -> Quality | None:
     """Measure a dataset; None if no sample of it has true boxes. Reads no mask and no picture.
 
     Args:
         dataset: a published dataset.
         thetas: size-filter fractions to report, each in [0, 1].
     """
-    looks: list[_Look] = []
+    looks: list[_SampleQuality] = []
     with Scan(dataset, "frames", ["clip_id", "frame_index"], _rendered_frames) as scan:
         for video in stored_videos(dataset, ("area", "category")):
             (clips, frames), at = scan.find(video.video_id)
             rendered = clips[at.start : at.stop], frames[at.start : at.stop]
-            looks += _looks(video, *rendered, thetas)
+            looks += _sample_qualities(video, *rendered, thetas)
     if not looks:
         return None
     lost = lost_samples(dataset)
@@ -98,11 +98,13 @@ def _rendered_frames(rows: pa.Table) -> tuple[NDArray[np.str_], NDArray[np.int64
     return np.asarray(rows.column("clip_id").to_pylist(), np.str_), column_numbers(rows, "frame_index")
 
 
-def _looks(video: StoredVideo, clips: NDArray[np.str_], frames: NDArray[np.int64], thetas: Sequence[float]) -> Iterator[_Look]:
+def _sample_qualities(
+    video: StoredVideo, clips: NDArray[np.str_], frames: NDArray[np.int64], thetas: Sequence[float]
+) -> Iterator[_SampleQuality]:
     ratios = _ratios(video)
     for sample in video.samples:
         if sample.span is not None and any(len(target.frames) for target in sample.targets):
-            yield _look(video, sample, ratios, frames[clips == sample.clip_id], thetas)
+            yield _sample_quality(video, sample, ratios, frames[clips == sample.clip_id], thetas)
 
 
 def _ratios(video: StoredVideo) -> NDArray[np.float64]:
@@ -129,27 +131,27 @@ class _Match:
 
 
 @dataclass(frozen=True)
-class _Look:
+class _SampleQuality:
     """One sample: per theta (detected, answered, vIoU drawn, vIoU full), and per target its identity."""
 
     thetas: list[tuple[bool, bool, float, float]]
     identity: list[tuple[float, float, float, float]]
 
 
-def _look(
+def _sample_quality(
     video: StoredVideo,
     sample: StoredSample,
     ratios: NDArray[np.float64],
     rendered: NDArray[Any],
     thetas: Sequence[float],
-) -> _Look:
+) -> _SampleQuality:
     matches = [_match(video, sample, target, ratios) for target in sample.targets]
     rows = []
     for theta in thetas:
         each = [_at(match, theta, rendered) for match in matches]
         detected, answered = (all(e[i] for e in each) for i in (0, 1))
         rows.append((detected, answered, float(np.mean([e[2] for e in each])), float(np.mean([e[3] for e in each]))))
-    return _Look(rows, [_identity(match) for match in matches])
+    return _SampleQuality(rows, [_identity(match) for match in matches])
 
 
 def _match(video: StoredVideo, sample: StoredSample, target: Target, ratios: NDArray[np.float64]) -> _Match:
@@ -202,7 +204,7 @@ def _identity(match: _Match) -> tuple[float, float, float, float]:
     return float(len(np.unique(ids))), float(changed.sum()), float(fragments), len(ids) / max(1, match.true_frames)
 
 
-def _summary(looks: Sequence[_Look], lost: int, thetas: Sequence[float]) -> Quality:
+def _summary(looks: Sequence[_SampleQuality], lost: int, thetas: Sequence[float]) -> Quality:
     total = len(looks) + lost
     identity = np.array([row for look in looks for row in look.identity])
     summaries = []

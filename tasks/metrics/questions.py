@@ -46,7 +46,7 @@ def stored_rule(record: str, group: str) -> QuestionRule:
     return QuestionRule(record.rpartition("|")[2] or METHODS[0], group.rpartition("/")[2])
 
 
-def is_right(rule: QuestionRule, truth: str, answer: str, judge: Judge | None = None) -> bool | None:
+def is_correct(rule: QuestionRule, truth: str, answer: str, judge: Judge | None = None) -> bool | None:
     """Whether an answer is right; None if the rule needs a judge and there is none.
 
     Args:

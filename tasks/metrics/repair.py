@@ -24,7 +24,7 @@ Frames = Mapping[int, Mapping[int, Box]]
 """Native frame -> object ID -> box."""
 
 
-class Repaired(NamedTuple):
+class RepairedTube(NamedTuple):
     """A repaired tube, and on how many frames its box is the ID's own, a corrected one, or a fallback."""
 
     tube: Tube
@@ -40,7 +40,7 @@ class Choice(NamedTuple):
     kind: Literal["kept", "corrected", "fallback"]
 
 
-def choices(boxes: Frames, object_id: int, span: tuple[int, int]) -> dict[int, Choice]:
+def choose_objects(boxes: Frames, object_id: int, span: tuple[int, int]) -> dict[int, Choice]:
     """Algorithm 1 of A.5: the object that stands for the predicted ID on each frame of the predicted span with any object.
 
     Line 16 reads the ID sets as lines 10, 23 and 28 have changed them, so that the box chosen on an earlier frame may be the
@@ -91,7 +91,7 @@ def _choice(candidates: Mapping[int, Box], object_id: int, reference: Box | None
     return Choice(_largest(candidates), "fallback")
 
 
-def repair(boxes: Frames, object_id: int, span: tuple[int, int]) -> Repaired:
+def repair(boxes: Frames, object_id: int, span: tuple[int, int]) -> RepairedTube:
     """The tube of `choices`, which see; frames without any object stay without a box.
 
     Args:
@@ -99,10 +99,10 @@ def repair(boxes: Frames, object_id: int, span: tuple[int, int]) -> Repaired:
         object_id: predicted ID.
         span: predicted span, native frames, closed.
     """
-    chosen = choices(boxes, object_id, span)
+    chosen = choose_objects(boxes, object_id, span)
     counts = Counter(choice.kind for choice in chosen.values())
     tube = _tube(span, {frame: boxes[frame][choice.object_id] for frame, choice in chosen.items()})
-    return Repaired(tube, counts["kept"], counts["corrected"], counts["fallback"])
+    return RepairedTube(tube, counts["kept"], counts["corrected"], counts["fallback"])
 
 
 def overlap_of_smaller(a: Box, b: Box) -> float:
@@ -135,7 +135,7 @@ def _tube(span: tuple[int, int], chosen: Mapping[int, Box]) -> Tube:
     return Tube(*span, frames, np.array([chosen[f] for f in frames.tolist()], np.float64).reshape(-1, 4))
 
 
-def repair_released(boxes: Frames, object_id: int, span: tuple[int, int]) -> Repaired:
+def repair_released(boxes: Frames, object_id: int, span: tuple[int, int]) -> RepairedTube:
     """The repair of the released evaluate.py, which has no thresholds and no persisted corrections.
 
     `current` is the last box known to be the ID's. Where the ID is missing, the box that overlaps `current` most is used,
@@ -169,7 +169,7 @@ def repair_released(boxes: Frames, object_id: int, span: tuple[int, int]) -> Rep
             chosen[frame] = like or candidates[_largest(candidates)]
         elif own[0] < frame:
             chosen[frame] = current = boxes[max(f for f in own if f < frame)][object_id]
-    return Repaired(_tube(span, chosen), len(own), len(chosen) - len(own) - fallback, fallback)
+    return RepairedTube(_tube(span, chosen), len(own), len(chosen) - len(own) - fallback, fallback)
 
 
 def _most_like(reference: Box, candidates: Mapping[int, Box]) -> Box | None:

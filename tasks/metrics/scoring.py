@@ -16,13 +16,13 @@ import numpy as np
 from storage.reader import Dataset
 from tasks.benchmarks.samples import Task
 from tasks.metrics.arrays import StoredSample, StoredVideo, lost_samples, stored_videos
-from tasks.metrics.cases import rules_named
+from tasks.metrics.cases import find_rules
 from tasks.metrics.conventions import DEFAULT, Convention
 from tasks.metrics.predictions import Prediction, PredictionsError, read_predictions
-from tasks.metrics.questions import Judge, is_right
+from tasks.metrics.questions import Judge, is_correct
 from tasks.metrics.repair import repair, repair_released
 from tasks.metrics.report import ConventionScores, RepairedFrames, Tally, scores_by_name
-from tasks.metrics.segmentation import j_and_f_of
+from tasks.metrics.segmentation import segmentation_scores
 from tasks.metrics.temporal import TemporalConvention
 from tasks.metrics.tubes import Case, Tube, filled_tube
 
@@ -51,7 +51,7 @@ def score_dataset(
         ScoreError: there is no such convention.
         PredictionsError: the file cannot be used, or none of its samples is in the dataset.
     """
-    rule, temporal = rules_named(convention)
+    rule, temporal = find_rules(convention)
     answers = read_predictions(predictions) if isinstance(predictions, Path) else predictions
     manifest = dataset.manifest
     source = CEILING if answers is None else str(predictions) if isinstance(predictions, Path) else "given"
@@ -195,14 +195,14 @@ class _Scorer:
         if not any(target.counts for target in sample.targets):
             self.without_truth += 1
             return
-        j, f = (0.0, 0.0) if given is None else j_and_f_of(self._dataset, video, sample.targets, given.object_ids)
+        j, f = (0.0, 0.0) if given is None else segmentation_scores(self._dataset, video, sample.targets, given.object_ids)
         scores = None if given is None else {"J": j, "F": f, "J&F": (j + f) / 2}
         self._tally(sample, "davis").add(sample.sample_id, scores, sample.group)
 
     def _question(self, sample: StoredSample, given: Prediction | None) -> None:
         right: bool | None = False
         if given is not None and given.answer is not None:
-            right = is_right(sample.question, sample.answer, given.answer, self._judge)
+            right = is_correct(sample.question, sample.answer, given.answer, self._judge)
         self.unjudged += right is None
         tally = self._tally(sample, "mme_videoocr")
         tally.add(sample.sample_id, None if given is None else {"accuracy": float(bool(right))}, sample.group)

@@ -14,7 +14,7 @@ from tasks.metrics.arrays import StoredVideo
 from tasks.metrics.regions import j_and_f
 
 
-def j_and_f_of(
+def segmentation_scores(
     dataset: Dataset, video: StoredVideo, targets: Sequence[Target], object_ids: Sequence[int]
 ) -> tuple[float, float]:
     """Mean J and mean F over every frame of a video, as MeViS takes them.

@@ -12,7 +12,7 @@ import numpy as np
 from storage.folders.files import atomic_file
 from storage.reader import Dataset, StoredInstance
 from storage.rle import Mask, decode_counts
-from tasks.markers.drawing import Candidate, digit_height_px, draw, place
+from tasks.markers.drawing import Candidate, digit_height_px, draw_markers, place_markers
 from tasks.metrics.arrays import source_of
 from tasks.video.reader import Frames, Video, local_source, open_video
 
@@ -43,10 +43,10 @@ def write_clip(dataset: Dataset, video_id: str, path: Path, marker_size: float =
     def paint(frame: int, image: Frames) -> None:
         _objects(image, dataset.instances(video_id, frame), height_px)
 
-    return painted_clip(dataset, video_id, path, paint)
+    return encode_clip(dataset, video_id, path, paint)
 
 
-def painted_clip(dataset: Dataset, video_id: str, path: Path, paint: Paint, frames: range | None = None) -> Path:
+def encode_clip(dataset: Dataset, video_id: str, path: Path, paint: Paint, frames: range | None = None) -> Path:
     """Write an h264 file of a video, or of some of its frames in a row, with something painted on each.
 
     Args:
@@ -93,7 +93,7 @@ def _objects(image: Frames, instances: list[StoredInstance], height_px: float) -
     for instance in instances:
         tint(image, decode_counts(instance.counts, *image.shape[:2]), instance.object_id)
     candidates = [Candidate(i.object_id, i.category, i.area, i.anchor, i.box) for i in instances]
-    draw(image, place(candidates, (1.0, 1.0), (image.shape[1], image.shape[0]), height_px), height_px)
+    draw_markers(image, place_markers(candidates, (1.0, 1.0), (image.shape[1], image.shape[0]), height_px), height_px)
 
 
 def tint(image: Frames, mask: Mask, object_id: int) -> None:

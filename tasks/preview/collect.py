@@ -11,10 +11,10 @@ import pyarrow as pa
 
 from storage.reader import Dataset
 from storage.schema import SAMPLES
-from tasks.preview.pictures import Picture
+from tasks.preview.pictures import PagePicture
 from tasks.preview.strips import Strip, clip_strips
 from tasks.preview.thumbs import thumbnails
-from tasks.preview.timeline import Stretch, Tick, percent, presence, stretch, ticks
+from tasks.preview.timeline import AxisSpan, Tick, axis_percent, axis_span, ticks, visible_spans
 from tasks.video.timeline import Timeline
 
 MAX_LANES = 24
@@ -25,7 +25,7 @@ SAMPLE_COLUMNS = [name for name in SAMPLES.names if name != "targets"]
 """Of a sample, all but where its targets are, which is large."""
 
 
-class Lane(NamedTuple):
+class ObjectLane(NamedTuple):
     """One object's row of the timeline; `found_x` is where it was discovered, in per cent of the axis."""
 
     object_id: int
@@ -34,7 +34,7 @@ class Lane(NamedTuple):
     discovery_x: float
     discovery_s: float
     frames: int
-    stretches: Sequence[Stretch]
+    stretches: Sequence[AxisSpan]
 
 
 class SampleView(NamedTuple):
@@ -42,12 +42,12 @@ class SampleView(NamedTuple):
 
     number: int
     row: dict[str, Any]
-    span: Stretch | None
+    span: AxisSpan | None
     categories: dict[int, str]
 
 
 @dataclass(frozen=True)
-class Card:
+class VideoCard:
     """Everything a page shows of one video.
 
     Attributes:
@@ -62,9 +62,9 @@ class Card:
 
     row: dict[str, Any]
     ending: dict[str, Any]
-    thumbs: Sequence[Picture]
+    thumbs: Sequence[PagePicture]
     thumbs_stored: bool
-    lanes: Sequence[Lane]
+    lanes: Sequence[ObjectLane]
     hidden_lanes: int
     strips: Sequence[Strip]
     hidden_clips: int
@@ -79,7 +79,7 @@ class Card:
         return len(self.strips) > 1 or any(strip.stretch.width < 99.5 for strip in self.strips)
 
 
-def collect_card(dataset: Dataset, video_id: str, ending: dict[str, Any], strip_bytes: int) -> Card:
+def collect_card(dataset: Dataset, video_id: str, ending: dict[str, Any], strip_bytes: int) -> VideoCard:
     """Read one video.
 
     Args:
@@ -101,7 +101,7 @@ def collect_card(dataset: Dataset, video_id: str, ending: dict[str, Any], strip_
     answers = {i for s in samples for i in s["answer_ids"]}
     lanes = _lanes(row["objects"], masks, timeline, answers)
     views = _sample_views(samples[:MAX_SAMPLES], {c["clip_id"]: c["start_s"] for c in clips}, row)
-    return Card(
+    return VideoCard(
         row=row,
         ending=ending,
         thumbs=thumbs,
@@ -123,18 +123,18 @@ def _tags(ending: dict[str, Any], clips: Iterable[dict[str, Any]], samples: Sequ
     return sorted(tags - {""})
 
 
-def _lanes(objects: Sequence[dict[str, Any]], masks: pa.Table, timeline: Timeline, answers: set[int]) -> list[Lane]:
+def _lanes(objects: Sequence[dict[str, Any]], masks: pa.Table, timeline: Timeline, answers: set[int]) -> list[ObjectLane]:
     ids, frames = (masks.column(name).to_numpy().astype(np.int64) for name in ("object_id", "frame_index"))
     kept = sorted(objects, key=lambda o: (o["object_id"] not in answers, -o["frames"]))[:MAX_LANES]
     return [
-        Lane(
+        ObjectLane(
             o["object_id"],
             o["category"],
             o["score"],
-            percent(float(timeline.times_s[o["found_at"]]), timeline.duration_s),
+            axis_percent(float(timeline.times_s[o["found_at"]]), timeline.duration_s),
             float(timeline.times_s[o["found_at"]]),
             o["frames"],
-            presence(frames[ids == o["object_id"]], timeline),
+            visible_spans(frames[ids == o["object_id"]], timeline),
         )
         for o in sorted(kept, key=lambda o: int(o["object_id"]))
     ]
@@ -146,6 +146,6 @@ def _sample_views(samples: Sequence[dict[str, Any]], starts: dict[str, float], r
     for number, sample in enumerate(samples, start=1):
         start_s, span = starts[sample["clip_id"]], None
         if sample["start_s"] is not None and sample["end_s"] is not None:
-            span = stretch(start_s + sample["start_s"], start_s + sample["end_s"], row["duration_s"])
+            span = axis_span(start_s + sample["start_s"], start_s + sample["end_s"], row["duration_s"])
         views.append(SampleView(number, sample, span, {i: categories.get(i, "") for i in sample["answer_ids"]}))
     return views

@@ -9,12 +9,12 @@ from typing import Any
 
 import jinja2
 
-from tasks.preview.timeline import clock
+from tasks.preview.timeline import format_time
 
 _HERE = Path(__file__).parent
 
 
-def rendered(template: Path, **facts: Any) -> bytes:
+def render_page(template: Path, **facts: Any) -> bytes:
     """A page of a template that extends `base.html.j2`: UTF-8, complete in itself, and only its own script may run in it.
 
     Args:
@@ -35,7 +35,13 @@ def _environment(folder: Path) -> jinja2.Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    filters: dict[str, Any] = {"clock": clock, "size": human_bytes, "hue": hue, "grouped": grouped, "words": words}
+    filters: dict[str, Any] = {
+        "clock": format_time,
+        "size": format_bytes,
+        "hue": object_colour,
+        "grouped": format_count,
+        "words": format_reason,
+    }
     environment.filters.update(filters)
     return environment
 
@@ -45,7 +51,7 @@ def _csp_hash(script: str) -> str:
     return "sha256-" + base64.b64encode(hashlib.sha256(script.encode()).digest()).decode("ascii")
 
 
-def human_bytes(count: int) -> str:
+def format_bytes(count: int) -> str:
     """A number of bytes in decimal units, three digits."""
     value, units = float(count), ["B", "kB", "MB", "GB", "TB"]
     while value >= 1000 and len(units) > 1:
@@ -53,17 +59,17 @@ def human_bytes(count: int) -> str:
     return f"{value:.3g} {units[0]}"
 
 
-def grouped(count: int) -> str:
+def format_count(count: int) -> str:
     """A whole number with thin spaces between thousands."""
     return f"{count:,}".replace(",", "\u2009")
 
 
-def words(code: str) -> str:
+def format_reason(code: str) -> str:
     """A reason code as words."""
     return code.replace("_", " ")
 
 
-def hue(object_id: int) -> str:
+def object_colour(object_id: int) -> str:
     """CSS colour of an object's ID: eight hues, then the same darker and lighter; none is the red of the markers."""
     hues = (250, 60, 155, 315, 95, 200, 345, 125)
     lightness = (0.74, 0.6, 0.86)[(object_id - 1) // len(hues) % 3]

@@ -8,11 +8,11 @@ from pathlib import Path
 
 from storage.folders.local import LocalFolder
 from storage.reader import Dataset
-from tasks.metrics.quality import quality, quality_rows
-from tasks.preview.collect import Card, collect_card
-from tasks.preview.html import rendered
+from tasks.metrics.quality import measure_quality, quality_rows
+from tasks.preview.collect import VideoCard, collect_card
+from tasks.preview.html import render_page
 from tasks.preview.summary import answer_rows, gaps, outcome_rows, parameters, totals
-from tasks.preview.timeline import evenly
+from tasks.preview.timeline import evenly_spaced
 
 PREVIEW = "preview.html"
 _STRIP_BYTES = 4_000_000
@@ -45,19 +45,19 @@ def current_preview(dataset: Dataset) -> str:
     return f"{dataset.folder}/{PREVIEW}" if dataset.manifest.content_hash.encode() in current else write_preview(dataset)
 
 
-def _cards(dataset: Dataset, limit: int) -> list[Card]:
+def _cards(dataset: Dataset, limit: int) -> list[VideoCard]:
     videos = dataset.video_ids("videos")
     endings = {row["video_id"]: row for row in dataset.outcomes.to_pylist()}
-    chosen = [videos[i] for i in evenly(len(videos), limit)]
+    chosen = [videos[i] for i in evenly_spaced(len(videos), limit)]
     share = _STRIP_BYTES // max(1, len(chosen))
     return [collect_card(dataset, video_id, endings[video_id], share) for video_id in chosen]
 
 
-def _render(dataset: Dataset, cards: Sequence[Card]) -> bytes:
+def _render(dataset: Dataset, cards: Sequence[VideoCard]) -> bytes:
     outcomes = dataset.outcomes.to_pylist()
-    measured = quality(dataset)
+    measured = measure_quality(dataset)
     missing = list(islice(gaps(dataset), _MAX_GAPS + 1))
-    return rendered(
+    return render_page(
         Path(__file__).with_name("page.html.j2"),
         dataset=dataset.manifest,
         totals=totals(dataset),

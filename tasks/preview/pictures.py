@@ -23,7 +23,7 @@ _SHRUNK_HEIGHT_PX = 176
 _SHRUNK_QUALITY = 66
 
 
-class Shape(NamedTuple):
+class ObjectOutline(NamedTuple):
     """An object on a picture.
 
     Attributes:
@@ -38,7 +38,7 @@ class Shape(NamedTuple):
     y: float
 
 
-class Picture(NamedTuple):
+class PagePicture(NamedTuple):
     """A JPEG of a page.
 
     Attributes:
@@ -54,7 +54,7 @@ class Picture(NamedTuple):
     height: int
     frame_index: int
     time_s: float
-    shapes: Sequence[Shape] = ()
+    shapes: Sequence[ObjectOutline] = ()
 
 
 def thumb_size(width: int, height: int) -> tuple[int, int]:
@@ -70,7 +70,7 @@ def thumb_size(width: int, height: int) -> tuple[int, int]:
 
 def thumbnail(
     image: Frames, frame_index: int, time_s: float, instances: Iterable[Mapping[str, Any]], native: tuple[int, int]
-) -> Picture:
+) -> PagePicture:
     """A thumbnail with its outlines.
 
     Args:
@@ -86,8 +86,8 @@ def thumbnail(
     for row in instances:
         path = outline(decode_counts(row["rle_counts"], native[1], native[0]), (width, height))
         x, y = (row["anchor_x"] + 0.5) * scale[0], (row["anchor_y"] + 0.5) * scale[1]
-        shapes.append(Shape(row["object_id"], path, round(x, 1), round(y, 1)))
-    return Picture(_base64(encode_jpeg(image, _THUMB_QUALITY)), width, height, frame_index, time_s, shapes)
+        shapes.append(ObjectOutline(row["object_id"], path, round(x, 1), round(y, 1)))
+    return PagePicture(_base64(encode_jpeg(image, _THUMB_QUALITY)), width, height, frame_index, time_s, shapes)
 
 
 def outline(mask: Mask, size: tuple[int, int]) -> str:
@@ -110,7 +110,7 @@ def _ring(points: NDArray[np.float64]) -> str:
     return "M" + "L".join(f"{round(x, 1):g} {round(y, 1):g}" for x, y in points.tolist()) + "Z"
 
 
-def as_stored(jpeg: bytes, frame_index: int, time_s: float, size: tuple[int, int]) -> Picture:
+def stored_picture(jpeg: bytes, frame_index: int, time_s: float, size: tuple[int, int]) -> PagePicture:
     """A rendered frame just as it is stored; `size` is its (width, height).
 
     Args:
@@ -119,10 +119,10 @@ def as_stored(jpeg: bytes, frame_index: int, time_s: float, size: tuple[int, int
         time_s: seconds from the start of the video.
         size: (width, height) in pixels.
     """
-    return Picture(_base64(jpeg), size[0], size[1], frame_index, time_s)
+    return PagePicture(_base64(jpeg), size[0], size[1], frame_index, time_s)
 
 
-def shrunk(jpeg: bytes, frame_index: int, time_s: float) -> Picture:
+def downscaled_picture(jpeg: bytes, frame_index: int, time_s: float) -> PagePicture:
     """A rendered frame made smaller and coarser, for pages that would grow too large with the stored ones.
 
     Args:
@@ -133,11 +133,11 @@ def shrunk(jpeg: bytes, frame_index: int, time_s: float) -> Picture:
     image = decode_jpeg(jpeg)
     height, width = image.shape[:2]
     scale = min(1.0, _SHRUNK_HEIGHT_PX / height)
-    image = resized(image, (max(1, round(width * scale)), max(1, round(height * scale))))
-    return Picture(_base64(encode_jpeg(image, _SHRUNK_QUALITY)), image.shape[1], image.shape[0], frame_index, time_s)
+    image = resize_image(image, (max(1, round(width * scale)), max(1, round(height * scale))))
+    return PagePicture(_base64(encode_jpeg(image, _SHRUNK_QUALITY)), image.shape[1], image.shape[0], frame_index, time_s)
 
 
-def resized(image: Frames, size: tuple[int, int]) -> Frames:
+def resize_image(image: Frames, size: tuple[int, int]) -> Frames:
     """A frame, uint8 (height, width, 3), at `size` (width, height).
 
     Args:

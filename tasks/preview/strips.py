@@ -7,8 +7,8 @@ from typing import Any, NamedTuple
 
 import pyarrow as pa
 
-from tasks.preview.pictures import Picture, as_stored, shrunk
-from tasks.preview.timeline import Stretch, evenly, stretch
+from tasks.preview.pictures import PagePicture, downscaled_picture, stored_picture
+from tasks.preview.timeline import AxisSpan, axis_span, evenly_spaced
 from tasks.video.timeline import Timeline
 
 MAX_CLIPS = 4
@@ -28,8 +28,8 @@ class Strip(NamedTuple):
     """
 
     row: dict[str, Any]
-    stretch: Stretch
-    pictures: Sequence[Picture]
+    stretch: AxisSpan
+    pictures: Sequence[PagePicture]
     unchanged: bool
 
 
@@ -44,7 +44,7 @@ def clip_strips(
         timeline: of the video.
         strip_bytes: JPEG bytes that all strips together may take before smaller copies stand in.
     """
-    chosen = [clips[i] for i in evenly(len(clips), MAX_CLIPS)]
+    chosen = [clips[i] for i in evenly_spaced(len(clips), MAX_CLIPS)]
     filled = max(1, sum(not clip["reason"] for clip in chosen))
     share = strip_bytes // filled
     # Frames of many clips share the room, so that a video of many clips does not fill the page.
@@ -56,13 +56,13 @@ def _strip(clip: dict[str, Any], frames: pa.Table | None, timeline: Timeline, sh
     rows = [] if frames is None else _frames_of(frames, clip["clip_id"])
     fitting = share // max((len(jpeg) for _, jpeg in rows), default=1)
     unchanged = fitting >= min(_FEW, max_frames, len(rows))
-    chosen = [rows[i] for i in evenly(len(rows), min(max_frames, fitting) if unchanged else max_frames)]
+    chosen = [rows[i] for i in evenly_spaced(len(rows), min(max_frames, fitting) if unchanged else max_frames)]
     size = clip["width"], clip["height"]
     pictures = []
     for index, jpeg in chosen:
         time_s = float(timeline.times_s[index])
-        pictures.append(as_stored(jpeg, index, time_s, size) if unchanged else shrunk(jpeg, index, time_s))
-    return Strip(clip, stretch(clip["start_s"], clip["end_s"], timeline.duration_s), pictures, unchanged)
+        pictures.append(stored_picture(jpeg, index, time_s, size) if unchanged else downscaled_picture(jpeg, index, time_s))
+    return Strip(clip, axis_span(clip["start_s"], clip["end_s"], timeline.duration_s), pictures, unchanged)
 
 
 def _frames_of(frames: pa.Table, clip_id: str) -> list[tuple[int, bytes]]:

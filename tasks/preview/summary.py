@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 from storage.outcomes import STATUSES
 from storage.reader import Dataset
 
-Row = dict[str, str | int | float]
+SummaryRow = dict[str, str | int | float]
 
 
 class SummaryTables(NamedTuple):
@@ -20,15 +20,15 @@ class SummaryTables(NamedTuple):
         videos: `video`, `objects`, `frames` (rendered), `samples`, `status`, `reason`; one row a planned video.
     """
 
-    outcomes: list[Row]
-    videos: list[Row]
+    outcomes: list[SummaryRow]
+    videos: list[SummaryRow]
 
 
 def summary_tables(dataset: Dataset) -> SummaryTables:
     """How a build ended, as rows; reads no mask and no frame."""
-    objects = {row["video_id"]: len(row["objects"]) for row in whole(dataset, "videos", ["video_id", "objects"])}
+    objects = {row["video_id"]: len(row["objects"]) for row in table_rows(dataset, "videos", ["video_id", "objects"])}
     frames, samples = row_counts(dataset, "frames"), row_counts(dataset, "samples")
-    videos: list[Row] = [
+    videos: list[SummaryRow] = [
         {
             "video": row["video_id"],
             "objects": objects.get(row["video_id"], 0),
@@ -42,7 +42,7 @@ def summary_tables(dataset: Dataset) -> SummaryTables:
     return SummaryTables(outcome_rows(dataset), videos)
 
 
-def outcome_rows(dataset: Dataset) -> list[Row]:
+def outcome_rows(dataset: Dataset) -> list[SummaryRow]:
     """Planned videos counted by status and reason, most frequent reason of a status first."""
     endings = dataset.outcomes.select(["status", "reason"]).to_pylist()
     counts = Counter((row["status"], row["reason"]) for row in endings)
@@ -53,16 +53,16 @@ def outcome_rows(dataset: Dataset) -> list[Row]:
     ]
 
 
-def answer_rows(dataset: Dataset) -> list[Row]:
+def answer_rows(dataset: Dataset) -> list[SummaryRow]:
     """Samples counted by the reason why they have no answer; the answered first, with an empty reason."""
-    reasons = Counter(row["reason"] for row in whole(dataset, "samples", ["reason"]))
+    reasons = Counter(row["reason"] for row in table_rows(dataset, "samples", ["reason"]))
     ordered = sorted(reasons.items(), key=lambda item: (item[0] != "", -item[1], item[0]))
     return [{"reason": reason, "samples": count, "share": count / reasons.total()} for reason, count in ordered]
 
 
 def totals(dataset: Dataset) -> Mapping[str, int]:
     """Numbers of videos, objects, masks, clips, frames and samples published, and bytes of their files."""
-    objects = sum(len(row["objects"]) for row in whole(dataset, "videos", ["objects"]))
+    objects = sum(len(row["objects"]) for row in table_rows(dataset, "videos", ["objects"]))
     counts = {table: sum(row_counts(dataset, table).values()) for table in ("videos", "masks", "clips", "frames", "samples")}
     stages = dataset.manifest.stages.values()
     size = sum(file.bytes for stage in stages for shard in stage.shards for file in shard.values())
@@ -89,10 +89,10 @@ def row_counts(dataset: Dataset, table: str) -> dict[str, int]:
 
 def gaps(dataset: Dataset) -> Iterator[dict[str, str]]:
     """Clips without frames and samples without an answer: `kind`, `name`, `video`, `reason`, `text` (the sentence)."""
-    for row in whole(dataset, "clips", ["clip_id", "video_id", "reason"]):
+    for row in table_rows(dataset, "clips", ["clip_id", "video_id", "reason"]):
         if row["reason"]:
             yield {"kind": "clip", "name": row["clip_id"], "video": row["video_id"], "reason": row["reason"], "text": ""}
-    for row in whole(dataset, "samples", ["sample_id", "video_id", "sentence", "reason"]):
+    for row in table_rows(dataset, "samples", ["sample_id", "video_id", "sentence", "reason"]):
         if row["reason"]:
             text = {"reason": row["reason"], "text": row["sentence"]}
             yield {"kind": "sample", "name": row["sample_id"], "video": row["video_id"], **text}
@@ -115,7 +115,7 @@ def _flat(params: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, An
             yield f"{prefix}{key}", value
 
 
-def whole(dataset: Dataset, table: str, columns: list[str]) -> Iterator[dict[str, Any]]:
+def table_rows(dataset: Dataset, table: str, columns: list[str]) -> Iterator[dict[str, Any]]:
     """Rows of a table, a video at a time.
 
     Args:

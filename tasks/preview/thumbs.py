@@ -12,7 +12,7 @@ import pyarrow as pa
 from storage.folders.cache import RemoteFile
 from storage.folders.folder import StoreError
 from tasks.build.fingerprint import content_hash
-from tasks.preview.pictures import Picture, decode_jpeg, resized, thumb_size, thumbnail
+from tasks.preview.pictures import PagePicture, decode_jpeg, resize_image, thumb_size, thumbnail
 from tasks.video.diagnosis import VideoError
 from tasks.video.reader import Frames, Source, local_source, open_video
 from tasks.video.timeline import Timeline
@@ -22,7 +22,7 @@ THUMBS = 4
 
 def thumbnails(
     source: Path | RemoteFile, row: dict[str, Any], masks: pa.Table, frames: pa.Table | None, timeline: Timeline
-) -> tuple[list[Picture], bool]:
+) -> tuple[list[PagePicture], bool]:
     """Thumbnails of a video.
 
     Args:
@@ -69,7 +69,7 @@ def _stored(masks: pa.Table, frames: pa.Table | None, size: tuple[int, int]) -> 
     rendered = frames.column("frame_index").to_pylist()
     jpegs = frames.column("jpeg")
     chosen = _telling_frames(masks, rendered)
-    return {index: resized(decode_jpeg(jpegs[rendered.index(index)].as_py()), size) for index in chosen}
+    return {index: resize_image(decode_jpeg(jpegs[rendered.index(index)].as_py()), size) for index in chosen}
 
 
 def _telling_frames(masks: pa.Table, frames: Sequence[int]) -> list[int]:

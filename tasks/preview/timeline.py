@@ -10,13 +10,13 @@ from numpy.typing import NDArray
 
 from tasks.video.timeline import Timeline
 
-MERGED_GAP = 0.25
+MAX_MERGED_GAP = 0.25
 """Gaps narrower than this, in per cent of the axis, are closed: they would be thinner than a pixel or two."""
 _TICK_STEPS_S = (0.1, 0.2, 0.5, 1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 1800, 3600, 7200)
 _MAX_TICKS = 9
 
 
-class Stretch(NamedTuple):
+class AxisSpan(NamedTuple):
     """A stretch of the axis: `x` and `width` in per cent of the duration, `start_s` and `end_s` in seconds."""
 
     x: float
@@ -32,7 +32,7 @@ class Tick(NamedTuple):
     label: str
 
 
-def percent(time_s: float, duration_s: float) -> float:
+def axis_percent(time_s: float, duration_s: float) -> float:
     """Place of a time on the axis, in per cent, held inside it.
 
     Args:
@@ -42,7 +42,7 @@ def percent(time_s: float, duration_s: float) -> float:
     return round(min(max(time_s / duration_s, 0.0), 1.0) * 100, 3) if duration_s > 0 else 0.0
 
 
-def stretch(start_s: float, end_s: float, duration_s: float) -> Stretch:
+def axis_span(start_s: float, end_s: float, duration_s: float) -> AxisSpan:
     """The stretch of the axis between two times.
 
     Args:
@@ -50,11 +50,11 @@ def stretch(start_s: float, end_s: float, duration_s: float) -> Stretch:
         end_s: end in seconds, exclusive.
         duration_s: length of the axis in seconds.
     """
-    x = percent(start_s, duration_s)
-    return Stretch(x, round(percent(end_s, duration_s) - x, 3), start_s, end_s)
+    x = axis_percent(start_s, duration_s)
+    return AxisSpan(x, round(axis_percent(end_s, duration_s) - x, 3), start_s, end_s)
 
 
-def presence(frames: NDArray[np.int64], timeline: Timeline) -> list[Stretch]:
+def visible_spans(frames: NDArray[np.int64], timeline: Timeline) -> list[AxisSpan]:
     """Stretches over which an object is visible.
 
     Args:
@@ -63,10 +63,10 @@ def presence(frames: NDArray[np.int64], timeline: Timeline) -> list[Stretch]:
     """
     ends = np.append(timeline.times_s[1:], timeline.duration_s)
     starts_s, ends_s = timeline.times_s[frames], ends[frames]
-    breaks = np.flatnonzero((starts_s[1:] - ends_s[:-1]) > MERGED_GAP / 100 * timeline.duration_s)
+    breaks = np.flatnonzero((starts_s[1:] - ends_s[:-1]) > MAX_MERGED_GAP / 100 * timeline.duration_s)
     firsts, lasts = np.concatenate([[0], breaks + 1]), np.concatenate([breaks, [len(frames) - 1]])
     return [
-        stretch(float(starts_s[first]), float(ends_s[last]), timeline.duration_s)
+        axis_span(float(starts_s[first]), float(ends_s[last]), timeline.duration_s)
         for first, last in zip(firsts, lasts, strict=True)
     ]
 
@@ -75,10 +75,10 @@ def ticks(duration_s: float) -> list[Tick]:
     """Round times along the axis, at most nine, the first at 0."""
     step = next((s for s in _TICK_STEPS_S if duration_s / s < _MAX_TICKS), duration_s / 5)
     times = np.arange(0, duration_s, step).tolist()
-    return [Tick(percent(t, duration_s), clock(t)) for t in times]
+    return [Tick(axis_percent(t, duration_s), format_time(t)) for t in times]
 
 
-def clock(time_s: float) -> str:
+def format_time(time_s: float) -> str:
     """A time as a person writes it: `2.5 s` below two minutes, `3:07` above."""
     if time_s < 120:
         return f"{time_s:.1f}".removesuffix(".0") + " s"
@@ -86,7 +86,7 @@ def clock(time_s: float) -> str:
     return f"{minutes}:{seconds:02d}"
 
 
-def evenly(count: int, limit: int) -> Sequence[int]:
+def evenly_spaced(count: int, limit: int) -> Sequence[int]:
     """Indices of `wanted` of `count` things, evenly spread, the first and last among them; all if there are fewer.
 
     Args:

@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tasks.masks.instances import tight_box
-from tasks.sample.looks import TOPS, Look, weave
-from tasks.sample.scene import Step
+from tasks.sample.appearance import TOPS, Appearance, cloth_texture
+from tasks.sample.scene import Action
 
 PHASES = 12
 FINE = 2
@@ -32,14 +32,16 @@ class Sprite(NamedTuple):
 class Sprites:
     """All poses of one figure, each drawn once."""
 
-    def __init__(self, look: Look, tall: float, seed: list[int]) -> None:
+    def __init__(self, look: Appearance, tall: float, seed: list[int]) -> None:
         self._look, self._tall = look, tall
         self._size = (int(tall * 0.7) + 2, int(tall * 1.2) + 2)
-        self._weave = weave(look.pattern, (self._size[0] * FINE, self._size[1] * FINE), FINE, np.random.default_rng([*seed, 3]))
+        self._weave = cloth_texture(
+            look.pattern, (self._size[0] * FINE, self._size[1] * FINE), FINE, np.random.default_rng([*seed, 3])
+        )
         self._drawn: dict[tuple[str, int, int], Sprite] = {}
         self._below = tall * 0.04
 
-    def pose(self, step: Step, frame: int, fps: int) -> tuple[Sprite, float]:
+    def pose(self, step: Action, frame: int, fps: int) -> tuple[Sprite, float]:
         """Sprite of a figure on a frame of a step, and how far off the ground it is in pixels.
 
         Args:
@@ -83,7 +85,7 @@ class Sprites:
         return Sprite(layers, x1 - 1 - width / 2, y1 - 1 - height + self._below)
 
 
-def _palette(look: Look) -> NDArray[np.float32]:
+def _palette(look: Appearance) -> NDArray[np.float32]:
     top, bottom = np.array(TOPS[look.colour], np.float32), np.array(look.bottom, np.float32)
     rows = [np.zeros(3), look.skin, look.hair, top, top * 0.82, bottom, bottom * 0.75, (28, 24, 24), (120, 78, 40)]
     return np.array(rows, np.float32)
@@ -115,7 +117,7 @@ class _Body:
         axes = (round(wide * self._tall), round(high * self._tall))
         cv2.ellipse(self._parts, self._at(x, y), axes, 0, 0, 360, part, -1)
 
-    def draw(self, look: Look, action: str, phase: float, facing: int) -> None:
+    def draw(self, look: Appearance, action: str, phase: float, facing: int) -> None:
         """Lay out one pose: `phase` in [0, 1) of the action's cycle, `facing` -1 left, 1 right, 0 to the viewer."""
         swing = sin(2 * pi * phase)
         bent = 0.5 - 0.5 * cos(2 * pi * phase) if action == "bend" else 0.0
@@ -133,7 +135,7 @@ class _Body:
             self._limb(part, [(0.03 * side, hip), (foot / 2 + forward, hip / 2 + 0.02), (foot, 0.03)], 0.085)
             self._limb(SHOE, [(foot, 0.02), (foot + 0.04 * (facing or side), 0.02)], 0.05)
 
-    def _torso(self, look: Look, hip: float, shoulder: float, bent: float, facing: int) -> None:
+    def _torso(self, look: Appearance, hip: float, shoulder: float, bent: float, facing: int) -> None:
         half = 0.085 if facing else 0.11
         head = shoulder + 0.105
         if look.who == "woman":

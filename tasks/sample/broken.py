@@ -13,7 +13,7 @@ import numpy as np
 from storage.common.environment import module_environment
 from tasks.sample.scene import SampleConfig
 
-FIRST = 90
+FIRST_INDEX = 90
 """Index of the first broken video, clear of the good ones."""
 
 
@@ -31,7 +31,7 @@ def write_broken(videos: Path, good: Mapping[str, Any], config: SampleConfig) ->
     first = next(iter(sorted(videos.glob("*/*.mp4"))))
     entry = next(iter(good.values()))
     annotated: dict[str, Any] = {}
-    for index, (reason, write) in enumerate(BROKEN.items(), FIRST):
+    for index, (reason, write) in enumerate(BROKEN.items(), FIRST_INDEX):
         path = videos / str(index % 10) / f"{index}_{reason}.mp4"
         path.parent.mkdir(parents=True, exist_ok=True)
         write(path, first, config)

@@ -16,7 +16,7 @@ Picture = NDArray[np.float32]
 MARGIN = 12
 
 
-def paint(scene: Scene, config: SampleConfig) -> Iterator[tuple[Frames, list[Mask], list[Mask]]]:
+def paint_clip(scene: Scene, config: SampleConfig) -> Iterator[tuple[Frames, list[Mask], list[Mask]]]:
     """Paint every frame of a clip.
 
     Args:

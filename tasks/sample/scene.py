@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from tasks.sample.looks import Look, choose_looks
+from tasks.sample.appearance import Appearance, choose_appearances
 
 SECONDS = 20
 """Length of a clip: readers of HC-STVG take img_num / 20 for the frame rate."""
@@ -42,7 +42,7 @@ class SampleConfig:
 
 
 @dataclass(frozen=True)
-class Step:
+class Action:
     """One thing a figure does on frames [start, stop), moving from x0 to x1."""
 
     kind: str
@@ -60,12 +60,12 @@ class Step:
 class Figure:
     """A person of a clip. `steps` follow one another; outside them the figure is not in the scene."""
 
-    look: Look
+    look: Appearance
     tall: float
     feet_y: float
-    steps: tuple[Step, ...]
+    steps: tuple[Action, ...]
 
-    def step_at(self, frame: int) -> Step | None:
+    def step_at(self, frame: int) -> Action | None:
         """What the figure does on a frame, or None."""
         return next((s for s in self.steps if s.start <= frame < s.stop), None)
 
@@ -89,7 +89,7 @@ class Scene:
     pan: float
     seed: tuple[int, ...]
 
-    def frames_behind(self, k: int, step: Step) -> int:
+    def frames_behind(self, k: int, step: Action) -> int:
         """Frames of a step on which figure `k` has somebody nearer about before its own middle.
 
         Args:
@@ -118,7 +118,7 @@ def make_scene(index: int, attempt: int, count: int, config: SampleConfig) -> Sc
     slots = rng.permutation(np.linspace(0.12, 0.88, count - late)) * config.width
     lanes = rng.permutation(np.linspace(0.80, 0.97, count)) * config.height
     figures = []
-    for k, look in enumerate(choose_looks(rng, count)):
+    for k, look in enumerate(choose_appearances(rng, count)):
         # Nearer figures are taller, but not strictly: people differ.
         tall = (lanes[k] / config.height * 0.62 + rng.uniform(-0.12, -0.02)) * config.height
         start_x = float(slots[k]) if k < count - late else None
@@ -128,9 +128,9 @@ def make_scene(index: int, attempt: int, count: int, config: SampleConfig) -> Sc
     return Scene(tuple(figures), pan, (config.seed, index, attempt))
 
 
-def _steps(rng: np.random.Generator, x: float | None, config: SampleConfig) -> tuple[Step, ...]:
+def _steps(rng: np.random.Generator, x: float | None, config: SampleConfig) -> tuple[Action, ...]:
     """A figure's programme; one that is not there from the start (`x` None) walks in."""
-    steps: list[Step] = []
+    steps: list[Action] = []
     now = 0
     if x is None:
         now = int(rng.integers(config.frames // 8, config.frames // 2))
@@ -146,7 +146,7 @@ def _steps(rng: np.random.Generator, x: float | None, config: SampleConfig) -> t
     return tuple(steps)
 
 
-def _next_step(rng: np.random.Generator, now: int, x: float, last: str, config: SampleConfig) -> Step:
+def _next_step(rng: np.random.Generator, now: int, x: float, last: str, config: SampleConfig) -> Action:
     left, width = config.frames - now, config.width
     moved = last.startswith(("walk", "enter"))
     if not moved and left < 0.4 * config.frames and rng.random() < 0.5:
@@ -159,10 +159,10 @@ def _next_step(rng: np.random.Generator, now: int, x: float, last: str, config: 
     kinds = [k for k in ("stand", "wave", "jump", "bend") if k != last]
     kind = str(rng.choice(kinds))
     length = int(rng.uniform(1.5, 2.5 if kind == "stand" else 4.0) * config.fps)
-    return Step(kind, now, now + length, x, x)
+    return Action(kind, now, now + length, x, x)
 
 
-def _walk(rng: np.random.Generator, now: int, x0: float, x1: float, kind: str, config: SampleConfig) -> Step:
+def _walk(rng: np.random.Generator, now: int, x0: float, x1: float, kind: str, config: SampleConfig) -> Action:
     speed = rng.uniform(0.055, 0.09) * config.width / config.fps
     side = "left" if (x1 < x0) != (kind == "enter") else "right"
-    return Step(f"{kind}_{side}", now, now + max(4, int(abs(x1 - x0) / speed)), x0, x1)
+    return Action(f"{kind}_{side}", now, now + max(4, int(abs(x1 - x0) / speed)), x0, x1)

@@ -12,10 +12,10 @@ from typing import Any
 import numpy as np
 
 from tasks.masks.instances import Instance
+from tasks.sample.annotated_clip import AnnotatedClip, make_clip
 from tasks.sample.broken import write_broken
 from tasks.sample.encode import write_video
 from tasks.sample.scene import SECONDS, SampleConfig
-from tasks.sample.story import Story, make_story
 
 VERSION = 2
 """Goes up whenever the same configuration gives other files, so that an older sample is made anew."""
@@ -61,7 +61,7 @@ def _write_all(root: Path, config: SampleConfig) -> None:
     truth: dict[str, Any] = {}
     boxes: dict[str, Any] = {}
     for index in range(config.videos):
-        story, name = make_story(index, config), video_id(index, "sample")
+        story, name = make_clip(index, config), video_id(index, "sample")
         write_video(root / "videos" / name, story.frames, config.fps)
         annotations[Path(name).name] = annotation(story, config)
         truth[Path(name).name] = _truth(story, config)
@@ -72,7 +72,7 @@ def _write_all(root: Path, config: SampleConfig) -> None:
         _dump(root / f"{file}.json", content)
 
 
-def annotation(story: Story, config: SampleConfig) -> dict[str, Any]:
+def annotation(story: AnnotatedClip, config: SampleConfig) -> dict[str, Any]:
     """One entry of HC-STVG v2: boxes [x, y, w, h] for each frame from `st_frame`, which counts from 1.
 
     Args:
@@ -97,7 +97,7 @@ def _xywh(instance: Instance | None) -> list[float]:
     return [float(x1), float(y1), float(x2 - x1), float(y2 - y1)]
 
 
-def _truth(story: Story, config: SampleConfig) -> dict[str, Any]:
+def _truth(story: AnnotatedClip, config: SampleConfig) -> dict[str, Any]:
     """Every figure on every frame; half-open boxes, COCO counts, pixels in sight and pixels were nobody before it."""
     return {
         "size": [config.height, config.width],
@@ -117,7 +117,7 @@ def _truth(story: Story, config: SampleConfig) -> dict[str, Any]:
     }
 
 
-def true_boxes(story: Story) -> dict[str, list[list[Any]]]:
+def true_boxes(story: AnnotatedClip) -> dict[str, list[list[Any]]]:
     """What a faultless detector finds: frame -> [x1, y1, x2, y2, category, score] of each figure well in sight."""
     scores = np.random.default_rng([*story.scene.seed, 5]).uniform(0.6, 0.99, len(story.truth)).round(3)
     boxes: dict[str, list[list[Any]]] = {}

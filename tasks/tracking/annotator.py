@@ -20,7 +20,7 @@ T = TypeVar("T")
 _OFF_LOADED = Outcome("done", "off_loaded", "memory ran out, so image features were off-loaded and objects tracked one by one")
 
 
-class ExhaustedError(Exception):
+class VideoMemoryError(Exception):
     """A video that does not fit the machine's memory even with its features off-loaded."""
 
 
@@ -61,32 +61,32 @@ class Annotator:
             VideoError: it cannot be decoded.
         """
         segments = within_duration(job, video, self._limits)
-        note = _cut(segments, video, "it is longer than the cap")
+        note = _cut_note(segments, video, "it is longer than the cap")
         try:
             annotation = self._within_memory(video, segments)
         except CrowdedError as error:
             crowded, annotated = str(error), annotated_segments(job, video)
         else:
-            return replace(annotation, note=noted(note, annotation.note))
+            return replace(annotation, note=join_notes(note, annotation.note))
         if annotated == list(segments):
             raise LimitError("too_many_objects", f"{crowded}: raise max_objects, or the detector's confidence")
-        note = _cut(annotated, video, f"it has {crowded}")
+        note = _cut_note(annotated, video, f"it has {crowded}")
         try:
             annotation = self._within_memory(video, annotated)
         except CrowdedError as error:
             raise LimitError("too_many_objects", f"{error}, in its annotated segments alone: raise max_objects") from error
-        return replace(annotation, note=noted(note, annotation.note))
+        return replace(annotation, note=join_notes(note, annotation.note))
 
     def _within_memory(self, video: Video, segments: Sequence[range]) -> VideoAnnotation:
         """Find, once more with everything off-loaded if memory runs out."""
         budget = self._track.budget
-        annotation = unless_exhausted(lambda: self._annotation(video, segments, budget))
+        annotation = none_if_out_of_memory(lambda: self._annotation(video, segments, budget))
         if annotation is not None:
             return annotation
-        annotation = unless_exhausted(lambda: self._annotation(video, segments, budget.lean()))
+        annotation = none_if_out_of_memory(lambda: self._annotation(video, segments, budget.lean()))
         if annotation is None:
-            raise ExhaustedError("memory ran out, and again with features off-loaded: lower the tracker's image size")
-        return replace(annotation, note=noted(_OFF_LOADED, annotation.note))
+            raise VideoMemoryError("memory ran out, and again with features off-loaded: lower the tracker's image size")
+        return replace(annotation, note=join_notes(_OFF_LOADED, annotation.note))
 
     def _annotation(self, video: Video, segments: Sequence[range], budget: Budget) -> VideoAnnotation:
         every = self._detect.every_frames
@@ -94,22 +94,22 @@ class Annotator:
         detections = dict(zip(keys, self._detector.detect(video, keys), strict=True))
         config = replace(self._track, budget=budget)
         tubes, work = track(video, self._tracker, detections, config, segments, self._limits.max_objects)
-        return VideoAnnotation(tubes, work, segments, _features(work, sum(map(len, segments))))
+        return VideoAnnotation(tubes, work, segments, _features_note(work, sum(map(len, segments))))
 
 
-def unless_exhausted(work: Callable[[], T]) -> T | None:
+def none_if_out_of_memory(work: Callable[[], T]) -> T | None:
     """Result of `work`, or None if memory ran out; what it held is given back first."""
     try:
         return work()
     except Exception as error:
-        if not is_exhaustion(error):
+        if not is_out_of_memory(error):
             raise
     # Outside the handler: its exception would still hold the frames of the stack, and so what fills the memory.
-    _give_back()
+    _release_memory()
     return None
 
 
-def is_exhaustion(error: BaseException) -> bool:
+def is_out_of_memory(error: BaseException) -> bool:
     """Whether an error says that memory, the device's or the machine's, ran out."""
     if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
         return True
@@ -117,7 +117,7 @@ def is_exhaustion(error: BaseException) -> bool:
     return isinstance(error, RuntimeError) and ("can't allocate memory" in message or "not enough memory" in message)
 
 
-def _give_back() -> None:
+def _release_memory() -> None:
     import gc
     import sys
 
@@ -127,14 +127,14 @@ def _give_back() -> None:
         torch.cuda.empty_cache()
 
 
-def _cut(segments: Sequence[range], video: Video, why: str) -> Outcome:
+def _cut_note(segments: Sequence[range], video: Video, why: str) -> Outcome:
     if sum(map(len, segments)) == len(video):
         return Outcome("done")
     frames = f"{sum(map(len, segments))} of its {len(video)} frames"
     return Outcome("done", "cut_to_segments", f"only its annotated segments are tracked, {frames}: {why}")
 
 
-def _features(work: Work, frames: int) -> Outcome:
+def _features_note(work: Work, frames: int) -> Outcome:
     """What became of image features, where they did not fit."""
     passes = f"{work.encoder_passes / frames:.2f} encoder passes a frame"
     if work.features == "spilled":
@@ -144,7 +144,7 @@ def _features(work: Work, frames: int) -> Outcome:
     return Outcome("done")
 
 
-def noted(*notes: Outcome) -> Outcome:
+def join_notes(*notes: Outcome) -> Outcome:
     """Several notes of a done video as one: the first reason, every sentence."""
     given = [note for note in notes if note.reason]
     return Outcome("done", given[0].reason, "; ".join(note.detail for note in given)) if given else Outcome("done")

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tasks.masks.instances import Mask
-from tasks.tracking.regions import Area, Window, window_about
+from tasks.tracking.regions import Area, Window, window_around
 from tasks.video.reader import Frames
 
 LEVELS = 10
@@ -15,7 +15,7 @@ Bins = NDArray[np.int16]
 Histogram = NDArray[np.float32]
 PARTS = 4
 """Colours are kept apart for so many parts of an object's height."""
-_RARE = 4e-4
+_MIN_FREQUENCY = 4e-4
 """Frequency that a colour never seen is given: neither proof nor disproof."""
 
 
@@ -36,7 +36,7 @@ def histogram(bins: Bins) -> Histogram:
     return np.asarray(counts.ravel() / max(float(counts.sum()), 1.0), np.float32)
 
 
-def evidence(own: Histogram, around: Histogram) -> Histogram:
+def log_likelihood_ratio(own: Histogram, around: Histogram) -> Histogram:
     """Log-likelihood ratio of each colour, own against around, float32 (LEVELS**3,), within [-1, 2].
 
     Little can be said against: a face is a small part of a person and may look like the wall behind.
@@ -46,10 +46,10 @@ def evidence(own: Histogram, around: Histogram) -> Histogram:
         own: histogram of the object's colours, float32 (LEVELS**3,), sum 1.
         around: histogram of its surroundings, of the same shape.
     """
-    return np.asarray(np.clip(np.log((own + _RARE) / (around + _RARE)), -1.0, 2.0), np.float32)
+    return np.asarray(np.clip(np.log((own + _MIN_FREQUENCY) / (around + _MIN_FREQUENCY)), -1.0, 2.0), np.float32)
 
 
-def likeness(a: Histogram, b: Histogram) -> float:
+def histogram_overlap(a: Histogram, b: Histogram) -> float:
     """Shared part of two histograms, 0 to 1.
 
     Args:
@@ -59,7 +59,7 @@ def likeness(a: Histogram, b: Histogram) -> float:
     return float(np.minimum(a, b).sum())
 
 
-def by_height(bins: Bins, mask: Mask, box: Area) -> Histogram:
+def part_histograms(bins: Bins, mask: Mask, box: Area) -> Histogram:
     """Colours of an object in each part of its box's height, float32 (PARTS, colours).
 
     Each part knows a little of the whole, since bodies bend. Trousers are thus not taken for another's dark hair.
@@ -72,7 +72,7 @@ def by_height(bins: Bins, mask: Mask, box: Area) -> Histogram:
     whole = histogram(bins[mask])
     top, bottom = max(int(box[1]), 0), min(int(box[3]) + 1, bins.shape[0])
     window = slice(top, bottom), slice(0, bins.shape[1])
-    levels = levels_in(box, window)
+    levels = part_of_rows(box, window)
     parts = []
     for level in range(PARTS):
         rows = np.flatnonzero(levels == level) + top
@@ -81,7 +81,7 @@ def by_height(bins: Bins, mask: Mask, box: Area) -> Histogram:
     return np.stack(parts)
 
 
-def levels_in(box: Area, window: Window) -> NDArray[np.intp]:
+def part_of_rows(box: Area, window: Window) -> NDArray[np.intp]:
     """Which part of a box each row of a window is level with, 0 at the top.
 
     Args:
@@ -93,7 +93,7 @@ def levels_in(box: Area, window: Window) -> NDArray[np.intp]:
     return np.asarray(np.clip(level, 0, PARTS - 1), np.intp)
 
 
-def colours_around(bins: Bins, box: Area, occupied: Mask) -> Histogram:
+def surrounding_histogram(bins: Bins, box: Area, occupied: Mask) -> Histogram:
     """Colours about a box, without what objects have `taken`.
 
     Args:
@@ -101,5 +101,5 @@ def colours_around(bins: Bins, box: Area, occupied: Mask) -> Histogram:
         box: (x1, y1, x2, y2) in pixels, half-open.
         occupied: bool (height, width), pixels of any tracked object.
     """
-    window = window_about(box, bins.shape, 0.25)
+    window = window_around(box, bins.shape, 0.25)
     return histogram(bins[window][~occupied[window]])

@@ -13,9 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tasks.detection.base import Detection
-from tasks.masks.instances import Instance, Mask, encode, intersections
+from tasks.masks.instances import Instance, Mask, encode_mask, intersections
 from tasks.tracking.base import Session, TrackConfig, Tracker, Work
-from tasks.tracking.identity import lost_objects, returning
+from tasks.tracking.identity import lost_objects, match_lost
 from tasks.tracking.tubes import Tubes
 from tasks.video.reader import Video
 
@@ -88,7 +88,7 @@ class _Tracking:
         fresh = self.fresh(key, detections)
         here = self.tubes.frames.get(key, {})
         lost = lost_objects(self.tubes, here) if self.config.identity else {}
-        back = returning(self.video, self.tubes, key, [(d, i) for d, i, _ in fresh], lost) if lost else {}
+        back = match_lost(self.video, self.tubes, key, [(d, i) for d, i, _ in fresh], lost) if lost else {}
         masks: dict[int, Mask] = {}
         for number, (detection, instance, mask) in enumerate(fresh):
             object_id = back[number] if number in back else self.tubes.new_object(detection, key)
@@ -110,7 +110,7 @@ class _Tracking:
         fresh = []
         masks = self.session.segment(key, [d.box for d in detections]) if detections else []
         for detection, mask in zip(detections, masks, strict=True):
-            instance = encode(mask)
+            instance = encode_mask(mask)
             if instance is not None and is_new(instance, known, self.tubes.shape, self.config):
                 fresh.append((detection, instance, mask))
                 known.append(instance)

@@ -7,19 +7,19 @@ from contextlib import AbstractContextManager, nullcontext
 
 import numpy as np
 
-from tasks.masks.instances import Box, Instance, Mask, encode
+from tasks.masks.instances import Box, Instance, Mask, encode_mask
 from tasks.tracking.base import Budget, TrackConfig, Work
-from tasks.tracking.fill import fill, fresh_part
+from tasks.tracking.box_segmentation import segment_box, untracked_part
 from tasks.tracking.follow import Follower
-from tasks.tracking.view import View, view
-from tasks.video.motion import camera_motion, flow_between, length, own_motion, work_size
+from tasks.tracking.prepared_frame import PreparedFrame, prepare_frame
+from tasks.video.motion import camera_motion, flow_magnitude, optical_flow, residual_flow, working_size
 from tasks.video.reader import Video, open_video
 
 WORK_SIZE_PX = 480
 """Longest side of the pictures that are tracked; masks are scaled up."""
 WINDOW_BYTES = 96 * 2**20
 """Frames held at once on the way back: decoders run forward from a key frame, and many clips have only one."""
-KEPT = 6
+CACHED_FRAMES = 6
 """Frames kept behind the current one, so that the motion on it can be measured again."""
 
 
@@ -46,10 +46,10 @@ class FlowSession:
 
     def __init__(self, video: Video, frames: range) -> None:
         self._video, self._frames = video, frames
-        self._size = work_size(video.height, video.width, WORK_SIZE_PX)
+        self._size = working_size(video.height, video.width, WORK_SIZE_PX)
         self._small = open_video(video.source, self._size)
         self._window = max(1, WINDOW_BYTES // (3 * self._size[0] * self._size[1]))
-        self._views: dict[int, View] = {}
+        self._views: dict[int, PreparedFrame] = {}
         self._follower: Follower | None = None
         self._at = 0
 
@@ -63,8 +63,8 @@ class FlowSession:
         others = [i for i in (index - 2, index + 2) if 0 <= i < len(self._video)]
         # The frame behind is at hand already; one ahead is decoded only where there is none behind.
         here, other = self._view(index), self._view(others[0]) if others else self._view(index)
-        flow = flow_between(here.gray, other.gray)
-        moving = length(own_motion(flow, camera_motion(flow)))
+        flow = optical_flow(here.gray, other.gray)
+        moving = flow_magnitude(residual_flow(flow, camera_motion(flow)))
         scale = np.array(self._size * 2) / np.array([self._video.width, self._video.height] * 2)
         small = [np.array(box) * scale for box in boxes]
         covered = np.zeros(moving.shape, np.bool_)
@@ -74,7 +74,7 @@ class FlowSession:
         if self._follower is not None and self._at == index:
             # What is known to look as it does without anybody there is not part of anybody.
             moving = np.where(self._follower.change < -0.8, np.float32(0), moving)
-        return [self._enlarged(fresh_part(fill(here, box, moving, covered), tracked)) for box in small]
+        return [self._enlarged(untracked_part(segment_box(here, box, moving, covered), tracked)) for box in small]
 
     def _tracked(self, index: int) -> Mask:
         """What the followed objects cover on a frame, if that is where they are now."""
@@ -105,8 +105,8 @@ class FlowSession:
         assert self._follower is not None, "objects are added before they are followed"
         for first, frames in self._small.windows(start + 1, stop + 1):
             for index, frame in enumerate(frames, first):
-                self._views[index] = view(frame)
-                self._views.pop(index - KEPT, None)
+                self._views[index] = prepare_frame(frame)
+                self._views.pop(index - CACHED_FRAMES, None)
                 self._at = index
                 yield index, self._instances(self._follower.step(self._views[index]))
 
@@ -117,7 +117,7 @@ class FlowSession:
         follower.add(self._all_reduced(prompts[start]))
         for first, frames in self._small.windows(start - 1, self._frames.start - 1, self._window):
             for index in reversed(range(first, first + len(frames))):
-                yield index, self._instances(follower.step(view(frames[index - first])))
+                yield index, self._instances(follower.step(prepare_frame(frames[index - first])))
                 if index in prompts:
                     follower.add(self._all_reduced(prompts[index]))
 
@@ -125,14 +125,14 @@ class FlowSession:
         """Nothing is encoded."""
         return Work()
 
-    def _view(self, index: int) -> View:
+    def _view(self, index: int) -> PreparedFrame:
         if index not in self._views:
-            self._views = {i: v for i, v in self._views.items() if abs(i - index) < KEPT}
-            self._views[index] = view(self._small.frames([index])[0])
+            self._views = {i: v for i, v in self._views.items() if abs(i - index) < CACHED_FRAMES}
+            self._views[index] = prepare_frame(self._small.frames([index])[0])
         return self._views[index]
 
     def _instances(self, masks: Mapping[int, Mask]) -> dict[int, Instance]:
-        instances = {object_id: encode(self._enlarged(mask)) for object_id, mask in masks.items() if mask.any()}
+        instances = {object_id: encode_mask(self._enlarged(mask)) for object_id, mask in masks.items() if mask.any()}
         return {object_id: instance for object_id, instance in instances.items() if instance is not None}
 
     def _enlarged(self, mask: Mask) -> Mask:

@@ -21,7 +21,7 @@ REACH, REACH_A_SECOND, MOST_REACH = 0.75, 0.75, 3.0
 """How far a lost object may have gone, in lengths of its box's diagonal: at once, more with each second, and at most."""
 SIZE_RATIO = 3.0
 """Times by which its area may have grown or shrunk."""
-LIKENESS = 0.5
+MIN_SIMILARITY = 0.5
 """Least likeness of colours, in [0, 1]."""
 BINS = (12, 4, 4)
 """Of hue, saturation and brightness."""
@@ -29,14 +29,14 @@ BINS = (12, 4, 4)
 Colours = NDArray[np.float64]
 
 
-class Lost(NamedTuple):
+class LostObject(NamedTuple):
     """A lost object: where it was last, and what it looked like there."""
 
     frame: int
     instance: Instance
 
 
-def lost_objects(tubes: Tubes, here: Mapping[int, Instance]) -> dict[int, Lost]:
+def lost_objects(tubes: Tubes, here: Mapping[int, Instance]) -> dict[int, LostObject]:
     """Objects that are not among the instances `here` of a frame, by ID, and their last instances before it.
 
     Args:
@@ -44,18 +44,18 @@ def lost_objects(tubes: Tubes, here: Mapping[int, Instance]) -> dict[int, Lost]:
         here: object ID -> instance on the current frame.
     """
     missing = {object_id for object_id in tubes.objects if object_id not in here}
-    lost: dict[int, Lost] = {}
+    lost: dict[int, LostObject] = {}
     for index in sorted(tubes.frames, reverse=True):
         for object_id in missing & tubes.frames[index].keys():
-            lost[object_id] = Lost(index, tubes.frames[index][object_id])
+            lost[object_id] = LostObject(index, tubes.frames[index][object_id])
         missing -= lost.keys()
         if not missing:
             break
     return lost
 
 
-def returning(
-    video: Video, tubes: Tubes, index: int, fresh: Sequence[tuple[Detection, Instance]], lost: Mapping[int, Lost]
+def match_lost(
+    video: Video, tubes: Tubes, index: int, fresh: Sequence[tuple[Detection, Instance]], lost: Mapping[int, LostObject]
 ) -> dict[int, int]:
     """Which of the new objects of a frame are lost ones.
 
@@ -70,17 +70,17 @@ def returning(
         Position in `fresh` -> ID that it takes back; each ID once, the likest pairs first.
     """
     likeness = {}
-    colours = _Look(video, tubes.shape)
+    colours = _ColourHistograms(video, tubes.shape)
     for number, (detection, instance) in enumerate(fresh):
         for object_id, last in lost.items():
             gap_s = float(video.timeline.times_s[index] - video.timeline.times_s[last.frame])
             alike = _same_kind(detection.category, tubes.objects[object_id].category)
-            if alike and within_reach(instance, last.instance, gap_s):
+            if alike and is_within_reach(instance, last.instance, gap_s):
                 like = np.minimum(colours.of(index, instance), colours.of(last.frame, last.instance)).sum()
                 likeness[number, object_id] = float(like)
     matches: dict[int, int] = {}
     for number, object_id in sorted(likeness, key=lambda pair: (-likeness[pair], pair)):
-        if likeness[number, object_id] >= LIKENESS and number not in matches and object_id not in matches.values():
+        if likeness[number, object_id] >= MIN_SIMILARITY and number not in matches and object_id not in matches.values():
             matches[number] = object_id
     return matches
 
@@ -90,7 +90,7 @@ def _same_kind(a: str, b: str) -> bool:
     return a == b or "object" in {a, b}
 
 
-def within_reach(new: Instance, last: Instance, gap_s: float) -> bool:
+def is_within_reach(new: Instance, last: Instance, gap_s: float) -> bool:
     """Whether position and size let a new instance be the object last seen `gap_s` seconds before.
 
     Args:
@@ -104,7 +104,7 @@ def within_reach(new: Instance, last: Instance, gap_s: float) -> bool:
     return apart <= reach and max(new.area, last.area) <= SIZE_RATIO * min(new.area, last.area)
 
 
-class _Look:
+class _ColourHistograms:
     """Colours of instances, each looked at once."""
 
     def __init__(self, video: Video, shape: tuple[int, int]) -> None:

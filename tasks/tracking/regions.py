@@ -17,7 +17,7 @@ Area = NDArray[np.float64]
 Weights = NDArray[np.float32]
 
 
-def window_about(box: Area, shape: Sequence[int], margin: float) -> Window:
+def window_around(box: Area, shape: Sequence[int], margin: float) -> Window:
     """The part of a picture within a box and a margin, given as a share of the box's longer side.
 
     Args:
@@ -31,7 +31,7 @@ def window_about(box: Area, shape: Sequence[int], margin: float) -> Window:
     return slice(min(y1, y2), y2), slice(min(x1, x2), x2)
 
 
-def outside(box: Area, window: Window) -> Weights:
+def distance_penalty(box: Area, window: Window) -> Weights:
     """Evidence against pixels outside the box: one for each tenth of its longer side, float32 of the window's shape.
 
     Args:
@@ -46,7 +46,7 @@ def outside(box: Area, window: Window) -> Weights:
     return np.asarray(np.maximum(far_y[:, None], far_x[None, :]) / tenth, np.float32)
 
 
-def touch(a: Area, b: Area) -> bool:
+def boxes_touch(a: Area, b: Area) -> bool:
     """Whether two boxes overlap or nearly so.
 
     Args:
@@ -56,7 +56,7 @@ def touch(a: Area, b: Area) -> bool:
     return bool((a[:2] < b[2:] + 2).all() and (b[:2] < a[2:] + 2).all())
 
 
-def box_about(old: Area, part: Area) -> Area:
+def enclosing_box(old: Area, part: Area) -> Area:
     """An object's old box, moved no further than it takes to hold the part of it that is in sight.
 
     Args:
@@ -69,7 +69,7 @@ def box_about(old: Area, part: Area) -> Area:
     return np.concatenate([corner, corner + size])
 
 
-def tidy(mask: Mask, least: float) -> Mask:
+def clean_mask(mask: Mask, least: float) -> Mask:
     """A mask with small holes closed and without parts of fewer than `least` pixels.
 
     Args:
@@ -87,7 +87,7 @@ def tidy(mask: Mask, least: float) -> Mask:
     return np.asarray(large[labels], np.bool_)
 
 
-def rooted(mask: Mask, carried: Mask, score: Weights, partly_hidden: bool) -> Mask:
+def connected_parts(mask: Mask, carried: Mask, score: Weights, partly_hidden: bool) -> Mask:
     """The parts of a mask that the object was carried into; of a partly hidden one, convincing new parts too.
 
     Args:

@@ -10,7 +10,7 @@ import numpy as np
 
 from storage.rle import decode_counts
 from tasks.detection.base import Detection
-from tasks.masks.instances import Instance, encode, intersections
+from tasks.masks.instances import Instance, encode_mask, intersections
 
 
 @dataclass
@@ -123,7 +123,7 @@ class Tubes:
         if not touched:
             return instance
         mask, *occupied = (decode_counts(some.counts, *self.shape) for some in (instance, *touched))
-        return encode(mask & ~np.logical_or.reduce(occupied))
+        return encode_mask(mask & ~np.logical_or.reduce(occupied))
 
 
 def mask_ious(instance: Instance, others: Mapping[int, Instance], shape: tuple[int, int]) -> dict[int, float]:

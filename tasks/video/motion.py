@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 Flow = NDArray[np.float32]
 Gray = NDArray[np.uint8]
 Affine = NDArray[np.float32]
-GRID = 9
+CAMERA_GRID_PX = 9
 """Every so many pixels, in both directions, votes for the motion of the camera."""
 
 
@@ -27,7 +27,7 @@ def _dis(fast: bool) -> Any:
     return dis
 
 
-def flow_between(before: Gray, after: Gray, fast: bool = True) -> Flow:
+def optical_flow(before: Gray, after: Gray, fast: bool = True) -> Flow:
     """Where each pixel of `before`, uint8 (height, width), has gone in `after`.
 
     Args:
@@ -43,14 +43,14 @@ def camera_motion(flow: Flow) -> Affine:
     import cv2
 
     height, width = flow.shape[:2]
-    y, x = np.mgrid[GRID // 2 : height : GRID, GRID // 2 : width : GRID]
+    y, x = np.mgrid[CAMERA_GRID_PX // 2 : height : CAMERA_GRID_PX, CAMERA_GRID_PX // 2 : width : CAMERA_GRID_PX]
     points = np.stack([x, y], axis=-1).reshape(-1, 2).astype(np.float32)
     moved = points + flow[y, x].reshape(-1, 2)
     affine, _ = cv2.estimateAffine2D(points, moved, ransacReprojThreshold=1.0, maxIters=200, confidence=0.99)
     return np.eye(2, 3, dtype=np.float32) if affine is None else affine.astype(np.float32)
 
 
-def own_motion(flow: Flow, camera: Affine, left: int = 0, top: int = 0) -> Flow:
+def residual_flow(flow: Flow, camera: Affine, left: int = 0, top: int = 0) -> Flow:
     """What is left of a flow without the camera's part; `left`, `top` is where the flow was cut out of its picture.
 
     Args:
@@ -67,12 +67,12 @@ def own_motion(flow: Flow, camera: Affine, left: int = 0, top: int = 0) -> Flow:
     return own
 
 
-def length(flow: Flow) -> NDArray[np.float32]:
+def flow_magnitude(flow: Flow) -> NDArray[np.float32]:
     """Length of each vector of a flow, float32 (height, width), pixels."""
     return np.asarray(np.hypot(flow[..., 0], flow[..., 1]), np.float32)
 
 
-def work_size(height: int, width: int, longest: int) -> tuple[int, int]:
+def working_size(height: int, width: int, longest: int) -> tuple[int, int]:
     """(width, height) of a frame scaled down so that its longest side is at most `longest` pixels.
 
     Args:

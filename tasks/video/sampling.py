@@ -69,10 +69,10 @@ def model_size(width: int, height: int, frame_count: int, config: SamplingConfig
     """
     share = config.total_pixels / frame_count * FRAME_FACTOR
     max_pixels = max(min(MAX_FRAME_PIXELS, share), int(config.min_pixels * 1.05))
-    return fit(width, height, config.min_pixels, max_pixels)
+    return smart_resize(width, height, config.min_pixels, max_pixels)
 
 
-def fit(width: int, height: int, min_pixels: float, max_pixels: float) -> tuple[int, int]:
+def smart_resize(width: int, height: int, min_pixels: float, max_pixels: float) -> tuple[int, int]:
     """Size nearest to (width, height) with sides that are multiples of 28 and between the two numbers of pixels.
 
     Args:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tasks.weights import TRUSTED, WeightsError, find_weights, trust
+from tasks.weights import TRUSTED, WeightsError, find_weights, trust_weights
 
 
 @pytest.fixture
@@ -82,9 +82,9 @@ def test_a_file_is_trusted_by_its_bytes_wherever_it_lies(tmp_path: Path, monkeyp
     for name in ("a.pt", "b.pt"):
         (tmp_path / name).write_bytes(name.encode())
     assert not find_weights(str(tmp_path / "a.pt")).trusted
-    trust(tmp_path / "a.pt")
-    trust(tmp_path / "b.pt")
-    trust(tmp_path / "a.pt")
+    trust_weights(tmp_path / "a.pt")
+    trust_weights(tmp_path / "b.pt")
+    trust_weights(tmp_path / "a.pt")
     lines = (tmp_path / "weights" / TRUSTED).read_text().splitlines()
     assert lines == [f"{hashlib.sha256(name.encode()).hexdigest()}  {name}" for name in ("a.pt", "b.pt")]
     shutil.copy(tmp_path / "a.pt", tmp_path / "weights" / "copy.pt")
@@ -96,4 +96,4 @@ def test_a_file_is_trusted_by_its_bytes_wherever_it_lies(tmp_path: Path, monkeyp
     with pytest.raises(WeightsError, match="has changed since it was looked up"):
         found.check_unchanged()
     with pytest.raises(WeightsError, match="there is no weight file"):
-        trust(tmp_path / "none.pt")
+        trust_weights(tmp_path / "none.pt")

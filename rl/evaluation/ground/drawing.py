@@ -7,9 +7,9 @@ from pathlib import Path
 from rl.evaluation.ground.result import GroundResult, TubeFrame
 from storage.reader import Dataset
 from storage.rle import decode_counts
-from tasks.markers.drawing import Marker, digit_height_px, draw
+from tasks.markers.drawing import Marker, digit_height_px, draw_markers
 from tasks.metrics.arrays import timeline_of
-from tasks.preview.clip import PALETTE, painted_clip, tint
+from tasks.preview.clip import PALETTE, encode_clip, tint
 from tasks.video.reader import Frames
 
 _BACKGROUND, _SPAN, _CURSOR = (70, 70, 70), (90, 200, 90), (255, 255, 255)
@@ -39,7 +39,7 @@ def write_clip(dataset: Dataset, video_id: str, result: GroundResult, path: Path
             _draw_object(image, object_id, tube_frame)
         _draw_timeline(image, frames, frame, result.span_frames)
 
-    return painted_clip(dataset, video_id, path, paint, frames)
+    return encode_clip(dataset, video_id, path, paint, frames)
 
 
 def _draw_object(image: Frames, object_id: int, tube_frame: TubeFrame) -> None:
@@ -50,7 +50,7 @@ def _draw_object(image: Frames, object_id: int, tube_frame: TubeFrame) -> None:
     long_side = max(image.shape[:2])
     cv2.rectangle(image, (x1, y1), (x2 - 1, y2 - 1), PALETTE[object_id % len(PALETTE)], max(2, long_side // 400))
     height_px = digit_height_px(20, long_side)
-    draw(image, [Marker(object_id, str(object_id), (x1 + x2) / 2, (y1 + y2) / 2)], height_px)
+    draw_markers(image, [Marker(object_id, str(object_id), (x1 + x2) / 2, (y1 + y2) / 2)], height_px)
 
 
 def _draw_timeline(image: Frames, frames: range, current: int, span: tuple[int, int] | None) -> None:

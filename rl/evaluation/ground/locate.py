@@ -14,7 +14,7 @@ from storage.common.errors import InputError
 from storage.reader import Dataset
 from tasks.benchmarks.samples import Task
 from tasks.masks.instances import Box
-from tasks.metrics.repair import Choice, choices
+from tasks.metrics.repair import Choice, choose_objects
 
 PROTOCOL = "marked"
 """Protocol of `rl.evaluation.protocols` that predicts objects and times."""
@@ -109,7 +109,7 @@ def _tubes(
     boxes = {frame: {object_id: _box(row) for object_id, row in objects.items()} for frame, objects in rows.items()}
     span = frames[0], frames[-1]
     return {
-        object_id: tuple(_tube_frame(rows, times, size, *item) for item in choices(boxes, object_id, span).items())
+        object_id: tuple(_tube_frame(rows, times, size, *item) for item in choose_objects(boxes, object_id, span).items())
         for object_id in object_ids
     }
 

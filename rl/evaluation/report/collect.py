@@ -18,7 +18,7 @@ from storage.stages import StageStore
 from tasks.benchmarks.samples import Target
 from tasks.preview.collect import SAMPLE_COLUMNS
 from tasks.preview.strips import Strip, clip_strips
-from tasks.preview.timeline import Stretch, Tick, presence, stretch, ticks
+from tasks.preview.timeline import AxisSpan, Tick, axis_span, ticks, visible_spans
 from tasks.video.timeline import Timeline
 
 _MOST_OBJECTS = 6
@@ -52,7 +52,7 @@ class Lane(NamedTuple):
     category: str
     right: bool
     named: bool
-    stretches: Sequence[Stretch]
+    stretches: Sequence[AxisSpan]
 
 
 Overlay = Sequence[tuple[str, float, float, float, float]]
@@ -68,8 +68,8 @@ class Entry(NamedTuple):
     scores: Mapping[str, float]
     strip: Strip
     overlays: Sequence[Overlay]
-    true_span: Stretch | None
-    told_span: Stretch | None
+    true_span: AxisSpan | None
+    told_span: AxisSpan | None
     lanes: Sequence[Lane]
     duration_s: float
     ticks: Sequence[Tick]
@@ -166,10 +166,10 @@ def _entry(
     )
 
 
-def _span(row: Mapping[str, Any], duration_s: float) -> Stretch | None:
+def _span(row: Mapping[str, Any], duration_s: float) -> AxisSpan | None:
     """The row's span as far as it lies in the clip; None where there is none, or it runs backwards."""
     start_s, end_s = row["start_s"], row["end_s"]
-    return None if start_s is None or end_s is None or end_s < start_s else stretch(start_s, end_s, duration_s)
+    return None if start_s is None or end_s is None or end_s < start_s else axis_span(start_s, end_s, duration_s)
 
 
 def _boxes(dataset: Dataset, video_id: str) -> Iterator[tuple[int, int, Box]]:
@@ -192,7 +192,7 @@ def _lanes(
     inside = range(0) if clip["first_frame"] is None else range(clip["first_frame"], clip["last_frame"] + 1)
     for object_id in list(dict.fromkeys([*right, *named]))[:_MOST_OBJECTS]:
         frames = [frame for frame, i, _ in boxes if i == object_id and frame in inside]
-        there = presence(np.asarray(frames, np.int64), timeline) if frames else []
+        there = visible_spans(np.asarray(frames, np.int64), timeline) if frames else []
         yield Lane(object_id, categories.get(object_id, ""), object_id in right, object_id in named, there)
 
 

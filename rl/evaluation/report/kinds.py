@@ -7,7 +7,7 @@ from typing import Any
 
 from tasks.benchmarks.samples import Task
 from tasks.metrics.temporal import interval_iou
-from tasks.preview.timeline import evenly
+from tasks.preview.timeline import evenly_spaced
 
 KINDS = (
     "fell",
@@ -83,5 +83,5 @@ def chosen(kinds: Mapping[str, Sequence[str]], most: int) -> list[str]:
         groups.setdefault(found[0], []).append(sample_id)
     taken: set[str] = set()
     for at, samples in enumerate(sorted(groups.values(), key=len)):
-        taken |= {samples[i] for i in evenly(len(samples), (most - len(taken)) // (len(groups) - at))}
+        taken |= {samples[i] for i in evenly_spaced(len(samples), (most - len(taken)) // (len(groups) - at))}
     return [sample_id for sample_id in kinds if sample_id in taken]

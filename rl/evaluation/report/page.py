@@ -13,7 +13,7 @@ from rl.evaluation.report.collect import Evaluated, shown
 from rl.evaluation.report.tables import by_benchmark
 from storage.folders.folder import Folder
 from tasks.preview.curves import Line, Panel, panels_svg
-from tasks.preview.html import rendered
+from tasks.preview.html import render_page
 
 REPORT = "report.html"
 MOST_SAMPLES = 60
@@ -51,7 +51,7 @@ def write_report(
     """
     share = most // max(1, len(evaluations)) or 1
     shares = [share if n * share < most else 0 for n in range(len(evaluations))]
-    page = rendered(
+    page = render_page(
         Path(__file__).with_name("page.html.j2"),
         title=title,
         most_text=_MOST_TEXT,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from tasks.masks.instances import Instance, Mask, encode
+from tasks.masks.instances import Instance, Mask, encode_mask
 from tasks.tracking.sam2.codes import encode_stack
 
 if TYPE_CHECKING:
@@ -26,11 +26,11 @@ def encode_logits(ids: Sequence[int], logits: torch.Tensor, height: int, width: 
         overlapping: whether a pixel may belong to several objects; else to that with the highest logit.
     """
     stacks = _stacks(logits, height, width, overlapping)
-    each = (one for stack in stacks for one in (encode_stack(stack) if stack.is_cuda else map(encode, stack.numpy())))
+    each = (one for stack in stacks for one in (encode_stack(stack) if stack.is_cuda else map(encode_mask, stack.numpy())))
     return {object_id: instance for object_id, instance in zip(ids, each, strict=True) if instance is not None}
 
 
-def masks_of(logits: torch.Tensor, height: int, width: int, overlapping: bool) -> Iterator[Mask]:
+def masks_from_logits(logits: torch.Tensor, height: int, width: int, overlapping: bool) -> Iterator[Mask]:
     """Masks, bool (height, width), of each object's logits, one after another.
 
     Args:
@@ -52,7 +52,7 @@ def _stacks(logits: torch.Tensor, height: int, width: int, overlapping: bool) ->
         some = logits[first : first + STACK]
         stack = torch.empty((len(some), height, width), dtype=torch.bool, device=logits.device)
         for mask, one in zip(stack, some, strict=True):
-            torch.gt(enlarged(one, height, width), 0, out=mask)
+            torch.gt(upsample_logits(one, height, width), 0, out=mask)
         if owner is not None:
             numbers = torch.arange(first, first + len(some), device=logits.device)
             stack &= owner == numbers[:, None, None]
@@ -63,16 +63,16 @@ def _owners(logits: torch.Tensor, height: int, width: int) -> torch.Tensor:
     """Which object has the highest logit, int64 (height, width); holds two full-size maps, whatever the objects."""
     import torch
 
-    best = enlarged(logits[0], height, width)
+    best = upsample_logits(logits[0], height, width)
     owner = torch.zeros(best.shape, dtype=torch.int64, device=best.device)
     for number in range(1, len(logits)):
-        here = enlarged(logits[number], height, width)
+        here = upsample_logits(logits[number], height, width)
         owner[here > best] = number
         best = torch.maximum(best, here)
     return owner
 
 
-def enlarged(logits: torch.Tensor, height: int, width: int) -> torch.Tensor:
+def upsample_logits(logits: torch.Tensor, height: int, width: int) -> torch.Tensor:
     """Logits (1, h, w) at the video's size, float32 (height, width).
 
     Args:

@@ -16,7 +16,7 @@ from tasks.tracking.base import Budget
 if TYPE_CHECKING:
     import torch
 
-Kept = Literal["held", "spilled", "encoded_again"]
+FeatureStorage = Literal["held", "spilled", "encoded_again"]
 """Where features of a video went: stayed on the device, some to a file, some nowhere."""
 
 
@@ -62,7 +62,7 @@ class FeatureStore:
         self._current: tuple[int, Features] | None = None
         self._positions: list[torch.Tensor] = []
         self.passes = 0
-        self.kept: Kept = "held"
+        self.kept: FeatureStorage = "held"
 
     def at(self, index: int) -> Features:
         """Features of a frame; the last one asked for is at hand."""

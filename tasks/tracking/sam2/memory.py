@@ -55,7 +55,7 @@ class Memory:
             masks: object ID -> mask, bool (height, width).
         """
         self.drop(masks.keys())
-        for some in in_batches(list(masks), self._at_once):
+        for some in chunked(list(masks), self._at_once):
             out = self._prompted(index, features, [masks[object_id] for object_id in some])
             self._cohorts.append(Cohort(list(some), {"cond_frame_outputs": {index: out}, "non_cond_frame_outputs": {}}))
 
@@ -166,7 +166,7 @@ class Memory:
             del outputs[old]
 
 
-def in_batches(items: Sequence[T], size: int) -> Iterator[Sequence[T]]:
+def chunked(items: Sequence[T], size: int) -> Iterator[Sequence[T]]:
     """Items in their order, `size` together.
 
     Args:

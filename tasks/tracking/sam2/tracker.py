@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 from tasks.masks.instances import Box, Instance, Mask
 from tasks.tracking.base import Budget, TrackConfig, Work
-from tasks.tracking.sam2.encoding import encode_logits, masks_of
+from tasks.tracking.sam2.encoding import encode_logits, masks_from_logits
 from tasks.tracking.sam2.features import Features, FeatureStore
 from tasks.tracking.sam2.frames import FrameFeed
-from tasks.tracking.sam2.memory import Memory, in_batches
+from tasks.tracking.sam2.memory import Memory, chunked
 from tasks.tracking.sam2.model import build_model
 from tasks.video.reader import Video, open_video
 
@@ -72,7 +72,7 @@ class Sam2Session:
             boxes: (x1, y1, x2, y2) in pixels of the video, half-open.
         """
         with self._running():
-            batches = in_batches(boxes, self._config.budget.objects_at_once)
+            batches = chunked(boxes, self._config.budget.objects_at_once)
             return [mask for some in batches for mask in self._masks(index, some)]
 
     def add(self, index: int, masks: Mapping[int, Mask]) -> None:
@@ -143,7 +143,7 @@ class Sam2Session:
     def _masks(self, index: int, boxes: Sequence[Box]) -> list[Mask]:
         """Masks of boxes, as the package's image predictor makes them of the frame's features."""
         logits = box_logits(self._model, self._features.at(index), self._scaled(boxes))
-        return list(masks_of(logits, self._video.height, self._video.width, overlapping=True))
+        return list(masks_from_logits(logits, self._video.height, self._video.width, overlapping=True))
 
     def _scaled(self, boxes: Sequence[Box]) -> torch.Tensor:
         """Boxes in pixels of the encoder's square, float32 (boxes, 2 corners, 2)."""

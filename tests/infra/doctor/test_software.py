@@ -9,7 +9,7 @@ import pytest
 
 from infra.doctor import software
 from infra.doctor.software import packages, weights
-from tasks.weights import trust
+from tasks.weights import trust_weights
 
 
 def test_every_package_here_is_one_that_is_asked_for() -> None:
@@ -34,7 +34,7 @@ def test_weights_with_place_hash_and_trust(tmp_path: Path, monkeypatch: pytest.M
     assert str(tmp_path) in nothing.remedy
     for name in ("yolo12x.pt", "yolo12n.pt"):
         (tmp_path / name).write_bytes(name.encode())
-    trust(tmp_path / "yolo12n.pt")
+    trust_weights(tmp_path / "yolo12n.pt")
     (tmp_path / "stvg-r1-model-7b").mkdir()
     trusted, plain, folder, rest = weights()
     sha256 = hashlib.sha256(b"yolo12x.pt").hexdigest()

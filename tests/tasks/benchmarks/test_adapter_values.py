@@ -13,7 +13,7 @@ from tasks.benchmarks.charades import read_charades
 from tasks.benchmarks.mevis import read_mevis
 from tasks.benchmarks.own import read_own
 from tasks.benchmarks.samples import AnnotationError, Benchmark, Task
-from tasks.benchmarks.st_align import read_st_align, sentence_of
+from tasks.benchmarks.st_align import extract_sentence, read_st_align
 from tasks.benchmarks.tvgbench import read_tvgbench
 from tasks.benchmarks.videoocr import read_videoocr
 from tasks.benchmarks.vidstg import read_vidstg
@@ -116,4 +116,4 @@ def test_charades_forms_are_told_apart_by_content(tmp_path: Path) -> None:
     ],
 )
 def test_st_align_apostrophes_are_not_quotation_marks(prompt: str, sentence: str) -> None:
-    assert sentence_of([{"value": prompt}]) == sentence
+    assert extract_sentence([{"value": prompt}]) == sentence

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from storage.progress import Progress
-from tasks.benchmarks.samples import Clip, Sample, Stated, Target, VideoJob
+from tasks.benchmarks.samples import Clip, Sample, Target, VideoFacts, VideoJob
 from tasks.build.check import check_videos, states
 from tasks.video.reader import Source
 
@@ -16,12 +16,12 @@ def test_every_video_is_told_apart(tmp_path: Path, square_clip: Path, clip_facto
     (tmp_path / "text.mp4").write_text("no video, but long enough to be one")
     said = (Sample("1", "c", "x", targets=(Target.dense(0, [(0, 0, 1, 1)]),)),)
     stated = {
-        "good.mp4": (square_clip, Stated(40, 240, 180)),
-        "short.mp4": (square_clip, Stated(500, 240, 180)),
-        "other.mp4": (square_clip, Stated(40, 640, 360)),
-        "black.mp4": (black, Stated()),
-        "text.mp4": (tmp_path / "text.mp4", Stated()),
-        "gone.mp4": (tmp_path / "gone.mp4", Stated()),
+        "good.mp4": (square_clip, VideoFacts(40, 240, 180)),
+        "short.mp4": (square_clip, VideoFacts(500, 240, 180)),
+        "other.mp4": (square_clip, VideoFacts(40, 640, 360)),
+        "black.mp4": (black, VideoFacts()),
+        "text.mp4": (tmp_path / "text.mp4", VideoFacts()),
+        "gone.mp4": (tmp_path / "gone.mp4", VideoFacts()),
     }
     jobs = [VideoJob(Source(name, path), (Clip("c"),), said, facts) for name, (path, facts) in stated.items()]
     seen: list[Progress] = []

@@ -13,13 +13,13 @@ from infra.forms.benchmarks import FolderParameters
 from tasks.build.workers import masks_spec
 from tasks.detection.base import DETECTORS, OPEN_VOCABULARY, DetectConfig
 from tasks.detection.grounding_dino import best_prompts
-from tasks.detection.vocabulary import prompts_of
+from tasks.detection.vocabulary import parse_prompts
 from tasks.weights import WeightsError, find_weights
 
 
 def test_prompts_are_read_from_one_line() -> None:
-    assert prompts_of(" a person, red dog ,,a person,") == ("a person", "red dog")
-    assert prompts_of("") == prompts_of(" , ") == ()
+    assert parse_prompts(" a person, red dog ,,a person,") == ("a person", "red dog")
+    assert parse_prompts("") == parse_prompts(" , ") == ()
 
 
 def test_known_probabilities_give_known_boxes_in_pixels() -> None:

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from tasks.detection.base import Detection
-from tasks.detection.batched import in_batches, inside
+from tasks.detection.batched import clip_boxes, detect_in_batches
 from tasks.video.reader import Frames, Source, Video
 from tasks.video.timeline import Timeline
 
@@ -58,14 +58,14 @@ def test_the_next_frames_are_decoded_while_these_are_detected_and_no_third_batch
         assert batches == len(reader.decoded) or reader.decoded[batches].wait(20), "decoded while this batch is here"
         return named(frames)
 
-    found = in_batches(detect_frames, video, range(COUNT), SIZE)
+    found = detect_in_batches(detect_frames, video, range(COUNT), SIZE)
     assert [detections[0].category for detections in found] == [str(i) for i in range(COUNT)]
     assert reader.asked[1:] == [list(range(first, min(first + SIZE, COUNT))) for first in range(0, COUNT, SIZE)]
     assert reader.most == 2
 
 
 def test_no_frames_are_no_batches() -> None:
-    assert in_batches(named, Video(Source("watched", Path("watched")), Path("watched"), Watched()), []) == []
+    assert detect_in_batches(named, Video(Source("watched", Path("watched")), Path("watched"), Watched()), []) == []
 
 
 def test_an_error_of_either_side_passes_and_leaves_no_thread() -> None:
@@ -75,9 +75,9 @@ def test_an_error_of_either_side_passes_and_leaves_no_thread() -> None:
         raise MemoryError("of the detector")
 
     with pytest.raises(MemoryError, match="of the detector"):
-        in_batches(broken, video, range(COUNT))
+        detect_in_batches(broken, video, range(COUNT))
     with pytest.raises(MemoryError, match="of the decoder"):
-        in_batches(named, Video(Source("short", Path("short")), Path("short"), Short()), range(COUNT))
+        detect_in_batches(named, Video(Source("short", Path("short")), Path("short"), Short()), range(COUNT))
     assert not [thread for thread in threading.enumerate() if thread.name.startswith("ahead")]
 
 
@@ -92,5 +92,5 @@ class Short(Watched):
 
 def test_boxes_are_clipped_and_those_outside_left_out() -> None:
     corners = [(-5, -5, 3, 4), (2, 1, 30, 40), (-9, 0, 0, 5), (10, 2, 12, 4), (3, 3, 3, 5), (5, 5, 4, 6)]
-    found = inside([(box, "thing", 0.5) for box in corners], height=8, width=10)
+    found = clip_boxes([(box, "thing", 0.5) for box in corners], height=8, width=10)
     assert [d.box for d in found] == [(0, 0, 3, 4), (2, 1, 10, 8)]

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from tasks.detection.base import DetectConfig, build_detector
-from tasks.detection.florence import ANY, NAMED, boxes_of
+from tasks.detection.florence import DETECTION_TASK, PHRASE_TASK, parse_boxes
 from tasks.video.reader import Frames, Source, Video, open_video
 from tasks.weights import Weights, WeightsError, find_weights
 
@@ -109,12 +109,12 @@ def video(square_clip: Path) -> Video:
     return open_video(Source("squares", square_clip))
 
 
-@pytest.mark.parametrize("task", [ANY, NAMED])
+@pytest.mark.parametrize("task", [DETECTION_TASK, PHRASE_TASK])
 def test_a_known_answer_gives_known_boxes_in_pixels(processor: Any, task: str) -> None:
     answer = (
         "</s><s>dog<loc_100><loc_200><loc_499><loc_999>a cat<loc_0><loc_0><loc_9><loc_9><loc_500><loc_0><loc_999><loc_499></s>"
     )
-    found = boxes_of(answer, task, "", processor, (100, 200))
+    found = parse_boxes(answer, task, "", processor, (100, 200))
     assert [label for _, label, _ in found] == ["dog", "a cat", "a cat"]
     assert [corners for corners, _, _ in found] == [(20, 20, 99, 99), (0, 0, 1, 0), (100, 0, 199, 49)]
     assert {score for _, _, score in found} == {1.0}
@@ -122,23 +122,23 @@ def test_a_known_answer_gives_known_boxes_in_pixels(processor: Any, task: str) -
 
 def test_what_a_prompt_finds_is_called_by_the_prompt(processor: Any) -> None:
     answer = "</s><s>a dog<loc_100><loc_200><loc_499><loc_999></s><pad><pad>"
-    assert boxes_of(answer, NAMED, "Dog", processor, (100, 200)) == [((20, 20, 99, 99), "Dog", 1.0)]
+    assert parse_boxes(answer, PHRASE_TASK, "Dog", processor, (100, 200)) == [((20, 20, 99, 99), "Dog", 1.0)]
 
 
 def test_outlines_become_the_boxes_around_them(processor: Any) -> None:
     answer = "</s><s>dog<poly><loc_100><loc_200><loc_499><loc_999><loc_50><loc_500></poly></s>"
-    assert boxes_of(answer, NAMED, "dog", processor, (1000, 1000)) == [((50, 200, 499, 999), "dog", 1.0)]
+    assert parse_boxes(answer, PHRASE_TASK, "dog", processor, (1000, 1000)) == [((50, 200, 499, 999), "dog", 1.0)]
 
 
 def test_an_answer_that_repeats_itself_gives_each_box_once_and_what_is_cut_off_none(processor: Any) -> None:
     answer = "</s>" + "dog<loc_1><loc_2><loc_300><loc_400>" * 5 + "dog<loc_1><loc_2>"
-    assert len(boxes_of(answer, ANY, "", processor, (1000, 1000))) == 1
-    assert boxes_of("</s><s>nothing here</s>", ANY, "", processor, (1000, 1000)) == []
+    assert len(parse_boxes(answer, DETECTION_TASK, "", processor, (1000, 1000))) == 1
+    assert parse_boxes("</s><s>nothing here</s>", DETECTION_TASK, "", processor, (1000, 1000)) == []
 
 
 def test_a_broken_box_leaves_nothing_in_the_next_label(processor: Any) -> None:
     answer = "</s>cat<loc_1><loc_2>dog<loc_1><loc_2><loc_300><loc_400>"
-    assert boxes_of(answer, ANY, "", processor, (1000, 1000)) == [((1, 2, 300, 400), "dog", 1.0)]
+    assert parse_boxes(answer, DETECTION_TASK, "", processor, (1000, 1000)) == [((1, 2, 300, 400), "dog", 1.0)]
 
 
 def test_boxes_are_inside_the_image_and_batches_give_what_frames_give_alone(detector: Any, video: Video) -> None:
@@ -169,7 +169,7 @@ def test_each_prompt_is_asked_for_in_turn_and_names_its_boxes(
 
     monkeypatch.setattr(detector, "_answers", listening)
     found = detector.detect(video, range(0, 40, 3))
-    assert asked == [NAMED + "Red square", NAMED + "dog"] * 2, "two batches"
+    assert asked == [PHRASE_TASK + "Red square", PHRASE_TASK + "dog"] * 2, "two batches"
     assert {d.category for frame in found for d in frame} == set(NAMED_TWO.prompts)
     alone = build_detector(replace(NAMED_TWO, weights=weights, prompts=("dog",))).detect(video, range(0, 40, 3))
     assert alone == [[d for d in frame if d.category == "dog"] for frame in found]

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from tasks.detection.base import DetectConfig, Detection, build_detector
-from tasks.detection.grounding_dino import text_of
+from tasks.detection.grounding_dino import prompt_tokens
 from tasks.detection.vocabulary import COCO
 from tasks.video.reader import Source, Video, open_video
 from tasks.weights import Weights, WeightsError, find_weights
@@ -102,7 +102,7 @@ def test_cocos_names_are_those_of_another_library() -> None:
 def test_the_text_is_the_librarys_and_each_token_knows_its_prompt(tokenizer: Any) -> None:
     from transformers import GroundingDinoImageProcessor, GroundingDinoProcessor
 
-    ids, owners = text_of(PROMPTS, tokenizer)
+    ids, owners = prompt_tokens(PROMPTS, tokenizer)
     assert ids == GroundingDinoProcessor(GroundingDinoImageProcessor(), tokenizer)(text=list(PROMPTS))["input_ids"]
     assert tokenizer.convert_ids_to_tokens(ids) == ["[CLS]", "person", ".", "red", "dog", ".", "square", ".", "[SEP]"]
     assert owners.tolist() == [-1, 0, -1, 1, 1, -1, 2, -1, -1]

@@ -11,7 +11,7 @@ import pytest
 
 from tasks.detection import opencv
 from tasks.detection.base import DETECTORS, DetectConfig, Detection, build_detector
-from tasks.detection.opencv import distinct, regions
+from tasks.detection.opencv import motion_regions, suppress_overlaps
 from tasks.detection.scripted import read_script
 from tasks.masks.instances import Box, box_iou
 from tasks.video.reader import Frames, Source, Video, open_video
@@ -128,14 +128,14 @@ def test_one_ascending_pass_decodes_no_frame_twice_and_finds_the_same(
 
 @pytest.mark.parametrize("index", [0, 2, 9, COUNT - 1])
 def test_a_pass_over_files_gives_what_frames_sought_one_by_one_give(video: Video, index: int) -> None:
-    from tasks.video.motion import camera_motion, flow_between, length, own_motion
+    from tasks.video.motion import camera_motion, flow_magnitude, optical_flow, residual_flow
 
     gray = {i: opencv._gray(video.frames([i])[0], 480) for i in (index - 2, index, index + 2) if 0 <= i < COUNT}
-    flows = [flow_between(gray[index], other, fast=False) for i, other in gray.items() if i != index]
-    expected = regions(np.minimum.reduce([length(own_motion(flow, camera_motion(flow))) for flow in flows]))
-    looks = opencv.looks_at(video, range(COUNT))
+    flows = [optical_flow(gray[index], other, fast=False) for i, other in gray.items() if i != index]
+    expected = motion_regions(np.minimum.reduce([flow_magnitude(residual_flow(flow, camera_motion(flow))) for flow in flows]))
+    looks = opencv.motion_frames(video, range(COUNT))
     detector = opencv.MotionDetector(DetectConfig())
-    assert dict(detector.moving(opencv.in_one_pass(video, looks), looks))[index] == expected
+    assert dict(detector.moving(opencv.decode_once(video, looks), looks))[index] == expected
 
 
 @pytest.mark.parametrize("every", [1, 3, 15])
@@ -161,7 +161,7 @@ def test_small_and_thin_regions_are_not_objects() -> None:
     motion = np.zeros((100, 200), np.float32)
     motion[10:14, 10:14] = 5
     motion[40:90, 50:80] = 5
-    found = regions(motion)
+    found = motion_regions(motion)
     assert len(found) == 1
     assert found[0].box == pytest.approx((0.25, 0.4, 0.4, 0.9), abs=0.02)
 
@@ -169,7 +169,7 @@ def test_small_and_thin_regions_are_not_objects() -> None:
 def test_a_person_is_kept_before_the_motion_at_the_same_place() -> None:
     box, near, far = (0.1, 0.1, 0.3, 0.9), (0.11, 0.1, 0.3, 0.9), (0.6, 0.1, 0.8, 0.9)
     found = [Detection(near, "object", 0.9), Detection(box, "person", 0.4), Detection(far, "object", 0.5)]
-    assert distinct(found) == [found[1], found[2]]
+    assert suppress_overlaps(found) == [found[1], found[2]]
 
 
 def test_people_are_found_where_they_stand(shared: Path) -> None:

@@ -17,7 +17,7 @@ from tasks.detection.base import DetectConfig, Detection, build_detector
 from tasks.detection.yolo import YoloDetector
 from tasks.video.reader import Frames, Source, Video
 from tasks.video.timeline import Timeline
-from tasks.weights import Weights, WeightsError, find_weights, trust
+from tasks.weights import Weights, WeightsError, find_weights, trust_weights
 
 pytestmark = pytest.mark.heavy
 
@@ -196,7 +196,7 @@ def test_code_in_a_file_runs_only_if_the_user_trusts_the_file(weights: Weights, 
             YoloDetector(replace(NANO, weights=found))
         assert "\n" not in str(error.value)
     assert not (tmp_path / "it-ran").exists()
-    trust(tmp_path / "hostile.pt")
+    trust_weights(tmp_path / "hostile.pt")
     YoloDetector(replace(NANO, weights=find_weights("hostile.pt")))
     assert (tmp_path / "it-ran").exists()
     with pytest.raises(WeightsError, match=r"plain\.pt cannot be read"):

@@ -9,12 +9,12 @@ import numpy as np
 from pycocotools.coco import COCO
 
 from storage.reader import Dataset
-from tasks.exchange.base import Options
-from tasks.exchange.export import export
+from tasks.exchange.base import ExportOptions
+from tasks.exchange.export import export_dataset
 
 
 def test_pycocotools_reads_equal_masks_boxes_and_areas(dataset: Dataset, tmp_path: Path) -> None:
-    counts = export(dataset, "coco", tmp_path / "out")
+    counts = export_dataset(dataset, "coco", tmp_path / "out")
     coco = COCO(str(tmp_path / "out" / "annotations.json"))
     assert counts == {"videos": 2, "images": 64, "annotations": len(coco.anns)}
     names = {category["id"]: category["name"] for category in coco.loadCats(coco.getCatIds())}
@@ -37,7 +37,7 @@ def test_pycocotools_reads_equal_masks_boxes_and_areas(dataset: Dataset, tmp_pat
 
 
 def test_every_so_many_frames_with_their_images(dataset: Dataset, tmp_path: Path) -> None:
-    counts = export(dataset, "coco", tmp_path / "out", Options(every=10, media=True))
+    counts = export_dataset(dataset, "coco", tmp_path / "out", ExportOptions(every=10, media=True))
     assert counts["images"] == 3 + 4
     coco = COCO(str(tmp_path / "out" / "annotations.json"))
     for image in coco.imgs.values():

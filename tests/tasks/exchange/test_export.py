@@ -15,8 +15,8 @@ from tasks.benchmarks.samples import Benchmark, Clip, VideoJob
 from tasks.build.plan import Build
 from tasks.build.run import run_build, run_here
 from tasks.build.workers import BuildConfig
-from tasks.exchange.base import FormatError, Options
-from tasks.exchange.export import EXPORTS, export
+from tasks.exchange.base import ExportOptions, FormatError
+from tasks.exchange.export import EXPORTS, export_dataset
 from tasks.video.reader import Source
 
 
@@ -46,17 +46,17 @@ def test_an_export_that_breaks_off_leaves_nothing(
 
     monkeypatch.setattr(Dataset, "rows", breaks)
     with pytest.raises(OSError, match="the disk is gone"):
-        export(dataset, name, tmp_path / "below" / "out")
+        export_dataset(dataset, name, tmp_path / "below" / "out")
     assert list((tmp_path / "below").iterdir()) == []
     monkeypatch.undo()
     (tmp_path / "below" / "out").mkdir()
-    assert export(dataset, name, tmp_path / "below" / "out")["videos"] == 2
+    assert export_dataset(dataset, name, tmp_path / "below" / "out")["videos"] == 2
 
 
 @pytest.mark.parametrize("name", EXPORTS)
 def test_progress_ends_at_its_total(name: str, dataset: Dataset, tmp_path: Path) -> None:
     events: list[Progress] = []
-    export(dataset, name, tmp_path / "out", on_progress=events.append)
+    export_dataset(dataset, name, tmp_path / "out", on_progress=events.append)
     assert events == [Progress("export", n, len(events)) for n in range(1, len(events) + 1)]
     assert len(events) >= 2
 
@@ -66,19 +66,21 @@ def test_a_folder_in_use_is_left_alone(name: str, dataset: Dataset, tmp_path: Pa
     (tmp_path / "out").mkdir()
     (tmp_path / "out" / "mine.txt").write_text("kept")
     with pytest.raises(FormatError, match="is there already and not an empty folder"):
-        export(dataset, name, tmp_path / "out")
+        export_dataset(dataset, name, tmp_path / "out")
     assert [p.name for p in (tmp_path / "out").iterdir()] == ["mine.txt"]
 
 
-@pytest.mark.parametrize(("name", "options"), [("hf", Options(media=True)), ("released", Options(2)), ("fiftyone", Options(2))])
-def test_an_option_that_means_nothing_is_refused(name: str, options: Options, dataset: Dataset, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("name", "options"), [("hf", ExportOptions(media=True)), ("released", ExportOptions(2)), ("fiftyone", ExportOptions(2))]
+)
+def test_an_option_that_means_nothing_is_refused(name: str, options: ExportOptions, dataset: Dataset, tmp_path: Path) -> None:
     with pytest.raises(FormatError, match=f"means nothing to '{name}'"):
-        export(dataset, name, tmp_path / "out", options)
+        export_dataset(dataset, name, tmp_path / "out", options)
 
 
 def test_an_unknown_format_lists_those_there_are(dataset: Dataset, tmp_path: Path) -> None:
     with pytest.raises(FormatError, match="there is no format 'mine': choose from coco, ytvis, hf, fiftyone, released"):
-        export(dataset, "mine", tmp_path / "out")
+        export_dataset(dataset, "mine", tmp_path / "out")
 
 
 @pytest.mark.usefixtures("models")
@@ -87,7 +89,7 @@ def test_an_unknown_format_lists_those_there_are(dataset: Dataset, tmp_path: Pat
 def test_a_video_whose_name_leads_out_is_refused(name: str, video_id: str, tmp_path: Path, square_clip: Path) -> None:
     data = build(tmp_path / "set", square_clip, video_id)
     with pytest.raises(FormatError, match="which is not a path below a folder"):
-        export(data, name, tmp_path / "deep" / "out")
+        export_dataset(data, name, tmp_path / "deep" / "out")
     assert list((tmp_path / "deep").iterdir()) == []
 
 
@@ -95,10 +97,10 @@ def test_a_video_whose_name_leads_out_is_refused(name: str, video_id: str, tmp_p
 def test_names_that_the_released_layout_cannot_tell_apart_are_refused(tmp_path: Path, square_clip: Path) -> None:
     data = build(tmp_path / "set", square_clip, "one/a.mp4", "two/a.mkv")
     with pytest.raises(FormatError, match=r"'one/a.mp4' and 'two/a.mkv' would both be 'a'"):
-        export(data, "released", tmp_path / "out")
+        export_dataset(data, "released", tmp_path / "out")
     odd = build(tmp_path / "odd", square_clip, "...mp4")
     with pytest.raises(FormatError, match="which is not a path below a folder"):
-        export(odd, "released", tmp_path / "out")
+        export_dataset(odd, "released", tmp_path / "out")
 
 
 @pytest.mark.usefixtures("models")
@@ -108,8 +110,8 @@ def test_videos_in_an_object_store_are_copied_for_fiftyone(bucket: str, tmp_path
     made = Build(folder_at(tmp_path / "set"), Benchmark(jobs), BuildConfig())
     run_build(made, run_here, lambda _: None, 0.0)
     with pytest.raises(FormatError, match=r"a.mp4' is in an object store.*add --media"):
-        export(Dataset(made.folder), "fiftyone", tmp_path / "out")
-    export(Dataset(made.folder), "fiftyone", tmp_path / "out", Options(media=True))
+        export_dataset(Dataset(made.folder), "fiftyone", tmp_path / "out")
+    export_dataset(Dataset(made.folder), "fiftyone", tmp_path / "out", ExportOptions(media=True))
     assert (tmp_path / "out" / "data" / "a.mp4").read_bytes() == square_clip.read_bytes()
 
 
@@ -123,9 +125,14 @@ def files(folder: Path, data: Dataset) -> dict[str, bytes]:
 @pytest.mark.usefixtures("models")
 def test_a_dataset_in_an_object_store_is_exported_as_one_on_disk(bucket: str, tmp_path: Path, square_clip: Path) -> None:
     here, there = (build(f"{where}/set", square_clip, "a.mp4") for where in (tmp_path, bucket))
-    for name, options in (("coco", Options(20, media=True)), ("ytvis", Options()), ("hf", Options()), ("released", Options())):
+    for name, options in (
+        ("coco", ExportOptions(20, media=True)),
+        ("ytvis", ExportOptions()),
+        ("hf", ExportOptions()),
+        ("released", ExportOptions()),
+    ):
         for data, place in ((here, "here"), (there, "there")):
-            export(data, name, tmp_path / name / place, options)
+            export_dataset(data, name, tmp_path / name / place, options)
         written = files(tmp_path / name / "here", here)
         assert written
         assert files(tmp_path / name / "there", there) == written

@@ -14,8 +14,8 @@ import pytest
 from pydantic import BaseModel, ConfigDict
 
 from storage.reader import Dataset
-from tasks.exchange.base import FormatError, Options
-from tasks.exchange.export import export
+from tasks.exchange.base import ExportOptions, FormatError
+from tasks.exchange.export import export_dataset
 from tasks.video.reader import Source
 
 
@@ -77,7 +77,7 @@ def labels(out: Path) -> tuple[dict[str, Any], dict[str, Labels]]:
 
 
 def test_labels_hold_every_mask_and_sentence(dataset: Dataset, tmp_path: Path) -> None:
-    counts = export(dataset, "fiftyone", tmp_path / "out")
+    counts = export_dataset(dataset, "fiftyone", tmp_path / "out")
     manifest, told = labels(tmp_path / "out")
     assert counts == {"videos": 2, "masks": dataset.table("masks").num_rows, "sentences": 1}
     assert all(Path(item["data"]).is_file() for item in manifest["index"])
@@ -102,7 +102,7 @@ def test_labels_hold_every_mask_and_sentence(dataset: Dataset, tmp_path: Path) -
 
 
 def test_media_are_copied_and_named_from_the_folder(dataset: Dataset, tmp_path: Path) -> None:
-    export(dataset, "fiftyone", tmp_path / "out", Options(media=True))
+    export_dataset(dataset, "fiftyone", tmp_path / "out", ExportOptions(media=True))
     manifest, _ = labels(tmp_path / "out")
     assert [item["data"] for item in manifest["index"]] == ["data/b.mp4", "data/deep/a.mp4"]
     copied = (tmp_path / "out" / "data" / "b.mp4").read_bytes()
@@ -112,5 +112,5 @@ def test_media_are_copied_and_named_from_the_folder(dataset: Dataset, tmp_path: 
 def test_a_folder_of_images_is_refused(dataset: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("tasks.exchange.fiftyone.source_of", lambda _data, name: Source(name, tmp_path, 10.0))
     with pytest.raises(FormatError, match=r"'b.mp4' is a folder of JPEGs.*export as coco"):
-        export(dataset, "fiftyone", tmp_path / "out")
+        export_dataset(dataset, "fiftyone", tmp_path / "out")
     assert not (tmp_path / "out").exists()

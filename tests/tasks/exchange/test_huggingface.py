@@ -14,7 +14,7 @@ from PIL import Image
 from storage.reader import Dataset
 from storage.rle import decode_counts
 from tasks.exchange import huggingface
-from tasks.exchange.export import export
+from tasks.exchange.export import export_dataset
 
 
 @pytest.fixture
@@ -33,7 +33,7 @@ def load(out: Path, tmp_path: Path, *table: str) -> Any:
 @pytest.mark.usefixtures("offline")
 def test_datasets_loads_every_table_with_frames(dataset: Dataset, tmp_path: Path) -> None:
     out = tmp_path / "out"
-    counts = export(dataset, "hf", out)
+    counts = export_dataset(dataset, "hf", out)
     frames = load(out, tmp_path)
     stored = dataset.table("frames").to_pylist()
     assert counts["frames"] == len(frames) == len(stored) > 0
@@ -53,7 +53,7 @@ def test_datasets_loads_every_table_with_frames(dataset: Dataset, tmp_path: Path
 @pytest.mark.usefixtures("offline")
 def test_large_tables_go_into_several_files(dataset: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(huggingface, "_FILE_BYTES", 1)
-    counts = export(dataset, "hf", tmp_path / "out")
+    counts = export_dataset(dataset, "hf", tmp_path / "out")
     assert [p.name for p in sorted((tmp_path / "out" / "masks").iterdir())] == ["train-00000.parquet", "train-00001.parquet"]
     assert len(load(tmp_path / "out", tmp_path, "masks")) == counts["masks"]
 
@@ -61,7 +61,7 @@ def test_large_tables_go_into_several_files(dataset: Dataset, tmp_path: Path, mo
 def test_the_card_names_configurations_and_features(dataset: Dataset, tmp_path: Path) -> None:
     import yaml
 
-    export(dataset, "hf", tmp_path / "out")
+    export_dataset(dataset, "hf", tmp_path / "out")
     _, head, text = (tmp_path / "out" / "README.md").read_text().split("---\n", 2)
     data = yaml.safe_load(head)
     assert [c["config_name"] for c in data["configs"] if c["default"]] == ["frames"]

@@ -16,13 +16,13 @@ from tasks.build.plan import Build
 from tasks.build.run import run_build, run_here
 from tasks.build.workers import BuildConfig
 from tasks.exchange import released
-from tasks.exchange.export import export
+from tasks.exchange.export import export_dataset
 from tasks.exchange.imports import RecordedConfig, recorded_videos
-from tasks.markers.released import kept_ids
+from tasks.markers.released import released_size_filter
 
 
 def test_a_file_a_frame_of_all_objects_and_of_the_large_ones(dataset: Dataset, tmp_path: Path) -> None:
-    counts = export(dataset, "released", tmp_path / "out")
+    counts = export_dataset(dataset, "released", tmp_path / "out")
     assert counts == {"videos": 2, "frames": 64, "masks": dataset.table("masks").num_rows}
     assert sorted(p.name for p in (tmp_path / "out").iterdir()) == ["a", "b"]
     for stem, video_id, frames in (("a", "deep/a.mp4", 40), ("b", "b.mp4", 24)):
@@ -33,7 +33,7 @@ def test_a_file_a_frame_of_all_objects_and_of_the_large_ones(dataset: Dataset, t
             )
             masks = dataset.masks(video_id, frame)
             assert {int(i) for i in every["objects"]} == masks.keys()
-            assert {int(i) for i in large["objects"]} == set(kept_ids({i: int(m.sum()) for i, m in masks.items()}))
+            assert {int(i) for i in large["objects"]} == set(released_size_filter({i: int(m.sum()) for i, m in masks.items()}))
             for object_id, told in every["objects"].items():
                 assert told["box"] is None
                 assert told["rle"]["size"] == [every["height"], every["width"]]
@@ -42,7 +42,7 @@ def test_a_file_a_frame_of_all_objects_and_of_the_large_ones(dataset: Dataset, t
 
 
 def test_exported_and_imported_again_masks_and_ids_are_equal(dataset: Dataset, tmp_path: Path) -> None:
-    export(dataset, "released", tmp_path / "out")
+    export_dataset(dataset, "released", tmp_path / "out")
     videos = tmp_path / "videos"
     (videos / "deep").mkdir()
     (videos / "deep" / "a.mp4").write_bytes(Path(str(dataset.source("deep/a.mp4"))).read_bytes())

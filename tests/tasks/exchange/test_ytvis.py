@@ -9,12 +9,12 @@ import numpy as np
 from pycocotools import mask as coco
 
 from storage.reader import Dataset
-from tasks.exchange.base import Options
-from tasks.exchange.export import export
+from tasks.exchange.base import ExportOptions
+from tasks.exchange.export import export_dataset
 
 
 def test_each_object_has_a_mask_or_null_for_each_frame(dataset: Dataset, tmp_path: Path) -> None:
-    export(dataset, "ytvis", tmp_path / "out")
+    export_dataset(dataset, "ytvis", tmp_path / "out")
     told = json.loads((tmp_path / "out" / "annotations.json").read_text())
     videos = {video["id"]: video for video in told["videos"]}
     assert [(v["length"], v["file_names"][0]) for v in videos.values()] == [
@@ -42,7 +42,7 @@ def test_each_object_has_a_mask_or_null_for_each_frame(dataset: Dataset, tmp_pat
 
 
 def test_images_are_those_that_are_named(dataset: Dataset, tmp_path: Path) -> None:
-    export(dataset, "ytvis", tmp_path / "out", Options(every=8, media=True))
+    export_dataset(dataset, "ytvis", tmp_path / "out", ExportOptions(every=8, media=True))
     told = json.loads((tmp_path / "out" / "annotations.json").read_text())
     named = sorted(name for video in told["videos"] for name in video["file_names"])
     below = tmp_path / "out" / "JPEGImages"

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from tasks.markers.drawing import Candidate, Marker, MarkerConfig, draw, place
+from tasks.markers.drawing import Candidate, Marker, MarkerConfig, draw_markers, place_markers
 from tasks.markers.labels import STYLES, Style, id_of, label_of
 from tasks.markers.legibility import legibility
 from tasks.video.jpeg import encode_jpeg
@@ -47,8 +47,8 @@ def frame(rng: np.random.Generator, style: Style, height_px: float) -> tuple[NDA
     anchors = [(30 + 60 * x + rng.uniform(-5, 5), 30 + 45 * y + rng.uniform(-5, 5)) for x in range(6) for y in range(4)]
     ids = rng.integers(1, 100, len(anchors)).tolist()
     candidates = [Candidate(i, "person", 1, anchor, (0, 0, 1, 1)) for i, anchor in zip(ids, anchors, strict=True)]
-    image, markers = texture(rng), place(candidates, (1, 1), (364, 196), height_px, style)
-    draw(image, markers, height_px)
+    image, markers = texture(rng), place_markers(candidates, (1, 1), (364, 196), height_px, style)
+    draw_markers(image, markers, height_px)
     stored = cv2.imdecode(np.frombuffer(encode_jpeg(image, 95), np.uint8), cv2.IMREAD_COLOR)
     return stored[..., ::-1].astype(np.uint8), markers
 

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from tasks.markers.drawing import Candidate, Marker, MarkerConfig, draw, place
+from tasks.markers.drawing import Candidate, Marker, MarkerConfig, draw_markers, place_markers
 from tasks.markers.labels import STYLES, Style
 from tasks.markers.legibility import legibility, read_label
 from tasks.video.jpeg import encode_jpeg
@@ -40,8 +40,8 @@ def drawn(rng: np.random.Generator, style: Style, height_px: float, scale: float
     ids = rng.integers(1, 100, 24).tolist()
     native = [(x / scale // 1, y / scale // 1) for x, y in anchors(rng)]
     candidates = [Candidate(i, "person", 1, at, (0, 0, 1, 1)) for i, at in zip(ids, native, strict=True)]
-    image, markers = background(rng), place(candidates, (scale, scale), (WIDTH, HEIGHT), height_px, style)
-    draw(image, markers, height_px)
+    image, markers = background(rng), place_markers(candidates, (scale, scale), (WIDTH, HEIGHT), height_px, style)
+    draw_markers(image, markers, height_px)
     stored = cv2.imdecode(np.frombuffer(encode_jpeg(image, 95), np.uint8), cv2.IMREAD_COLOR)
     return stored[..., ::-1].astype(np.uint8), markers
 
@@ -61,8 +61,10 @@ def test_every_label_of_a_style_is_told_from_every_other(style: Style) -> None:
     height_px = MarkerConfig(style=style).legible_from_px
     for object_id in range(1, 100):
         image = np.full((40, 60, 3), 128, np.uint8)
-        [marker] = place([Candidate(object_id, "person", 1, (30, 20), (0, 0, 1, 1))], (1, 1), (60, 40), height_px, style)
-        draw(image, [marker], height_px)
+        [marker] = place_markers(
+            [Candidate(object_id, "person", 1, (30, 20), (0, 0, 1, 1))], (1, 1), (60, 40), height_px, style
+        )
+        draw_markers(image, [marker], height_px)
         assert read_label(image, marker._replace(object_id=0, label=""), style, height_px) == marker.label
 
 

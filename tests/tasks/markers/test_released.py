@@ -17,10 +17,17 @@ from tasks.benchmarks.samples import Benchmark, Clip, Sample, Target, Task, Vide
 from tasks.build.plan import Build
 from tasks.build.run import publish_build, run_frames, run_here, run_masks
 from tasks.build.workers import BuildConfig
-from tasks.markers.drawing import Candidate, MarkerConfig, visible_enough
-from tasks.markers.released import anchor_point, answer_id, font, inclusive_box, kept_ids, plus_one_iou
+from tasks.markers.drawing import Candidate, MarkerConfig, filter_by_size
+from tasks.markers.released import (
+    anchor_point,
+    inclusive_box,
+    plus_one_iou,
+    released_answer,
+    released_font,
+    released_size_filter,
+)
 from tasks.markers.render import RenderConfig
-from tasks.markers.vote import answers
+from tasks.markers.vote import vote_sample
 from tasks.masks.instances import Mask, tight_box
 from tasks.video.reader import Source
 
@@ -37,7 +44,7 @@ def videos(shared: Path) -> Iterator[tuple[dict[str, Any], dict[int, dict[int, M
 def test_filter_anchor_boxes_and_answer_are_those_of_the_released_scripts(shared: Path) -> None:
     for video, masks in videos(shared):
         expected = video["expected"]
-        kept = {f: kept_ids({i: int(mask.sum()) for i, mask in seen.items()}) for f, seen in masks.items()}
+        kept = {f: released_size_filter({i: int(mask.sum()) for i, mask in seen.items()}) for f, seen in masks.items()}
         assert {str(f): [str(i) for i in ids] for f, ids in kept.items()} == expected["kept_ids"], video["video_id"]
         points = {str(f): {str(i): list(anchor_point(masks[f][i])) for i in ids} for f, ids in kept.items()}
         assert points == {f: {i: list(xy) for i, xy in seen.items()} for f, seen in expected["marker_xy"].items()}
@@ -46,7 +53,7 @@ def test_filter_anchor_boxes_and_answer_are_those_of_the_released_scripts(shared
         assert told == expected["boxes_inclusive_xyxy"], video["video_id"]
         boxes = {f: {i: extents[f][i] for i in ids} for f, ids in kept.items()}
         truth = [(x, y, x + w, y + h) for x, y, w, h in video["gt"]["boxes_xywh"]]
-        assert answer_id(boxes, video["gt"]["st_frame"], truth) == expected["answer_id"], video["video_id"]  # type: ignore[arg-type]
+        assert released_answer(boxes, video["gt"]["st_frame"], truth) == expected["answer_id"], video["video_id"]  # type: ignore[arg-type]
 
 
 def test_the_options_of_a_build_reproduce_the_released_scripts(shared: Path) -> None:
@@ -58,13 +65,13 @@ def test_the_options_of_a_build_reproduce_the_released_scripts(shared: Path) -> 
                 Candidate(i, "person", int(mask.sum()), anchor_point(mask), tight_box(mask) or (0, 0, 0, 0))
                 for i, mask in seen.items()
             ]
-            drawn[frame] = visible_enough(candidates, 1 / 3, "frame")
+            drawn[frame] = filter_by_size(candidates, 1 / 3, "frame")
         kept = {str(frame): [str(c.object_id) for c in seen] for frame, seen in drawn.items()}
         assert kept == expected["kept_ids"], video["video_id"]
         truth = [(x, y, x + w, y + h) for x, y, w, h in video["gt"]["boxes_xywh"]]
         start = video["gt"]["st_frame"] - 1
         sample = Sample("1", "a", "It moves.", targets=(Target.dense(start, truth),))
-        found = answers(sample, (start, start + len(truth) - 1), drawn, "released")
+        found = vote_sample(sample, (start, start + len(truth) - 1), drawn, "released")
         told = [] if expected["answer_id"] is None else [expected["answer_id"]]
         assert list(found.object_ids) == told, video["video_id"]
 
@@ -73,8 +80,8 @@ def test_a_released_vote_for_nobody_has_a_reason() -> None:
     """The object is gone a frame later, where the released code looks."""
     sample = Sample("1", "a", "It moves.", targets=(Target.dense(4, [(0.0, 0.0, 9.0, 9.0)]),))
     drawn = {4: [Candidate(1, "person", 100, (5, 5), (0, 0, 10, 10))], 5: []}
-    assert answers(sample, (4, 4), drawn).object_ids == (1,)
-    released = answers(sample, (4, 4), drawn, "released")
+    assert vote_sample(sample, (4, 4), drawn).object_ids == (1,)
+    released = vote_sample(sample, (4, 4), drawn, "released")
     assert (released.object_ids, released.reason) == ((), "target_not_drawn")
 
 
@@ -82,7 +89,7 @@ def test_the_anchor_falls_back_to_the_middle_and_the_font_grows_with_the_frame()
     ring = np.zeros((9, 9), np.bool_)
     ring[[0, 8], 2:7] = True
     assert anchor_point(ring) == (4, 4)
-    assert font(20, 640, 360) == (pytest.approx(20 / 30 * 640 / 336), 2)
+    assert released_font(20, 640, 360) == (pytest.approx(20 / 30 * 640 / 336), 2)
     assert plus_one_iou((0, 0, 9, 9), (0, 0, 9, 9)) == 1
 
 

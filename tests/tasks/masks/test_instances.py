@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
 
 from storage.rle import decode_counts
-from tasks.masks.instances import box_iou, encode, intersections, mask_iou, tight_box
+from tasks.masks.instances import box_iou, encode_mask, intersections, mask_iou, tight_box
 from tasks.tracking.tubes import mask_ious
 
 shapes = array_shapes(min_dims=2, max_dims=2, min_side=1, max_side=24)
@@ -16,7 +16,7 @@ pairs = shapes.flatmap(lambda shape: st.tuples(arrays(np.bool_, shape), arrays(n
 
 @given(masks)
 def test_a_code_gives_back_its_mask_with_true_box_area_and_anchor(mask: np.ndarray) -> None:
-    instance = encode(mask)
+    instance = encode_mask(mask)
     if instance is None:
         assert not mask.any()
         return
@@ -38,7 +38,7 @@ def test_overlap_measures_agree_with_pixels(pair: tuple[np.ndarray, np.ndarray])
     a, b = pair
     assert mask_iou(a, b) == mask_iou(b, a)
     assert 0 <= mask_iou(a, b) <= 1
-    first, second = encode(a), encode(b)
+    first, second = encode_mask(a), encode_mask(b)
     if first and second:
         height, width = a.shape
         [[here, itself]] = intersections([first], [second, first], (height, width))
@@ -50,7 +50,7 @@ def test_the_anchor_of_a_ring_lies_on_the_ring() -> None:
     rows, columns = np.ogrid[:101, :101]
     distance = np.hypot(rows - 50, columns - 50)
     ring = (distance < 45) & (distance > 25)
-    instance = encode(ring)
+    instance = encode_mask(ring)
     assert instance is not None
     x, y = instance.anchor
     assert ring[y - 5 : y + 6, x - 5 : x + 6].all()

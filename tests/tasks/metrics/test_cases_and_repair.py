@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from tasks.masks.instances import Box, box_iou
 from tasks.metrics.cases import ScoreError, read_cases, score_cases
-from tasks.metrics.questions import QuestionRule, is_right, stored_record, stored_rule
+from tasks.metrics.questions import QuestionRule, is_correct, stored_record, stored_rule
 from tasks.metrics.regions import j_and_f
 from tasks.metrics.repair import overlap_of_smaller, repair, repair_released
 
@@ -177,13 +177,13 @@ def test_empty_masks_are_perfect_together_and_worthless_alone() -> None:
     ],
 )
 def test_mme_videoocr_answers(method: str, task: str, truth: str, answer: str, right: bool | None) -> None:
-    assert is_right(QuestionRule(method, task), truth, answer) is right
+    assert is_correct(QuestionRule(method, task), truth, answer) is right
 
 
 def test_a_judge_decides_what_rules_cannot() -> None:
-    assert is_right(QuestionRule("gpt_assisted_scoring", "x"), "four", "4", lambda truth, answer: True) is True
+    assert is_correct(QuestionRule("gpt_assisted_scoring", "x"), "four", "4", lambda truth, answer: True) is True
     with pytest.raises(ValueError, match="no way to score 'guess'"):
-        is_right(QuestionRule("guess", "x"), "a", "b")
+        is_correct(QuestionRule("guess", "x"), "a", "b")
 
 
 def test_a_stored_question_keeps_its_rule() -> None:

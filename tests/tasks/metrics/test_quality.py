@@ -16,7 +16,7 @@ from tasks.build.run import publish_build, run_frames, run_here, run_masks
 from tasks.build.workers import BuildConfig
 from tasks.detection.base import Detection
 from tasks.metrics.arrays import stored_videos
-from tasks.metrics.quality import quality, quality_rows
+from tasks.metrics.quality import measure_quality, quality_rows
 from tasks.video.reader import Source
 
 Publish = Callable[[list[Sample]], Dataset]
@@ -49,7 +49,7 @@ RED = [(10.0 + f, 20.0, 50.0 + f, 60.0) for f in range(40)]
 
 
 def test_true_boxes_of_a_tracked_object_have_a_ceiling_near_one_and_lost_videos_count(publish: Publish) -> None:
-    found = quality(publish([sample("1", 5, RED[5:25])]))
+    found = measure_quality(publish([sample("1", 5, RED[5:25])]))
     assert found is not None
     assert (found.samples, found.lost, found.ids, found.switches, found.fragments, found.covered) == (2, 1, 1, 0, 1, 1)
     for theta in found.thetas:
@@ -69,7 +69,7 @@ def test_an_object_below_theta_is_not_detected_there(publish: Publish, models: A
     green = [tuple(box) for box in boxes.tolist()]
     small = sample("green", int(frames[0]), green)  # type: ignore[arg-type]
     areas = {i.object_id: i.area for i in dataset.instances("a.mp4", 20)}
-    found = quality(publish([small]), (0.0, 1.01 * areas[2] / areas[1]))
+    found = measure_quality(publish([small]), (0.0, 1.01 * areas[2] / areas[1]))
     assert found is not None
     assert [theta.not_detected for theta in found.thetas] == [1, 2]
     assert [theta.ceiling_full[0] for theta in found.thetas] == [0.5, 0.0]
@@ -77,14 +77,14 @@ def test_an_object_below_theta_is_not_detected_there(publish: Publish, models: A
 
 
 def test_a_truth_nobody_tracks_has_no_answer_and_no_identity(publish: Publish) -> None:
-    found = quality(publish([sample("1", 5, [(200.0, 150.0, 220.0, 170.0)] * 10)]))
+    found = measure_quality(publish([sample("1", 5, [(200.0, 150.0, 220.0, 170.0)] * 10)]))
     assert found is not None
     assert (found.ids, found.fragments, found.covered) == (0, 0, 0)
     assert {theta.no_answer for theta in found.thetas} == {2}
 
 
 def test_a_dataset_without_true_boxes_has_no_quality(publish: Publish) -> None:
-    assert quality(publish([Sample("1", "a.mp4", "When?", Task.TEMPORAL, 1.0, 2.0)])) is None
+    assert measure_quality(publish([Sample("1", "a.mp4", "When?", Task.TEMPORAL, 1.0, 2.0)])) is None
 
 
 def test_stored_samples_give_back_what_was_annotated(publish: Publish) -> None:

@@ -16,10 +16,10 @@ from tasks.build.plan import Build
 from tasks.build.run import publish_build, run_frames, run_here, run_masks
 from tasks.build.workers import BuildConfig
 from tasks.preview import PREVIEW, current_preview, summary_tables, write_preview
-from tasks.preview.html import grouped, human_bytes
+from tasks.preview.html import format_bytes, format_count
 from tasks.preview.pictures import outline
 from tasks.preview.summary import gaps, row_counts, totals
-from tasks.preview.timeline import clock, evenly, presence, ticks
+from tasks.preview.timeline import evenly_spaced, format_time, ticks, visible_spans
 from tasks.video.reader import Source
 from tasks.video.timeline import Timeline
 
@@ -195,7 +195,7 @@ def test_totals_count_published_rows(dataset: Dataset) -> None:
 def test_presence_closes_gaps_too_narrow_to_see() -> None:
     timeline = Timeline(np.arange(1000) / 10, 100.0)
     frames = np.array([0, 1, 2, 4, 5, 500, 999])
-    assert [(s.start_s, pytest.approx(s.end_s)) for s in presence(frames, timeline)] == [
+    assert [(s.start_s, pytest.approx(s.end_s)) for s in visible_spans(frames, timeline)] == [
         (0.0, 0.6),
         (50.0, 50.1),
         (99.9, 100.0),
@@ -205,9 +205,9 @@ def test_presence_closes_gaps_too_narrow_to_see() -> None:
 def test_axis_and_numbers_read_well() -> None:
     assert [t.label for t in ticks(8.0)] == [f"{s} s" for s in range(8)]
     assert all(2 <= len(ticks(d)) <= 9 for d in (0.5, 3.0, 59.0, 200.0, 5000.0, 40000.0, 90000.0))
-    assert [clock(s) for s in (0.0, 2.54, 119.0, 187.2)] == ["0 s", "2.5 s", "119 s", "3:07"]
-    assert [list(evenly(5, n)) for n in (0, 1, 2, 9)] == [[], [0], [0, 4], [0, 1, 2, 3, 4]]
-    assert (human_bytes(999), human_bytes(12_345_678), grouped(1234567)) == ("999 B", "12.3 MB", "1\u2009234\u2009567")
+    assert [format_time(s) for s in (0.0, 2.54, 119.0, 187.2)] == ["0 s", "2.5 s", "119 s", "3:07"]
+    assert [list(evenly_spaced(5, n)) for n in (0, 1, 2, 9)] == [[], [0], [0, 4], [0, 1, 2, 3, 4]]
+    assert (format_bytes(999), format_bytes(12_345_678), format_count(1234567)) == ("999 B", "12.3 MB", "1\u2009234\u2009567")
 
 
 def test_outline_encloses_the_mask_and_its_hole() -> None:

@@ -11,9 +11,9 @@ import pytest
 
 from tasks.masks.instances import tight_box
 from tasks.sample import SampleConfig, generate
+from tasks.sample.annotated_clip import make_clip
 from tasks.sample.broken import BROKEN
 from tasks.sample.scene import make_scene
-from tasks.sample.story import make_story
 from tasks.video.reader import Source, VideoError, open_video
 
 SMALL = SampleConfig(videos=2)
@@ -92,7 +92,7 @@ def test_true_masks_of_one_frame_do_not_overlap_and_agree_with_their_counts(samp
 
 
 def test_the_video_shows_what_was_painted(sample: Path) -> None:
-    story = make_story(1, SMALL)
+    story = make_clip(1, SMALL)
     frame, seen = story.span.start, story.truth[story.target][story.span.start]
     video = open_video(Source("1", sample / "videos" / "1" / "1_sample.mp4"))
     assert len(video) == 200

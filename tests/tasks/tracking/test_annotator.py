@@ -16,7 +16,7 @@ from tasks.benchmarks.samples import Clip, VideoJob
 from tasks.build.rows import video_row
 from tasks.build.workers import BuildConfig, MasksWorker, _covers, masks_spec
 from tasks.detection.base import DetectConfig
-from tasks.tracking.annotator import Annotator, is_exhaustion, noted, unless_exhausted
+from tasks.tracking.annotator import Annotator, is_out_of_memory, join_notes, none_if_out_of_memory
 from tasks.tracking.base import Budget, TrackConfig, Work
 from tasks.tracking.limits import LimitConfig, LimitError, annotated_segments
 from tasks.video.reader import Source, Video, open_video
@@ -124,11 +124,11 @@ def test_torchs_own_exhaustion_is_known() -> None:
 
     with pytest.raises(RuntimeError) as caught:
         torch.empty(2**62, dtype=torch.uint8)
-    assert is_exhaustion(caught.value)
-    assert is_exhaustion(torch.OutOfMemoryError("CUDA out of memory"))
-    assert not is_exhaustion(RuntimeError("shapes differ"))
+    assert is_out_of_memory(caught.value)
+    assert is_out_of_memory(torch.OutOfMemoryError("CUDA out of memory"))
+    assert not is_out_of_memory(RuntimeError("shapes differ"))
     with pytest.raises(RuntimeError, match="shapes differ"):
-        unless_exhausted(lambda: (_ for _ in ()).throw(RuntimeError("shapes differ")))
+        none_if_out_of_memory(lambda: (_ for _ in ()).throw(RuntimeError("shapes differ")))
 
 
 def test_what_filled_the_memory_is_given_back_before_another_try() -> None:
@@ -144,7 +144,7 @@ def test_what_filled_the_memory_is_given_back_before_another_try() -> None:
         held.append(weakref.ref(large))
         raise MemoryError
 
-    assert unless_exhausted(work) is None
+    assert none_if_out_of_memory(work) is None
     assert held[0]() is None
 
 
@@ -156,8 +156,8 @@ def test_limits_and_budgets_do_not_make_other_masks() -> None:
 
 
 def test_notes_are_joined() -> None:
-    assert noted(Outcome("done"), Outcome("done")) == Outcome("done")
-    both = noted(Outcome("done", "a", "one"), Outcome("done"), Outcome("done", "b", "two"))
+    assert join_notes(Outcome("done"), Outcome("done")) == Outcome("done")
+    both = join_notes(Outcome("done", "a", "one"), Outcome("done"), Outcome("done", "b", "two"))
     assert both == Outcome("done", "a", "one; two")
 
 

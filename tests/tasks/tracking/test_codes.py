@@ -7,7 +7,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tasks.masks.instances import encode
+from tasks.masks.instances import encode_mask
 from tasks.tracking.sam2.codes import encode_stack
 
 
@@ -19,4 +19,4 @@ def test_instances_are_those_of_whole_masks(seed: int, height: int, width: int, 
     distance = np.hypot(y - rng.uniform(0, height), x - rng.uniform(0, width))
     ring = (distance < rng.uniform(5, 30)) & (distance > rng.uniform(0, 20))
     masks = np.stack([*noise, ring, np.zeros_like(ring), np.ones_like(ring)])
-    assert encode_stack(torch.from_numpy(masks)) == [encode(mask) for mask in masks]
+    assert encode_stack(torch.from_numpy(masks)) == [encode_mask(mask) for mask in masks]

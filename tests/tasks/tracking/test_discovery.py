@@ -10,7 +10,7 @@ import pytest
 
 from storage.common.plugins import load_plugin
 from tasks.detection.base import DETECTORS, DetectConfig, Detection, filter_detections, key_frames
-from tasks.masks.instances import Box, Instance, Mask, encode
+from tasks.masks.instances import Box, Instance, Mask, encode_mask
 from tasks.tracking.base import TRACKERS, Budget, TrackConfig, Work
 from tasks.tracking.discovery import CrowdedError, is_new, track
 from tasks.tracking.tubes import Tubes
@@ -31,7 +31,7 @@ def test_objects_get_ids_in_order_of_discovery_and_keep_them(square_clip: Path, 
 
 
 def boxed(video: Video, box: Box | None) -> Instance | None:
-    return encode(box_mask(video, box)) if box else None
+    return encode_mask(box_mask(video, box)) if box else None
 
 
 def box_mask(video: Video, box: Box) -> Mask:
@@ -58,7 +58,7 @@ class Still:
 
     def add(self, index: int, masks: Mapping[int, Mask]) -> None:
         for object_id, mask in masks.items():
-            instance = encode(mask)
+            instance = encode_mask(mask)
             assert instance is not None
             self.instances[object_id] = instance
             if index >= self.gone.get(object_id, len(self.video)):
@@ -197,7 +197,7 @@ def test_new_means_below_both_thresholds_with_every_known_mask() -> None:
     def bar(start: int, stop: int) -> Instance:
         mask = np.zeros((1, 100), np.bool_)
         mask[0, start:stop] = True
-        instance = encode(mask)
+        instance = encode_mask(mask)
         assert instance is not None
         return instance
 

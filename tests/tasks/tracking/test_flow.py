@@ -10,12 +10,12 @@ import pytest
 from storage.rle import decode_counts
 from tasks.detection.base import DetectConfig, build_detector, key_frames
 from tasks.masks.instances import Box, Instance, Mask, mask_iou, tight_box
+from tasks.sample.annotated_clip import AnnotatedClip, make_clip
 from tasks.sample.scene import SampleConfig
-from tasks.sample.story import Story, make_story
 from tasks.tracking.base import Budget, Session, TrackConfig, build_tracker
+from tasks.tracking.box_segmentation import untracked_part
 from tasks.tracking.discovery import track
-from tasks.tracking.fill import fresh_part
-from tasks.tracking.regions import box_about, tidy
+from tasks.tracking.regions import clean_mask, enclosing_box
 from tasks.tracking.tubes import Tubes
 from tasks.video.reader import Frames, Source, Video, open_video
 
@@ -163,9 +163,9 @@ def test_a_region_of_two_is_split_from_the_one_already_known() -> None:
     both, known = np.zeros((100, 100), np.bool_), np.zeros((100, 100), np.bool_)
     both[20:80, 20:80] = True
     known[20:80, 20:48] = True
-    assert mask_iou(fresh_part(both, known), both & ~known) > 0.85
+    assert mask_iou(untracked_part(both, known), both & ~known) > 0.85
     known[20:80, 20:72] = True
-    assert np.array_equal(fresh_part(both, known), both)
+    assert np.array_equal(untracked_part(both, known), both)
 
 
 def test_tidying_moves_nothing() -> None:
@@ -173,24 +173,24 @@ def test_tidying_moves_nothing() -> None:
     mask[10:30, 12:25] = True
     again = mask
     for _ in range(20):
-        again = tidy(again, 5)
+        again = clean_mask(again, 5)
     assert mask_iou(again, mask) > 0.95
     assert tight_box(again) == tight_box(mask)
 
 
 def test_a_box_follows_the_part_in_sight_no_further_than_it_must() -> None:
     box = np.array([10.0, 10.0, 30.0, 60.0])
-    assert box_about(box, np.array([12.0, 12.0, 20.0, 50.0])).tolist() == box.tolist()
-    assert box_about(box, np.array([25.0, 12.0, 40.0, 50.0])).tolist() == [20.0, 10.0, 40.0, 60.0]
+    assert enclosing_box(box, np.array([12.0, 12.0, 20.0, 50.0])).tolist() == box.tolist()
+    assert enclosing_box(box, np.array([25.0, 12.0, 40.0, 50.0])).tolist() == [20.0, 10.0, 40.0, 60.0]
 
 
 @pytest.fixture(scope="module")
-def story() -> Story:
-    return make_story(2, SampleConfig())
+def story() -> AnnotatedClip:
+    return make_clip(2, SampleConfig())
 
 
 @pytest.fixture(scope="module")
-def tubes(story: Story, tmp_path_factory: pytest.TempPathFactory) -> Tubes:
+def tubes(story: AnnotatedClip, tmp_path_factory: pytest.TempPathFactory) -> Tubes:
     from tasks.sample.encode import write_video
 
     path = tmp_path_factory.mktemp("story") / "story.mp4"
@@ -201,7 +201,7 @@ def tubes(story: Story, tmp_path_factory: pytest.TempPathFactory) -> Tubes:
     return track(video, build_tracker(TrackConfig()), dict(zip(keys, found, strict=True)), TrackConfig())[0]
 
 
-def test_the_figure_that_a_sample_names_is_one_object_with_its_true_mask(story: Story, tubes: Tubes) -> None:
+def test_the_figure_that_a_sample_names_is_one_object_with_its_true_mask(story: AnnotatedClip, tubes: Tubes) -> None:
     from pycocotools import mask as coco
 
     def iou(object_id: int, frame: int) -> float:

@@ -15,7 +15,7 @@ from tasks.masks.instances import Box, Mask, mask_iou
 from tasks.tracking.base import Budget, TrackConfig, Work, build_tracker
 from tasks.tracking.discovery import track
 from tasks.tracking.sam2 import model as sam2_model
-from tasks.tracking.sam2.encoding import masks_of
+from tasks.tracking.sam2.encoding import masks_from_logits
 from tasks.tracking.sam2.tracker import Sam2Session, Sam2Tracker
 from tasks.video.reader import Frames, Source, Video, open_video
 from tasks.weights import WeightsError, find_weights
@@ -273,9 +273,9 @@ def test_overlapping_masks_are_an_option(session: Sam2Session) -> None:
     session.add(0, FOUND[0])
     [(_, _, logits)] = list(session._forward(0, 1))
     every = torch.cat([logits, logits.flip(-1)])
-    plain = list(masks_of(every, HEIGHT, WIDTH, overlapping=True))
+    plain = list(masks_from_logits(every, HEIGHT, WIDTH, overlapping=True))
     assert sum(plain).max() > 1
-    apart = list(masks_of(every, HEIGHT, WIDTH, overlapping=False))
+    apart = list(masks_from_logits(every, HEIGHT, WIDTH, overlapping=False))
     large = torch.nn.functional.interpolate(every, size=(HEIGHT, WIDTH), mode="bilinear")
     expected = session._model._apply_non_overlapping_constraints(large)[:, 0] > 0
     assert all(np.array_equal(mask, one.numpy()) for mask, one in zip(apart, expected, strict=True))

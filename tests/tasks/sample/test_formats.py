@@ -11,7 +11,7 @@ import pytest
 
 from tasks.benchmarks.samples import Benchmark, Task
 from tasks.sample import SampleConfig, generate
-from tasks.sample.forms import FORMS, read_as
+from tasks.sample.formats import FORMATS, read_in_format
 
 TASKS = {
     "st-align-stvg": Task.SPATIO_TEMPORAL,
@@ -39,25 +39,25 @@ def samples(benchmark: Benchmark) -> list[Any]:
     return [sample for job in benchmark.jobs for sample in job.samples]
 
 
-@pytest.mark.parametrize("form", [*FORMS, "hcstvg-v2"])
+@pytest.mark.parametrize("form", [*FORMATS, "hcstvg-v2"])
 def test_every_form_is_read_and_asks_for_its_task(sample: Path, form: str) -> None:
-    made = read_as(sample, form)
+    made = read_in_format(sample, form)
     assert {one.task for one in samples(made)} == {TASKS.get(form, Task.SPATIO_TEMPORAL)}
     assert all(job.source.path.exists() for job in made.jobs)  # type: ignore[union-attr]
     assert len(made.jobs) == 2
-    again = read_as(sample, form)
+    again = read_in_format(sample, form)
     assert [one.content() for one in samples(again)] == [one.content() for one in samples(made)]
 
 
 @pytest.mark.parametrize("form", ["charades-sta", "tvgbench"])
 def test_times_and_sentences_are_those_of_the_sample(sample: Path, form: str) -> None:
-    told = {(one.sentence, one.start_s, one.end_s) for one in samples(read_as(sample, form))}
+    told = {(one.sentence, one.start_s, one.end_s) for one in samples(read_in_format(sample, form))}
     assert told == {(entry["English"], entry["st_time"], entry["ed_time"]) for entry in entries(sample)}
 
 
 def test_boxes_on_a_grid_are_those_of_the_sample(sample: Path) -> None:
-    own = {one.sentence: one for one in samples(read_as(sample, "hcstvg-v2"))}
-    for one in samples(read_as(sample, "st-align-svg")):
+    own = {one.sentence: one for one in samples(read_in_format(sample, "hcstvg-v2"))}
+    for one in samples(read_in_format(sample, "st-align-svg")):
         [target], [true] = one.targets, own[one.sentence].targets
         assert (one.start_frame, one.end_frame) == (own[one.sentence].start_frame, own[one.sentence].end_frame)
         assert 2 <= len(target.frames) <= 100
@@ -65,15 +65,17 @@ def test_boxes_on_a_grid_are_those_of_the_sample(sample: Path) -> None:
 
 
 def test_masks_are_of_the_target_and_of_all_figures(sample: Path) -> None:
-    counts = Counter(len(one.targets) for one in samples(read_as(sample, "mevis")))
+    counts = Counter(len(one.targets) for one in samples(read_in_format(sample, "mevis")))
     assert counts[1] >= 2
     assert max(counts) > 1
-    assert all(len(target.counts) == len(target.frames) for one in samples(read_as(sample, "mevis")) for target in one.targets)
+    assert all(
+        len(target.counts) == len(target.frames) for one in samples(read_in_format(sample, "mevis")) for target in one.targets
+    )
 
 
 def test_questions_have_the_true_sentence_for_answer(sample: Path) -> None:
     own = {name: entry["English"] for name, entry in json.loads((sample / "annotations.json").read_text("utf-8")).items()}
-    for job in read_as(sample, "mme-videoocr").jobs:
+    for job in read_in_format(sample, "mme-videoocr").jobs:
         for one in job.samples:
             right = next(option for option in one.options if option.startswith(one.answer))
             assert right.partition(". ")[2] == own[Path(job.source.video_id).name]

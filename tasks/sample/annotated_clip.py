@@ -7,22 +7,22 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from tasks.masks.instances import Instance, Mask, encode
-from tasks.sample.draw import paint
-from tasks.sample.looks import SENTENCES, sentence
-from tasks.sample.scene import SampleConfig, Scene, Step, make_scene
+from tasks.masks.instances import Instance, Mask, encode_mask
+from tasks.sample.appearance import SENTENCES, describe_action
+from tasks.sample.draw import paint_clip
+from tasks.sample.scene import Action, SampleConfig, Scene, make_scene
 from tasks.video.reader import Frames
 
-LEAST_PX = 60
+MIN_PIXELS = 60
 """A figure with fewer pixels in the picture is not taken for seen when a span is chosen."""
-LEAST_FRAMES = 18
+MIN_FRAMES = 18
 ATTEMPTS = 60
-MOST_BEHIND = 0.3
+MAX_HIDDEN_SHARE = 0.3
 """Share of an action that a figure may do behind others: who is named must be there to be seen."""
 
 
 @dataclass(frozen=True)
-class Story:
+class AnnotatedClip:
     """A painted clip and its truth.
 
     Attributes:
@@ -44,7 +44,7 @@ class Story:
     text: str
 
 
-def make_story(index: int, config: SampleConfig) -> Story:
+def make_clip(index: int, config: SampleConfig) -> AnnotatedClip:
     """Paint clip `index` and choose its sentence, scripting anew until one can be said without doubt.
 
     The named figure goes through the places in the order of discovery, so that answer IDs come out evenly.
@@ -70,12 +70,12 @@ def make_story(index: int, config: SampleConfig) -> Story:
         chosen = choose_span(steps, seen[target], rng)
         if chosen is not None:
             kind, span = chosen
-            text = sentence(rng, scene.figures[target].look, kind)
-            return Story(scene, frames, seen, whole, target, span, text)
+            text = describe_action(rng, scene.figures[target].look, kind)
+            return AnnotatedClip(scene, frames, seen, whole, target, span, text)
     raise RuntimeError(f"no sentence fits clip {index} with {config}")
 
 
-def _sayable(scene: Scene, target: int, hidden_frames: int) -> list[Step]:
+def _sayable(scene: Scene, target: int, hidden_frames: int) -> list[Action]:
     """Steps that a figure takes once in its clip, behind somebody for at least `hidden_frames`."""
     steps = scene.figures[target].steps
     kinds = [step.kind for step in steps]
@@ -84,7 +84,7 @@ def _sayable(scene: Scene, target: int, hidden_frames: int) -> list[Step]:
         for step in steps
         if step.kind in SENTENCES
         and kinds.count(step.kind) == 1
-        and hidden_frames <= scene.frames_behind(target, step) <= MOST_BEHIND * (step.stop - step.start)
+        and hidden_frames <= scene.frames_behind(target, step) <= MAX_HIDDEN_SHARE * (step.stop - step.start)
     ]
 
 
@@ -92,10 +92,10 @@ def _painted(scene: Scene, config: SampleConfig) -> tuple[Frames, list[list[Inst
     frames = np.empty((config.frames, config.height, config.width, 3), np.uint8)
     seen: list[list[Instance | None]] = [[] for _ in scene.figures]
     whole: list[list[int]] = [[] for _ in scene.figures]
-    for index, (frame, seen_masks, whole_masks) in enumerate(paint(scene, config)):
+    for index, (frame, seen_masks, whole_masks) in enumerate(paint_clip(scene, config)):
         frames[index] = frame
         for k in range(len(scene.figures)):
-            seen[k].append(encode(_sole(seen_masks[k])))
+            seen[k].append(encode_mask(_sole(seen_masks[k])))
             whole[k].append(int(np.count_nonzero(whole_masks[k])))
     return frames, seen, whole
 
@@ -105,7 +105,7 @@ def _sole(mask: Mask) -> Mask:
     return mask if np.count_nonzero(mask) >= 6 else np.zeros_like(mask)
 
 
-def choose_span(steps: Sequence[Step], seen: Sequence[Instance | None], rng: np.random.Generator) -> tuple[str, range] | None:
+def choose_span(steps: Sequence[Action], seen: Sequence[Instance | None], rng: np.random.Generator) -> tuple[str, range] | None:
     """One of the steps, if the figure is seen from its first frame to its last, with those frames; or None.
 
     Args:
@@ -115,8 +115,8 @@ def choose_span(steps: Sequence[Step], seen: Sequence[Instance | None], rng: np.
     """
     fits = []
     for step in steps:
-        visible = [f for f in range(step.start, min(step.stop, len(seen))) if _area(seen[f]) >= LEAST_PX]
-        if len(visible) < LEAST_FRAMES:
+        visible = [f for f in range(step.start, min(step.stop, len(seen))) if _area(seen[f]) >= MIN_PIXELS]
+        if len(visible) < MIN_FRAMES:
             continue
         span = range(visible[0], visible[-1] + 1)
         if all(seen[f] is not None for f in span):

@@ -29,7 +29,7 @@ GARMENTS = {"man": ("shirt", "jacket", "sweater"), "woman": ("coat", "blouse", "
 
 
 @dataclass(frozen=True)
-class Look:
+class Appearance:
     """What a figure wears. Colours are RGB; `extra` is `hat`, `bag` or nothing."""
 
     who: str
@@ -48,7 +48,7 @@ class Look:
         return f"the {self.who} in the {self.colour} {self.garment}{extra}"
 
 
-def choose_looks(rng: np.random.Generator, count: int) -> list[Look]:
+def choose_appearances(rng: np.random.Generator, count: int) -> list[Appearance]:
     """Looks of the `count` figures of a clip, each with colours of its own.
 
     Args:
@@ -57,12 +57,12 @@ def choose_looks(rng: np.random.Generator, count: int) -> list[Look]:
     """
     colours = [str(c) for c in rng.permutation(list(TOPS))[:count]]
     bottoms = [BOTTOMS[k] for k in rng.permutation(len(BOTTOMS))[:count]]
-    return [_look(rng, colour, bottom) for colour, bottom in zip(colours, bottoms, strict=True)]
+    return [_appearance(rng, colour, bottom) for colour, bottom in zip(colours, bottoms, strict=True)]
 
 
-def _look(rng: np.random.Generator, colour: str, bottom: Colour) -> Look:
+def _appearance(rng: np.random.Generator, colour: str, bottom: Colour) -> Appearance:
     who = str(rng.choice(["man", "woman"]))
-    return Look(
+    return Appearance(
         who=who,
         colour=colour,
         garment=str(rng.choice(GARMENTS[who])),
@@ -74,7 +74,7 @@ def _look(rng: np.random.Generator, colour: str, bottom: Colour) -> Look:
     )
 
 
-def weave(pattern: str, size: tuple[int, int], fine: int, rng: np.random.Generator) -> NDArray[np.float32]:
+def cloth_texture(pattern: str, size: tuple[int, int], fine: int, rng: np.random.Generator) -> NDArray[np.float32]:
     """Brightness that cloth adds to the top and to all else, float32 (height, width, 2).
 
     Args:
@@ -114,7 +114,7 @@ SENTENCES: dict[str, tuple[str, ...]] = {
 """Action -> ways to say it. Standing is left out: everybody stands, so no sentence about it points at one moment."""
 
 
-def sentence(rng: np.random.Generator, look: Look, kind: str) -> str:
+def describe_action(rng: np.random.Generator, look: Appearance, kind: str) -> str:
     """Say that a figure does something, with the small faults of the benchmark: a lost or spaced-out full stop.
 
     Args:

@@ -38,7 +38,7 @@ class SampleSentence(NamedTuple):
         return Path(self.name).stem
 
 
-def read_as(sample: Path, form: str) -> Benchmark:
+def read_in_format(sample: Path, form: str) -> Benchmark:
     """Read the sample as if it were another benchmark; its annotations in that form are written once, beside its own.
 
     Args:
@@ -47,7 +47,7 @@ def read_as(sample: Path, form: str) -> Benchmark:
     """
     if form == "hcstvg-v2":
         return read_hcstvg(sample / "annotations.json", sample / "videos")
-    write, read = FORMS[form]
+    write, read = FORMATS[form]
     folder = sample / "forms" / form
     if not folder.is_dir():
         with atomic_folder(folder) as temporary:
@@ -148,7 +148,7 @@ def _dump(path: Path, content: Any) -> None:
     path.write_text(json.dumps(content) + "\n", "utf-8")
 
 
-FORMS: Mapping[str, tuple[Callable[[Path, Path], None], Callable[[Path, Path], Benchmark]]] = {
+FORMATS: Mapping[str, tuple[Callable[[Path, Path], None], Callable[[Path, Path], Benchmark]]] = {
     "st-align-stvg": (_st_align, lambda form, videos: read_st_align(form / "items.json", videos, Task.SPATIO_TEMPORAL)),
     "st-align-svg": (_st_align, lambda form, videos: read_st_align(form / "items.json", videos, Task.SPATIAL)),
     "charades-sta": (_charades, lambda form, videos: read_charades(form / "items.json", videos)),

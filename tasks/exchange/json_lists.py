@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import IO, Any
 
 
-class Lists:
+class JsonListWriter:
     """The lists of one JSON object while it is being written."""
 
     def __init__(self, files: Mapping[str, IO[str]]) -> None:
@@ -30,7 +30,7 @@ class Lists:
 
 
 @contextmanager
-def writing_lists(path: Path, names: Sequence[str], head: Mapping[str, Any]) -> Iterator[Lists]:
+def json_list_writer(path: Path, names: Sequence[str], head: Mapping[str, Any]) -> Iterator[JsonListWriter]:
     """Write `{**head, name: [...], ...}` to a file, which is there once the block has ended well.
 
     Args:
@@ -40,7 +40,7 @@ def writing_lists(path: Path, names: Sequence[str], head: Mapping[str, Any]) -> 
     """
     parts = [path.with_name(f"{path.name}.{name}.part") for name in names]
     with ExitStack() as stack:
-        yield Lists({name: stack.enter_context(part.open("w")) for name, part in zip(names, parts, strict=True)})
+        yield JsonListWriter({name: stack.enter_context(part.open("w")) for name, part in zip(names, parts, strict=True)})
     with path.open("w") as whole:
         whole.write("{" + "".join(f"\n{json.dumps(key)}: {json.dumps(value)}," for key, value in head.items()))
         for number, (name, part) in enumerate(zip(names, parts, strict=True)):

@@ -8,11 +8,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tasks.masks.instances import Mask, tight_box
-from tasks.tracking.colour import Bins, Histogram, by_height, evidence, levels_in
-from tasks.tracking.regions import Area, Window, box_about, tidy, window_about
-from tasks.tracking.scenery import Change, difference
-from tasks.tracking.view import View
-from tasks.video.motion import Affine, Flow, length, own_motion
+from tasks.tracking.background import Change, colour_difference
+from tasks.tracking.colour import Bins, Histogram, log_likelihood_ratio, part_histograms, part_of_rows
+from tasks.tracking.prepared_frame import PreparedFrame
+from tasks.tracking.regions import Area, Window, clean_mask, enclosing_box, window_around
+from tasks.video.motion import Affine, Flow, flow_magnitude, residual_flow
 
 SURE, KEEP = 3.0, 0.65
 """Bounds of belief, and how much of it is kept from frame to frame."""
@@ -25,7 +25,7 @@ REACH = 0.25
 
 
 @dataclass
-class Target:
+class TrackedObject:
     """What is remembered of an object.
 
     Attributes:
@@ -63,7 +63,9 @@ class Target:
             bins: colour bin of each pixel, int (height, width).
             window: rows and columns of the image.
         """
-        return np.asarray(evidence(self.colours, self.around)[levels_in(self.box, window)[:, None], bins[window]], np.float32)
+        return np.asarray(
+            log_likelihood_ratio(self.colours, self.around)[part_of_rows(self.box, window)[:, None], bins[window]], np.float32
+        )
 
     def settle(self, object_id: int, owner: NDArray[np.int32]) -> None:
         """Make the pixels dealt to the object its mask, without specks; it forgets those that others got.
@@ -72,9 +74,9 @@ class Target:
             object_id: the object's number in `owner`.
             owner: int32 (height, width), whose each pixel is, -1 nobody's; pixels that the object gives up become so.
         """
-        window = window_about(self.box, owner.shape, REACH)
+        window = window_around(self.box, owner.shape, REACH)
         given, self.mask = owner[window], np.zeros(owner.shape, np.bool_)
-        mask = tidy(given == object_id, 0.03 * self.area) & ((given == object_id) | (given < 0))
+        mask = clean_mask(given == object_id, 0.03 * self.area) & ((given == object_id) | (given < 0))
         self.share = np.count_nonzero(mask) / self.area
         if self.share < LOST_SHARE:
             self.hidden, self.share = 1, 0.0
@@ -93,8 +95,8 @@ class Target:
         """
         self.mask = np.zeros_like(self.mask)
         self.mask[window] = visible
-        self.belief = believed(self.mask)
-        self.box = box_about(self.box, np.array(tight_box(self.mask), np.float64))
+        self.belief = initial_belief(self.mask)
+        self.box = enclosing_box(self.box, np.array(tight_box(self.mask), np.float64))
         self.hidden, self.share = 0, np.count_nonzero(visible) / self.area
 
     def learn(self, bins: Bins, box: Area) -> None:
@@ -108,15 +110,15 @@ class Target:
         grow = 0.02 * max(box[2:] - box[:2]) + 1
         self.box = np.concatenate([np.maximum(box[:2], self.box[:2] - grow), np.minimum(box[2:], self.box[2:] + grow)])
         self.area += 0.1 * (np.count_nonzero(self.mask) - self.area)
-        self.colours = 0.95 * self.colours + 0.05 * by_height(bins, self.mask, self.box)
+        self.colours = 0.95 * self.colours + 0.05 * part_histograms(bins, self.mask, self.box)
 
 
-def believed(mask: Mask) -> Change:
+def initial_belief(mask: Mask) -> Change:
     """Firm belief in a mask."""
     return np.where(mask, np.float32(SURE), np.float32(-SURE))
 
 
-def carry(target: Target, flow: Flow, camera: Affine, before: View, after: View) -> None:
+def propagate(target: TrackedObject, flow: Flow, camera: Affine, before: PreparedFrame, after: PreparedFrame) -> None:
     """Move an object's box and belief on to the next frame; belief fades where its colour does not arrive with it.
 
     The object's own flow is spread beyond its edges and belief fetched back along it. Fetched along the picture's
@@ -136,16 +138,16 @@ def carry(target: Target, flow: Flow, camera: Affine, before: View, after: View)
         # Flow near what hides it is that one's flow: trust its own speed from before.
         step = 0.95 * target.speed + 0.05 * step
     target.speed = 0.7 * target.speed + 0.3 * step
-    window = window_about(target.box, target.mask.shape, REACH)
+    window = window_around(target.box, target.mask.shape, REACH)
     target.box = target.box + np.tile(step, 2)
     mask = target.mask[window].astype(np.float32)
-    own = spread(flow[window], mask, step)
+    own = extrapolate_flow(flow[window], mask, step)
     y, x = np.mgrid[: mask.shape[0], : mask.shape[1]].astype(np.float32)
     from_x, from_y = x - own[..., 0], y - own[..., 1]
     fetched = cv2.remap(target.belief[window], from_x, from_y, cv2.INTER_LINEAR, borderValue=-SURE)
     colours = cv2.remap(before.rgb[window], from_x, from_y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
-    arrives = np.clip(1.6 - difference(colours, after.rgb[window]) / 40, 0, 1)
-    apart = length(own_motion(own, camera, window[1].start, window[0].start))
+    arrives = np.clip(1.6 - colour_difference(colours, after.rgb[window]) / 40, 0, 1)
+    apart = flow_magnitude(residual_flow(own, camera, window[1].start, window[0].start))
     typical = float(np.median(apart[mask > 0])) if mask.any() else 0.0
     # Nothing is said while the whole object moves with the camera.
     stays = np.clip(1.5 - 3 * apart / typical, 0, 1) if typical > 0.4 else np.float32(0)
@@ -153,7 +155,7 @@ def carry(target: Target, flow: Flow, camera: Affine, before: View, after: View)
     target.belief[window] = belief - MOTION * stays
 
 
-def spread(flow: Flow, mask: Change, otherwise: Area) -> Flow:
+def extrapolate_flow(flow: Flow, mask: Change, otherwise: Area) -> Flow:
     """Flow of the inside of a mask, carried on beyond its edges; far from it the flow `otherwise`, (x, y).
 
     Args:

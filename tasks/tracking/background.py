@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tasks.masks.instances import Mask
-from tasks.tracking.view import View
+from tasks.tracking.prepared_frame import PreparedFrame
 from tasks.video.motion import Affine, Flow, camera_motion
 from tasks.video.reader import Frames
 
@@ -15,10 +15,10 @@ SAME, SPREAD = 16.0, 10.0
 """A pixel this far from the background, on the channel that differs most, could be either; and how fast doubt fades."""
 
 
-class Scenery:
+class BackgroundModel:
     """The background as far as it has been seen, in the place of the current frame."""
 
-    def __init__(self, first: View) -> None:
+    def __init__(self, first: PreparedFrame) -> None:
         self._rgb = first.rgb.copy()
         self._known = np.ones(first.gray.shape, np.uint8)
         self._differ = np.zeros(first.gray.shape, np.float32)
@@ -31,7 +31,7 @@ class Scenery:
 
         self._known[cv2.dilate(mask.view(np.uint8), np.ones((7, 7), np.uint8)) > 0] = 0
 
-    def step(self, following: View, flow: Flow) -> Change:
+    def step(self, following: PreparedFrame, flow: Flow) -> Change:
         """Follow the camera to the next frame.
 
         Args:
@@ -48,10 +48,10 @@ class Scenery:
         self.camera = camera
         self._rgb = cv2.warpAffine(self._rgb, camera, size, flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
         self._known = cv2.warpAffine(self._known, camera, size, flags=cv2.INTER_NEAREST, borderValue=0)
-        self._differ = difference(self._rgb, following.rgb)
+        self._differ = colour_difference(self._rgb, following.rgb)
         return np.where(self._known > 0, np.clip((self._differ - SAME) / SPREAD, -1.5, 1.5), np.float32(np.nan))
 
-    def learn(self, current: View, occupied: Mask) -> None:
+    def learn(self, current: PreparedFrame, occupied: Mask) -> None:
         """Take over what shows of the background: at once where it fits, slowly where something unknown may pass.
 
         Args:
@@ -68,7 +68,7 @@ class Scenery:
         self._known[free] = 1
 
 
-def difference(a: Frames, b: Frames) -> Change:
+def colour_difference(a: Frames, b: Frames) -> Change:
     """How far two pictures are apart on the channel that differs most, about each pixel; float32 (height, width).
 
     Args:

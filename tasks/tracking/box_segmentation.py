@@ -6,15 +6,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tasks.masks.instances import Mask, tight_box
-from tasks.tracking.colour import evidence, histogram
-from tasks.tracking.regions import tidy
-from tasks.tracking.view import View
+from tasks.tracking.colour import histogram, log_likelihood_ratio
+from tasks.tracking.prepared_frame import PreparedFrame
+from tasks.tracking.regions import clean_mask
 
 FRESH_SHARE, FRESH_HEIGHT = 0.35, 0.65
 """A region is taken for a known object and a new one if this much of its area, and of its height, is not the known one's."""
 
 
-def fill(here: View, box: NDArray[np.float64], moving: NDArray[np.float32], covered: Mask) -> Mask:
+def segment_box(here: PreparedFrame, box: NDArray[np.float64], moving: NDArray[np.float32], covered: Mask) -> Mask:
     """Segment what is in a box by its motion and by colours that the surroundings lack.
 
     Args:
@@ -37,12 +37,12 @@ def fill(here: View, box: NDArray[np.float64], moving: NDArray[np.float32], cove
     if mask.sum() < 0.15 * (depth > 0).sum():
         mask = depth > 0.35
     for _ in range(3):
-        colour = cv2.blur(evidence(histogram(here.bins[mask]), around)[here.bins], (3, 3))
+        colour = cv2.blur(log_likelihood_ratio(histogram(here.bins[mask]), around)[here.bins], (3, 3))
         mask = (prior + motion + 0.8 * colour > 0) & (depth > -0.1)
-    return tidy(mask, 0.05 * float(mask.sum()))
+    return clean_mask(mask, 0.05 * float(mask.sum()))
 
 
-def fresh_part(mask: Mask, tracked: Mask) -> Mask:
+def untracked_part(mask: Mask, tracked: Mask) -> Mask:
     """What a segmented mask has beyond objects already followed, if that is much of it; else all of it.
 
     Two people who meet are one moving region. Without its known part the rest is a new object; the whole would be taken
@@ -55,7 +55,7 @@ def fresh_part(mask: Mask, tracked: Mask) -> Mask:
     import cv2
 
     near = cv2.dilate(tracked.view(np.uint8), np.ones((5, 5), np.uint8)) > 0
-    rest = tidy(mask & ~near, 0.15 * float(np.count_nonzero(mask)))
+    rest = clean_mask(mask & ~near, 0.15 * float(np.count_nonzero(mask)))
     box, whole = tight_box(rest), tight_box(mask)
     if box is None or whole is None or np.count_nonzero(rest) < FRESH_SHARE * np.count_nonzero(mask):
         return mask

@@ -11,7 +11,7 @@ from tasks.video.motion import Gray
 from tasks.video.reader import Frames
 
 
-class View(NamedTuple):
+class PreparedFrame(NamedTuple):
     """A frame as the tracker looks at it."""
 
     rgb: Frames
@@ -19,8 +19,8 @@ class View(NamedTuple):
     bins: Bins
 
 
-def view(frame: Frames) -> View:
+def prepare_frame(frame: Frames) -> PreparedFrame:
     """Prepare a frame, uint8 (height, width, 3) RGB at working size."""
     import cv2
 
-    return View(frame, np.asarray(cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY), np.uint8), colour_bins(frame))
+    return PreparedFrame(frame, np.asarray(cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY), np.uint8), colour_bins(frame))

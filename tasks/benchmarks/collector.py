@@ -7,14 +7,14 @@ from dataclasses import dataclass, field, replace
 from pathlib import PurePosixPath
 from typing import Any
 
-from tasks.benchmarks.reading import plain_path
-from tasks.benchmarks.samples import AnnotationError, Benchmark, Clip, Sample, Stated, VideoJob
+from tasks.benchmarks.reading import video_path
+from tasks.benchmarks.samples import AnnotationError, Benchmark, Clip, Sample, VideoFacts, VideoJob
 from tasks.benchmarks.videos import Videos
 from tasks.video.reader import Source
 
 
 @dataclass
-class Gathering:
+class SampleCollector:
     """Samples gathered by video while a file is read, with counts of what was read, mended and left out."""
 
     videos: Videos
@@ -23,7 +23,7 @@ class Gathering:
     _clips: dict[str, dict[str, Clip]] = field(default_factory=dict)
     _samples: dict[str, list[Sample]] = field(default_factory=dict)
 
-    def video(self, name: Any, where: str, stated: Stated | None = None) -> str:
+    def video(self, name: Any, where: str, stated: VideoFacts | None = None) -> str:
         """Take note of a video file and return its ID: its name, without folders.
 
         Args:
@@ -31,14 +31,14 @@ class Gathering:
             where: position of the name, for error messages.
             stated: facts that the annotation states.
         """
-        path = plain_path(name, where)
+        path = video_path(name, where)
         if path.name not in self._jobs:
             location = self.videos.find(path, where)
             self.counts["videos missing"] += location is None
             self.take(Source(path.name, location or self.videos.below(PurePosixPath(path.name), where)), stated)
         return path.name
 
-    def take(self, source: Source, stated: Stated | None = None) -> str:
+    def take(self, source: Source, stated: VideoFacts | None = None) -> str:
         """Take note of a video wherever it is, and return its ID.
 
         Args:
@@ -46,7 +46,7 @@ class Gathering:
             stated: facts that the annotation states.
         """
         if source.video_id not in self._jobs:
-            self._jobs[source.video_id] = VideoJob(source, (), (), stated or Stated())
+            self._jobs[source.video_id] = VideoJob(source, (), (), stated or VideoFacts())
             self._clips[source.video_id], self._samples[source.video_id] = {}, []
         return source.video_id
 
