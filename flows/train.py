@@ -50,7 +50,12 @@ def prepare_task(parameters: TrainParameters) -> RunPlan:
 
 @task(name="cluster", retries=2, retry_delay_seconds=10, **_NO_CACHE)
 def cluster_task(parameters: TrainParameters, plan: RunPlan) -> list[ray_gpus.Gpu]:
-    """Check that the cluster has enough free GPUs, unless the job of this training uses them already."""
+    """Check that the cluster has enough free GPUs, unless the job of this training uses them already.
+
+    Args:
+        parameters: of a training with a Ray cluster.
+        plan: of the training.
+    """
     gpus = ray_gpus.gpus(parameters.ray)
     create_table_artifact(
         [{**asdict(gpu), "pids": str(gpu.pids)} for gpu in gpus], key="gpus", description="GPUs before the training"
@@ -62,7 +67,12 @@ def cluster_task(parameters: TrainParameters, plan: RunPlan) -> list[ray_gpus.Gp
 
 @task(name="train", retries=1, retry_delay_seconds=30, retry_condition_fn=may_pass, **_NO_CACHE)
 def train_task(parameters: TrainParameters, plan: RunPlan) -> Lineage:
-    """Train to the end; curves and the last steps are published on the way."""
+    """Train to the end; curves and the last steps are published on the way.
+
+    Args:
+        parameters: of the training.
+        plan: of the training, prepared.
+    """
     picture = plan.folder / CURVES_FILE  # exists from the first step on
     create_link_artifact(picture.as_uri(), link_text="Curves", key="curves-picture", description="Curves of every metric")
     lineage = launch_training(parameters, _publisher(plan))
@@ -101,7 +111,12 @@ def _publish_curves(plan: RunPlan) -> None:
 
 @task(name="register", **_NO_CACHE)
 def register_task(plan: RunPlan, lineage: Lineage) -> str:
-    """Publish the lineage of the new model; returns the training's folder, which names the model from now on."""
+    """Publish the lineage of the new model; returns the training's folder, which names the model from now on.
+
+    Args:
+        plan: of the training.
+        lineage: of its model.
+    """
     rows = [{"name": name, "value": str(value)} for name, value in lineage.model_dump(mode="json").items()]
     create_table_artifact(rows, key="lineage", description=f"Lineage of {plan.folder / MODEL}")
     return str(plan.folder)
@@ -109,7 +124,13 @@ def register_task(plan: RunPlan, lineage: Lineage) -> str:
 
 @task(name="evaluate", task_run_name="{deployment}", **_NO_CACHE)
 def evaluate_task(deployment: str, parameters: dict[str, Any], model: str) -> None:
-    """Evaluate the new model by another deployment, and wait for it."""
+    """Evaluate the new model by another deployment, and wait for it.
+
+    Args:
+        deployment: full name, `evaluate/hcstvg-v2`.
+        parameters: of the deployment.
+        model: folder of the training, for the message.
+    """
     run = run_deployment(deployment, parameters=parameters)
     if run.state is None or not run.state.is_completed():  # type: ignore[union-attr]
         raise RuntimeError(f"{deployment} of the new model did not complete; the model itself is in {model}")

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from functools import lru_cache
 from typing import Any, TypeVar, cast
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import JsonValue, TypeAdapter, ValidationError
 
 from storage.folders.files import json_digest
 
@@ -21,17 +21,15 @@ def with_digest(value: Mapping[str, Any]) -> dict[str, Any]:
     return {**value, DIGEST_FIELD: json_digest(value)}
 
 
-def parse_record(kind: type[T], data: bytes, upgrade: Callable[[dict[str, Any]], dict[str, Any]] | None = None) -> T:
+def parse_record(
+    kind: type[T], data: bytes, upgrade: Callable[[dict[str, JsonValue]], dict[str, JsonValue]] | None = None
+) -> T:
     """Parse a record.
 
     Args:
         kind: a dataclass or model, or a list of them.
-        data: JSON; a seal in it is checked and removed.
+        data: JSON; a digest in it is checked and removed.
         upgrade: brings an object that an earlier version wrote to the fields of `kind`.
-
-    Args:
-        kind: dataclass, or list of a dataclass, to parse into.
-        data: sealed JSON bytes.
 
     Raises:
         ValueError: it is no JSON, is not what was sealed, lacks a field or has one of the wrong kind; the message says which.

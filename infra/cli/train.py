@@ -21,7 +21,12 @@ def train_entries() -> dict[str, Entry]:
 
 @stoppable()
 def train_command(parameters: TrainParameters, as_json: AsJson = False) -> None:
-    """Train with a progress bar, and print the result."""
+    """Train with a progress bar, and print the result.
+
+    Args:
+        parameters: of the training.
+        as_json: print the lineage as one JSON object, without bars and curves.
+    """
     from infra.train import launch_training, prepare_training, step_progress
     from rl.training.checkpoints import read_metrics
     from rl.training.curves import curves, draw_curves

@@ -22,7 +22,12 @@ class Parts(NamedTuple):
 
 
 def r_t(answer: ParsedAnswer, truth: Truth) -> float:
-    """Equation 4: temporal IoU; 0 for a span that is missing, unreadable or reversed."""
+    """Equation 4: temporal IoU; 0 for a span that is missing, unreadable or reversed.
+
+    Args:
+        answer: parsed response; its span is in seconds of the clip.
+        truth: of the sample; its span is in seconds of the clip.
+    """
     return interval_iou(truth.span_s, answer.span_s) if answer.span_s else 0.0
 
 

@@ -72,5 +72,10 @@ def read_truth(text: str) -> Truth:
 
 
 def overlaps(intervals: tuple[Span, ...], span_s: Span) -> bool:
-    """Whether any half-open interval shares an instant with the closed span; never for a reversed span."""
+    """Whether any interval shares an instant with a span; never for a reversed span.
+
+    Args:
+        intervals: half-open, seconds of the clip.
+        span_s: closed, seconds of the clip.
+    """
     return any(start <= span_s[1] and stop > span_s[0] for start, stop in intervals) if span_s[0] <= span_s[1] else False

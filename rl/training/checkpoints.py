@@ -79,6 +79,11 @@ def read_metrics(folder: Path) -> list[StepMetrics]:
 
 
 def append_metrics(folder: Path, metrics: StepMetrics) -> None:
-    """Append the metrics of a step to those of a training's folder."""
+    """Append the metrics of a step to those of a training.
+
+    Args:
+        folder: of the training.
+        metrics: of one step.
+    """
     with (folder / METRICS).open("a", encoding="utf-8") as file:
         file.write(metrics.line())

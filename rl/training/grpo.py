@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from pydantic import JsonValue
+
 from rl.training.checkpoints import FAILURES
 from rl.training.plan import RunPlan
 from rl.training.recipe import GrpoRecipe
@@ -29,16 +31,16 @@ def configure_grpo(plan: RunPlan, start: int) -> Any:
     return config
 
 
-def _sections(plan: RunPlan, start: int) -> dict[str, Any]:
+def _sections(plan: RunPlan, start: int) -> dict[str, JsonValue]:
     """Model, prompts, reward and checkpoints as sections of verl's configuration."""
     assert plan.run.reward is not None
     files = {split: [rows.file(split) for rows in plan.rows] for split in SPLITS}
-    options = {
+    options: dict[str, JsonValue] = {
         "failures": str((plan.folder / FAILURES).resolve()),
         "reward": plan.run.reward.name,
         "appearance": plan.run.reward.appearance,
     }
-    reward = {"path": "pkg://rl.training.reward", "name": "score_response", "reward_kwargs": options}
+    reward: dict[str, JsonValue] = {"path": "pkg://rl.training.reward", "name": "score_response", "reward_kwargs": options}
     return {
         "data": data_section(files["train"], files["val"], plan.recipe.batch.max_prompt_tokens),
         "reward": {"custom_reward_function": reward},

@@ -68,4 +68,4 @@ def plan_run(folder: Path, run: TrainingRun) -> RunPlan:
             f"a prompt has {longest} tokens, more than {run.recipe.batch.max_prompt_tokens}: raise batch.max_prompt_tokens"
         )
     steps = run.recipe.total_steps(sum(one.record.counts["train"] for one in rows), run.steps)
-    return RunPlan(folder, run, find_model(run.model), rows, steps)
+    return RunPlan(folder=folder, run=run, model=find_model(run.model), rows=rows, steps=steps)

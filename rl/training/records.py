@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, JsonValue
 
 from rl.models.families import ModelError
 from rl.models.trained import LINEAGE, RUN, ModelRecord
-from rl.rewards import RewardConfig
+from rl.rewards import Appearance, RewardConfig
 from rl.training.recipe import GrpoRecipe, RecipeError, SftRecipe
 from rl.training.recipes import upgrade_recipe
 from storage.folders.open import folder_at, write_json
@@ -82,7 +81,12 @@ class Lineage(ModelRecord):
 
 
 def write_run(folder: Path, run: TrainingRun) -> None:
-    """Write the request into a training's folder."""
+    """Write the request of a training.
+
+    Args:
+        folder: of the training; it exists or is made.
+        run: the request.
+    """
     write_json(folder_at(folder), RUN, run.model_dump(mode="json"))
 
 
@@ -101,7 +105,12 @@ def read_run(folder: Path) -> TrainingRun:
 
 
 def write_lineage(folder: Path, lineage: Lineage) -> None:
-    """Write the lineage, which ends a training."""
+    """Write the lineage, which ends a training.
+
+    Args:
+        folder: of the training.
+        lineage: of its model, which is complete.
+    """
     write_json(folder_at(folder), LINEAGE, with_digest(lineage.model_dump(mode="json")))
 
 
@@ -119,25 +128,67 @@ def read_lineage(folder: Path) -> Lineage | None:
         raise ModelError(f"{folder}/{LINEAGE} is damaged ({error}): train anew") from error
 
 
-def _upgrade_run(values: dict[str, Any]) -> dict[str, Any]:
-    """The fields of a request; earlier versions stored a recipe's name and flat changes."""
-    if "changes" not in values:
-        return values
-    changes: Mapping[str, JsonValue] = values["changes"]
-    common = {name: values[name] for name in ("model", "rows", "dataset")}
-    return {**_upgrade_common(values, changes), **common, "steps": changes.get("steps", 0), "rendering": values["shown"]}
+class _FormerRun(BaseModel):
+    """A request of earlier versions, with a recipe's name and flat changes; an empty reward is that of a fine-tuning."""
+
+    recipe: str
+    model: str
+    rows: tuple[str, ...]
+    reward: str
+    appears: Any
+    changes: dict[str, JsonValue]
+    dataset: DatasetRecord
+    shown: dict[str, JsonValue]
+
+    def upgrade(self) -> TrainingRun:
+        steps = self.changes.get("steps", 0)
+        return TrainingRun(
+            recipe_name=self.recipe,
+            recipe=upgrade_recipe(self.recipe, self.changes),
+            model=self.model,
+            rows=self.rows,
+            steps=steps if isinstance(steps, int) else 0,
+            reward=_reward(self.reward, self.appears),
+            dataset=self.dataset,
+            rendering=self.shown,
+        )
 
 
-def _upgrade_lineage(values: dict[str, Any]) -> dict[str, Any]:
-    """The fields of a lineage; earlier versions stored a recipe's name and flat values."""
-    if "values" not in values:
-        return values
-    common = {name: values[name] for name in ("dataset", "rows", "steps", "sha256", "versions")}
-    return {**_upgrade_common(values, values["values"]), **common, "base_sha256": values["base"]}
+class _FormerLineage(BaseModel):
+    """A lineage of earlier versions, with a recipe's name and flat values."""
+
+    recipe: str
+    values: dict[str, JsonValue]
+    reward: str
+    appears: Any
+    dataset: DatasetRecord
+    rows: tuple[str, ...]
+    base: str
+    steps: int
+    sha256: str
+    versions: dict[str, str]
+
+    def upgrade(self) -> Lineage:
+        return Lineage(
+            recipe_name=self.recipe,
+            recipe=upgrade_recipe(self.recipe, self.values),
+            reward=_reward(self.reward, self.appears),
+            dataset=self.dataset,
+            rows=self.rows,
+            base_sha256=self.base,
+            steps=self.steps,
+            sha256=self.sha256,
+            versions=self.versions,
+        )
 
 
-def _upgrade_common(values: Mapping[str, Any], recipe_values: Mapping[str, JsonValue]) -> dict[str, Any]:
-    """Recipe and reward; an empty name was that of a training without rewards."""
-    name = values["recipe"]
-    reward = {"name": values["reward"], "appearance": values["appears"]} if values["reward"] else None
-    return {"recipe_name": name, "recipe": upgrade_recipe(name, recipe_values).model_dump(mode="json"), "reward": reward}
+def _reward(name: str, appearance: Appearance) -> RewardConfig | None:
+    return RewardConfig(name=name, appearance=appearance) if name else None
+
+
+def _upgrade_run(values: dict[str, JsonValue]) -> dict[str, JsonValue]:
+    return _FormerRun.model_validate(values).upgrade().model_dump(mode="json") if "changes" in values else values
+
+
+def _upgrade_lineage(values: dict[str, JsonValue]) -> dict[str, JsonValue]:
+    return _FormerLineage.model_validate(values).upgrade().model_dump(mode="json") if "values" in values else values

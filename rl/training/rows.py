@@ -6,7 +6,6 @@ import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
 from pydantic import BaseModel, ConfigDict, JsonValue
 
@@ -102,11 +101,11 @@ def open_rows(folder: Path) -> RowFolder:
     return RowFolder(folder, record)
 
 
-def _upgrade(values: dict[str, Any]) -> dict[str, Any]:
+def _upgrade(values: dict[str, JsonValue]) -> dict[str, JsonValue]:
     return {_FORMER.get(name, name): value for name, value in values.items()}
 
 
-def data_section(train: Sequence[Path], val: Sequence[Path], max_prompt_tokens: int) -> dict[str, Any]:
+def data_section(train: Sequence[Path], val: Sequence[Path], max_prompt_tokens: int) -> dict[str, JsonValue]:
     """The section `data` of verl's configuration for training rows.
 
     Frames have the model's own size and are neither resized nor sampled again; prompts were counted when they were written.

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from pydantic import JsonValue
+
 from rl.training.plan import RunPlan
 from rl.training.recipe import SftRecipe
 from rl.training.rows import data_section
@@ -21,7 +23,11 @@ def configure_sft(plan: RunPlan, start: int) -> Any:
     assert isinstance(plan.recipe, SftRecipe)
     data = data_section([rows.file("train") for rows in plan.rows], [], plan.recipe.batch.max_prompt_tokens)
     data["custom_cls"] = {"path": "pkg://rl.training.verl_dataset", "name": "TargetDataset"}
-    sections = {"data": data, "model": {"path": str(plan.model_path)}, "trainer": trainer_section(plan.folder, start)}
+    sections: dict[str, JsonValue] = {
+        "data": data,
+        "model": {"path": str(plan.model_path)},
+        "trainer": trainer_section(plan.folder, start),
+    }
     return compose_config("sft_trainer_engine", sft_settings(plan.recipe, plan.steps), sections)
 
 

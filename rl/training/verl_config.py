@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from pydantic import JsonValue
+
 from rl.training.checkpoints import CHECKPOINTS, step_folder
 from rl.training.recipe import GrpoRecipe, Recipe, SftRecipe
 
@@ -171,7 +173,7 @@ def _trainer(recipe: Recipe, steps: int) -> Settings:
     }
 
 
-def trainer_section(folder: Path, start: int) -> dict[str, str]:
+def trainer_section(folder: Path, start: int) -> dict[str, JsonValue]:
     """The part of verl's section `trainer` that says where checkpoints are and which one is resumed.
 
     Args:
@@ -179,11 +181,13 @@ def trainer_section(folder: Path, start: int) -> dict[str, str]:
         start: step of the checkpoint to resume from; 0 starts anew.
     """
     checkpoint = str(step_folder(folder, start).resolve())
-    resumption = {"resume_mode": "resume_path", "resume_from_path": checkpoint} if start else {"resume_mode": "disable"}
+    resumption: dict[str, JsonValue] = {"resume_mode": "disable"}
+    if start:
+        resumption = {"resume_mode": "resume_path", "resume_from_path": checkpoint}
     return {"default_local_dir": str((folder / CHECKPOINTS).resolve()), **resumption}
 
 
-def compose_config(name: str, settings: Settings, sections: Mapping[str, Any]) -> Any:
+def compose_config(name: str, settings: Settings, sections: Mapping[str, JsonValue]) -> Any:
     """One of verl's configurations with values replaced.
 
     Args:

@@ -99,6 +99,10 @@ def wait_for_queue() -> None:
 def check_devices(platform: Platform, devices: int) -> None:
     """Check that the cluster has enough free devices.
 
+    Args:
+        platform: names the devices in the message.
+        devices: GPUs, or logical devices, that the training needs.
+
     Raises:
         TrainingError: it has not; the message counts them.
     """
