@@ -1,4 +1,4 @@
-"""What a server does by itself: it marks silent runs as crashed, and tells a person of failures."""
+"""Automations of a Prefect server: silent runs are marked as crashed, and failures are sent to a notification block."""
 
 from __future__ import annotations
 
@@ -19,38 +19,41 @@ from infra.prefect.setup import SetupParameters
 from storage.common.errors import InputError
 
 HEARTBEAT_S = 30
-"""A flow run is heard from so often; Prefect takes no less."""
+"""Seconds between two heartbeats of a flow run; Prefect accepts no fewer."""
 
 PENDING_S = 600
-"""A run may take so long to start: an image may have to be pulled."""
+"""Seconds that a run may take to start: an image may have to be pulled."""
 
 BUDGET_EXCEEDED = "BudgetExceeded"
-"""Name of the failed state, and so of its event, in which a run ends that lost more videos than allowed."""
+"""Name of the failed state, and of its event, of a run that lost more videos than its error budget allows."""
 
 ANY = "prefect.flow-run.*"
 
 
 class SetupError(InputError):
-    """A server that cannot be reached, or a block that is not there."""
+    """The server cannot be used, or there is no such notification block."""
 
 
-def set_up(asked: SetupParameters, change: bool = True) -> list[str]:
-    """Make what is missing on the server of $PREFECT_API_URL; returns a line on each thing.
+def set_up(parameters: SetupParameters, change: bool = True) -> list[str]:
+    """Create the limits and automations that the server of $PREFECT_API_URL lacks.
 
     Args:
-        asked: limits and automations wanted.
-        change: whether what is there is made as asked; else it stays.
+        parameters: of the limits and automations.
+        change: whether existing ones that differ are changed.
+
+    Returns:
+        A line on each limit and automation.
 
     Raises:
-        SetupError: the server cannot be used, or the notification block is not there.
+        SetupError: the server cannot be used, or there is no such notification block.
     """
     if not PREFECT_API_URL.value():
         raise SetupError("no server is named: set PREFECT_API_URL, as `stvg serve` prints it")
     try:
         with get_client(sync_client=True) as client:
-            wanted = list(_automations(client, asked))
-            said = [put_gpu_limit(client, asked.gpu_runs, change)]
-            return said + [_put(client, automation, change) for automation in wanted]
+            automations = list(_automations(client, parameters))
+            limit = put_gpu_limit(client, parameters.gpu_runs, change)
+            return [limit, *(_put(client, automation, change) for automation in automations)]
     except PrefectHTTPStatusError as error:
         raise SetupError(f"the server at {PREFECT_API_URL.value()} refused: {_reason(error)}") from None
     except httpx.TransportError:
@@ -63,13 +66,13 @@ def _reason(error: PrefectHTTPStatusError) -> str:
     return str(error).splitlines()[0]
 
 
-def _automations(client: SyncPrefectClient, asked: SetupParameters) -> Iterator[AutomationCore]:
-    yield _crash("mark-silent-runs-crashed", _events("heartbeat", "Running", "Cancelling"), {ANY}, asked.crashed_after_s)
-    # Heartbeats are left out: on SQLite two automations that count the same event get in each other's way.
-    taken_up = _events("Running", "AwaitingConcurrencySlot", "Completed", "Failed", "Crashed", "Cancelling", "Cancelled")
-    yield _crash("mark-unstarted-runs-crashed", _events("Pending"), taken_up, max(PENDING_S, asked.crashed_after_s))
-    if asked.notify:
-        block = _block(client, asked.notify)
+def _automations(client: SyncPrefectClient, parameters: SetupParameters) -> Iterator[AutomationCore]:
+    yield _crash("mark-silent-runs-crashed", _events("heartbeat", "Running", "Cancelling"), {ANY}, parameters.crashed_after_s)
+    # Without heartbeats: on SQLite two automations that count the same event block each other.
+    started = _events("Running", "AwaitingConcurrencySlot", "Completed", "Failed", "Crashed", "Cancelling", "Cancelled")
+    yield _crash("mark-unstarted-runs-crashed", _events("Pending"), started, max(PENDING_S, parameters.crashed_after_s))
+    if parameters.notify:
+        block = _block(client, parameters.notify)
         yield _notify("notify-of-failed-runs", _events("Failed", "TimedOut", "Crashed"), "failed", block)
         yield _notify("notify-of-exceeded-budgets", _events(BUDGET_EXCEEDED), "lost too many videos", block)
 
@@ -79,7 +82,7 @@ def _events(*states: str) -> set[str]:
 
 
 def _crash(name: str, after: set[str], expect: set[str], within_s: int) -> AutomationCore:
-    """A run has crashed if one of the events `after` is not followed by one it is to `expect` for so long."""
+    """Mark a run as crashed if none of the events `expect` follows one of the events `after` within so many seconds."""
     trigger = EventTrigger(
         after=after,
         expect=expect,
@@ -100,8 +103,8 @@ def _notify(name: str, events: set[str], what: str, block: UUID) -> AutomationCo
     )
     body = "{{ flow_run.state.message }}\n{{ flow_run|ui_url }}"
     subject = f"{{{{ flow.name }}}}/{{{{ deployment.name }}}} {what}: {{{{ flow_run.name }}}}"
-    tell = SendNotification(block_document_id=block, subject=subject, body=body)
-    return AutomationCore(name=name, trigger=trigger, actions=[tell])
+    send = SendNotification(block_document_id=block, subject=subject, body=body)
+    return AutomationCore(name=name, trigger=trigger, actions=[send])
 
 
 def _block(client: SyncPrefectClient, name: str) -> UUID:
@@ -112,17 +115,14 @@ def _block(client: SyncPrefectClient, name: str) -> UUID:
         raise SetupError(f"there is no block '{name}': create it in the UI, under Blocks") from None
 
 
-def _put(client: SyncPrefectClient, wanted: AutomationCore, change: bool) -> str:
-    """Make an automation unless it is there. An equal one is left alone: changing it would forget the runs it watches."""
-    there = client.read_automations_by_name(wanted.name)
-    if not there:
-        client.create_automation(wanted)
-        return f"made automation {wanted.name}"
-    if not change or _same(there[0], wanted):
-        return f"kept automation {wanted.name}"
-    client.update_automation(there[0].id, wanted)
-    return f"changed automation {wanted.name}"
-
-
-def _same(there: AutomationCore, wanted: AutomationCore) -> bool:
-    return (there.trigger, there.actions) == (wanted.trigger, wanted.actions)
+def _put(client: SyncPrefectClient, automation: AutomationCore, change: bool) -> str:
+    """Create an automation, or change one that differs; changing an equal one would make it forget the runs it watches."""
+    existing = client.read_automations_by_name(automation.name)
+    if not existing:
+        client.create_automation(automation)
+        return f"made automation {automation.name}"
+    equal = (existing[0].trigger, existing[0].actions) == (automation.trigger, automation.actions)
+    if equal or not change:
+        return f"kept automation {automation.name}"
+    client.update_automation(existing[0].id, automation)
+    return f"changed automation {automation.name}"

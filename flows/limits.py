@@ -1,4 +1,4 @@
-"""The limit on the cluster's GPUs, which every stage that wants GPUs takes: a training needs all of them to itself."""
+"""The limit on the cluster's GPUs: a slot is acquired by every stage that uses GPUs, since a training needs all of them."""
 
 from __future__ import annotations
 
@@ -13,24 +13,36 @@ GPU_LIMIT = "gpu-cluster"
 
 
 def gpu_slot(gpus: float) -> AbstractContextManager[None]:
-    """Hold the GPUs for the length of the block, waiting for those who hold them; nothing where none are wanted.
+    """Hold a slot of the GPU limit for the length of the block, after waiting for it.
 
     A run that dies keeps its slot until its lease ends, 300 s after the last renewal.
 
+    Args:
+        gpus: number of GPUs that the block uses; 0 takes no slot.
+
     Raises:
-        ConcurrencySlotAcquisitionError: the server has no such limit, since nobody has set it up.
+        ConcurrencySlotAcquisitionError: the server has no such limit: it was not set up.
     """
     return concurrency(GPU_LIMIT, strict=True) if gpus else nullcontext()
 
 
 def put_gpu_limit(client: SyncPrefectClient, runs: int, change: bool) -> str:
-    """Let so many runs hold the GPUs at once; a limit that is there is left as it is unless `change`. Says what it did."""
+    """Create the GPU limit on a server, or change it.
+
+    Args:
+        client: of the server.
+        runs: maximum number of runs that hold the GPUs at the same time.
+        change: whether an existing limit is changed.
+
+    Returns:
+        A line on what was done.
+    """
     try:
-        there = client.read_global_concurrency_limit_by_name(GPU_LIMIT)
+        existing = client.read_global_concurrency_limit_by_name(GPU_LIMIT)
     except ObjectNotFound:
         client.create_global_concurrency_limit(GlobalConcurrencyLimitCreate(name=GPU_LIMIT, limit=runs))
         return f"made limit {GPU_LIMIT}: {runs}"
-    if not change or there.limit == runs:
-        return f"kept limit {GPU_LIMIT}: {there.limit}"
+    if not change or existing.limit == runs:
+        return f"kept limit {GPU_LIMIT}: {existing.limit}"
     client.upsert_global_concurrency_limit_by_name(GPU_LIMIT, runs)
     return f"changed limit {GPU_LIMIT}: {runs}"

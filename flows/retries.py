@@ -1,4 +1,4 @@
-"""When another try may help."""
+"""Retries of tasks: input errors are final, other errors are retried."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from storage.common.errors import InputError
 
 
 def may_pass(_task: Task[..., Any], _run: TaskRun, state: State[Any]) -> bool:
-    """Whether another try may help a task that failed."""
+    """Whether a retry may help a failed task: Prefect's `retry_condition_fn`."""
     return not isinstance(state.data, (InputError, ValidationError))
 
 
@@ -23,4 +23,4 @@ AS_ENGINES_FAIL: dict[str, Any] = {
     "retry_jitter_factor": 0.5,
     "retry_condition_fn": may_pass,
 }
-"""Options of a task that asks an engine or a server: what it did before is not done again."""
+"""Options of a task that sends requests to an engine or a server: completed batches are not repeated."""

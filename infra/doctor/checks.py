@@ -1,4 +1,4 @@
-"""The command: every check at once, a table, and an exit code."""
+"""Every check of `stvg doctor`, and how they are run together."""
 
 from __future__ import annotations
 
@@ -10,7 +10,12 @@ from infra.doctor.findings import Check, Finding
 
 
 def checks(root: str, address: str) -> Mapping[str, Check]:
-    """Every check by name, in the order of the report."""
+    """Every check by name, in the order of the report.
+
+    Args:
+        root: folder of the datasets, a path or a URL.
+        address: of a Ray cluster; empty checks whether a local Ray can start.
+    """
     from infra.doctor import machine, services, software
 
     return {
@@ -25,15 +30,22 @@ def checks(root: str, address: str) -> Mapping[str, Check]:
     }
 
 
-def examine(wanted: Mapping[str, Check]) -> list[Finding]:
-    """Findings of checks that run at once, in their order. One that breaks is a finding too."""
-    with ThreadPoolExecutor(len(wanted), thread_name_prefix="doctor") as pool:
-        return [finding for found in pool.map(_found, wanted.items()) for finding in found]
+def examine(named_checks: Mapping[str, Check]) -> list[Finding]:
+    """The findings of checks that run at the same time; a check that raises is a finding too.
+
+    Args:
+        named_checks: checks by name.
+
+    Returns:
+        The findings in the order of the checks.
+    """
+    with ThreadPoolExecutor(len(named_checks), thread_name_prefix="doctor") as pool:
+        return [finding for findings in pool.map(_run, named_checks.items()) for finding in findings]
 
 
-def _found(item: tuple[str, Check]) -> Sequence[Finding]:
+def _run(item: tuple[str, Check]) -> Sequence[Finding]:
     name, check = item
     try:
         return list(check())
-    except Exception as error:  # whatever is broken here is what a doctor is for
+    except Exception as error:  # a broken machine is what the checks are for
         return [Finding(name, "absent", f"could not be looked at: {type(error).__name__}", "run it again; then look closer")]

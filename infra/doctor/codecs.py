@@ -20,17 +20,17 @@ _QUIET = {"libx265": {"x265-params": "log-level=none", "preset": "ultrafast"}, "
 _FRAMES, _SIDE = 2, 64
 
 
-def tried() -> dict[str, dict[str, bool]]:
-    """Codec -> reader -> whether it decodes it; a codec of which no sample can be made here is left out."""
+def decoders() -> dict[str, dict[str, bool]]:
+    """Codec -> reader -> whether it decodes it; a codec without an encoder on this machine is left out."""
     readers: dict[str, Callable[[Path], int]] = {"decord": _by_decord, "PyAV": _by_pyav}
-    found = {}
+    results = {}
     with tempfile.TemporaryDirectory(prefix="stvg-doctor-") as folder:
         for codec, encoder in _ENCODERS.items():
             path = Path(folder) / f"{codec}.mp4"
             with contextlib.suppress(Exception):
                 _encode(path, encoder)
-                found[codec] = {name: _works(read, path) for name, read in readers.items()}
-    return found
+                results[codec] = {name: _works(read, path) for name, read in readers.items()}
+    return results
 
 
 def _works(read: Callable[[Path], int], path: Path) -> bool:
@@ -68,7 +68,7 @@ def _by_pyav(path: Path) -> int:
 
 if __name__ == "__main__":
     answer = os.dup(1)
-    os.dup2(2, 1)  # what codecs print is no part of the answer
+    os.dup2(2, 1)  # codecs print to standard output
     with os.fdopen(answer, "w") as out:
-        json.dump(tried(), out)
+        json.dump(decoders(), out)
     sys.exit(0)

@@ -1,4 +1,4 @@
-"""What a check finds."""
+"""Findings: the lines of the report of `stvg doctor`."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 State = Literal["there", "absent", "needed"]
-"""`absent`: missing or broken, and no default needs it; `needed`: the defaults do not work without it."""
+"""`there`: present and usable; `absent`: missing or broken, and no default needs it; `needed`: the defaults need it."""
 
 
 @dataclass(frozen=True)
@@ -15,10 +15,10 @@ class Finding:
     """One line of the report.
 
     Attributes:
-        name: what was looked for.
-        state: how it is.
-        found: what is there, a short phrase without a secret in it.
-        remedy: what to do; empty for what is there.
+        name: the thing that was checked.
+        state: whether it is present, and whether the defaults need it.
+        found: what the check found, a short phrase without secrets.
+        remedy: what to do; empty for a thing that is present.
     """
 
     name: str
@@ -28,4 +28,4 @@ class Finding:
 
 
 Check = Callable[[], Iterator[Finding]]
-"""Looks at one thing; takes seconds at most."""
+"""Checks one thing within seconds, and yields its findings."""

@@ -1,4 +1,4 @@
-"""A Prefect server and a Ray cluster, each asked only if one is named; and whether a Ray can start here."""
+"""Checks of a Prefect server and of a Ray cluster, if they are named, and of a local Ray."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ from infra.doctor.findings import Finding
 from infra.prefect.access import ask
 from storage.common.environment import environment, variable
 
-_SECONDS = 2.0
+_TIMEOUT_S = 2.0
 
 
 def prefect() -> Iterator[Finding]:
-    """The server of $PREFECT_API_URL: whether it answers, lets us in, and is of the version here."""
+    """Whether the server of $PREFECT_API_URL answers, accepts the password, and has the version of this installation."""
     url = variable("PREFECT_API_URL")
     if not url:
         yield Finding("Prefect server", "absent", "PREFECT_API_URL is not set", "for deployments and the UI: make serve")
         return
     where = _without_secrets(url)
     try:
-        there = ask(environment(), "admin/version", timeout_s=_SECONDS)
+        server_version = ask(environment(), "admin/version", timeout_s=_TIMEOUT_S)
     except urllib.error.HTTPError as error:
         refused = error.code in {401, 403}
         remedy = 'export PREFECT_API_AUTH_STRING="$(cat .stvg/auth)"' if refused else "look at the server's log"
@@ -35,12 +35,15 @@ def prefect() -> Iterator[Finding]:
         yield Finding("Prefect server", "absent", f"nothing answers at {where}", "make serve, or correct PREFECT_API_URL")
     else:
         auth = "with a password" if variable("PREFECT_API_AUTH_STRING") else "without a password"
-        found, here = f"{there} at {where}, {auth}", version("prefect")
-        yield Finding("Prefect server", *(("there", found) if there == here else ("absent", found, f"install {here} there")))
+        summary, installed = f"{server_version} at {where}, {auth}", version("prefect")
+        if server_version == installed:
+            yield Finding("Prefect server", "there", summary)
+        else:
+            yield Finding("Prefect server", "absent", summary, f"install {installed} there")
 
 
 def ray(address: str) -> Iterator[Finding]:
-    """The cluster at `address`, or, without one, whether a Ray can start here."""
+    """Whether a cluster answers at `address`; without an address, whether a local Ray can start."""
     if address:
         yield _cluster(address)
         return
@@ -61,7 +64,7 @@ def _cluster(address: str) -> Finding:
         return Finding("Ray", "there", "auto joins the one that runs here, when a build asks for it")
     try:
         parts = urlsplit(address if "://" in address else f"ray://{address}")
-        socket.create_connection((parts.hostname or "", parts.port or 8265), timeout=_SECONDS).close()
+        socket.create_connection((parts.hostname or "", parts.port or 8265), timeout=_TIMEOUT_S).close()
         if address.startswith("http"):
             connect(address)
     except ClusterError as error:
@@ -72,7 +75,7 @@ def _cluster(address: str) -> Finding:
 
 
 def _without_secrets(url: str) -> str:
-    """An address without the user and password that may stand in it, and without its query."""
+    """An address without user, password and query."""
     scheme, separator, rest = url.partition("://")
     place = (rest if separator else scheme).partition("?")[0].partition("#")[0]
     host, slash, path = place.partition("/")

@@ -1,4 +1,4 @@
-"""Packages against what the project asks for, and weights by the names under which they are looked for."""
+"""Checks of installed packages against the requirements of the project, and of model weights by their known names."""
 
 from __future__ import annotations
 
@@ -13,21 +13,23 @@ from infra.forms.model_weights import DETECTORS, SAM2_MODELS, sam2_file
 from rl.models.registry import WEIGHT_FOLDERS
 from tasks.weights import WeightsError, find_weights, weights_folder
 
-_SHOWN = ("torch", "ray", "prefect", "sam2", "ultralytics", "transformers", "verl", "decord", "av", "pyarrow")
+_MAIN_PACKAGES = ("torch", "ray", "prefect", "sam2", "ultralytics", "transformers", "verl", "decord", "av", "pyarrow")
 _HASHED_BYTES = 2_000_000_000
-"""Larger files, and folders of models, are not read through: that takes longer than anybody waits."""
+"""Larger files, and folders of models, are not hashed: that would take minutes."""
 
 
 def packages() -> Iterator[Finding]:
-    """Versions of the packages that matter most, and every one that is not what the project asks for."""
-    asked = [Requirement(line) for line in requires("stvg") or ()]
-    base = [one for one in asked if one.marker is None or one.marker.evaluate({"extra": ""})]
-    yield Finding("packages", "there", ", ".join(f"{name} {there}" for name in _SHOWN if (there := _version(name))))
-    for one in base:
-        there = _version(one.name)
-        if there is None or not one.specifier.contains(there, prereleases=True):
-            found = "not installed" if there is None else f"{there}, not {one.specifier}"
-            yield Finding(one.name, "needed", found, "make install")
+    """Versions of the main packages, and every package that does not meet the requirements."""
+    requirements = [Requirement(line) for line in requires("stvg") or ()]
+    versions = {name: version for name in _MAIN_PACKAGES if (version := _version(name))}
+    yield Finding("packages", "there", ", ".join(f"{name} {version}" for name, version in versions.items()))
+    for requirement in requirements:
+        if requirement.marker is not None and not requirement.marker.evaluate({"extra": ""}):
+            continue
+        installed = _version(requirement.name)
+        if installed is None or not requirement.specifier.contains(installed, prereleases=True):
+            summary = "not installed" if installed is None else f"{installed}, not {requirement.specifier}"
+            yield Finding(requirement.name, "needed", summary, "make install")
     vllm = _version("vllm")
     remedy = "" if vllm else "for --engine vllm and training on GPUs: make install EXTRA=cluster"
     yield Finding("vLLM", "there" if vllm else "absent", vllm or "not installed", remedy)
@@ -41,25 +43,25 @@ def _version(name: str) -> str | None:
 
 
 def weights() -> Iterator[Finding]:
-    """Which weights are there, where, with their hash and whether they may run code; and the names of those that are not."""
+    """Present weights with their place, hash and whether they may run code; and the names of the missing ones."""
     names = dict.fromkeys((*DETECTORS.values(), *map(sam2_file, SAM2_MODELS), *WEIGHT_FOLDERS))
-    there = [name for name in names if (weights_folder() / name).exists()]
-    for name in there:
-        yield Finding("weights", "there", _told(weights_folder() / name))
-    if missing := [name for name in names if name not in there]:
-        remedy = f"put those that you want into {weights_folder()}, or set STVG_WEIGHTS"
+    present = [name for name in names if (weights_folder() / name).exists()]
+    for name in present:
+        yield Finding("weights", "there", _summary(weights_folder() / name))
+    if missing := [name for name in names if name not in present]:
+        remedy = f"put the ones that you need into {weights_folder()}, or set STVG_WEIGHTS"
         yield Finding("weights", "absent", f"{len(missing)} not here: {', '.join(missing)}", remedy)
 
 
-def _told(place: Path) -> str:
+def _summary(place: Path) -> str:
     if place.is_dir():
         return f"{place}, a folder"
     gigabytes = place.stat().st_size / 1e9
     if place.stat().st_size > _HASHED_BYTES:
         return f"{place}, {gigabytes:.1f} GB"
     try:
-        found = find_weights(str(place.resolve()))
+        weights = find_weights(str(place.resolve()))
     except (OSError, WeightsError):
         return f"{place}, which cannot be read"
-    trusted = ", trusted to run code" if found.trusted else ""
-    return f"{place}, {gigabytes:.1f} GB, sha256 {found.sha256[:12]}{trusted}"
+    trusted = ", trusted to run code" if weights.trusted else ""
+    return f"{place}, {gigabytes:.1f} GB, sha256 {weights.sha256[:12]}{trusted}"

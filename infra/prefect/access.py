@@ -1,4 +1,4 @@
-"""Who may reach a Prefect server: its address, its password, the environments that carry them, and a request."""
+"""Access to a Prefect server: its address, its password, the environments that hold them, and requests."""
 
 from __future__ import annotations
 
@@ -27,14 +27,18 @@ _PASSWORD = "PREFECT_SERVER_API_AUTH_STRING"  # noqa: S105
 
 
 class AccessError(InputError):
-    """A server that strangers could use."""
+    """A server that other machines could use without a password."""
 
 
 def check_access(host: str, auth: bool) -> None:
-    """Refuse an address beyond this machine for a server without a password.
+    """Refuse an address that other machines can reach for a server without a password.
+
+    Args:
+        host: address on which the server listens.
+        auth: whether it asks for a password.
 
     Raises:
-        AccessError: names the address and the two remedies.
+        AccessError: other machines could use the server.
     """
     if not auth and not _loopback(host):
         raise AccessError(f"'{host}' can be reached from other machines: leave out --no-auth, or --host")
@@ -48,7 +52,7 @@ def _loopback(host: str) -> bool:
 
 
 def auth_string(home: Path) -> str:
-    """`user:password` of the server whose state lies in `home`; made once, in a file that only its owner can read."""
+    """`user:password` of the server with its state in `home`; created once, in a file that only its owner can read."""
     path = home / AUTH_FILE
     if not path.exists():
         with atomic_file(path) as temporary:
@@ -58,7 +62,7 @@ def auth_string(home: Path) -> str:
 
 
 def free_port() -> int:
-    """A TCP port of the loopback interface that nothing listens on."""
+    """A free TCP port of the loopback interface."""
     with socket.socket() as listener:
         listener.bind((HOST, 0))
         port: int = listener.getsockname()[1]
@@ -66,7 +70,14 @@ def free_port() -> int:
 
 
 def environment(port: int, home: Path, host: str = HOST, auth: bool = True) -> dict[str, str]:
-    """Environment of the clients of a server: where it is, its password, quiet, and telling nobody."""
+    """The environment of the clients of a server: its address and password, without telemetry.
+
+    Args:
+        port: TCP port of the server.
+        home: folder of its state.
+        host: address on which it listens.
+        auth: whether it asks for a password.
+    """
     address = HOST if host in _EVERY_ADDRESS else host
     env = {name: value for name, value in process_environment().items() if name not in {*_DATABASE, _PASSWORD}}
     env |= {
@@ -83,7 +94,11 @@ def environment(port: int, home: Path, host: str = HOST, auth: bool = True) -> d
 
 
 def server_environment(client: Mapping[str, str]) -> dict[str, str]:
-    """Environment of the server that `client` reaches: its database and its password too, which no flow run sees."""
+    """The environment of a server: that of its clients, its database and its own password, which no flow run sees.
+
+    Args:
+        client: the environment of its clients, of `environment`.
+    """
     home = client["PREFECT_HOME"]
     named = {name: value for name in _DATABASE if (value := variable(name))}
     database = named or {_DATABASE[0]: f"sqlite+aiosqlite:///{home}/prefect.db"}
@@ -93,17 +108,26 @@ def server_environment(client: Mapping[str, str]) -> dict[str, str]:
         # Prefect has two UIs: the second one is experimental, and the forms are checked in the first.
         "PREFECT_SERVER_UI_V2_ENABLED": "false",
         "PREFECT_SERVER_UI_SHOW_PROMOTIONAL_CONTENT": "false",
-        # Held in memory, as by default, the slots of a limit would stay taken for ever by a server that was killed.
+        # In memory, as by default, the slots of a limit would stay occupied for ever after the server was killed.
         "PREFECT_SERVER_CONCURRENCY_LEASE_STORAGE": "prefect.server.concurrency.lease_storage.filesystem",
     }
     return {**client, **database, **auth, **own}
 
 
 def ask(env: Mapping[str, str], path: str, body: object = None, timeout_s: float = 30) -> Any:
-    """One request to the API that `env` reaches, GET or, with a JSON body, POST; returns the JSON of the answer.
+    """Send one request to the API of a server: GET or, with a body, POST.
+
+    Args:
+        env: environment that holds the address and the password.
+        path: below the address of the API, such as `flow_runs/filter`.
+        body: sent as JSON; None sends a GET request.
+        timeout_s: seconds until the request fails.
+
+    Returns:
+        The JSON of the response.
 
     Raises:
-        urllib.error.URLError: no answer, or a refusal.
+        urllib.error.URLError: the server does not answer, or refuses.
     """
     headers = {"Content-Type": "application/json"}
     if auth := env.get("PREFECT_API_AUTH_STRING"):

@@ -10,17 +10,19 @@ class SetupParameters(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    gpu_runs: int = Field(default=1, title="GPU runs", ge=1, le=1000, description="Runs that may hold the GPUs at once.")
+    gpu_runs: int = Field(
+        default=1, title="GPU runs", ge=1, le=1000, description="Maximum number of runs that hold the GPUs at the same time."
+    )
     crashed_after_s: int = Field(
         default=120,
         title="Crashed after",
         ge=45,
         le=86_400,
-        description="Seconds without a sign of life, due every 30, after which a run is marked as crashed.",
+        description="Seconds without a heartbeat, sent every 30 s, after which a run is marked as crashed.",
     )
     notify: str = Field(
         default="",
         title="Notification block",
         pattern=r"^([a-z0-9-]+/[a-z0-9-]+)?$",
-        description="<block-type>/<name> of a block that is told of failures; empty leaves notifications as they are.",
+        description="The block that is notified of failures, as <block-type>/<name>; empty leaves notifications as they are.",
     )
