@@ -57,7 +57,7 @@ def tubes(cut: list[Mask], size: tuple[int, int], rng: np.random.Generator) -> T
             soft = cv2.resize(shape[:, :: rng.choice([-1, 1])].astype(np.float32), (w, h), interpolation=cv2.INTER_LINEAR)
             y, x = int(rng.integers(0, height - h + 1)), int(rng.integers(0, width - w + 1))
             canvas[y : y + h, x : x + w] = soft > 0.5
-            made.put(index, {object_id: encode_mask(canvas)})
+            made.add(index, {object_id: encode_mask(canvas)})
             canvas[y : y + h, x : x + w] = False
     return made
 

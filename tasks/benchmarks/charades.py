@@ -31,15 +31,15 @@ def read_charades(annotations: Path, videos: Where, durations: Path | None = Non
     Raises:
         AnnotationError: a file is not of its format, or a name leads out of the videos folder.
     """
-    gathering = SampleCollector(Videos(videos))
+    collector = SampleCollector(Videos(videos))
     lengths = {} if durations is None else _durations(durations)
     rows = _json(annotations) if _is_json(annotations) else _text(annotations, lengths)
     for number, (vid, sentence, (start_s, end_s), duration_s, where) in enumerate(rows):
-        gathering.counts["queries"] += 1
-        video_id = gathering.video(f"{vid}.mp4", where, VideoFacts(duration_s=duration_s))
+        collector.counts["queries"] += 1
+        video_id = collector.add_video(f"{vid}.mp4", where, VideoFacts(duration_s=duration_s))
         sample = Sample(f"{vid}:{number}", video_id, sentence.strip(), Task.TEMPORAL, start_s, end_s, record=where)
-        gathering.add(video_id, Clip(video_id), sample, duration_s)
-    return gathering.benchmark()
+        collector.add_sample(video_id, Clip(video_id), sample, duration_s)
+    return collector.benchmark()
 
 
 def _is_json(path: Path) -> bool:
@@ -59,8 +59,8 @@ def _json(path: Path) -> Iterator[Row]:
         where = f"{path}: '{vid}'"
         require(record, ("timestamps", "sentences"), where, _KIND)
         with record_errors(where):
-            stated = record.get("duration", record.get("video_duration"))
-            duration = None if stated is None else finite_number(stated)
+            value = record.get("duration", record.get("video_duration"))
+            duration = None if value is None else finite_number(value)
             spans = [_span(span) for span in record["timestamps"]]
             pairs = list(zip(spans, map(stripped_text, record["sentences"]), strict=True))
         for span, sentence in pairs:

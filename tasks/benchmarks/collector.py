@@ -23,34 +23,34 @@ class SampleCollector:
     _clips: dict[str, dict[str, Clip]] = field(default_factory=dict)
     _samples: dict[str, list[Sample]] = field(default_factory=dict)
 
-    def video(self, name: Any, where: str, stated: VideoFacts | None = None) -> str:
+    def add_video(self, name: Any, where: str, facts: VideoFacts | None = None) -> str:
         """Take note of a video file and return its ID: its name, without folders.
 
         Args:
             name: file name in an annotation.
             where: position of the name, for error messages.
-            stated: facts that the annotation states.
+            facts: values that the annotation states.
         """
         path = video_path(name, where)
         if path.name not in self._jobs:
             location = self.videos.find(path, where)
             self.counts["videos missing"] += location is None
-            self.take(Source(path.name, location or self.videos.below(PurePosixPath(path.name), where)), stated)
+            self.add_source(Source(path.name, location or self.videos.below(PurePosixPath(path.name), where)), facts)
         return path.name
 
-    def take(self, source: Source, stated: VideoFacts | None = None) -> str:
+    def add_source(self, source: Source, facts: VideoFacts | None = None) -> str:
         """Take note of a video wherever it is, and return its ID.
 
         Args:
             source: location of the video.
-            stated: facts that the annotation states.
+            facts: values that the annotation states.
         """
         if source.video_id not in self._jobs:
-            self._jobs[source.video_id] = VideoJob(source, (), (), stated or VideoFacts())
+            self._jobs[source.video_id] = VideoJob(source, (), (), facts or VideoFacts())
             self._clips[source.video_id], self._samples[source.video_id] = {}, []
         return source.video_id
 
-    def add(self, video_id: str, clip: Clip, sample: Sample, duration_s: float | None = None) -> None:
+    def add_sample(self, video_id: str, clip: Clip, sample: Sample, duration_s: float | None = None) -> None:
         """Take a clip of a video and a sentence about it; `duration_s` is the clip's, if stated.
 
         Args:

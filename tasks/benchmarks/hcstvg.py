@@ -46,27 +46,27 @@ def read_hcstvg(annotations: Path, videos: Where, version: Version | None = None
     Raises:
         AnnotationError: the file is not of this format, or a name leads out of the videos folder.
     """
-    gathering = SampleCollector(Videos(videos))
+    collector = SampleCollector(Videos(videos))
     kind = f"HC-STVG {version or 'v1 or v2'}"
     for name, record in load_object(annotations, kind).items():
         where = f"{annotations}: '{name}'"
         if Path(name).name != name:
             raise AnnotationError(f"{where} is not a plain file name, which is what {kind} names its videos by")
-        gathering.counts["records"] += 1
+        collector.counts["records"] += 1
         if isinstance(record, str):
-            gathering.counts["records without truth"] += 1
-            video_id = gathering.video(name, where)
-            gathering.add(video_id, Clip(video_id), Sample(video_id, video_id, record.strip(), record=name))
+            collector.counts["records without truth"] += 1
+            video_id = collector.add_video(name, where)
+            collector.add_sample(video_id, Clip(video_id), Sample(video_id, video_id, record.strip(), record=name))
         else:
-            _add(gathering, name, record, version or _version_of(record), where)
-    return gathering.benchmark()
+            _add(collector, name, record, version or _version_of(record), where)
+    return collector.benchmark()
 
 
 def _version_of(record: Any) -> Version:
     return "v1" if isinstance(record, Mapping) and SENTENCE["v1"] in record and SENTENCE["v2"] not in record else "v2"
 
 
-def _add(gathering: SampleCollector, name: str, record: Any, version: Version, where: str) -> None:
+def _add(collector: SampleCollector, name: str, record: Any, version: Version, where: str) -> None:
     size_fields = ("width", "height") if version == "v1" else ("img_size",)
     require(record, (*_FIELDS, SENTENCE[version], *size_fields), where, f"HC-STVG {version}'s format")
     with record_errors(where):
@@ -77,14 +77,14 @@ def _add(gathering: SampleCollector, name: str, record: Any, version: Version, w
             raise ValueError("it has no boxes, or an st_frame below 1")
         target, outside = clipped_target(range(start, start + len(boxes)), boxes, (width, height))
         count = frame_number(record["img_num"]) if "img_num" in record else None
-        stated = VideoFacts(count, width, height, duration_s=_CLIP_S)
-        video_id = gathering.video(name, where, stated)
+        facts = VideoFacts(count, width, height, duration_s=_CLIP_S)
+        video_id = collector.add_video(name, where, facts)
         span = finite_number(record["st_time"]), finite_number(record["ed_time"]), start, start + len(boxes) - 1
         sentence = stripped_text(record[SENTENCE[version]])
-    gathering.counts["boxes clipped to the image"] += outside
-    gathering.counts["spans beyond the stated frames"] += count is not None and span[3] >= count
+    collector.counts["boxes clipped to the image"] += outside
+    collector.counts["spans beyond the stated frames"] += count is not None and span[3] >= count
     sample = Sample(video_id, video_id, sentence, Task.SPATIO_TEMPORAL, *span, targets=(target,), record=name)
-    gathering.add(video_id, Clip(video_id), sample, _CLIP_S)
+    collector.add_sample(video_id, Clip(video_id), sample, _CLIP_S)
 
 
 def _size(record: Mapping[str, Any], version: Version) -> tuple[int, int]:

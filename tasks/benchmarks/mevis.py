@@ -38,7 +38,7 @@ def read_mevis(expressions: Path, masks: Path | None, frames: Where, image_fps: 
     """
     folder = local_folder(frames)
     root = folder / "JPEGImages" if (folder / "JPEGImages").is_dir() else folder
-    gathering = SampleCollector(Videos(root, frozenset()))
+    collector = SampleCollector(Videos(root, frozenset()))
     codes = {} if masks is None else load_object(masks, "MeViS' mask_dict.json")
     videos = load_object(expressions, _KIND).get("videos")
     if not isinstance(videos, dict) or not videos:
@@ -46,15 +46,15 @@ def read_mevis(expressions: Path, masks: Path | None, frames: Where, image_fps: 
     for vid, record in videos.items():
         where = f"{expressions}: '{vid}'"
         require(record, ("frames", "expressions"), where, _KIND)
-        gathering.counts["records"] += 1
+        collector.counts["records"] += 1
         with record_errors(where):
-            video_id = _take(gathering, root, vid, len(record["frames"]), image_fps, where)
+            video_id = _take(collector, root, vid, len(record["frames"]), image_fps, where)
             for name, expression in sorted(record["expressions"].items()):
-                _add(gathering, video_id, str(name), expression, codes if masks is not None else None)
-    return gathering.benchmark()
+                _add(collector, video_id, str(name), expression, codes if masks is not None else None)
+    return collector.benchmark()
 
 
-def _take(gathering: SampleCollector, root: Path, vid: str, count: int, image_fps: float, where: str) -> str:
+def _take(collector: SampleCollector, root: Path, vid: str, count: int, image_fps: float, where: str) -> str:
     path = video_path(vid, where)
     folder = root / path
     if path.name != vid:
@@ -62,25 +62,25 @@ def _take(gathering: SampleCollector, root: Path, vid: str, count: int, image_fp
     if folder.exists() and not folder.resolve().is_relative_to(root.resolve()):
         raise AnnotationError(f"{where}: the frames folder is a link that leads out of '{root}'")
     present = folder.is_dir() and any(p.suffix.lower() in IMAGE_SUFFIXES for p in folder.iterdir())
-    gathering.counts["videos missing"] += not present
-    return gathering.take(Source(vid, folder, image_fps), VideoFacts(frame_count=count))
+    collector.counts["videos missing"] += not present
+    return collector.add_source(Source(vid, folder, image_fps), VideoFacts(frame_count=count))
 
 
 def _add(
-    gathering: SampleCollector, video_id: str, name: str, expression: Mapping[str, Any], codes: Mapping[str, Any] | None
+    collector: SampleCollector, video_id: str, name: str, expression: Mapping[str, Any], codes: Mapping[str, Any] | None
 ) -> None:
     sentence = " ".join(stripped_text(expression["exp"]).split())
     targets: tuple[Target, ...] = ()
     if codes is not None:
         candidates = (_target([codes[str(a)] for a in group]) for group in _by_object(expression))
         targets = tuple(target for target in candidates if len(target.frames))
-        gathering.counts["expressions of several objects"] += len(targets) > 1
+        collector.counts["expressions of several objects"] += len(targets) > 1
     span = _span(targets)
     sample = Sample(
         f"{video_id}:{name}", video_id, sentence, Task.SEGMENTATION, None, None, *span, targets, record=f"{video_id}/{name}"
     )
-    gathering.counts["expressions"] += 1
-    gathering.add(video_id, Clip(video_id), sample)
+    collector.counts["expressions"] += 1
+    collector.add_sample(video_id, Clip(video_id), sample)
 
 
 def _by_object(expression: Mapping[str, Any]) -> list[list[Any]]:

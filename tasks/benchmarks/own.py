@@ -38,11 +38,11 @@ def read_own(annotations: Path, videos: Where) -> Benchmark:
     Raises:
         AnnotationError: a line is not of this format, has an unknown field, or names a path out of the videos folder.
     """
-    gathering = SampleCollector(Videos(videos))
+    collector = SampleCollector(Videos(videos))
     for number, line in load_lines(annotations, _KIND):
         where = f"{annotations}, line {number}"
-        _add(gathering, number, _record(line, where), where)
-    return gathering.benchmark()
+        _add(collector, number, _record(line, where), where)
+    return collector.benchmark()
 
 
 def _record(line: str, where: str) -> Mapping[str, Any]:
@@ -57,9 +57,9 @@ def _record(line: str, where: str) -> Mapping[str, Any]:
     return dict(record)
 
 
-def _add(gathering: SampleCollector, number: int, record: Mapping[str, Any], where: str) -> None:
-    gathering.counts["lines"] += 1
-    source = _source(gathering, record["video"], where)
+def _add(collector: SampleCollector, number: int, record: Mapping[str, Any], where: str) -> None:
+    collector.counts["lines"] += 1
+    source = _source(collector, record["video"], where)
     with record_errors(where):
         clip = _clip(source.video_id, record.get("clip"))
         targets = _targets(record.get("boxes"))
@@ -83,15 +83,15 @@ def _add(gathering: SampleCollector, number: int, record: Mapping[str, Any], whe
             answer=str(record.get("answer", "")),
             record=f"line {number}",
         )
-    gathering.add(source.video_id, clip, sample, None if clip.end_s is None else clip.end_s - clip.start_s)
+    collector.add_sample(source.video_id, clip, sample, None if clip.end_s is None else clip.end_s - clip.start_s)
 
 
-def _source(gathering: SampleCollector, name: Any, where: str) -> Source:
+def _source(collector: SampleCollector, name: Any, where: str) -> Source:
     path = video_path(name, where)
-    file = gathering.videos.below(path, where)
-    gathering.counts["samples of missing videos"] += not quick_stat(file)
+    file = collector.videos.below(path, where)
+    collector.counts["samples of missing videos"] += not quick_stat(file)
     source = Source(path.as_posix(), file)
-    gathering.take(source)
+    collector.add_source(source)
     return source
 
 

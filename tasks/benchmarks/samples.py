@@ -197,7 +197,7 @@ class VideoJob:
     source: Source
     clips: tuple[Clip, ...]
     samples: tuple[Sample, ...] = ()
-    stated: VideoFacts = field(default_factory=VideoFacts)
+    facts: VideoFacts = field(default_factory=VideoFacts)
     masks: Path | None = None
 
 

@@ -45,34 +45,34 @@ def read_st_align(annotations: Path, videos: Where, task: Task, limit: int | Non
     Raises:
         AnnotationError: the file is not of this format, or a name leads out of the videos folder.
     """
-    gathering = SampleCollector(Videos(videos))
+    collector = SampleCollector(Videos(videos))
     records = load_list(annotations, "ST-Align")
     selected = records[:limit]
-    gathering.counts["items"] = len(selected)
-    gathering.counts[f"items beyond the first {limit}, not taken"] = len(records) - len(selected)
+    collector.counts["items"] = len(selected)
+    collector.counts[f"items beyond the first {limit}, not taken"] = len(records) - len(selected)
     for number, record in enumerate(selected):
         where = f"{annotations}: item {number}"
         require(record, ("video_path", "conversations", "meta"), where, _KIND)
         with record_errors(where):
-            _add(gathering, number, record, task, where)
-    return gathering.benchmark()
+            _add(collector, number, record, task, where)
+    return collector.benchmark()
 
 
-def _add(gathering: SampleCollector, number: int, record: Mapping[str, Any], task: Task, where: str) -> None:
+def _add(collector: SampleCollector, number: int, record: Mapping[str, Any], task: Task, where: str) -> None:
     meta = record["meta"]
     first, last = (frame_number(frame) for frame in meta["split"])
     start, end = sorted(frame_number(frame) for frame in meta["time_token"].values())
     if not 0 <= first <= last or start < 0:
         raise ValueError(f"its split runs from {first} to {last}, its span from {start} to {end}")
-    stated = VideoFacts(None, frame_number(meta["width"]), frame_number(meta["height"]))
-    video_id = gathering.video(record["video_path"], where, stated)
+    facts = VideoFacts(None, frame_number(meta["width"]), frame_number(meta["height"]))
+    video_id = collector.add_video(record["video_path"], where, facts)
     [placed] = meta["spatial_token"].values()
     boxes = {frame_number(frame): corners_from_xywh(box) for frame, box in placed.items()}
     frames = sorted(boxes)
     size = (frame_number(meta["width"]), frame_number(meta["height"]))
     target, outside = clipped_target(frames, [boxes[frame] for frame in frames], size)
-    gathering.counts["boxes clipped to the image"] += outside
-    gathering.counts["spans beyond their clip"] += start < first or end > last
+    collector.counts["boxes clipped to the image"] += outside
+    collector.counts["spans beyond their clip"] += start < first or end > last
     clip = Clip(f"{video_id}:{first}-{last}", frames=(first, last))
     sample = Sample(
         str(number),
@@ -84,7 +84,7 @@ def _add(gathering: SampleCollector, number: int, record: Mapping[str, Any], tas
         targets=(target,) if frames else (),
         record=str(number),
     )
-    gathering.add(video_id, clip, sample)
+    collector.add_sample(video_id, clip, sample)
 
 
 def extract_sentence(conversations: list[Mapping[str, Any]]) -> str:

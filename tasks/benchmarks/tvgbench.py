@@ -32,22 +32,22 @@ def read_tvgbench(annotations: Path, videos: Where, cut: bool = False) -> Benchm
     Raises:
         AnnotationError: the file is not of this format, or a name leads out of the videos folder.
     """
-    gathering = SampleCollector(Videos(videos))
+    collector = SampleCollector(Videos(videos))
     for number, record in enumerate(load_list(annotations, "TVGBench")):
         where = f"{annotations}: item {number}"
         require(record, ("path", "question", "answer", "duration"), where, _KIND)
         with record_errors(where):
             start_s, end_s = _span(record)
-            video_id = gathering.video(_name(record, where), where)
+            video_id = collector.add_video(_name(record, where), where)
             clip, duration_s = Clip(video_id) if cut else _clip(record, video_id), finite_number(record["duration"])
             sentence = stripped_text(record["question"])
-        gathering.counts["items"] += 1
-        gathering.counts["sentences not in lower case"] += sentence != sentence.lower()
-        gathering.counts["sentences without a full stop"] += not sentence.endswith((".", "?"))
+        collector.counts["items"] += 1
+        collector.counts["sentences not in lower case"] += sentence != sentence.lower()
+        collector.counts["sentences without a full stop"] += not sentence.endswith((".", "?"))
         group = str(record.get("qsemtype", ""))
         sample = Sample(str(number), clip.clip_id, sentence, Task.TEMPORAL, start_s, end_s, group=group, record=str(number))
-        gathering.add(video_id, clip, sample, duration_s)
-    return gathering.benchmark()
+        collector.add_sample(video_id, clip, sample, duration_s)
+    return collector.benchmark()
 
 
 def _name(record: Mapping[str, Any], where: str) -> str:

@@ -29,7 +29,7 @@ def read_videoocr(annotations: Path, videos: Where) -> Benchmark:
     Raises:
         AnnotationError: the file is not of this format, or a name leads out of the videos folder.
     """
-    gathering = SampleCollector(Videos(videos))
+    collector = SampleCollector(Videos(videos))
     for number, record in enumerate(load_list(annotations, "MME-VideoOCR")):
         where = f"{annotations}: item {number}"
         require(record, _FIELDS, where, "MME-VideoOCR's format")
@@ -39,10 +39,10 @@ def read_videoocr(annotations: Path, videos: Where) -> Benchmark:
             if not isinstance(record["video_index"], (str, int)):
                 raise TypeError("video_index is neither a text nor a number")
             name, question = str(record["video_index"]), stripped_text(record["question"])
-            video_id = gathering.video(name if name.endswith(".mp4") else f"{name}.mp4", where)
+            video_id = collector.add_video(name if name.endswith(".mp4") else f"{name}.mp4", where)
             options = _options(record.get("option"))
-        gathering.counts["items"] += 1
-        gathering.counts[f"items scored by {record['eval_method']}"] += 1
+        collector.counts["items"] += 1
+        collector.counts[f"items scored by {record['eval_method']}"] += 1
         sample = Sample(
             str(number),
             video_id,
@@ -53,8 +53,8 @@ def read_videoocr(annotations: Path, videos: Where) -> Benchmark:
             answer=str(record["answer"]),
             record=stored_record(number, record["eval_method"]),
         )
-        gathering.add(video_id, Clip(video_id), sample)
-    return gathering.benchmark()
+        collector.add_sample(video_id, Clip(video_id), sample)
+    return collector.benchmark()
 
 
 def _options(value: Any) -> tuple[str, ...]:

@@ -41,7 +41,7 @@ def read_vidstg(annotations: Path, videos: Where, vidor: Path | None = None) -> 
     Raises:
         AnnotationError: a file is not of its format, or a name leads out of the videos folder.
     """
-    gathering = SampleCollector(Videos(videos))
+    collector = SampleCollector(Videos(videos))
     boxes = Vidor(vidor) if vidor is not None else None
     records = load_list(annotations, "VidSTG")
     # By video, so that each of VidOR's files is read once.
@@ -50,21 +50,21 @@ def read_vidstg(annotations: Path, videos: Where, vidor: Path | None = None) -> 
         where = f"{annotations}: record {number}"
         require(record, _FIELDS, where, _KIND)
         with record_errors(where):
-            _add(gathering, number, record, boxes, where)
-    return gathering.benchmark()
+            _add(collector, number, record, boxes, where)
+    return collector.benchmark()
 
 
-def _add(gathering: SampleCollector, number: int, record: Mapping[str, Any], boxes: Vidor | None, where: str) -> None:
-    counts = gathering.counts
+def _add(collector: SampleCollector, number: int, record: Mapping[str, Any], boxes: Vidor | None, where: str) -> None:
+    counts = collector.counts
     fps, segment, span = finite_number(record["fps"]), _segment(record), _span(record)
-    stated = VideoFacts(
+    facts = VideoFacts(
         frame_number(record["frame_count"]),
         frame_number(record["width"]),
         frame_number(record["height"]),
         fps,
         frame_number(record["frame_count"]) / fps,
     )
-    video_id = gathering.video(f"{stripped_text(record['vid'])}.mp4", where, stated)
+    video_id = collector.add_video(f"{stripped_text(record['vid'])}.mp4", where, facts)
     clip = Clip(f"{record['vid']}:{segment[0]}-{segment[1]}", frames=segment)
     counts["records"] += 1
     counts["spans beyond the stated frames"] += span[1] >= frame_number(record["frame_count"])
@@ -75,10 +75,10 @@ def _add(gathering: SampleCollector, number: int, record: Mapping[str, Any], box
     counts["records without a question"] += not record["questions"]
     for place, group, sentence, target_id in sentences:
         if target_id not in targets:
-            targets[target_id] = _targets(gathering, str(record["vid"]), target_id, span, stated, boxes)
+            targets[target_id] = _targets(collector, str(record["vid"]), target_id, span, facts, boxes)
         times = (start_s, end_s, *span)
         name = f"{number}:{place}"
-        gathering.add(
+        collector.add_sample(
             video_id,
             clip,
             Sample(name, clip.clip_id, sentence, Task.SPATIO_TEMPORAL, *times, targets[target_id], group, record=name),
@@ -109,16 +109,16 @@ def _sentences(record: Mapping[str, Any]) -> Iterator[tuple[str, str, str, int]]
 
 
 def _targets(
-    gathering: SampleCollector, vid: str, target_id: int, span: tuple[int, int], stated: VideoFacts, boxes: Vidor | None
+    collector: SampleCollector, vid: str, target_id: int, span: tuple[int, int], facts: VideoFacts, boxes: Vidor | None
 ) -> tuple[Target, ...]:
     tracks = boxes.tracks(vid) if boxes is not None else None
     if tracks is None:
         return ()
     seen = tracks.get(target_id, {})
     frames = sorted(frame for frame in seen if span[0] <= frame <= span[1])
-    gathering.counts["true frames without a box"] += span[1] - span[0] + 1 - len(frames)
-    assert stated.width is not None
-    assert stated.height is not None
-    target, outside = clipped_target(frames, [seen[frame] for frame in frames], (stated.width, stated.height))
-    gathering.counts["boxes clipped to the image"] += outside
+    collector.counts["true frames without a box"] += span[1] - span[0] + 1 - len(frames)
+    assert facts.width is not None
+    assert facts.height is not None
+    target, outside = clipped_target(frames, [seen[frame] for frame in frames], (facts.width, facts.height))
+    collector.counts["boxes clipped to the image"] += outside
     return (target,) if frames else ()

@@ -205,7 +205,7 @@ def as_stated(job: VideoJob, video: Video) -> Outcome:
     Raises:
         VideoError: its frames are of another size, so that no true box fits.
     """
-    stated = job.stated
+    stated = job.facts
     size = (stated.width, stated.height)
     if None not in size and size != (video.width, video.height) and any(s.targets for s in job.samples):
         said = f"{job.source.video_id} ({video.width}x{video.height}, stated {size[0]}x{size[1]})"

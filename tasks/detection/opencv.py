@@ -47,10 +47,10 @@ class MotionDetector:
         """
         looks = motion_frames(video, indices)
         with closing(decode_once(video, looks)) as frames:
-            detections = dict(self.moving(frames, looks))
+            detections = dict(self.detect_motion(frames, looks))
         return [filter_detections(_scaled(detections[index], video), self._config) for index in indices]
 
-    def moving(self, frames: Iterable[IndexedFrame], looks: FramesByKey) -> Iterator[tuple[int, list[Detection]]]:
+    def detect_motion(self, frames: Iterable[IndexedFrame], looks: FramesByKey) -> Iterator[tuple[int, list[Detection]]]:
         """Moving regions of each key frame of `looks` as soon as the frames it is measured against have gone by.
 
         Args:
@@ -95,10 +95,10 @@ class PeopleDetector:
             indices: 0-based native frame indices, ascending.
         """
         with closing(decode_once(video, {index: [index] for index in indices})) as frames:
-            detections = {index: self.people(frame) for index, frame in frames}
+            detections = {index: self.detect_people(frame) for index, frame in frames}
         return [filter_detections(_scaled(detections[index], video), self._config) for index in indices]
 
-    def people(self, frame: Frames) -> list[Detection]:
+    def detect_people(self, frame: Frames) -> list[Detection]:
         """People on one frame, uint8 (height, width, 3), RGB; their boxes in shares of the picture."""
         import cv2
 
@@ -136,11 +136,11 @@ class PeopleAndMotionDetector:
         def searched(frames: Iterable[IndexedFrame]) -> Iterator[IndexedFrame]:
             for index, frame in frames:
                 if index in looks:
-                    people[index] = self._people.people(frame)
+                    people[index] = self._people.detect_people(frame)
                 yield index, frame
 
         with closing(decode_once(video, looks)) as frames:
-            moving = dict(self._motion.moving(searched(frames), looks))
+            moving = dict(self._motion.detect_motion(searched(frames), looks))
         return [filter_detections(_scaled(suppress_overlaps(people[i] + moving[i]), video), self._config) for i in indices]
 
 

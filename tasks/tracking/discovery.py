@@ -77,10 +77,10 @@ class _Tracking:
             self.discover(key, detections[key], late=key > frames.start)
             if self.started:
                 for index, instances in self.session.forward(key, stop):
-                    self.tubes.put(index, instances)
+                    self.tubes.add(index, instances)
         if self.config.backward and self.late:
             for index, instances in self.session.backward(self.late):
-                self.tubes.put_backward(index, instances)
+                self.tubes.add_backward(index, instances)
             self.tubes.merge()
 
     def discover(self, key: int, detections: Sequence[Detection], late: bool) -> None:
@@ -92,7 +92,7 @@ class _Tracking:
         masks: dict[int, Mask] = {}
         for number, (detection, instance, mask) in enumerate(fresh):
             object_id = back[number] if number in back else self.tubes.new_object(detection, key)
-            self.tubes.put(key, {object_id: instance})
+            self.tubes.add(key, {object_id: instance})
             masks[object_id] = mask
         self.tubes.recovered += len(back)
         if self.max_objects and len(self.tubes.objects) > self.max_objects:

@@ -19,18 +19,18 @@ class Tubes:
 
     Attributes:
         shape: (height, width) of the video, pixels.
-        meet_iou: from this mask IoU on, two instances of a frame are of one thing (section 4.1: 0.4).
+        match_iou: from this mask IoU on, two instances of a frame are of one thing (section 4.1: 0.4).
         overlapping: whether a pixel may belong to several objects; else to the oldest.
         objects: object ID (from 1, in order of discovery, never reused) -> the detection it was found by.
         discovered_at: object ID -> frame index of its discovery.
         frames: frame index -> object ID -> instance.
-        hidden_behind_older: backward instances dropped because an older object has them (IoU >= `meet_iou`).
+        hidden_behind_older: backward instances dropped because an older object has them (IoU >= `match_iou`).
         merged: ID of an object that proved to be an older one -> that one's ID; it is no object of its own any more.
         recovered: times a new object took back the ID of a lost one.
     """
 
     shape: tuple[int, int]
-    meet_iou: float = 0.4
+    match_iou: float = 0.4
     overlapping: bool = True
     objects: dict[int, Detection] = field(default_factory=dict)
     discovered_at: dict[int, int] = field(default_factory=dict)
@@ -53,7 +53,7 @@ class Tubes:
         self.objects[self._ids], self.discovered_at[self._ids] = detection, index
         return self._ids
 
-    def put(self, index: int, instances: Mapping[int, Instance]) -> None:
+    def add(self, index: int, instances: Mapping[int, Instance]) -> None:
         """Keep the instances of a frame, object ID -> instance.
 
         Args:
@@ -68,7 +68,7 @@ class Tubes:
         if not here:
             del self.frames[index]
 
-    def put_backward(self, index: int, instances: Mapping[int, Instance]) -> None:
+    def add_backward(self, index: int, instances: Mapping[int, Instance]) -> None:
         """Keep what a backward pass found on a frame, where no older object has it already.
 
         Args:
@@ -79,12 +79,12 @@ class Tubes:
             self._back[object_id] += 1
             older = {i: other for i, other in self.frames.get(index, {}).items() if i < object_id}
             ious = mask_ious(instances[object_id], older, self.shape)
-            met = [other_id for other_id, iou in ious.items() if iou >= self.meet_iou]
+            met = [other_id for other_id, iou in ious.items() if iou >= self.match_iou]
             self._met.update((other_id, object_id) for other_id in met)
             if met:
                 self.hidden_behind_older += 1
             else:
-                self.put(index, {object_id: instances[object_id]})
+                self.add(index, {object_id: instances[object_id]})
 
     def merge(self) -> None:
         """Give each object that a backward pass showed to be an older one to that one.
@@ -107,7 +107,7 @@ class Tubes:
 
     def _apart(self, older: int, younger: int, frames: list[dict[int, Instance]]) -> int:
         both = [here for here in frames if older in here]
-        return sum(mask_ious(here[younger], {older: here[older]}, self.shape)[older] < self.meet_iou for here in both)
+        return sum(mask_ious(here[younger], {older: here[older]}, self.shape)[older] < self.match_iou for here in both)
 
     def _give(self, younger: int, older: int) -> None:
         for here in self.frames.values():

@@ -244,8 +244,8 @@ def test_videos_without_objects_and_illegible_clips_are_filtered_with_a_reason(
 def test_a_video_of_another_length_is_kept_and_noted_and_one_of_another_size_is_not(build: Build) -> None:
     good, other = build.benchmark.jobs[:2]
     jobs = [
-        replace(good, stated=VideoFacts(frame_count=50)),
-        replace(other, stated=VideoFacts(40, 640, 360), samples=(said("9", "b.mp4", (0.5, 2.5), 5, red_boxes(5, 20)),)),
+        replace(good, facts=VideoFacts(frame_count=50)),
+        replace(other, facts=VideoFacts(40, 640, 360), samples=(said("9", "b.mp4", (0.5, 2.5), 5, red_boxes(5, 20)),)),
     ]
     made = run(replace(build, benchmark=Benchmark(jobs)))
     assert made.counts == {"done: fewer_frames_than_stated": 1, "quarantined: size_differs": 1}

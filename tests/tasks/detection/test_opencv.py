@@ -135,7 +135,7 @@ def test_a_pass_over_files_gives_what_frames_sought_one_by_one_give(video: Video
     expected = motion_regions(np.minimum.reduce([flow_magnitude(residual_flow(flow, camera_motion(flow))) for flow in flows]))
     looks = opencv.motion_frames(video, range(COUNT))
     detector = opencv.MotionDetector(DetectConfig())
-    assert dict(detector.moving(opencv.decode_once(video, looks), looks))[index] == expected
+    assert dict(detector.detect_motion(opencv.decode_once(video, looks), looks))[index] == expected
 
 
 @pytest.mark.parametrize("every", [1, 3, 15])
