@@ -1,6 +1,6 @@
-"""What a person sees in the terminal: bars on standard error, tables on standard output.
+"""Output to the terminal: progress on standard error, tables on standard output.
 
-Names and sentences come from files: they are printed as they are, without the colours or commands that may stand in them.
+Names and sentences from files are printed as text: markup and control characters in them have no effect.
 """
 
 from __future__ import annotations
@@ -21,28 +21,32 @@ from storage.progress import Progress as StageProgress
 
 
 def plain(stderr: bool = False) -> Console:
-    """A console that takes nothing in a text for markup."""
+    """A console that prints markup as text.
+
+    Args:
+        stderr: whether it prints to standard error.
+    """
     return Console(stderr=stderr, markup=False, emoji=False, highlight=False)
 
 
 def printable(value: object) -> str:
-    """A value on one line, control characters spelled out: a name in a file cannot steer the terminal."""
+    """A value on one line with control characters escaped: a name in a file cannot control the terminal."""
     line = " ".join(str(value).split())
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in line)
 
 
 class StoppedError(StvgError):
-    """The person at the keyboard stopped the command."""
+    """The command was interrupted from the keyboard."""
 
     exit_code = 130
 
 
 @contextmanager
 def stoppable() -> Iterator[None]:
-    """Say of an interrupted block that it can be gone on with.
+    """Turn an interrupt of the block into an error that says how to continue; also a decorator.
 
     Raises:
-        StoppedError: it was interrupted.
+        StoppedError: the block was interrupted.
     """
     try:
         yield
@@ -51,7 +55,11 @@ def stoppable() -> Iterator[None]:
 
 
 class Bars:
-    """A progress bar a stage, shown with the first count. A context manager; `update` is a `tasks.build.run.OnProgress`."""
+    """Progress bars, one a stage, each visible from its first progress on; a context manager.
+
+    Args:
+        quiet: whether nothing is printed.
+    """
 
     def __init__(self, quiet: bool = False) -> None:
         times = (TimeElapsedColumn(), TimeRemainingColumn())
@@ -68,24 +76,35 @@ class Bars:
             self._progress.stop()
 
     def update(self, progress: StageProgress) -> None:
-        """Move the stage's bar, and say how many videos were lost."""
+        """Move the bar of the stage, and print the number of lost items; a `storage.progress.OnProgress`."""
         self.count(progress.stage, progress.completed, progress.total, progress.lost)
 
-    def count(self, name: str, ended: int, total: int, lost: int = 0) -> None:
-        """Move the bar of this name, which appears with its first count."""
+    def count(self, name: str, completed: int, total: int, lost: int = 0) -> None:
+        """Move a bar.
+
+        Args:
+            name: of the bar, printed before it.
+            completed: number of completed items, lost ones included.
+            total: number of all items.
+            lost: number of lost items.
+        """
         if name not in self._bars:
             self._progress.start()
             self._bars[name] = self._progress.add_task(name, total=total, lost="")
-        self._progress.update(self._bars[name], completed=ended, lost=f"[red]{lost} lost[/red]" if lost else "")
+        self._progress.update(self._bars[name], completed=completed, lost=f"[red]{lost} lost[/red]" if lost else "")
 
 
 class Steps:
-    """One line a step, with the seconds it took; a context manager. `update` is a `tasks.build.run.OnProgress`."""
+    """Steps of a command, each printed with its duration when it ends; a context manager.
+
+    Args:
+        quiet: whether nothing is printed.
+    """
 
     def __init__(self, quiet: bool = False) -> None:
         self._console = Console(stderr=True, markup=False, highlight=False, quiet=quiet)
         self._status = self._console.status("")
-        self._step, self._since = "", 0.0
+        self._step, self._start_s = "", 0.0
 
     def __enter__(self) -> Steps:
         return self
@@ -94,17 +113,21 @@ class Steps:
         self._status.stop()
 
     def update(self, progress: StageProgress) -> None:
-        """The last step has ended, and this one begins; the last of all ends with the count at its total."""
+        """End the previous step and begin the one that the progress names; a `storage.progress.OnProgress`."""
         now = time.monotonic()
         if self._step:
-            self._console.print(f"{self._step:<8} {now - self._since:6.1f} s")
-        self._step, self._since = progress.stage, now
+            self._console.print(f"{self._step:<8} {now - self._start_s:6.1f} s")
+        self._step, self._start_s = progress.stage, now
         self._status.update(f"{progress.stage} ({progress.completed + 1} of {progress.total})")
         self._status.start()
 
 
 def show_report(report: dict[str, Any]) -> None:
-    """Print a report of `tasks.preview.inspect`: scalars as lines, lists of rows as tables."""
+    """Print the fields of a report.
+
+    Args:
+        report: field -> a value, printed as a line, or rows of equal columns, printed as a table.
+    """
     console = plain()
     for name, value in report.items():
         if isinstance(value, list) and value and isinstance(value[0], dict):
@@ -117,7 +140,11 @@ def show_report(report: dict[str, Any]) -> None:
 
 
 def show_rows(rows: Sequence[Mapping[str, object]]) -> None:
-    """Print rows of equal columns as a table; nothing where there are none."""
+    """Print rows as a table; nothing without rows.
+
+    Args:
+        rows: column -> value; every row has the columns of the first.
+    """
     if not rows:
         return
     table = Table(*rows[0])

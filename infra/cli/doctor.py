@@ -1,4 +1,4 @@
-"""The command `stvg doctor`."""
+"""`stvg doctor`: checks the machine and the installation."""
 
 from __future__ import annotations
 
@@ -8,20 +8,23 @@ from dataclasses import asdict
 from typing import Annotated
 
 import typer
+from rich.table import Table
+from rich.text import Text
 
+from infra.cli.console import plain, printable
 from infra.cli.options import AsJson
 from infra.doctor.checks import checks, examine
 from infra.doctor.findings import Finding
 
 
 def doctor(
-    root: Annotated[str, typer.Option(help="Where datasets go.")] = "datasets",
+    root: Annotated[str, typer.Option(help="Folder of the datasets, a path or an s3:// URL.")] = "datasets",
     ray: Annotated[
-        str, typer.Option(help="A Ray cluster to ask, as builds name it; empty looks whether one can start here.")
+        str, typer.Option(help="Address of a Ray cluster to check; empty checks whether a local Ray can start.")
     ] = "",
     as_json: AsJson = False,
 ) -> None:
-    """Show what is here, what is missing and what to do; exit code 1 if the defaults need what is missing."""
+    """Print the findings of every check; exit code 1 if the defaults need something that is missing."""
     findings = examine(checks(root, ray))
     needed = [finding for finding in findings if finding.state == "needed"]
     if as_json:
@@ -36,11 +39,6 @@ _MARKS = {"there": ("ok", "green"), "absent": ("-", "yellow"), "needed": ("missi
 
 
 def _show(findings: Sequence[Finding]) -> None:
-    from rich.table import Table
-    from rich.text import Text
-
-    from infra.cli.console import plain, printable
-
     table = Table.grid(padding=(0, 2))
     for finding in findings:
         remedy = Text(f"; {printable(finding.remedy)}" if finding.remedy else "", "bold")

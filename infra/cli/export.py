@@ -1,4 +1,4 @@
-"""The command that writes a dataset for other tools: `stvg export`."""
+"""`stvg export`: writes a dataset in the layout of another tool."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from infra.cli.options import AsJson
 
 def export(
     format_: Annotated[
-        str, typer.Argument(metavar="FORMAT", help="coco, ytvis, hf, fiftyone or released; docs/interoperability.md.")
+        str, typer.Argument(metavar="FORMAT", help="Name of the layout: coco, ytvis, hf, fiftyone or released.")
     ],
     dataset: Annotated[str, typer.Argument(help="Folder or s3:// URL of a published dataset.")],
-    out: Annotated[Path, typer.Argument(help="The folder to be made; it must not be there, or be empty.")],
-    every: Annotated[int, typer.Option(min=1, help="Of native frames, each so many: coco and ytvis.")] = 1,
+    out: Annotated[Path, typer.Argument(help="Folder to write; it must be new or empty.")],
+    every: Annotated[int, typer.Option(min=1, help="Write only every n-th native frame (coco, ytvis).")] = 1,
     media: Annotated[
         bool, typer.Option("--media", help="Also write the frames as JPEG (coco, ytvis), or copy the videos (fiftyone).")
     ] = False,
@@ -31,8 +31,8 @@ def export(
 
     with Bars(as_json) as bars:
         counts = write(Dataset(dataset), format_, out, ExportOptions(every, media), bars.update)
-    told = {"folder": str(out), "format": format_, "written": counts}
+    summary = {"folder": str(out), "format": format_, "written": counts}
     if as_json:
-        print(json.dumps(told))
+        print(json.dumps(summary))
     else:
-        show_report({**told, "written": ", ".join(f"{count} {kind}" for kind, count in counts.items())})
+        show_report({**summary, "written": ", ".join(f"{count} {kind}" for kind, count in counts.items())})

@@ -1,4 +1,4 @@
-"""The commands that look at a dataset: `stvg score`, `stvg quality`, `stvg inspect` and `stvg preview`."""
+"""`stvg score`, `stvg quality`, `stvg inspect` and `stvg preview`: they read a dataset and print what it holds."""
 
 from __future__ import annotations
 
@@ -18,11 +18,14 @@ if TYPE_CHECKING:
 
 
 def score(
-    what: Annotated[str, typer.Argument(help="A case file (JSON), or the folder or s3:// URL of a published dataset.")],
+    what: Annotated[str, typer.Argument(help="A JSON file of cases, or the folder or s3:// URL of a published dataset.")],
     predictions: Annotated[
-        Path | None, typer.Argument(help="For a dataset: JSON Lines or Parquet; without it, the ceiling: true times and IDs.")
+        Path | None,
+        typer.Argument(
+            help="Predictions on a dataset, JSON Lines or Parquet; without them, the true times and IDs are scored."
+        ),
     ] = None,
-    convention: Annotated[str, typer.Option(help="Whose rules to follow; see docs/conventions.md.")] = "paper",
+    convention: Annotated[str, typer.Option(help="Name of the scoring convention; see docs/conventions.md.")] = "paper",
     as_json: AsJson = False,
 ) -> None:
     """Score predictions under a named convention: a case file, or a dataset with a predictions file."""
@@ -53,20 +56,24 @@ def quality(
     from tasks.metrics.quality import measure_quality as measure
     from tasks.metrics.quality import quality_rows
 
-    found = measure(Dataset(dataset))
-    if found is None:
+    report = measure(Dataset(dataset))
+    if report is None:
         raise DatasetError(f"'{dataset}' holds no sample with true boxes: there is nothing to measure its quality against")
     if as_json:
-        print(json.dumps(asdict(found)))
+        print(json.dumps(asdict(report)))
     else:
-        show_report({"identity": found.identity, "quality": quality_rows(found)})
+        show_report({"identity": report.identity, "quality": quality_rows(report)})
 
 
 def inspect(
     dataset: Annotated[str, typer.Argument(help="Folder or s3:// URL of a published dataset.")],
-    video: Annotated[str | None, typer.Option(help="Show this video's objects.")] = None,
-    frame: Annotated[int | None, typer.Option(help="Show the instances on this native frame of the video.")] = None,
-    verify: Annotated[bool, typer.Option("--verify", help="Read every table's file and name those that are damaged.")] = False,
+    video: Annotated[str | None, typer.Option(help="ID of a video whose objects are printed.")] = None,
+    frame: Annotated[
+        int | None, typer.Option(help="Index of a native frame of the video, from 0, whose instances are printed.")
+    ] = None,
+    verify: Annotated[
+        bool, typer.Option("--verify", help="Read the files of every table, and print the damaged ones.")
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
     """Show what a dataset holds: its counts, a video, or a frame; or whether all of it is as it was written."""
@@ -92,8 +99,10 @@ def _without_tracebacks(value: Any) -> Any:
 
 def preview(
     dataset: Annotated[str, typer.Argument(help="Folder or s3:// URL of a published dataset.")],
-    video: Annotated[str | None, typer.Option(help="Write a full-rate clip of this video instead.")] = None,
-    out: Annotated[Path, typer.Option(help="Where that clip goes.")] = Path("preview.mp4"),
+    video: Annotated[
+        str | None, typer.Option(help="ID of a video of which a clip at full frame rate is written instead.")
+    ] = None,
+    out: Annotated[Path, typer.Option(help="File of that clip.")] = Path("preview.mp4"),
 ) -> None:
     """Write the dataset's preview page anew, or a clip of one video, and print where it is."""
     from storage.reader import Dataset

@@ -6,5 +6,5 @@ from typing import Annotated
 
 import typer
 
-AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object for machines.")]
-Yes = Annotated[bool, typer.Option("--yes", help="Do it; without, only say what would be done.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object instead of text.")]
+Yes = Annotated[bool, typer.Option("--yes", help="Carry out the change; without it, only print what would be done.")]

@@ -1,4 +1,4 @@
-"""The page of all commands, made from the commands themselves: `python -m infra.cli.reference > docs/reference/commands.md`."""
+"""The reference page of all commands, written by `python -m infra.cli.reference > docs/reference/commands.md`."""
 
 from __future__ import annotations
 
@@ -11,7 +11,14 @@ from infra.cli.lazy import VERBOSE, LazyGroup
 
 
 class Row(NamedTuple):
-    """An option: how it is written, what it takes, its default, what it is."""
+    """A row of a table of options.
+
+    Attributes:
+        option: its flags, or the name of an argument.
+        takes: its type with bounds, or its choices.
+        default: its default value.
+        about: its help.
+    """
 
     option: str
     takes: str
@@ -44,7 +51,7 @@ def commands_page() -> str:
 
 
 def rows(command: Any) -> list[Row]:
-    """Options of a command, in its order."""
+    """The options of a command, in its order."""
     return [_row(parameter) for parameter in command.params if parameter.name != VERBOSE]
 
 
@@ -55,11 +62,11 @@ def _row(parameter: Any) -> Row:
     if getattr(parameter, "is_flag", False):
         default = ("on" if parameter.default else "off") if parameter.secondary_opts else ""
         return Row(", ".join(names), "", default, parameter.help)
-    return Row(", ".join(names), _taken(parameter), "must be given" if parameter.required else default, parameter.help)
+    return Row(", ".join(names), _type(parameter), "must be given" if parameter.required else default, parameter.help)
 
 
-def _taken(parameter: Any) -> str:
-    """What an option takes: its choices, or its type with the bounds there are."""
+def _type(parameter: Any) -> str:
+    """The choices of an option, or its type with bounds."""
     annotation = parameter.type_descriptor.annotation
     kinds = [kind for kind in get_args(annotation) or (annotation,) if kind is not type(None)]
     bounds = [f"{word} {bound}" for word, bound in (("from", parameter.min), ("to", parameter.max)) if bound is not None]
@@ -67,7 +74,7 @@ def _taken(parameter: Any) -> str:
 
 
 def _group(group: Mapping[str, LazyGroup]) -> Iterator[str]:
-    """Commands that take the same names: what all of them take, then what each name takes besides."""
+    """Groups with the same commands: the options of all of them, then the further options of each command."""
     names = list(next(iter(group.values())).entries)
     loaded = {name: {verb: command.load(name) for verb, command in group.items()} for name in names}
     every = {name: _of_any({verb: rows(command) for verb, command in loaded[name].items()}) for name in names}
@@ -80,12 +87,12 @@ def _group(group: Mapping[str, LazyGroup]) -> Iterator[str]:
 
 
 def _of_any(verbs: Mapping[str, list[Row]]) -> list[Row]:
-    """The rows of several commands, each once; which command has it is said where it is not all."""
-    told: list[Row] = []
+    """The rows of several commands, each once, with the commands that have it unless all have it."""
+    rows: list[Row] = []
     for row in dict.fromkeys(row for own in verbs.values() for row in own):
         having = [verb for verb, own in verbs.items() if row in own]
-        told.append(row if len(having) == len(verbs) else row._replace(about=f"{row.about} ({', '.join(having)} alone)"))
-    return told
+        rows.append(row if len(having) == len(verbs) else row._replace(about=f"{row.about} ({', '.join(having)} alone)"))
+    return rows
 
 
 def _section(title: str, about: str | None, own: Iterable[Row], level: str = "## stvg ") -> str:
