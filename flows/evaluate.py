@@ -1,7 +1,7 @@
-"""`evaluate/<benchmark>`: ask a model every sentence of a built dataset, score it, show it.
+"""Flow `evaluate/<benchmark>`: run a model on every sentence of a dataset, score its answers, and show the scores.
 
-One task run a flow run. It is tried again where an engine or a server failed: batches that have their answers are not asked
-again. Bad input fails at once, for another try would find it as it is.
+A flow run has one task run, which is retried if the engine or the server failed; batches with responses are not sent again.
+Input errors are not retried.
 """
 
 from __future__ import annotations
@@ -12,23 +12,24 @@ from prefect.artifacts import create_table_artifact
 from flows.artifacts import MOST_ROWS, progress_artifact, report_artifact
 from flows.families import by_function_name, flows_of
 from flows.retries import AS_ENGINES_FAIL
-from flows.servers import engine_of
-from infra.asking import run_evaluation, shown_otherwise
-from infra.forms.evaluation import EvaluateParameters
+from flows.servers import server_of
+from infra.ray.engine_actors import replicated
 from infra.report import evaluation_report
+from rl.evaluation.evaluate import evaluate
+from rl.evaluation.parameters import EvaluateParameters
 from rl.evaluation.report.scores import score_table
 from rl.evaluation.results import EvaluationResults
 from storage.progress import OnProgress
 
 
-@task(name="ask", **AS_ENGINES_FAIL)
-def asking(parameters: EvaluateParameters) -> EvaluationResults:
-    """Ask, score, and show scores and failures as artifacts."""
+@task(name="evaluate", **AS_ENGINES_FAIL)
+def evaluate_and_show(parameters: EvaluateParameters) -> EvaluationResults:
+    """Evaluate, and show scores and failures as artifacts."""
     log = get_run_logger()
     evaluation = parameters.evaluation()
-    for text in shown_otherwise(evaluation):
+    for text in evaluation.rendering_differences():
         log.warning(text)
-    results = run_evaluation(parameters, evaluation, _progress(), engine_of(parameters))
+    results = evaluate(parameters, evaluation, replicated, _progress(), server_of(parameters))
     create_table_artifact(score_table(results), key="scores", description=f"Scores in per cent, 95 % intervals; {results.path}")
     failures = [{"sample": sample_id, "reason": reason} for sample_id, reason in results.failures.items()]
     about = f"{len(failures)} samples without an answer; they score zero"
@@ -42,8 +43,8 @@ def _progress() -> OnProgress:
 
 
 def run(parameters: EvaluateParameters) -> str:
-    """Ask and score; returns the path of the results."""
-    return asking(parameters).path
+    """Run an evaluation; returns the path of its results."""
+    return evaluate_and_show(parameters).path
 
 
 FLOWS = flows_of("evaluate", run)

@@ -78,6 +78,7 @@ def _inlined(field: Mapping[str, Any], groups: Mapping[str, Any]) -> dict[str, A
     return {
         "type": "object",
         "title": group["title"],
+        "description": group.get("description", ""),
         **own,
         "properties": _properties(group, groups, field.get("default", {})),
     }

@@ -11,7 +11,7 @@ from prefect.cache_policies import NO_CACHE
 from flows.artifacts import progress_artifact
 from flows.families import by_function_name, flows_of
 from flows.limits import gpu_slot
-from flows.servers import engine_of
+from flows.servers import server_of
 from infra.ground import GroundParameters, run_ground, shown_otherwise
 from rl.evaluation.ground.result import GroundResult
 from storage.progress import OnProgress
@@ -23,7 +23,7 @@ def grounding(parameters: GroundParameters) -> GroundResult:
     for text in shown_otherwise(parameters):
         get_run_logger().warning(text)
     with gpu_slot(parameters.gpus_per_worker):
-        result = run_ground(parameters, _progress(), engine_of(parameters))
+        result = run_ground(parameters, _progress(), server_of(parameters))
     create_markdown_artifact(_markdown(result), key="answer", description="Answer of the model, and its tube")
     url = Path(result.clip).absolute().as_uri()
     create_link_artifact(url, link_text="Clip", key="clip", description="The clip with the answer drawn")

@@ -8,12 +8,18 @@ from functools import cache
 from pydantic import BaseModel
 
 from infra.forms.benchmarks import BENCHMARKS
-from infra.forms.evaluation import EVALUATIONS
 from infra.ground import GroundParameters
 from infra.nightly import NightlyParameters
 from infra.sweeps import SweepParameters
 from infra.tables.form import TABLES
+from rl.evaluation.parameters import EvaluateParameters
 from rl.training.parameters import TRAININGS, deployment_of
+from storage.common.config import with_defaults
+
+EVALUATIONS = {
+    name: with_defaults(EvaluateParameters, f"Evaluate{name.title().replace('-', '')}", dataset=name) for name in BENCHMARKS
+}
+"""Benchmark -> parameters of its deployment `evaluate/<benchmark>`."""
 
 
 @dataclass(frozen=True)

@@ -1,28 +1,23 @@
-"""Which server a flow asks: that of the secret blocks, or of the environment."""
+"""The server of a flow: from the secret blocks, or from the environment."""
 
 from __future__ import annotations
 
 from prefect.blocks.system import Secret
 
-from infra.forms.asked import AskingParameters
-from rl.engines.open import EngineConfig
-from rl.engines.server import Server, server_from_environment
+from rl.engines.server import Server
+from rl.evaluation.parameters import InferenceParameters
 
 URL_BLOCK = "stvg-server-url"
 KEY_BLOCK = "stvg-server-key"
-"""Secret blocks that name a server and its key; without them, the environment does."""
+"""Secret blocks with the address of a server and its key; without them, the environment has both."""
 
 
-def engine_of(parameters: AskingParameters) -> EngineConfig:
-    """The engine of a flow; its server is that of the blocks, or of the environment."""
-    return parameters.engine_config(_server(parameters) if parameters.engine == "openai" else None)
-
-
-def _server(parameters: AskingParameters) -> Server:
-    """The server of the blocks, or of the environment."""
+def server_of(parameters: InferenceParameters) -> Server | None:
+    """The server of the blocks, or without them of the environment; None for an engine without a server."""
+    if parameters.engine.name != "openai":
+        return None
     url, key = _secret(URL_BLOCK), _secret(KEY_BLOCK)
-    settings = parameters.server_settings()
-    return Server(url, key, **settings) if url else server_from_environment(**settings)
+    return Server(url, key, parameters.server) if url else parameters.server_here()
 
 
 def _secret(name: str) -> str:

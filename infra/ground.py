@@ -10,13 +10,14 @@ from typing import ClassVar
 
 from pydantic import Field
 
-from infra.forms.asked import AskingParameters
 from infra.forms.build import BuildParameters, Located
 from infra.ray.pool import RayPool
-from rl.engines.open import EngineConfig, open_engine
+from rl.engines.open import open_engine
+from rl.engines.server import Server
 from rl.evaluation.ground.drawing import write_clip
 from rl.evaluation.ground.locate import PROTOCOL, GroundError, ground, only_sample
 from rl.evaluation.ground.result import GroundResult, read_ground_result, write_ground_result
+from rl.evaluation.parameters import InferenceParameters
 from rl.evaluation.protocols import protocol_named
 from rl.models.families import Model, differences
 from rl.prompts.templates import prompt_named
@@ -31,7 +32,7 @@ from tasks.build.workers import BuildConfig
 from tasks.video.reader import Source
 
 
-class GroundParameters(BuildParameters, AskingParameters):
+class GroundParameters(BuildParameters, InferenceParameters):
     """Ask a model where and when a sentence is in a video; get a tube of boxes and masks, and a clip with it drawn."""
 
     dataset: ClassVar[str] = "ground"
@@ -77,7 +78,7 @@ STEPS = ("objects", "frames", "model", "answer", "clip")
 """Steps of grounding in their order; progress is reported when one begins."""
 
 
-def run_ground(parameters: GroundParameters, on_progress: OnProgress, engine: EngineConfig | None = None) -> GroundResult:
+def run_ground(parameters: GroundParameters, on_progress: OnProgress, server: Server | None = None) -> GroundResult:
     """Ground a sentence in a video: build masks and frames, evaluate the model, repair the tube and draw the clip.
 
     Masks and frames of the section and the answer to the same question are reused if they exist.
@@ -85,7 +86,7 @@ def run_ground(parameters: GroundParameters, on_progress: OnProgress, engine: En
     Args:
         parameters: Parameters of the build and of the model.
         on_progress: Called when each of `STEPS` begins, unless its output exists.
-        engine: Engine to use in place of that of the parameters.
+        server: Server of the engine openai; by default the one that the environment names.
 
     Returns:
         The answer, with the paths of its JSON file and of the clip.
@@ -95,12 +96,12 @@ def run_ground(parameters: GroundParameters, on_progress: OnProgress, engine: En
         GroundError: The video cannot be used, or nothing in it has a marker.
         EngineError: The engine gave no response.
     """
-    model = parameters.asked_model()
+    model = parameters.located_model()
     dataset = built(parameters, on_progress)
     tube = answer_path(parameters, dataset, model)
     if not (tube.is_file() and tube.with_suffix(".mp4").is_file()):
         _begin(on_progress, "model")
-        answering = open_engine(engine or parameters.engine_config(), model, parameters.decoding())
+        answering = open_engine(parameters.engine, model, parameters.decoding, server or parameters.server_here())
         try:
             _begin(on_progress, "answer")
             result = ground(dataset, parameters.sentence, model, answering)
@@ -116,7 +117,7 @@ def run_ground(parameters: GroundParameters, on_progress: OnProgress, engine: En
 
 def shown_otherwise(parameters: GroundParameters) -> list[str]:
     """What the frames show otherwise than the model was trained with, a phrase each."""
-    return differences(parameters.asked_model(), asdict(parameters.config().render))
+    return differences(parameters.located_model(), asdict(parameters.config().render))
 
 
 def built(parameters: GroundParameters, on_progress: OnProgress) -> Dataset:
@@ -151,9 +152,10 @@ def answer_path(parameters: GroundParameters, dataset: Dataset, model: Model) ->
     """Path of the answer: names of video and sentence, and a hash of everything that shapes it but versions of libraries."""
     prompt = prompt_named(protocol_named(PROTOCOL).prompts[Task.SPATIO_TEMPORAL])
     weights = model.weights.sha256 if model.weights else None
-    engine = parameters.model_dump(include={"engine", "precision", "device", "max_length"})
+    config = parameters.engine
+    engine = {"engine": config.name, **config.model_dump(include={"precision", "device", "max_length"})}
     shaping = [dataset.manifest.content_hash, asdict(prompt), parameters.sentence, model.name, weights, engine]
-    key = hash8([*shaping, asdict(parameters.decoding())])
+    key = hash8([*shaping, parameters.decoding.model_dump(mode="json")])
     return Path(parameters.out) / f"{_slug(Path(parameters.video).stem)}-{_slug(parameters.sentence)}-{key}.json"
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from datetime import UTC, datetime
 
 from pydantic import Field
@@ -60,7 +59,7 @@ def run_nightly(
 
 def series_of(sweep: Sweep, cell: Cell) -> str:
     """The name of the series of a cell."""
-    return series_name(cell, asdict(sweep.parameters(cell).decoding()))
+    return series_name(cell, sweep.parameters(cell).decoding)
 
 
 def accept(parameters: NightlyParameters, store: bool = True) -> list[SeriesScores]:

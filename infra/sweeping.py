@@ -6,13 +6,14 @@ from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from threading import Lock
 
-from infra.asking import run_evaluation
-from infra.forms.evaluation import EvaluateParameters
+from infra.ray.engine_actors import replicated
 from infra.rendering import render, render_seconds, rendered_clips, variant
 from infra.sweeps import Sweep
 from rl.engines.base import EngineError
-from rl.engines.open import identity_of
+from rl.engines.open import engine_identity
 from rl.evaluation.cells import Cell, CellResult, CellState, CellStatus, RenderTiming
+from rl.evaluation.evaluate import evaluate
+from rl.evaluation.parameters import EvaluateParameters
 from rl.evaluation.results import EvaluationResults, results_of
 from rl.evaluation.run import Evaluation
 from storage.progress import OnProgress
@@ -25,7 +26,7 @@ Ask = Callable[[EvaluateParameters, Evaluation], EvaluationResults]
 
 def ask_quietly(parameters: EvaluateParameters, evaluation: Evaluation) -> EvaluationResults:
     """Run an evaluation without telling of progress."""
-    return run_evaluation(parameters, evaluation, lambda *_: None)
+    return evaluate(parameters, evaluation, replicated)
 
 
 def render_missing(sweep: Sweep, on_progress: OnProgress, fan_out: FanOut | None = None) -> int:
@@ -101,8 +102,8 @@ def run_cell(sweep: Sweep, cell: Cell, status: CellStatus, ask: Ask = ask_quietl
         return CellResult(cell=cell, reason=status.reason)
     parameters, evaluation = sweep.parameters(cell), sweep.evaluation(cell)
     if status.state is CellState.DONE:
-        identity = identity_of(parameters.engine_config(), evaluation.model, evaluation.decoding)
-        results = results_of(evaluation.dataset, evaluation.store_of(identity), sweep.conventions(cell))
+        identity = engine_identity(parameters.engine, evaluation.model, parameters.server_here())
+        results = results_of(evaluation.dataset, evaluation.store_of(identity), parameters.scored_by())
         return CellResult(cell=cell, results=results)
     try:
         return CellResult(cell=cell, results=ask(parameters, evaluation), evaluated=True)

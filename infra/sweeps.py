@@ -10,16 +10,16 @@ from typing import Annotated, Any, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 
-from infra.forms.evaluation import EvaluateParameters
 from infra.rendering import rendered, variant
-from rl.engines.open import identity_of
+from rl.engines.open import engine_identity
 from rl.evaluation.cells import Cell, CellPlan, CellStatus, cell_status
-from rl.evaluation.protocols import ProtocolError, protocol_named
+from rl.evaluation.parameters import EvaluateParameters
+from rl.evaluation.protocols import ProtocolError
 from rl.evaluation.results import conventions_of, no_truth
 from rl.evaluation.run import Evaluation
 from rl.evaluation.sweep import SweepError, combined_cells
 from rl.models.registry import check_lineage
-from storage.common.config import comma_separated
+from storage.common.config import comma_separated, nested
 from storage.folders.folder import Folder
 from storage.folders.open import folder_at, resolve_folder
 from storage.reader import Dataset
@@ -35,7 +35,7 @@ class SweepFile(BaseModel):
     Attributes:
         checkpoints, benchmarks, protocols: each is combined with each.
         markers: setting -> parameters of a build that it changes; none leaves datasets as they were built.
-        asking: further parameters of every evaluation, as `stvg evaluate` has them.
+        evaluate: further parameters of every evaluation, as `stvg evaluate` has them.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -44,7 +44,7 @@ class SweepFile(BaseModel):
     benchmarks: tuple[str, ...]
     protocols: tuple[str, ...] = ("marked",)
     markers: dict[SettingName, dict[str, float | str]] = {}
-    asking: dict[str, Any] = {}
+    evaluate: dict[str, Any] = {}
 
 
 class SweepParameters(BaseModel):
@@ -68,7 +68,7 @@ class SweepParameters(BaseModel):
         asked = read_file(self.file, SweepFile, "sweep")
         checkpoints = comma_separated(self.checkpoints) or asked.checkpoints
         every = combined_cells(checkpoints, asked.benchmarks, asked.protocols, tuple(asked.markers) or ("",))
-        return Sweep(every, asked.markers, asked.asking, self.root, self.out)
+        return Sweep(every, asked.markers, nested(asked.evaluate), self.root, self.out)
 
 
 def read_file(path: str, model: type[M], kind: str) -> M:
@@ -98,13 +98,13 @@ class Sweep:
     Attributes:
         cells: the evaluations, in order, each once.
         markers: setting -> parameters of a build that it changes.
-        asking: further parameters of every evaluation.
+        evaluate: further parameters of every evaluation.
         root, out: where datasets are, and where predictions go.
     """
 
     cells: Sequence[Cell]
     markers: Mapping[str, Mapping[str, Any]]
-    asking: Mapping[str, Any]
+    evaluate: Mapping[str, Any]
     root: str
     out: str
 
@@ -139,9 +139,9 @@ class Sweep:
 
     def parameters(self, cell: Cell) -> EvaluateParameters:
         """The evaluation that a cell is."""
-        conventions = ",".join(conventions_of(self.base(cell.benchmark).name))
+        conventions = conventions_of(self.base(cell.benchmark).name)
         own = {"model": cell.checkpoint, "protocol": cell.protocol, "dataset": str(self.folder(cell)), "out": self.out}
-        return EvaluateParameters.model_validate({"conventions": conventions, **self.asking, **own})
+        return EvaluateParameters.model_validate({"conventions": conventions, **self.evaluate, **own})
 
     def evaluation(self, cell: Cell) -> Evaluation:
         """What a cell asks of whom.
@@ -152,7 +152,7 @@ class Sweep:
         Dataset(self.folder(cell))  # says which folder holds none, before it is looked for by name
         parameters = self.parameters(cell)
         made = parameters.evaluation()
-        if parameters.engine != "openai":  # a server does not say what it holds
+        if parameters.engine.name != "openai":  # a server does not say what it holds
             check_lineage(cell.checkpoint, made.model)
         return replace(made, folder=self.kept(cell))
 
@@ -172,8 +172,9 @@ class Sweep:
             evaluation = self.evaluation(cell if ready else replace(cell, markers=""))
             if not evaluation.protocol.captions and not has_truth(evaluation.dataset, evaluation.protocol.tasks):
                 return CellStatus(reason=no_truth(self.base(cell.benchmark).name))
-            config = self.parameters(cell).engine_config()
-            status = cell_status(evaluation, identity_of(config, evaluation.model, evaluation.decoding))
+            parameters = self.parameters(cell)
+            identity = engine_identity(parameters.engine, evaluation.model, parameters.server_here())
+            status = cell_status(evaluation, identity)
         except ProtocolError as error:
             return CellStatus(reason=str(error))
         return status if ready else replace(status, key="", remaining=status.samples, seconds=None)
@@ -187,11 +188,7 @@ class Sweep:
                 reason=status.reason,
                 samples=status.samples,
                 remaining=status.remaining,
-                gpu_hours=None if status.seconds is None else status.seconds * self.parameters(cell).gpus / 3600,
+                gpu_hours=None if status.seconds is None else status.seconds * self.parameters(cell).engine.gpus / 3600,
             )
             for cell, status in statuses.items()
         ]
-
-    def conventions(self, cell: Cell) -> list[str]:
-        """By whose rules a cell is scored."""
-        return [] if protocol_named(cell.protocol).captions else self.parameters(cell).named_conventions()

@@ -6,7 +6,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from infra.forms.evaluation import EVALUATIONS
+from infra.forms.benchmarks import BENCHMARKS
 from infra.ray.train_job import follow_training
 from infra.sweeps import SweepParameters
 from rl.training.launch import run_training
@@ -61,7 +61,7 @@ def follow_ups(parameters: TrainParameters) -> list[tuple[str, dict[str, Any]]]:
     """
     given = {"model": str(parameters.folder), "root": parameters.root, "out": parameters.evaluations}
     for name in parameters.evaluate:
-        one_of(EVALUATIONS, name, "benchmark", RecipeError)
+        one_of(BENCHMARKS, name, "benchmark", RecipeError)
     runs: list[tuple[str, dict[str, Any]]] = [(f"evaluate/{name}", given) for name in parameters.evaluate]
     if parameters.sweep:
         file = {"file": str(Path(parameters.sweep).absolute()), "checkpoints": str(parameters.folder)}

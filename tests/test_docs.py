@@ -16,11 +16,10 @@ import pytest
 import yaml
 
 from bench.readme import fences
-from flows.register import registrations
+from flows.register import EVALUATIONS, registrations
 from infra.cli.app import app
 from infra.cli.lazy import LazyGroup
 from infra.forms.benchmarks import BENCHMARKS
-from infra.forms.evaluation import EVALUATIONS
 from rl.training.parameters import TRAININGS
 from tasks.benchmarks.samples import AnnotationError
 from tasks.detection.base import DetectConfig

@@ -8,7 +8,7 @@ from rich.table import Table
 
 from infra.cli.console import Bars, plain, printable, stoppable
 from infra.cli.options import AsJson
-from infra.forms.evaluation import EvaluateParameters
+from rl.evaluation.parameters import EvaluateParameters
 
 if TYPE_CHECKING:
     from rl.evaluation.results import EvaluationResults
@@ -19,14 +19,15 @@ _MOST_FAILURES = 20
 
 @stoppable()
 def evaluate_command(parameters: EvaluateParameters, as_json: AsJson = False) -> None:
-    """Run an evaluation with a bar, and print what came of it."""
-    from infra.asking import run_evaluation, shown_otherwise
+    """Run an evaluation with a progress bar, and print its results."""
+    from infra.ray.engine_actors import replicated
+    from rl.evaluation.evaluate import evaluate
 
     evaluation = parameters.evaluation()
-    for text in shown_otherwise(evaluation):
+    for text in evaluation.rendering_differences():
         plain(stderr=True).print(f"warning: {text}", soft_wrap=True)
     with Bars(as_json) as bars:
-        results = run_evaluation(parameters, evaluation, bars.update)
+        results = evaluate(parameters, evaluation, replicated, bars.update)
     if as_json:
         print(results.model_dump_json())
     else:

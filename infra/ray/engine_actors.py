@@ -12,8 +12,11 @@ from queue import SimpleQueue
 from typing import Any
 
 from infra.ray.session import ray_session
-from rl.engines.base import Decoding, Engine, EngineCrashError, EngineError, Request, Response
-from rl.engines.open import EngineConfig, open_engine
+from rl.engines.base import Engine, EngineCrashError, EngineError, Request, Response
+from rl.engines.config import EngineConfig
+from rl.engines.open import open_engine
+from rl.engines.server import Server
+from rl.evaluation.parameters import EvaluateParameters
 from rl.models.families import Model
 
 MAX_CRASHES = 3
@@ -26,30 +29,26 @@ EngineOpener = Callable[[], Engine]
 
 
 @contextmanager
-def replicated(
-    config: EngineConfig, model: Model, decoding: Decoding, replicas: int = 0, address: str | None = None
-) -> Iterator[Engine]:
+def replicated(parameters: EvaluateParameters, model: Model, server: Server | None = None) -> Iterator[Engine]:
     """Context manager: an engine in this process, or its replicas on Ray.
 
     Args:
-        config: Configuration of the engine, or of each replica.
+        parameters: The engine, the number of its replicas and the Ray cluster.
         model: Model to load.
-        decoding: Sampling settings of every response.
-        replicas: Number of replicas; 0 runs the engine in this process.
-        address: Address of a running Ray cluster; None starts Ray on this machine.
+        server: Server of the engine openai; the other engines need none.
 
     Raises:
         EngineError: The engine cannot start.
         ClusterError: The cluster cannot be joined.
     """
-    opener = partial(open_engine, config, model, decoding)
-    if not replicas:
+    opener = partial(open_engine, parameters.engine, model, parameters.decoding, server)
+    if not parameters.replicas:
         with closing(opener()) as engine:
             yield engine
         return
     with (
-        ray_session(address, replicas),
-        closing(EngineActors(opener, replicas, _gpus(config))) as actors,
+        ray_session(parameters.ray or None, parameters.replicas),
+        closing(EngineActors(opener, parameters.replicas, _gpus(parameters.engine))) as actors,
     ):
         yield actors
 

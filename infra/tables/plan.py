@@ -68,7 +68,7 @@ def _state(table: Reproduction, part: Part, seen: dict[str, str]) -> str:
     if part.row.protocol == CEILING:
         return ", ".join([*left, "to score"])
     try:
-        if not part.row.training and table.setup.asking.get("engine") != "openai":
+        if not part.row.training and table.engine != "openai":
             _find(table.model(part.row))
     except FORESEEN as error:
         return f"cannot run: {reason_of(error)}"

@@ -11,7 +11,6 @@ from functools import partial
 from pydantic import ValidationError
 
 from infra.build import build_dataset
-from infra.forms.evaluation import EvaluateParameters
 from infra.ray import gpus, job
 from infra.ray.build_job import run_job, stop_job
 from infra.ray.session import ClusterError
@@ -23,6 +22,7 @@ from infra.tables.table import Part, Reproduction, Step, keeps_masks
 from infra.train import launch_training, prepare_training, step_progress
 from rl.engines.base import EngineError
 from rl.evaluation.cells import Cell, CellStatus
+from rl.evaluation.parameters import EvaluateParameters
 from rl.evaluation.results import EvaluationResults, ceiling, conventions_of
 from rl.evaluation.run import Evaluation
 from rl.paper.comparison import Unavailable

@@ -15,6 +15,7 @@ from infra.forms.build import BuildParameters
 from infra.maintenance import asked_for
 from infra.sweeps import Sweep
 from rl.evaluation.cells import Cell
+from rl.evaluation.parameters import EvaluateParameters
 from rl.evaluation.sweep import SweepError
 from rl.models.registry import find_model
 from rl.paper.numbers import Row, Table, variants
@@ -37,7 +38,7 @@ class Setup(BaseModel):
         builds: dataset -> parameters of its build; `benchmark` among them reads it as another than its name says.
         models: model of the paper -> name or folder of the one that is asked in its place.
         training: parameters of every training, groups by dotted paths; `recipe_name` replaces the paper's recipe.
-        asking: parameters of every evaluation.
+        evaluate: parameters of every evaluation.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -45,7 +46,7 @@ class Setup(BaseModel):
     builds: dict[str, dict[str, Any]] = {}
     models: dict[str, str] = {}
     training: dict[str, Any] = {}
-    asking: dict[str, Any] = {}
+    evaluate: dict[str, Any] = {}
 
 
 class Part(NamedTuple):
@@ -180,6 +181,11 @@ class Reproduction:
         """What stands for a row's model."""
         return self.setup.models.get(row.model, row.model)
 
+    @property
+    def engine(self) -> str:
+        """Name of the engine of every evaluation."""
+        return EvaluateParameters.model_validate({"model": "", "dataset": "", **nested(self.setup.evaluate)}).engine.name
+
     def cell(self, part: Part) -> Cell:
         """The evaluation that a part is, once what it needs is there."""
         asked = str(self.training(part).folder) if part.row.training else self.model(part.row)
@@ -190,7 +196,7 @@ class Reproduction:
     def sweep(self, cells: Iterable[Cell]) -> Sweep:
         """These evaluations, each once."""
         markers = {part.setting: part.changes for part in self.parts if part.changes}
-        return Sweep(list(dict.fromkeys(cells)), markers, self.setup.asking, self.root, self.out)
+        return Sweep(list(dict.fromkeys(cells)), markers, nested(self.setup.evaluate), self.root, self.out)
 
 
 def keeps_masks(changes: Mapping[str, Any]) -> bool:

@@ -57,23 +57,6 @@ class Request:
     visual: VisualInput
 
 
-@dataclass(frozen=True)
-class Decoding:
-    """Sampling of a response.
-
-    Attributes:
-        max_tokens: Most tokens of a response; a longer one is cut off.
-        temperature: Sampling temperature; 0 is greedy decoding.
-        top_p: Probability mass that tokens are sampled from, in (0, 1].
-        seed: Sampling seed, combined with the key of the request or the keys of its batch.
-    """
-
-    max_tokens: int = 1024
-    temperature: float = 0.0
-    top_p: float = 1.0
-    seed: int = 0
-
-
 Finish = Literal["stop", "length", "failed"]
 """End of a response: `stop`, complete; `length`, cut off at the most tokens allowed; `failed`, no response."""
 
@@ -108,7 +91,9 @@ def prompt_too_long(tokens: int, limit: int) -> Response:
         tokens: Tokens of the prompt.
         limit: Most tokens of prompt and answer together.
     """
-    reason = f"too_long: the prompt takes {tokens} tokens, and prompt and answer together may take {limit} (--max-length)"
+    reason = (
+        f"too_long: the prompt takes {tokens} tokens, and prompt and answer together may take {limit} (--engine.max-length)"
+    )
     return Response("", "failed", tokens, reason=reason)
 
 

@@ -7,14 +7,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from importlib import import_module
 from itertools import groupby
-from typing import Any, Literal
+from typing import Any
 
-from rl.engines.base import Decoding, EngineError, Request, Response, prompt_too_long
+from rl.engines.base import EngineError, Request, Response, prompt_too_long
+from rl.engines.config import DecodingConfig, EngineConfig
 from rl.engines.inputs import Tensors, collate, prepare_requests
 from rl.models.families import Model
 from storage.folders.files import json_digest
-
-Precision = Literal["auto", "float32", "bfloat16"]
 
 
 class TransformersEngine:
@@ -23,19 +22,15 @@ class TransformersEngine:
     def __init__(
         self,
         model: Model,
-        decoding: Decoding,
-        device: str = "auto",
-        precision: Precision = "auto",
-        max_length: int = 16384,
+        decoding: DecodingConfig,
+        config: EngineConfig = EngineConfig(),  # noqa: B008 (frozen)
     ) -> None:
         """Load model and processor from the model's folder; nothing is downloaded and no code of the folder runs.
 
         Args:
             model: A model with local weights.
             decoding: Sampling settings of every response.
-            device: `auto`, `cpu`, `cuda` or one such as `cuda:1`; `auto` is the GPU if there is one.
-            precision: Number format of the weights; `auto` is bfloat16 on a GPU and float32 elsewhere.
-            max_length: Most tokens of a prompt and its answer together; the model's own limit applies as well.
+            config: Device, precision and maximum length; the model's own limit applies as well.
 
         Raises:
             EngineError: The folder cannot be loaded, or the model does not fit on the device.
@@ -44,7 +39,7 @@ class TransformersEngine:
         import torch
 
         self._model_info, self._decoding = model, decoding
-        self._device, self._precision = _resolve(device, precision)
+        self._device, self._precision = _resolve(config)
         with _as_engine_errors(model):
             library: Any = import_module("transformers")
             library.utils.logging.disable_progress_bar()
@@ -54,7 +49,7 @@ class TransformersEngine:
                 model.weights.path, dtype=getattr(torch, self._precision), use_safetensors=True, **offline
             )
             self._model.eval().to(self._device)
-        self._limit = _limit(self._model.config, max_length)
+        self._limit = _limit(self._model.config, config.max_length)
 
     @property
     def identity(self) -> Mapping[str, Any]:
@@ -128,14 +123,12 @@ class TransformersEngine:
             torch.cuda.empty_cache()
 
 
-def transformers_identity(model: Model, device: str, precision: Precision, max_length: int) -> dict[str, Any]:
+def transformers_identity(model: Model, config: EngineConfig) -> dict[str, Any]:
     """Identity of a `TransformersEngine` with these arguments on this machine; the model is not loaded.
 
     Args:
         model: A model with local weights.
-        device: Device, or `auto`.
-        precision: Number format of the weights, or `auto`.
-        max_length: Most tokens of a prompt and its answer together.
+        config: Device, precision and maximum length.
 
     Raises:
         EngineError: The folder's configuration cannot be read.
@@ -143,8 +136,8 @@ def transformers_identity(model: Model, device: str, precision: Precision, max_l
     assert model.weights is not None
     with _as_engine_errors(model):
         library: Any = import_module("transformers")
-        config = library.AutoConfig.from_pretrained(model.weights.path, local_files_only=True, trust_remote_code=False)
-    return _identity(model, *_resolve(device, precision), _limit(config, max_length))
+        own = library.AutoConfig.from_pretrained(model.weights.path, local_files_only=True, trust_remote_code=False)
+    return _identity(model, *_resolve(config), _limit(own, config.max_length))
 
 
 def _identity(model: Model, device: str, precision: str, limit: int) -> dict[str, Any]:
@@ -164,13 +157,14 @@ def _identity(model: Model, device: str, precision: str, limit: int) -> dict[str
     }
 
 
-def _resolve(device: str, precision: Precision) -> tuple[str, str]:
+def _resolve(config: EngineConfig) -> tuple[str, str]:
     """Device and precision, with `auto` replaced."""
     import torch
 
-    chosen = ("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device
-    default = "bfloat16" if chosen.startswith("cuda") else "float32"
-    return chosen, default if precision == "auto" else precision
+    automatic = "cuda" if torch.cuda.is_available() else "cpu"
+    device = automatic if config.device == "auto" else config.device
+    default = "bfloat16" if device.startswith("cuda") else "float32"
+    return device, default if config.precision == "auto" else config.precision
 
 
 def _limit(config: Any, max_length: int) -> int:

@@ -3,21 +3,19 @@
 from __future__ import annotations
 
 import base64
-from typing import Any, Literal
+from typing import Any
 
-from rl.engines.base import Decoding, Request, VisualInput
+from rl.engines.base import Request, VisualInput
+from rl.engines.config import DecodingConfig, Wire
 from rl.engines.inputs import video_metadata, vllm_options
 from rl.models.families import Model
 from rl.prompts.templates import Message
 from storage.folders.files import json_digest
 
-Wire = Literal["video", "images"]
-"""How frames are sent: `video`, as one video of JPEGs with their times, which vLLM understands; `images`, as images with a
-time before each, for any server."""
 _VIDEO_TIMES = ("fps", "frames_indices", "total_num_frames", "duration")
 
 
-def payload(request: Request, model: Model, decoding: Decoding, wire: Wire = "video") -> dict[str, Any]:
+def payload(request: Request, model: Model, decoding: DecodingConfig, wire: Wire = "video") -> dict[str, Any]:
     """JSON body of the chat completion for a request.
 
     Args:

@@ -11,8 +11,9 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple
 from urllib.parse import urlsplit
 
-from rl.engines.base import Decoding, EngineError, Request, Response
-from rl.engines.payload import Wire, payload
+from rl.engines.base import EngineError, Request, Response
+from rl.engines.config import DecodingConfig, ServerConfig
+from rl.engines.payload import payload
 from rl.models.families import Model
 from storage.common.environment import variable
 
@@ -23,27 +24,21 @@ _MAX_RESPONSE_BYTES = 32 * 2**20
 
 @dataclass(frozen=True)
 class Server:
-    """Address of a server, and how many requests it gets and how often.
+    """Address of a server, and how requests are sent to it.
 
     Attributes:
         url: Base address, up to and including `/v1`.
         key: Bearer token; never printed.
-        at_once: Concurrent requests.
-        tries: Attempts per request on rate limits, timeouts and server errors.
-        timeout_s: Seconds of one attempt, from the first byte sent to the last byte received.
+        config: Concurrency, attempts and format of requests.
         backoff_s: Seconds before the second attempt, doubled for each further one; a server's Retry-After takes precedence.
         longest_wait_s: Most seconds between two attempts.
-        wire: How frames are sent.
     """
 
     url: str
     key: str = field(default="", repr=False)
-    at_once: int = 16
-    tries: int = 5
-    timeout_s: float = 300.0
+    config: ServerConfig = field(default_factory=ServerConfig)
     backoff_s: float = 1.0
     longest_wait_s: float = 60.0
-    wire: Wire = "video"
 
     def __post_init__(self) -> None:
         parts = urlsplit(self.url)
@@ -59,16 +54,26 @@ class Server:
         return f"{parts.scheme}://{parts.hostname or ''}{f':{parts.port}' if parts.port else ''}{parts.path}"
 
 
-def server_from_environment(**settings: Any) -> Server:
+def server_from_environment(config: ServerConfig) -> Server:
     """The server whose address and key are in $STVG_SERVER_URL and $STVG_SERVER_KEY.
 
     Args:
-        settings: Further fields of `Server`.
+        config: Concurrency, attempts and format of requests.
 
     Raises:
         EngineError: The address is not set, or is not an address.
     """
-    return Server(variable(URL_VARIABLE), variable(KEY_VARIABLE), **settings)
+    return Server(variable(URL_VARIABLE), variable(KEY_VARIABLE), config)
+
+
+def server_identity(model: Model, server: Server) -> dict[str, Any]:
+    """Identity of a `ServerEngine`; the server is not contacted.
+
+    Args:
+        model: Model under the name that the server knows.
+        server: Server to use.
+    """
+    return {"engine": "openai", "model": model.name, "wire": server.config.wire}
 
 
 class _Attempt(NamedTuple):
@@ -88,7 +93,7 @@ class _Attempt(NamedTuple):
 class ServerEngine:
     """Sends requests to a server, several concurrently, and repeats attempts that fail for the moment."""
 
-    def __init__(self, model: Model, decoding: Decoding, server: Server) -> None:
+    def __init__(self, model: Model, decoding: DecodingConfig, server: Server) -> None:
         """Prepare a client; it connects with the first request.
 
         Args:
@@ -100,13 +105,13 @@ class ServerEngine:
 
         self._model, self._decoding, self._server = model, decoding, server
         headers = {"Authorization": f"Bearer {server.key}"} if server.key else {}
-        self._client = httpx.Client(base_url=server.url.rstrip("/") + "/", headers=headers, timeout=server.timeout_s)
-        self._pool = ThreadPoolExecutor(server.at_once, thread_name_prefix="requests")
+        self._client = httpx.Client(base_url=server.url.rstrip("/") + "/", headers=headers, timeout=server.config.timeout_s)
+        self._pool = ThreadPoolExecutor(server.config.concurrency, thread_name_prefix="requests")
 
     @property
     def identity(self) -> Mapping[str, Any]:
         """Name of the model and how frames are sent; a server does not report the hash of its weights."""
-        return {"engine": "openai", "model": self._model.name, "wire": self._server.wire}
+        return server_identity(self._model, self._server)
 
     def answer(self, requests: Sequence[Request]) -> list[Response]:
         """Answer a batch, as many requests concurrently as the server's settings allow.
@@ -117,10 +122,10 @@ class ServerEngine:
         return list(self._pool.map(self._answer, requests))
 
     def _answer(self, request: Request) -> Response:
-        body = json.dumps(payload(request, self._model, self._decoding, self._server.wire)).encode()
+        body = json.dumps(payload(request, self._model, self._decoding, self._server.config.wire)).encode()
         started = time.perf_counter()
         attempt = self._attempt(body, started)
-        for failures in range(1, self._server.tries):
+        for failures in range(1, self._server.config.attempts):
             if not attempt.response.transient:
                 break
             time.sleep(self._pause_s(failures, attempt.retry_after_s))
@@ -140,7 +145,7 @@ class ServerEngine:
         except httpx.ConnectError as error:
             return _Attempt(_transient_failure(f"unreachable: {error}"), unreachable=True)
         except (TimeoutError, httpx.TimeoutException):
-            return _Attempt(_transient_failure(f"timeout: no answer within {self._server.timeout_s:g} s"))
+            return _Attempt(_transient_failure(f"timeout: no answer within {self._server.config.timeout_s:g} s"))
         except (httpx.HTTPError, _InvalidResponseError) as error:
             return _Attempt(_transient_failure(f"server: {error}"))
 
@@ -150,7 +155,7 @@ class ServerEngine:
 
     def _post(self, body: bytes) -> tuple[int, bytes, float | None]:
         """Status, content and Retry-After; read in pieces, so that the time limit also holds for a server that trickles."""
-        deadline, content = time.monotonic() + self._server.timeout_s, bytearray()
+        deadline, content = time.monotonic() + self._server.config.timeout_s, bytearray()
         headers = {"Content-Type": "application/json"}
         with self._client.stream("POST", "chat/completions", content=body, headers=headers) as response:
             for piece in response.iter_bytes():

@@ -8,7 +8,8 @@ from collections.abc import Mapping, Sequence
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
-from rl.engines.base import Decoding, EngineCrashError, EngineError, Request, Response, prompt_too_long
+from rl.engines.base import EngineCrashError, EngineError, Request, Response, prompt_too_long
+from rl.engines.config import DecodingConfig, EngineConfig
 from rl.engines.inputs import chat_text, decode_frames, load_processor, video_metadata, vllm_options
 from rl.models.families import Family, Model
 
@@ -21,15 +22,14 @@ class VllmEngine:
     """Runs a model in vLLM."""
 
     def __init__(
-        self, model: Model, decoding: Decoding, gpus: int = 1, max_length: int = 16384, memory: float = 0.9, **options: Any
+        self, model: Model, decoding: DecodingConfig, config: EngineConfig, memory: float = 0.9, **options: Any
     ) -> None:
         """Load a model from its folder; nothing is downloaded and no code of the folder runs.
 
         Args:
             model: A model with local weights.
             decoding: Sampling settings of every response.
-            gpus: Number of GPUs that the model is split over.
-            max_length: Most tokens of a prompt and its answer together.
+            config: Number of GPUs that the model is split over, and maximum length.
             memory: Fraction of each GPU's memory that vLLM may use, in (0, 1].
             options: Further arguments of `vllm.LLM`.
 
@@ -41,10 +41,10 @@ class VllmEngine:
             import vllm
         except ImportError as error:
             raise EngineError(_NOT_INSTALLED) from error
-        self._model, self._decoding, self._version, self._limit = model, decoding, vllm.__version__, max_length
+        self._model, self._decoding, self._version, self._limit = model, decoding, vllm.__version__, config.max_length
         defaults = {
-            "tensor_parallel_size": gpus,
-            "max_model_len": max_length,
+            "tensor_parallel_size": config.gpus,
+            "max_model_len": config.max_length,
             "gpu_memory_utilization": memory,
             "limit_mm_per_prompt": {"video": 1, "image": 1},
             "generation_config": "vllm",  # instead of the folder's own: decoding settings are explicit

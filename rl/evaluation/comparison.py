@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
 from pydantic import BaseModel, ConfigDict
 
+from rl.engines.config import DecodingConfig
 from rl.evaluation.cells import Cell
 from rl.evaluation.results import EvaluationResults
 from storage.common.errors import InputError
@@ -82,14 +80,14 @@ class Comparison(BaseModel):
         return {sample_id: scores for sample_id, scores in self.changed.items() if scores[1] < scores[0]}
 
 
-def series_name(cell: Cell, decoding: Mapping[str, Any]) -> str:
+def series_name(cell: Cell, decoding: DecodingConfig) -> str:
     """Name of the series of a cell: the cell's own, and a hash of the decoding parameters.
 
     Args:
         cell: of a sweep.
-        decoding: parameters of decoding, as JSON values.
+        decoding: sampling of responses.
     """
-    return f"{cell.name}/{hash8(dict(decoding))}"
+    return f"{cell.name}/{hash8(decoding.model_dump(mode='json'))}"
 
 
 def series_scores(series: str, results: EvaluationResults, places: bool = True) -> SeriesScores:

@@ -13,11 +13,12 @@ from typing import Any
 
 import pyarrow as pa
 
-from rl.engines.base import Decoding, Engine, Response
+from rl.engines.base import Engine, Response
+from rl.engines.config import DecodingConfig
 from rl.evaluation.batches import Batch, batches, each_answered, prepared
 from rl.evaluation.protocols import Asker, Protocol, Taken, check_tasks, style_of
 from rl.evaluation.samples import Asked, Clips, asked_samples
-from rl.models.families import Model
+from rl.models.families import Model, differences
 from rl.prompts.templates import prompts
 from storage.commit import BundleEntry, read_rows
 from storage.common.prefetch import prefetch
@@ -52,7 +53,7 @@ class Evaluation:
     dataset: Dataset
     protocol: Protocol
     model: Model
-    decoding: Decoding
+    decoding: DecodingConfig
     folder: Where
     batch_size: int = 8
     limit: int = 0
@@ -70,6 +71,10 @@ class Evaluation:
             every = _one_a_clip(every)
         return every[: self.limit] if self.limit else every
 
+    def rendering_differences(self) -> list[str]:
+        """How the dataset renders frames differently than the model's training did, a phrase each."""
+        return differences(self.model, self.dataset.manifest.stages["frames"].params["render"])
+
     def store(self, engine: Engine) -> StageStore:
         """Where its predictions are: a folder named by all that shapes them."""
         return self.store_of(engine.identity)
@@ -82,7 +87,7 @@ class Evaluation:
             "protocol": self.protocol.name,
             "prompts": {name: {**asdict(prompts()[name]), "order": list(prompts()[name].order)} for name in sorted(wanted)},
             "engine": dict(identity),
-            "decoding": asdict(self.decoding),
+            "decoding": self.decoding.model_dump(mode="json"),
             "batch_size": self.batch_size,
             "limit": self.limit,
         }

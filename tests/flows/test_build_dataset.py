@@ -63,7 +63,7 @@ def test_a_second_run_has_nothing_to_do_and_publishes_the_same(server: Any, samp
 
 def test_an_evaluation_shows_scores_and_failures(server: Any, sample: tuple[Path, dict[str, Any]]) -> None:
     root = sample[0].parent
-    given = {"root": str(root), "out": str(root / "evaluations"), "model": "tiny", "max_tokens": 8}
+    given = {"root": str(root), "out": str(root / "evaluations"), "model": "tiny", "decoding": {"max_tokens": 8}}
     output, run = server.run("evaluate/sample", **given)
     assert run["state_type"] == "COMPLETED", output
     assert server.task_runs(run) == ["ask COMPLETED"]
@@ -77,7 +77,7 @@ def test_an_evaluation_shows_scores_and_failures(server: Any, sample: tuple[Path
 
 def test_a_sentence_is_grounded_and_the_answer_shown(server: Any, tmp_path: Path, square_clip: Path) -> None:
     given = {"video": str(square_clip), "sentence": "It moves.", "out": str(tmp_path), "root": str(tmp_path / "sets")}
-    output, run = server.run("ground/video", **given, model="tiny", max_tokens=8, detector="motion")
+    output, run = server.run("ground/video", **given, model="tiny", decoding={"max_tokens": 8}, detector="motion")
     assert run["state_type"] == "COMPLETED", output
     shown = server.artifacts(run)
     assert {"step", "answer", "clip"} <= set(shown)

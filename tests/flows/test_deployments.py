@@ -12,9 +12,8 @@ from pydantic import BaseModel
 from flows import evaluate
 from flows.deployments import FLOWS
 from flows.nightly import nightly_schedule
-from flows.register import registrations
+from flows.register import EVALUATIONS, registrations
 from infra.forms.benchmarks import BENCHMARKS
-from infra.forms.evaluation import EVALUATIONS
 from infra.ground import GroundParameters
 from infra.nightly import NightlyParameters
 from infra.sweeps import SweepParameters
@@ -81,8 +80,20 @@ FORMS = [
 ]
 
 
+def assert_shown(properties: dict[str, Any], required: list[str]) -> None:
+    """Each field has a title, a description with its bounds, and a default unless it is required; groups have such fields."""
+    for field, shown in properties.items():
+        assert "anyOf" not in shown, f"{field}: the form cannot show a choice of types"
+        assert shown["title"], field
+        assert shown["description"], field
+        assert field in required or "default" in shown, field
+        if shown["type"] in {"integer", "number"}:
+            assert re.search(r"\((from|above) [\d.,-]+ (to|below) [\d.,]+\)$", shown["description"]), f"{field}: has no bounds"
+        assert_shown(shown.get("properties", {}), [])
+
+
 @pytest.mark.parametrize(("family", "name", "model"), FORMS, ids=lambda value: value if isinstance(value, str) else "")
-def test_the_form_is_flat_and_as_it_was(registered: dict[str, object], family: str, name: str, model: type[BaseModel]) -> None:
+def test_the_form_is_as_it_was(registered: dict[str, object], family: str, name: str, model: type[BaseModel]) -> None:
     """The form is a public surface: a change shows in review as a change of its snapshot."""
     schema = registered[f"{family}/{name}"]._parameter_openapi_schema.model_dump()  # type: ignore[attr-defined]
     assert schema["definitions"] == {}
@@ -93,13 +104,7 @@ def test_the_form_is_flat_and_as_it_was(registered: dict[str, object], family: s
     derived = parameter_schema(FLOWS[f"{family}/{name}"])
     assert set(derived.properties) == set(fields), "Prefect calls the flow with these"
     assert sorted(derived.required) == sorted(schema["required"])
-    for field, shown in schema["properties"].items():
-        assert "anyOf" not in shown, f"{field}: the form cannot show a choice of types"
-        assert shown["title"], field
-        assert shown["description"], field
-        assert field in schema["required"] or "default" in shown, field
-        if shown["type"] in {"integer", "number"}:
-            assert re.search(r"\((from|above) [\d.,-]+ (to|below) [\d.,]+\)$", shown["description"]), f"{field}: has no bounds"
+    assert_shown(schema["properties"], schema["required"])
     if family == "evaluate":
         assert schema["properties"]["dataset"].pop("default") == name, "each form has its benchmark's dataset filled in"
     if family == "reproduce":

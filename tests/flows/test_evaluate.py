@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from prefect.states import Failed
 
-from flows.evaluate import asking
+from flows.evaluate import evaluate_and_show
 from flows.retries import may_pass
 from rl.engines.base import EngineError
 from rl.models.families import ModelError
@@ -23,8 +23,8 @@ from storage.manifest import DatasetError
     ],
 )
 def test_bad_input_is_not_tried_again_and_what_may_pass_is(error: Exception, again: bool) -> None:
-    assert asking.retry_condition_fn is may_pass
-    assert may_pass(asking, None, Failed(data=error)) is again  # type: ignore[arg-type]
+    assert evaluate_and_show.retry_condition_fn is may_pass
+    assert may_pass(evaluate_and_show, None, Failed(data=error)) is again  # type: ignore[arg-type]
 
 
 @pytest.mark.heavy

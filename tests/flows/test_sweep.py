@@ -17,8 +17,8 @@ pytestmark = pytest.mark.heavy
 SWEEP = """
 checkpoints = ["tiny"]
 benchmarks = ["own"]
-[asking]
-max_tokens = 4
+[evaluate]
+decoding.max_tokens = 4
 [markers.built]
 [markers.theta-0]
 theta = 0

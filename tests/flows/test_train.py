@@ -94,8 +94,8 @@ def test_a_killed_training_goes_on_and_its_model_is_merged_registered_and_evalua
 SWEEP = """
 checkpoints = ["tiny"]
 benchmarks = ["own"]
-[asking]
-max_tokens = 4
+[evaluate]
+decoding.max_tokens = 4
 """
 
 

@@ -20,8 +20,8 @@ SWEEP = """
 checkpoints = ["tiny"]
 benchmarks = ["own"]
 protocols = ["marked", "unmarked"]
-[asking]
-max_tokens = 8
+[evaluate]
+decoding.max_tokens = 8
 [markers.built]
 [markers.size-40]
 marker_size = 40
@@ -50,7 +50,7 @@ def engine(monkeypatch: pytest.MonkeyPatch) -> type[Says]:
     Says.opened, Says.says = 0, "<think>It is red.</think><answer>Target ID: 1, Time range: 0.5 to 2.5</answer>"
     monkeypatch.setattr("infra.ray.engine_actors.open_engine", lambda *_: Says())
     for module in ("infra.sweeps", "infra.sweeping"):
-        monkeypatch.setattr(f"{module}.identity_of", lambda *_: ScriptedEngine(Says.says).identity)
+        monkeypatch.setattr(f"{module}.engine_identity", lambda *_: ScriptedEngine(Says.says).identity)
     return Says
 
 

@@ -18,7 +18,7 @@ from rl.models.registry import find_model
 pytestmark = pytest.mark.heavy
 
 STVG = Path(sys.executable).with_name("stvg")
-ASK = ("evaluate", "sample", "--model", "tiny", "--max-tokens", "16", "--batch-size", "2", "--json")
+ASK = ("evaluate", "sample", "--model", "tiny", "--decoding.max-tokens", "16", "--batch-size", "2", "--json")
 
 
 def environment() -> dict[str, str]:
@@ -111,7 +111,7 @@ def test_a_dataset_shown_otherwise_than_in_training_is_a_warning_or_with_strict_
     for path in tiny.path.iterdir():
         (built / "mine" / path.name).symlink_to(path)
     (built / "mine" / "stvg.json").write_text(json.dumps({"markers.style": "upper"}))
-    ask = ("evaluate", "sample", "--model", "mine", "--max-tokens", "4", "--limit", "1", "--json")
+    ask = ("evaluate", "sample", "--model", "mine", "--decoding.max-tokens", "4", "--limit", "1", "--json")
     warned = stvg(*ask, cwd=built)
     assert warned.returncode == 0
     assert "warning: markers.style is numbers in the dataset and was upper in the training of mine" in warned.stderr
@@ -123,7 +123,7 @@ def test_a_dataset_shown_otherwise_than_in_training_is_a_warning_or_with_strict_
 def test_an_unreachable_server_is_one_sentence_and_exit_code_1(built: Path, stvg: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("STVG_SERVER_URL", "http://127.0.0.1:9/v1")
     monkeypatch.setenv("STVG_SERVER_KEY", "secret")
-    done = stvg("evaluate", "sample", "--model", "tiny", "--engine", "openai", "--tries", "1", cwd=built)
+    done = stvg("evaluate", "sample", "--model", "tiny", "--engine", "openai", "--server.attempts", "1", cwd=built)
     assert done.returncode == 1
     assert "error: the server at http://127.0.0.1:9/v1 cannot be reached" in done.stderr
     assert "secret" not in done.stderr + done.stdout

@@ -12,7 +12,7 @@ from infra.ground import GroundParameters, run_ground
 from rl.evaluation.ground.locate import GroundError
 from storage.progress import Progress
 
-ASK = ("It moves.", "--model", "tiny", "--max-tokens", "8", "--detector", "motion")
+ASK = ("It moves.", "--model", "tiny", "--decoding.max-tokens", "8", "--detector", "motion")
 
 
 @pytest.mark.heavy
@@ -55,7 +55,14 @@ def test_what_cannot_be_used_is_one_sentence(
 
 
 def parameters(video: Path, root: Path, **given: object) -> GroundParameters:
-    values = {"model": "tiny", "max_tokens": 8, "detector": "motion", "root": str(root / "sets"), "out": str(root), **given}
+    values = {
+        "model": "tiny",
+        "decoding": {"max_tokens": 8},
+        "detector": "motion",
+        "root": str(root / "sets"),
+        "out": str(root),
+        **given,
+    }
     return GroundParameters.model_validate({"video": str(video), "sentence": "It moves.", **values})
 
 

@@ -96,7 +96,9 @@ def test_what_was_accepted_by_another_convention_is_not_compared(
 ) -> None:
     night(nightly)
     accept(nightly)
-    other = sweep_of(*ONE, ("max_tokens = 8", 'max_tokens = 8\nconventions = "tubedetr"'), model=NightlyParameters)
+    other = sweep_of(
+        *ONE, ("decoding.max_tokens = 8", 'decoding.max_tokens = 8\nconventions = "tubedetr"'), model=NightlyParameters
+    )
     nights = night(other)
     assert only(nights).state == "incomparable"
     with pytest.raises(NightlyError, match=r"accepted is vIoU of spatio-temporal by 'paper', this is .* by 'tubedetr'"):
@@ -106,7 +108,7 @@ def test_what_was_accepted_by_another_convention_is_not_compared(
 def test_another_decoding_is_another_series(nightly: NightlyParameters, sweep_of: Callable[..., NightlyParameters]) -> None:
     night(nightly)
     accept(nightly)
-    longer = only(night(sweep_of(*ONE, ("max_tokens = 8", "max_tokens = 9"), model=NightlyParameters)))
+    longer = only(night(sweep_of(*ONE, ("decoding.max_tokens = 8", "decoding.max_tokens = 9"), model=NightlyParameters)))
     assert longer.state == "new"
 
 

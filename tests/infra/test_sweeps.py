@@ -99,7 +99,7 @@ def test_hours_come_from_earlier_predictions_and_are_unknown_without(
     render_missing(sweep, lambda _: None, run_here)
     [first, *_] = run(sweep)
     assert first.results is not None
-    again = parameters.model_copy(update={"file": sweep_of(("max_tokens = 8", "max_tokens = 9")).file})
+    again = parameters.model_copy(update={"file": sweep_of(("decoding.max_tokens = 8", "decoding.max_tokens = 9")).file})
     sweep_command(again, plan=True, as_json=True)
     hours = {
         (plan["cell"]["protocol"], plan["cell"]["markers"]): plan["gpu_hours"]
@@ -130,7 +130,7 @@ def test_cells_at_once_say_what_they_say_one_by_one_and_a_failing_engine_fails_i
     [
         (("checkpoints =", "checkpoint ="), "checkpoints: Field required"),
         (('["tiny"]', "[]"), "at least one checkpoint"),
-        (("[asking]", "asking"), "is no sweep"),
+        (("[evaluate]", "evaluate"), "is no sweep"),
     ],
 )
 def test_a_file_that_is_no_sweep_is_one_sentence(

@@ -11,11 +11,12 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from infra.forms.evaluation import EvaluateParameters
 from infra.ray.engine_actors import MAX_CRASHES, EngineActors
 from infra.ray.session import ray_session
-from rl.engines.base import Decoding, EngineCrashError, EngineError, Request, Response, VisualInput
-from rl.engines.open import EngineConfig, open_engine
+from rl.engines.base import EngineCrashError, EngineError, Request, Response, VisualInput
+from rl.engines.config import DecodingConfig, EngineConfig
+from rl.engines.open import open_engine
+from rl.evaluation.parameters import EvaluateParameters
 from rl.models.families import FAMILIES, Model
 from tasks.weights import Weights
 
@@ -134,7 +135,7 @@ def test_what_cannot_start_says_why(ray_here: None, tmp_path: Path) -> None:
 
 def test_a_model_that_cannot_be_loaded_is_the_same_sentence_as_in_this_process(ray_here: None, tmp_path: Path) -> None:
     nobody = Model("nobody", FAMILIES["qwen2.5-vl"], Weights(tmp_path, "0" * 64))
-    opening = partial(open_engine, EngineConfig(device="cpu"), nobody, Decoding())
+    opening = partial(open_engine, EngineConfig(device="cpu"), nobody, DecodingConfig())
     with pytest.raises(EngineError, match="cannot be used") as here:
         opening()
     with pytest.raises(EngineError, match="cannot be used") as there:
@@ -143,5 +144,5 @@ def test_a_model_that_cannot_be_loaded_is_the_same_sentence_as_in_this_process(r
 
 
 def test_a_server_has_no_replicas() -> None:
-    with pytest.raises(ValidationError, match="replicas hold a model, and openai asks a server that does: set at_once"):
+    with pytest.raises(ValidationError, match="replicas hold a model, and openai asks a server that does: set server"):
         EvaluateParameters(dataset="sample", model="tiny", engine="openai", replicas=2)

@@ -30,9 +30,9 @@ fps = 0.2
 error_budget = 1.0
 [models]
 "qwen2.5-vl-7b" = "tiny"
-[asking]
-max_tokens = 4
-device = "cpu"
+[evaluate]
+decoding.max_tokens = 4
+engine.device = "cpu"
 """
 
 

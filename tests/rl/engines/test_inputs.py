@@ -12,7 +12,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from rl.engines.base import Decoding, Request, VisualInput
+from rl.engines.base import Request, VisualInput
+from rl.engines.config import DecodingConfig
 from rl.engines.inputs import chat_text, decode_frames, prepare_batch, round_to_factor, video_metadata
 from rl.engines.payload import payload
 from rl.engines.vllm import vllm_prompt
@@ -61,7 +62,7 @@ def test_vllm_is_given_what_transformers_is_given(model: Model, visual: Make, fp
 def test_a_server_is_given_the_same_frames_and_times(model: Model, visual: Make, fps: float) -> None:
     """vLLM's server cuts a video of JPEGs at commas, decodes each with Pillow, and takes times from `media_io_kwargs`."""
     asked = request(visual(fps=fps))
-    body = payload(asked, model, Decoding())
+    body = payload(asked, model, DecodingConfig())
     [url] = [part["video_url"]["url"] for turn in body["messages"] for part in turn["content"] if part["type"] == "video_url"]
     kind, _, codes = url.partition(";base64,")
     assert kind == "data:video/jpeg"

@@ -10,7 +10,8 @@ from typing import Any
 
 import pytest
 
-from rl.engines.base import Decoding, EngineError, Request, Response, VisualInput
+from rl.engines.base import EngineError, Request, Response, VisualInput
+from rl.engines.config import DecodingConfig, ServerConfig
 from rl.engines.payload import payload
 from rl.engines.server import Server, ServerEngine, server_from_environment
 from rl.models.registry import served_model
@@ -79,8 +80,9 @@ def request_of(visual: Callable[..., VisualInput]) -> Request:
 
 
 def asked(backend: Backend, request: Request, **settings: Any) -> Response:
-    usual = {"backoff_s": 0.0, "tries": 3, "at_once": 2, "timeout_s": 5.0}
-    engine = ServerEngine(MODEL, Decoding(max_tokens=64), Server(backend.url, "secret", **{**usual, **settings}))
+    backoff_s = settings.pop("backoff_s", 0.0)
+    config = ServerConfig.model_validate({"attempts": 3, "concurrency": 2, "timeout_s": 5.0, **settings})
+    engine = ServerEngine(MODEL, DecodingConfig(max_tokens=64), Server(backend.url, "secret", config, backoff_s))
     try:
         [response] = engine.answer([request])
         return response
@@ -94,7 +96,7 @@ def test_an_answer_comes_back_with_its_costs_and_the_key_is_sent(backend: Backen
     path, headers = backend.headers[0]
     assert path == "/v1/chat/completions"
     assert headers["Authorization"] == "Bearer secret"
-    assert backend.bodies[0] == payload(request_of, MODEL, Decoding(max_tokens=64))
+    assert backend.bodies[0] == payload(request_of, MODEL, DecodingConfig(max_tokens=64))
     assert backend.bodies[0]["temperature"] == 0
 
 
@@ -149,7 +151,7 @@ def test_an_answer_that_never_ends_is_cut_off_in_time(backend: Backend, request_
 
     backend.script = [trickle]
     try:
-        response = asked(backend, request_of, timeout_s=0.3, tries=1)
+        response = asked(backend, request_of, timeout_s=0.3, attempts=1)
     finally:
         over.set()
     assert response.reason == "timeout: no answer within 0.3 s"
@@ -160,7 +162,7 @@ def test_a_server_that_never_says_anything_is_left_in_time(backend: Backend, req
     over = threading.Event()
     backend.script = [lambda _: over.wait(30)]
     try:
-        response = asked(backend, request_of, timeout_s=0.3, tries=1)
+        response = asked(backend, request_of, timeout_s=0.3, attempts=1)
     finally:
         over.set()
     assert (response.reason, response.transient) == ("timeout: no answer within 0.3 s", True)
@@ -171,7 +173,7 @@ def test_an_answer_without_end_is_cut_off_by_its_size_too(
 ) -> None:
     monkeypatch.setattr("rl.engines.server._MAX_RESPONSE_BYTES", 2**16)
     backend.script = [(200, b" " * 2**18, {})]
-    response = asked(backend, request_of, tries=1)
+    response = asked(backend, request_of, attempts=1)
     assert (response.reason, response.transient) == ("server: the response does not end", True)
 
 
@@ -197,14 +199,16 @@ def test_a_connection_that_breaks_is_tried_again(backend: Backend, request_of: R
 
 
 def test_an_unreachable_server_stops_the_run(backend: Backend, request_of: Request) -> None:
-    engine = ServerEngine(MODEL, Decoding(), Server("http://user:pass@127.0.0.1:9/v1", tries=2, backoff_s=0.0))
+    engine = ServerEngine(
+        MODEL, DecodingConfig(), Server("http://user:pass@127.0.0.1:9/v1", config=ServerConfig(attempts=2), backoff_s=0.0)
+    )
     with pytest.raises(EngineError, match=r"the server at http://127\.0\.0\.1:9/v1 cannot be reached"):
         engine.answer([request_of])
     engine.close()
 
 
 def test_replies_keep_the_order_of_requests(backend: Backend, request_of: Request) -> None:
-    engine = ServerEngine(MODEL, Decoding(), Server(backend.url, at_once=4))
+    engine = ServerEngine(MODEL, DecodingConfig(), Server(backend.url, config=ServerConfig(concurrency=4)))
     requests = [Request(str(n), request_of.messages, request_of.visual) for n in range(8)]
     assert len(engine.answer(requests)) == 8
     engine.close()
@@ -212,7 +216,7 @@ def test_replies_keep_the_order_of_requests(backend: Backend, request_of: Reques
 
 
 def test_images_travel_with_their_times(request_of: Request) -> None:
-    body = payload(request_of, MODEL, Decoding(), "images")
+    body = payload(request_of, MODEL, DecodingConfig(), "images")
     parts = body["messages"][1]["content"]
     assert [part["text"] for part in parts[1::2]] == ["0.00 s:", "0.50 s:", "1.00 s:", "1.50 s:"]
     assert sum(part["type"] == "image_url" for part in parts) == 4
@@ -222,9 +226,9 @@ def test_images_travel_with_their_times(request_of: Request) -> None:
 def test_the_environment_names_the_server(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("STVG_SERVER_URL", raising=False)
     with pytest.raises(EngineError, match="is no server's address: set STVG_SERVER_URL"):
-        server_from_environment()
+        server_from_environment(ServerConfig())
     monkeypatch.setenv("STVG_SERVER_URL", "http://127.0.0.1:8000/v1")
     monkeypatch.setenv("STVG_SERVER_KEY", "secret")
-    server = server_from_environment(tries=2)
-    assert (server.key, server.tries) == ("secret", 2)
+    server = server_from_environment(ServerConfig(attempts=2))
+    assert (server.key, server.config.attempts) == ("secret", 2)
     assert "secret" not in repr(server)

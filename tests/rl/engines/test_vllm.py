@@ -7,7 +7,8 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from rl.engines.base import Decoding, Request, VisualInput
+from rl.engines.base import Request, VisualInput
+from rl.engines.config import DecodingConfig, EngineConfig
 from rl.engines.inputs import prepare_batch
 from rl.engines.local import TransformersEngine
 from rl.engines.vllm import VllmEngine, vllm_prompt
@@ -28,7 +29,7 @@ pytestmark = pytest.mark.heavy
 
 Make = Callable[..., VisualInput]
 Engines = tuple[Model, TransformersEngine, VllmEngine]
-DECODING = Decoding(max_tokens=16)
+DECODING = DecodingConfig(max_tokens=16)
 LENGTH = 8192
 VIDEOS = 4
 
@@ -38,7 +39,9 @@ def engines(request: pytest.FixtureRequest, tiny: Callable[[str], Model]) -> Ite
     """A tiny model, and transformers and vLLM with it in float32."""
     pytest.importorskip("vllm", reason="vLLM is not installed: `make install EXTRA=cluster`")
     model = tiny(request.param)
-    local = TransformersEngine(model, DECODING, "cpu", "float32", LENGTH)
+    local = TransformersEngine(
+        model, DECODING, EngineConfig(device="cpu", precision="float32").model_copy(update={"max_length": LENGTH})
+    )
     engine = VllmEngine(model, DECODING, max_length=LENGTH, memory=0.3, dtype="float32", enforce_eager=True)
     yield model, local, engine
     engine.close()

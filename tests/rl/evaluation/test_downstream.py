@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from rl.engines.base import Decoding
+from rl.engines.config import DecodingConfig
 from rl.evaluation.protocols import PROTOCOLS
 from rl.evaluation.results import EvaluationResults, score_predictions
 from rl.evaluation.run import Evaluation, ask, predictions
@@ -43,7 +43,7 @@ def told(
 ) -> tuple[dict[str, dict[str, Any]], EvaluationResults]:
     """Ask; rows by sample, and results."""
     model = Model("told", FAMILIES["qwen2.5-vl"], None)
-    evaluation = Evaluation(dataset, PROTOCOLS[protocol], model, Decoding(), folder / protocol, batch_size=2)
+    evaluation = Evaluation(dataset, PROTOCOLS[protocol], model, DecodingConfig(), folder / protocol, batch_size=2)
     store = ask(evaluation, engine)
     conventions = [] if PROTOCOLS[protocol].captions else ["paper"]
     return {row["sample_id"]: dict(row) for row in predictions(store)}, score_predictions(dataset, store, conventions)

@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from rl.engines.config import DecodingConfig
 from rl.evaluation.cells import Cell
 from rl.evaluation.comparison import Comparison, NightlyError, SeriesScores, compare, series_name, series_scores
 from rl.evaluation.results import EvaluationResults
@@ -95,6 +96,6 @@ def test_without_places_times_are_followed_by_the_convention_whose_tiou_needs_no
 
 def test_a_series_is_named_by_cell_and_decoding() -> None:
     cell = Cell("tiny", "own", "marked")
-    greedy, drawn = (series_name(cell, {"temperature": t}) for t in (0, 1))
+    greedy, drawn = (series_name(cell, DecodingConfig(temperature=t)) for t in (0, 1))
     assert greedy.startswith("tiny/own/marked/")
     assert greedy != drawn

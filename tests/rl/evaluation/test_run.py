@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from rl.engines.base import Decoding, EngineError, Request, Response
+from rl.engines.base import EngineError, Request, Response
+from rl.engines.config import DecodingConfig
 from rl.evaluation.batches import batches
 from rl.evaluation.protocols import PROTOCOLS, ProtocolError
 from rl.evaluation.results import results_path, score_predictions
@@ -33,7 +34,7 @@ BY_KEY = {
 @pytest.fixture
 def evaluation(asked_dataset: Dataset, tmp_path: Path) -> Evaluation:
     model = Model("told", FAMILIES["qwen2.5-vl"], None)
-    return Evaluation(asked_dataset, PROTOCOLS["marked"], model, Decoding(), tmp_path / "answers", batch_size=2)
+    return Evaluation(asked_dataset, PROTOCOLS["marked"], model, DecodingConfig(), tmp_path / "answers", batch_size=2)
 
 
 def rows(evaluation: Evaluation, engine: ScriptedEngine) -> dict[str, dict[str, Any]]:

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from rl.engines.base import Decoding
+from rl.engines.config import DecodingConfig
 from rl.evaluation.cells import Cell, CellState, cell_status
 from rl.evaluation.protocols import PROTOCOLS, ProtocolError
 from rl.evaluation.results import read_results, results_of, results_path, score_predictions
@@ -18,7 +18,7 @@ from tests.scripted import ScriptedEngine
 @pytest.fixture
 def evaluation(asked_dataset: Dataset, tmp_path: Path) -> Evaluation:
     model = Model("told", FAMILIES["qwen2.5-vl"], None)
-    return Evaluation(asked_dataset, PROTOCOLS["marked"], model, Decoding(), tmp_path / "answers", batch_size=2)
+    return Evaluation(asked_dataset, PROTOCOLS["marked"], model, DecodingConfig(), tmp_path / "answers", batch_size=2)
 
 
 def test_every_combination_is_a_cell_and_what_shows_no_markers_one_for_all_settings() -> None:

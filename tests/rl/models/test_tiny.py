@@ -43,12 +43,13 @@ def test_prompts_come_back_from_the_tokenizer_as_they_went_in(tiny: Any) -> None
 
 
 def test_a_schooled_model_answers_in_form(tiny: Any, visual: Any) -> None:
-    from rl.engines.base import Decoding, Request
+    from rl.engines.base import Request
+    from rl.engines.config import DecodingConfig
     from rl.engines.local import TransformersEngine
     from rl.prompts.answers import parse_answer
     from rl.prompts.templates import prompt_named
 
-    engine = TransformersEngine(tiny("tiny-schooled"), Decoding(64, temperature=1.0, seed=3))
+    engine = TransformersEngine(tiny("tiny-schooled"), DecodingConfig(max_tokens=64, temperature=1.0, seed=3))
     request = Request("key", prompt_named("figure-5").messages("It moves."), visual(4, size=(252, 168)))
     answers = [parse_answer(response.text) for response in engine.answer([request] * 8)]
     assert sum(answer.formatted for answer in answers) >= 4

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from rl.engines.base import Decoding
+from rl.engines.config import DecodingConfig
 from rl.evaluation.history import HistoryRow
 from rl.evaluation.paper_table import PaperTable
 from rl.evaluation.protocols import PROTOCOLS
@@ -51,7 +51,7 @@ NIGHTS = [
 @pytest.fixture
 def evaluated(asked_dataset: Dataset, tmp_path: Path) -> Evaluated:
     model = Model("told", FAMILIES["qwen2.5-vl"], None)
-    evaluation = Evaluation(asked_dataset, PROTOCOLS["marked"], model, Decoding(), tmp_path / "answers")
+    evaluation = Evaluation(asked_dataset, PROTOCOLS["marked"], model, DecodingConfig(), tmp_path / "answers")
     store = ask(evaluation, ScriptedEngine(by_key=SAID))
     return Evaluated("squares/marked/told", asked_dataset, store, score_predictions(asked_dataset, store, ["paper"]))
 
