@@ -12,9 +12,9 @@ from bench.chromium import chromium
 from bench.figures import NotRunError
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Any]:
-    """Chromium, driven by Playwright."""
+    """Chromium, driven by Playwright, one for each file of tests: no test may run asyncio while Playwright's loop is there."""
     try:
         with chromium() as started:
             yield started
@@ -23,11 +23,13 @@ def browser() -> Iterator[Any]:
 
 
 @pytest.fixture
-def opened(browser: Any) -> Callable[..., tuple[Any, list[str]]]:
+def opened(browser: Any) -> Iterator[Callable[..., tuple[Any, list[str]]]]:
     """Opens a file; gives its page, and a list that fills with all that goes wrong on it or is fetched by it."""
+    pages: list[Any] = []
 
     def open_file(page_file: Path, width: int = 1400, scheme: str = "light") -> tuple[Any, list[str]]:
         page = browser.new_page(viewport={"width": width, "height": 900}, color_scheme=scheme)
+        pages.append(page)
         wrong: list[str] = []
         own = {"file", "data"}
         page.on("pageerror", lambda error: wrong.append(str(error)))
@@ -37,4 +39,6 @@ def opened(browser: Any) -> Callable[..., tuple[Any, list[str]]]:
         page.goto(page_file.as_uri())
         return page, wrong
 
-    return open_file
+    yield open_file
+    for page in pages:
+        page.close()

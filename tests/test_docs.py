@@ -16,11 +16,9 @@ import pytest
 import yaml
 
 from bench.readme import fences
-from flows.register import EVALUATIONS, registrations
+from flows.register import registrations
 from infra.cli.app import app
 from infra.cli.lazy import LazyGroup
-from infra.forms.benchmarks import BENCHMARKS
-from rl.training.parameters import TRAININGS
 from tasks.benchmarks.samples import AnnotationError
 from tasks.detection.base import DetectConfig
 from tasks.metrics.tubes import Case, Tube
@@ -71,16 +69,14 @@ def test_what_is_shown_can_be_typed(page: Path, stvg: Any) -> None:
 
 
 def test_deployments_that_are_shown_exist_and_take_what_they_are_given() -> None:
-    forms = {"build-dataset": BENCHMARKS, "evaluate": EVALUATIONS, "train-grpo": TRAININGS}
     blocks = [fence.text for page in PAGES for fence in fences(page.read_text()) if fence.language == "sh"]
     shown = [words for text in blocks for words in commands(text, "prefect")]
     runs = [words[2:] for words in shown if words[:2] == ["deployment", "run"]]
     assert runs
     for name, *rest in runs:
-        family, _, form = name.partition("/")
         assert name in registrations()
         given = {after.partition("=")[0] for before, after in pairwise(rest) if before == "--param"}
-        assert given <= set(forms[family][form].model_fields if family in forms else given), name
+        assert given <= set(registrations()[name].form.model_fields), name
 
 
 def test_every_block_is_read() -> None:

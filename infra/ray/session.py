@@ -99,7 +99,7 @@ def unreachable(address: str) -> str:
     return f"no Ray cluster answers at {address}: start it, or correct --ray"
 
 
-def _start_here(temporary: str, workers: int) -> None:
+def _start_here(temporary: str, workers: int, tries: int = 2) -> None:
     import ray
 
     try:
@@ -114,6 +114,9 @@ def _start_here(temporary: str, workers: int) -> None:
     except Exception as error:
         if "timed out during startup" not in str(error):  # Ray has no type of its own for it
             raise
+        ray.shutdown()
+        if tries > 1:  # On a busy machine Ray gives up after 30 seconds.
+            return _start_here(temporary, workers, tries - 1)
         raise WorkerError(
             "Ray did not start on this machine in time: wait until less is at work here, and run it again"
         ) from error

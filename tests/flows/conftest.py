@@ -6,6 +6,7 @@ import json
 import shutil
 import subprocess
 import sys
+import time
 import urllib.error
 from collections.abc import Callable, Iterator
 from contextlib import suppress
@@ -20,6 +21,10 @@ from infra.cli.server import deployments
 from infra.prefect.access import ask, environment, free_port
 from infra.prefect.local import server as running_server
 
+FINAL = {"COMPLETED", "FAILED", "CRASHED", "CANCELLED"}
+RUN_S, LOCKED_S = 500, 60
+"""Most seconds that a run may take, and that SQLite may be locked."""
+
 
 class Server:
     """A running server and what a person does with it."""
@@ -32,11 +37,20 @@ class Server:
         return self.env["PREFECT_API_URL"].removesuffix("/api")
 
     def run(self, deployment: str, **parameters: Any) -> tuple[str, dict[str, Any]]:
+        """Run a deployment to its end; returns what it logged and the flow run."""
+        run_id, deadline = self.start(deployment, **parameters), time.monotonic() + RUN_S
+        while (run := self.flow_run(run_id))["state_type"] not in FINAL:
+            assert time.monotonic() < deadline, f"{deployment} is {run['state_name']} after {RUN_S} s"
+            time.sleep(0.2)
+        logs = self.ask("logs/filter", {"logs": {"flow_run_id": {"any_": [run_id]}}})
+        return "\n".join(log["message"] for log in logs), run
+
+    def run_by_command(self, deployment: str, **parameters: Any) -> tuple[str, dict[str, Any]]:
         """Run a deployment to its end, as a person would; returns what the command printed and the flow run."""
         given = [arg for key, value in parameters.items() for arg in ("--param", f"{key}={json.dumps(value)}")]
         before = {run["id"] for run in self.flow_runs()}
         command = [sys.executable, "-m", "prefect", "deployment", "run", deployment, "--watch", *given]
-        done = subprocess.run(command, env=self.env, capture_output=True, text=True, timeout=500, check=False)
+        done = subprocess.run(command, env=self.env, capture_output=True, text=True, timeout=RUN_S, check=False)
         [run] = [run for run in self.flow_runs() if run["id"] not in before]
         return done.stdout + done.stderr, run
 
@@ -66,12 +80,14 @@ class Server:
 
     def ask(self, path: str, body: object = None) -> Any:
         """Ask again while SQLite is locked, as Prefect's own clients do."""
+        deadline = time.monotonic() + LOCKED_S
         while True:
             try:
                 return ask(self.env, path, body)
             except urllib.error.HTTPError as error:
-                if error.code != HTTPStatus.SERVICE_UNAVAILABLE:
+                if error.code != HTTPStatus.SERVICE_UNAVAILABLE or time.monotonic() > deadline:
                     raise
+                time.sleep(0.1)
 
 
 @pytest.fixture(scope="session")

@@ -1,4 +1,4 @@
-"""The deployments, run for real: an embedded Prefect server, `prefect deployment run`, a local Ray."""
+"""The deployments, run for real: an embedded Prefect server, a local Ray, and once `prefect deployment run`."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ pytestmark = pytest.mark.heavy
 def sample(server: Any, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, Any]]:
     """`build-dataset/sample` of six videos and seven broken ones: its folder and flow run."""
     root = tmp_path_factory.mktemp("datasets")
-    output, run = server.run("build-dataset/sample", root=str(root), videos=6, error_budget=0.6)
+    output, run = server.run_by_command("build-dataset/sample", root=str(root), videos=6, error_budget=0.6)
     assert run["state_type"] == "COMPLETED", output
     return root / "sample", run
 

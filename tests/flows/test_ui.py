@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -29,10 +29,11 @@ PATIENCE_S = 240
 
 
 @pytest.fixture
-def room(browser: Any, server: Any) -> ControlRoom:
+def room(browser: Any, server: Any) -> Iterator[ControlRoom]:
     page = browser.new_page(viewport={"width": 1280, "height": 900})
     page.set_default_timeout(60_000)
-    return ControlRoom(page, server.env)
+    yield ControlRoom(page, server.env)
+    page.close()
 
 
 def until(found: Callable[[], Any]) -> Any:

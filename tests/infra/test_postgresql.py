@@ -9,6 +9,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -20,6 +21,8 @@ from storage.common.processes import stop_process_tree
 from storage.manifest import load_manifest
 
 pytestmark = pytest.mark.heavy
+
+START_S = 120
 DATABASE = "PREFECT_API_DATABASE_CONNECTION_URL"
 
 
@@ -61,8 +64,10 @@ def database(password: str) -> Iterator[str]:
         command = [*somebody, folder / "postgres", "-D", home / "data", *options]
         with (home / "log").open("wb") as log, subprocess.Popen(command, stdout=log, stderr=log) as started:
             waiting = [folder / "pg_isready", "--host", HOST, "--port", str(port)]
+            deadline = time.monotonic() + START_S
             while subprocess.run(waiting, check=False, capture_output=True).returncode and started.poll() is None:
-                pass
+                assert time.monotonic() < deadline, (home / "log").read_text()
+                time.sleep(0.1)
             assert started.poll() is None, (home / "log").read_text()
             yield f"postgresql+asyncpg://stvg:{password}@{HOST}:{port}/postgres"
             stop_process_tree(started.pid)
