@@ -1,1 +1,1 @@
-"""Bytes and paths: schemas, shards, the manifest, outcomes and the reader. Knows nothing of video models."""
+"""Storage: schemas, shards, the manifest, outcomes and the reader. This package depends on no video model."""

@@ -1,4 +1,4 @@
-"""The dataset card: what a person finds beside the manifest."""
+"""Dataset card: a Markdown summary that is published next to the manifest."""
 
 from __future__ import annotations
 
@@ -7,31 +7,31 @@ from collections.abc import Mapping
 from typing import Any
 
 TABLE_DESCRIPTIONS: Mapping[str, str] = {
-    "videos": "one row a video: size, presentation times, objects",
-    "masks": "the mask database: one row an object a frame, RLE, box, area, marker anchor",
-    "clips": "one row a clip: its frames and its size as a model sees it",
-    "frames": "one row a rendered frame: JPEG and the markers drawn on it",
-    "samples": "one row a sentence: true span and boxes, answer ID and its quality",
+    "videos": "one row per video: size, presentation times, objects",
+    "masks": "the mask database: one row per object and frame, RLE, box, area, marker anchor",
+    "clips": "one row per clip: its frames and its size in the model input",
+    "frames": "one row per rendered frame: JPEG and the markers drawn on it",
+    "samples": "one row per sentence: true span and boxes, answer ID and its quality",
 }
-"""Table -> what it holds."""
+"""Table -> description of its rows."""
 
-_ABOUT = """An object-centric video dataset: every object has one lasting ID, a mask on each frame where it is visible, and
-its number on the frames a model sees. Its tables are found through `manifest.json`; `storage.reader.Dataset` reads them."""
+_ABOUT = """An object-centric video dataset: every object has one persistent ID, a mask on each frame where it is visible, and
+its number on the rendered frames. `manifest.json` lists the files of the tables; `storage.reader.Dataset` reads them."""
 
 
 def dataset_card(name: str, counts: Mapping[str, int], rows: Mapping[str, int], params: Mapping[str, Mapping[str, Any]]) -> str:
-    """Markdown of a card.
+    """Markdown text of a dataset card.
 
     Args:
-        name: of the dataset.
-        counts: outcomes counted by status and reason.
+        name: name of the dataset.
+        counts: number of videos by outcome, `status` or `status: reason`.
         rows: table -> number of rows.
-        params: stage -> what shaped it.
+        params: stage -> parameters that determine its rows.
     """
     lines = [f"# {name}", "", _ABOUT, ""]
     lines += ["| videos | count |", "|---|---|", *(f"| {outcome} | {count} |" for outcome, count in counts.items()), ""]
-    lines += ["| table | rows | what it holds |", "|---|---|---|"]
+    lines += ["| table | rows | content |", "|---|---|---|"]
     lines += [f"| {table} | {count} | {TABLE_DESCRIPTIONS[table]} |" for table, count in rows.items()]
     for stage, values in params.items():
-        lines += ["", f"## What shaped {stage}", "", "```json", json.dumps(values, indent=1, sort_keys=True), "```"]
+        lines += ["", f"## Parameters of {stage}", "", "```json", json.dumps(values, indent=1, sort_keys=True), "```"]
     return "\n".join(lines) + "\n"

@@ -1,6 +1,6 @@
-"""A bundle: Parquet files of several tables and one JSON record, written last, that makes them count.
+"""Bundles: the Parquet files of several tables and one JSON record, written last, that commits them.
 
-A *part* is the bundle of one video, a *shard* that of many: both are read and written here.
+A *part* is the bundle of one video, a *shard* the bundle of many. Both are read and written here.
 """
 
 from __future__ import annotations
@@ -25,13 +25,13 @@ from storage.schema import TABLES, with_version
 
 @dataclass(frozen=True)
 class BundleEntry:
-    """What a bundle knows of one video.
+    """Record of one video in a bundle.
 
     Attributes:
-        video_id: the video.
-        fingerprint: hash of the content that went in.
-        outcome: how its stage ended.
-        stat: [size in bytes, mtime in ns] of the source when it was read, a cheap first look; empty without one.
+        video_id: ID of the video.
+        fingerprint: hash of the inputs of the stage for this video.
+        outcome: outcome of the stage for this video.
+        stat: [size in bytes, mtime in ns] of the source when it was read, for a quick comparison; empty if unknown.
     """
 
     video_id: str
@@ -42,7 +42,7 @@ class BundleEntry:
 
 @dataclass(frozen=True)
 class TableFile:
-    """One Parquet file of a bundle; `videos` are those of its row groups, in their order."""
+    """One Parquet file of a bundle; `videos` lists the video of each row group, in order."""
 
     path: str
     rows: int
@@ -53,7 +53,7 @@ class TableFile:
 
 @dataclass(frozen=True)
 class Bundle:
-    """A committed bundle: its entries by video, its files by table."""
+    """A committed bundle: entries by video and files by table."""
 
     name: str
     entries: list[BundleEntry]
@@ -61,33 +61,33 @@ class Bundle:
 
     @cached_property
     def fingerprints(self) -> dict[str, str]:
-        """Video -> fingerprint of what went in."""
+        """Video ID -> fingerprint of its inputs."""
         return {entry.video_id: entry.fingerprint for entry in self.entries}
 
 
 class RecordError(InputError):
-    """A record that is damaged; the message names the file and the remedy."""
+    """A damaged record; the message names the file and the remedy."""
 
 
 class TableError(InputError):
-    """A table's file that is missing, or is not as it was committed; the message names it and the remedy."""
+    """A table file that is missing or differs from the committed one; the message names the file and the remedy."""
 
 
 Rows = tuple[str, pa.Table]
-"""A video ID and its rows of one table, which become one row group."""
+"""A video ID and its rows of one table; they form one row group."""
 
 
 def write_bundle(
     folder: Folder, name: str, entries: Iterable[BundleEntry], tables: Mapping[str, Iterable[Rows]], durable: bool = True
 ) -> Bundle:
-    """Write the files of a bundle, then its record.
+    """Write the table files of a bundle, then its record.
 
     Args:
-        folder: where the files go.
-        name: their common stem.
-        entries: what is known of each video, done or not.
-        tables: table name -> its rows, a video at a time, ascending.
-        durable: sync to disk before each rename.
+        folder: target folder.
+        name: common stem of the files.
+        entries: entry of each video, whatever its outcome.
+        tables: table name -> rows by video, in ascending order of video ID.
+        durable: whether each file is synced to disk before it is renamed.
     """
     files = {table: _write_table(folder, name, table, rows, durable) for table, rows in tables.items()}
     bundle = Bundle(name, list(entries), files)
@@ -114,7 +114,7 @@ def _write_table(folder: Folder, name: str, table: str, rows: Iterable[Rows], du
 
 
 def _encoding_options(schema: pa.Schema) -> dict[str, Any]:
-    """Dictionaries for names alone, differences for whole numbers: they take half the bytes beside the codes."""
+    """Dictionary encoding for names only and delta encoding for integers: half the size of the default, RLE codes aside."""
     return {
         "write_page_checksum": True,
         "use_dictionary": [field.name for field in schema if pa.types.is_dictionary(field.type)],
@@ -123,7 +123,7 @@ def _encoding_options(schema: pa.Schema) -> dict[str, Any]:
 
 
 def read_bundle(folder: Folder, record: str) -> Bundle:
-    """Read a bundle's record, a file of `folder`.
+    """Read the record of a bundle.
 
     Args:
         folder: folder of the dataset or stage.
@@ -136,16 +136,16 @@ def read_bundle(folder: Folder, record: str) -> Bundle:
         return parse_record(Bundle, folder.read(record))
     except ValueError as error:
         raise RecordError(
-            f"{folder}/{record} is not a bundle record ({error}): remove it, and its videos are done again"
+            f"{folder}/{record} is not a bundle record ({error}): remove it, and its videos are processed again"
         ) from error
 
 
 @contextmanager
 def table_errors(path: str) -> Iterator[None]:
-    """Turn what goes wrong while a table's file is read into a sentence.
+    """Convert errors of reading a table file to `TableError`.
 
     Raises:
-        TableError: the file is missing, or is damaged.
+        TableError: the file is missing or damaged.
     """
     try:
         yield
@@ -159,13 +159,13 @@ _REMEDY = "remove the record of its shard, the JSON file of that name, and build
 
 
 def validate_rows(rows: pa.Table) -> pa.Table:
-    """Rows as they were read, if their values are all there: what a damaged page header leaves out shows here first."""
+    """Return rows after full validation, which detects values that a damaged page header hides."""
     rows.validate(full=True)
     return rows
 
 
 def open_table(folder: Folder, file: TableFile, table: str) -> pq.ParquetFile:
-    """Open a table's file; its pages are held against their checksums as they are read.
+    """Open a table file; page checksums are verified when pages are read.
 
     Args:
         folder: folder of the dataset or stage.
@@ -173,18 +173,18 @@ def open_table(folder: Folder, file: TableFile, table: str) -> pq.ParquetFile:
         table: name of the table.
 
     Raises:
-        TableError: it is missing, or is not as it was committed.
+        TableError: the file is missing or differs from the committed one.
     """
     with table_errors(f"{folder}/{file.path}"):
         parquet = folder.parquet(file.path)
-        counted = parquet.metadata.num_rows, parquet.metadata.num_row_groups
-        if counted != (file.rows, len(file.videos)) or not parquet.schema_arrow.equals(TABLES[table]):
-            raise ValueError("its footer is another")
+        counts = parquet.metadata.num_rows, parquet.metadata.num_row_groups
+        if counts != (file.rows, len(file.videos)) or not parquet.schema_arrow.equals(TABLES[table]):
+            raise ValueError("its footer differs from the record")
     return parquet
 
 
 def read_rows(folder: Folder, bundle: Bundle, table: str, videos: Iterable[str] | None = None) -> Iterator[Rows]:
-    """Yield the rows of one table of a bundle, a video at a time; of `videos` only, where given.
+    """Yield the rows of one table of a bundle, video by video.
 
     Args:
         folder: folder of the dataset or stage.
@@ -193,7 +193,7 @@ def read_rows(folder: Folder, bundle: Bundle, table: str, videos: Iterable[str] 
         videos: IDs of the videos to read; all by default.
 
     Raises:
-        TableError: its file is missing or damaged.
+        TableError: the table file is missing or damaged.
     """
     file = bundle.tables[table]
     selected = None if videos is None else set(videos)

@@ -1,7 +1,7 @@
-"""Files of a dataset that nothing refers to any more: what a changed setting, a changed video or a kill left behind.
+"""Unreferenced files of a dataset, left by changed settings, changed videos and killed processes.
 
-What counts is what the manifest names, and in the folders of its stages and of the last build's whatever the next build
-would take up. Files this code does not write are never listed.
+A file is in use if the manifest names it, or if the next build with the parameters of the last one would reuse it. Files that
+this code does not write are never listed.
 """
 
 from __future__ import annotations
@@ -22,17 +22,17 @@ from storage.stages import Invalidation, read_invalidations
 
 GarbageKind = Literal["old stage", "old outcomes", "orphan", "void shard", "part in a shard", "temporary"]
 GarbageKey = tuple[str, GarbageKind]
-"""Name of a file, and why it can go."""
+"""Name of a file and the reason why it can be removed."""
 
 
 @dataclass(frozen=True)
 class Garbage:
-    """A file, or a stage's folder, that can go.
+    """A file, or the folder of a stage, that can be removed.
 
     Attributes:
-        name: its path below the dataset's folder.
-        kind: why it can go.
-        files: itself, or what is in it.
+        name: path below the folder of the dataset.
+        kind: reason why it can be removed.
+        files: the file itself, or all files of the folder.
     """
 
     name: str
@@ -41,20 +41,20 @@ class Garbage:
 
     @property
     def bytes(self) -> int:
-        """Size of all its files."""
+        """Total size of the files in bytes."""
         return sum(file.size for file in self.files)
 
 
 def find_garbage(where: Where, older_than_h: float) -> list[Garbage]:
-    """What can be removed from a dataset, by name; changes nothing.
+    """List what can be removed from a dataset, by name, without changing anything.
 
     Args:
-        where: the dataset.
-        older_than_h: hours for which nothing of it was written.
+        where: folder of the dataset, its path or `s3://` URL.
+        older_than_h: minimum age in hours of the newest file of an item.
 
     Raises:
-        DatasetError: neither a manifest nor a build's request is there to say what is needed, or one is damaged.
-        RecordError: a shard's record is damaged.
+        DatasetError: the folder has neither a manifest nor a build request, or one of them is damaged.
+        RecordError: the record of a shard is damaged.
     """
     folder = folder_at(where)
     files = {file.name: file for file in folder.files()}
@@ -68,11 +68,11 @@ def find_garbage(where: Where, older_than_h: float) -> list[Garbage]:
 
 
 def remove_garbage(where: Where, garbage: Iterable[Garbage]) -> None:
-    """Remove garbage: records before the tables they name, and a shard's before what makes its entries void.
+    """Remove garbage: records before their tables, and shards before the invalidations of their entries.
 
     Args:
-        where: folder, path or `s3://` URL.
-        garbage: files to remove, as listed by `garbage`.
+        where: folder of the dataset, its path or `s3://` URL.
+        garbage: items from `find_garbage`.
     """
     folder = folder_at(where)
     items = list(garbage)
@@ -109,7 +109,7 @@ def _all(names: Set[str]) -> Iterator[GarbageKey]:
 
 
 def _named(manifest: Manifest | None, key: str) -> set[str]:
-    """Table files of a stage that a manifest names."""
+    """Table files of a stage that the manifest lists."""
     stages = manifest.stages.values() if manifest else ()
     return {file.path for stage in stages if stage.key == key for shard in stage.shards for file in shard.values()}
 
@@ -131,7 +131,7 @@ def _in_stage(stage: Folder, names: Set[str], named: Set[str]) -> Iterator[Garba
 
 
 def _in_parts(folder: Folder, names: Set[str], committed: Set[tuple[str, str]]) -> Iterator[GarbageKey]:
-    """Parts that a shard repeats, and their tables; tables without a record."""
+    """Parts that a shard contains already, their tables, and tables without a record."""
     records = set(_own(names, "part-*.json"))
     loose = {name for name in records if _is_loose(folder, name, committed)}
     kept = {_stem(name) for name in loose}
@@ -144,12 +144,12 @@ def _is_loose(folder: Folder, record: str, committed: Set[tuple[str, str]]) -> b
     try:
         [entry] = read_bundle(folder, record).entries
     except (RecordError, ValueError):
-        return True  # a build passes it over and writes it anew
+        return True  # a build ignores it and writes a new one
     return (entry.video_id, entry.fingerprint) not in committed
 
 
 def _counts(shard: Bundle, void: Set[Invalidation], named: Set[str]) -> bool:
-    """Whether an entry of a shard counts, or a manifest still names one of its files."""
+    """Whether a shard has a valid entry, or the manifest lists one of its files."""
     return any(_is_live(shard, entry, void) for entry in shard.entries) or any(f.path in named for f in shard.tables.values())
 
 
@@ -158,15 +158,15 @@ def _is_live(shard: Bundle, entry: BundleEntry, void: Set[Invalidation]) -> bool
 
 
 def _own(names: Iterable[str], pattern: str) -> list[str]:
-    """Names that match, without those of files in folders below."""
+    """Names that match a pattern, without files of subfolders."""
     return [name for name in names if "/" not in name and fnmatchcase(name, pattern)]
 
 
 def _below(names: Iterable[str], folder: str) -> set[str]:
-    """Names in a folder below, from there."""
+    """Names of the files in a subfolder, relative to it."""
     return {name.removeprefix(f"{folder}/") for name in names if name.startswith(f"{folder}/")}
 
 
 def _stem(name: str) -> str:
-    """Name of the bundle that a file belongs to."""
+    """Name of the bundle of a file."""
     return name.partition(".")[0]

@@ -1,7 +1,7 @@
-"""The manifest: one file, written last, that alone makes a dataset visible.
+"""The manifest: the one file, written last, that publishes a dataset.
 
-Readers find every row through it and nothing else. Replacing it publishes a new version at once; the files of the old
-one stay until they are collected. `content_hash` covers the rows and how each video ended, not when or how fast.
+Readers locate every row through the manifest. Replacing it publishes a new version atomically; the files of the old version
+stay until garbage collection. `content_hash` covers the rows and the outcome of each video, without times and durations.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ CARD = "README.md"
 
 
 class DatasetError(InputError):
-    """A dataset that is not there, is damaged, or is of a version this code does not read."""
+    """A dataset that is missing, damaged, or of an unsupported version."""
 
 
 @dataclass(frozen=True)
@@ -39,11 +39,11 @@ class PublishedStage:
     """One stage in the manifest.
 
     Attributes:
-        key: its folder below the dataset.
-        version: of its code.
-        params: what shaped its rows.
-        shards: table files of each shard, by table.
-        videos: video with rows -> index of its shard in `shards`.
+        key: name of its folder below the dataset.
+        version: version of the code of the stage.
+        params: parameters that determine its rows.
+        shards: table -> table file, for each shard.
+        videos: ID of a video with rows -> index of its shard in `shards`.
     """
 
     key: str
@@ -58,13 +58,13 @@ class Manifest:
     """A published dataset.
 
     Attributes:
-        dataset: its name.
-        content_hash: of rows and endings; equal hashes mean equal datasets.
-        counts: outcomes counted by status and reason.
-        records: what the benchmark's annotations held and what was left out, counted by reason.
-        stages: stage name -> where its rows are.
+        dataset: name of the dataset.
+        content_hash: hash of rows and outcomes; datasets with equal hashes are equal.
+        counts: number of videos by outcome, `status` or `status: reason`.
+        records: counts of the benchmark's annotations, by kind of record and reason of omission.
+        stages: stage name -> its rows.
         outcomes: file name of the outcomes table.
-        tools: versions of the libraries that made it; not part of the hash.
+        tools: versions of the libraries used; not part of the hash.
     """
 
     dataset: str
@@ -78,7 +78,7 @@ class Manifest:
 
 
 class Ending(NamedTuple):
-    """How a planned video ended: in which stage, how, and how many sentences went with it."""
+    """Outcome of a planned video: the last stage, its outcome, and the number of sentences about the video."""
 
     video_id: str
     stage: str
@@ -87,7 +87,7 @@ class Ending(NamedTuple):
 
 
 def manifest_version(where: Where) -> str | None:
-    """The version of the manifest that is published now, to be replaced by `publish`; None without one."""
+    """Version of the published manifest, which `publish` takes to detect conflicts; None without a manifest."""
     return folder_at(where).version(MANIFEST)
 
 
@@ -99,18 +99,18 @@ def publish(
     tools: Mapping[str, str],
     expected_version: str | None = None,
 ) -> Manifest:
-    """Write the outcomes table, then the manifest of a dataset, last. The same rows give the same hash.
+    """Write the outcomes table, then the manifest of a dataset; equal rows give an equal content hash.
 
     Args:
-        where: the dataset's folder.
+        where: folder of the dataset, its path or `s3://` URL.
         stages: stage name -> its committed rows.
-        endings: how each planned video ended.
-        records: what the annotations held, counted by reason.
-        tools: versions of the libraries that made it.
-        expected_version: version of the manifest to replace, from before `stages` were listed; None if there was none.
+        endings: outcome of each planned video.
+        records: counts of the annotations, by reason.
+        tools: versions of the libraries used.
+        expected_version: version of the manifest to replace, read before `stages` were listed; None if there was none.
 
     Raises:
-        ConflictError: another build has published something else since then.
+        ConflictError: another build has published a different manifest since then.
     """
     folder = folder_at(where)
     folder.sweep()
@@ -131,7 +131,7 @@ def publish(
 
 
 def _published(folder: Folder) -> Manifest | None:
-    """What is published now; None if that is nothing that can be read."""
+    """The published manifest; None if there is none that can be read."""
     try:
         return load_manifest(folder)
     except DatasetError:
@@ -139,7 +139,7 @@ def _published(folder: Folder) -> Manifest | None:
 
 
 def _swap(folder: Folder, manifest: Manifest, expected: str | None) -> Manifest:
-    """Publish, or find that an equal manifest stands there already: another build's, or this one's after a lost answer."""
+    """Replace the manifest; an equal one that is published already, by another build or before a lost response, is accepted."""
     try:
         folder.swap(MANIFEST, json_bytes(with_digest(asdict(manifest))), expected)
     except ConflictError:
@@ -147,7 +147,7 @@ def _swap(folder: Folder, manifest: Manifest, expected: str | None) -> Manifest:
         folder.write(CARD, _card(published).encode())
         if published.content_hash != manifest.content_hash:
             raise ConflictError(
-                f"another build has published '{folder}' meanwhile: run this one again to go on from there"
+                f"another build has published '{folder}' meanwhile: run this one again to continue from there"
             ) from None
         return published
     return manifest
@@ -167,19 +167,19 @@ def _outcome_rows(endings: Sequence[Ending]) -> pa.Table:
 
 
 def published_stage(store: StageStore, chosen: Mapping[str, str]) -> PublishedStage:
-    """Describe a stage's committed rows.
+    """Description of the committed rows of a stage, for the manifest.
 
     Args:
-        store: the stage.
-        chosen: video -> the fingerprint whose rows count; one without rows, done or not, is left out.
+        store: store of the stage.
+        chosen: video ID -> fingerprint of the rows to publish; videos without rows are omitted.
     """
     shards: list[dict[str, TableFile]] = []
     videos: dict[str, int] = {}
     for bundle in store.shards():
-        known = bundle.fingerprints
-        mine = [v for v in _with_rows(bundle) if v not in videos and v in chosen and chosen[v] == known.get(v)]
-        if mine:
-            videos.update(dict.fromkeys(mine, len(shards)))
+        fingerprints = bundle.fingerprints
+        ids = [v for v in _with_rows(bundle) if v not in videos and v in chosen and chosen[v] == fingerprints.get(v)]
+        if ids:
+            videos.update(dict.fromkeys(ids, len(shards)))
             shards.append(bundle.tables)
     spec = store.spec
     return PublishedStage(spec.key, spec.version, dict(spec.params), shards, videos)
@@ -193,7 +193,7 @@ def load_manifest(where: Where) -> Manifest:
     """Read the manifest of a dataset.
 
     Raises:
-        DatasetError: there is none, it is damaged, or its schema version is not read here.
+        DatasetError: there is no manifest, it is damaged, or its schema version is not supported.
     """
     folder = folder_at(where)
     path = f"{folder}/{MANIFEST}"
@@ -210,15 +210,15 @@ def load_manifest(where: Where) -> Manifest:
 
 
 def _checked(manifest: Manifest) -> Manifest:
-    """Make sure that what a manifest names can be there: plain file names, a shard of each video.
+    """Validate a manifest: file names have no folders, and each video is in an existing shard.
 
     Raises:
-        ValueError: it cannot.
+        ValueError: the manifest is not valid.
     """
     files = [f.path for s in manifest.stages.values() for shard in s.shards for f in shard.values()]
     names = [manifest.outcomes, *files, *(stage.key for stage in manifest.stages.values())]
     if odd := [name for name in names if PurePosixPath(name).name != name]:
-        raise ValueError(f"'{odd[0]}' is no plain file name")
+        raise ValueError(f"'{odd[0]}' is not a plain file name")
     for name, stage in manifest.stages.items():
         if not all(0 <= shard < len(stage.shards) for shard in stage.videos.values()):
             raise ValueError(f"a video of stage '{name}' is in a shard that is not named")

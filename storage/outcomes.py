@@ -1,4 +1,4 @@
-"""How a video's stage ended. Outcomes are data: every planned video has one, and none is dropped silently."""
+"""Outcomes of videos: every planned video has one, so that none is dropped silently."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ STATUSES: tuple[Status, ...] = get_args(Status)
 
 @dataclass(frozen=True)
 class Outcome:
-    """How one stage of one video ended.
+    """Outcome of one stage for one video.
 
     Attributes:
-        status: `done`; `filtered`, left out by a rule; `failed`, worth another try, which the next run makes;
-            `quarantined`, bad input or a killer of workers, left alone until its input changes.
-        reason: a code, empty when done.
-        detail: one sentence for a person, empty when done; after an unexpected error, lines with its traceback follow.
-        attempts: how often it was tried in the run that ended it.
-        seconds: wall time of the last try.
+        status: `done`; `filtered`: excluded by a rule; `failed`: retried by the next run; `quarantined`: bad input, or the
+            cause of worker crashes, not retried until the input changes.
+        reason: reason code; empty when done without remarks.
+        detail: one sentence for the user; empty when done without remarks.
+        attempts: number of attempts in the run that set the outcome.
+        seconds: wall time of the last attempt.
     """
 
     status: Status
@@ -44,12 +44,12 @@ class Outcome:
 
     @property
     def is_final(self) -> bool:
-        """Whether another run of the same input would change nothing."""
+        """Whether a run with the same input would give the same outcome."""
         return self.status != "failed"
 
     @property
     def lost(self) -> bool:
-        """Whether it counts against the error budget."""
+        """Whether the video counts against the error budget."""
         return self.status in {"failed", "quarantined"}
 
 
@@ -60,21 +60,21 @@ class BudgetError(StvgError):
 
 
 def count_outcomes(outcomes: Iterable[Outcome]) -> dict[str, int]:
-    """Outcomes counted by `status` or `status: reason`, in the order of `STATUSES`, most frequent reason first."""
+    """Number of outcomes by `status` or `status: reason`, in the order of `STATUSES`, most frequent reason first."""
     counts = Counter((o.status, o.reason) for o in outcomes)
     ordered = sorted(counts.items(), key=lambda item: (STATUSES.index(item[0][0]), -item[1], item[0][1]))
     return {f"{status}: {reason}" if reason else status: count for (status, reason), count in ordered}
 
 
 def check_budget(outcomes: Iterable[Outcome], error_budget: float) -> None:
-    """Raise if the share of lost videos exceeds `error_budget`, a fraction in [0, 1].
+    """Raise an error if the share of lost videos exceeds the error budget.
 
     Args:
         outcomes: outcome of each planned video.
         error_budget: maximum fraction of lost videos, in [0, 1].
 
     Raises:
-        BudgetError: names the counts, so that the reader need not look them up.
+        BudgetError: the budget is exceeded; the message lists the counts.
     """
     every = list(outcomes)
     lost = sum(o.lost for o in every)

@@ -1,4 +1,4 @@
-"""Reading a published dataset: masks, boxes and rendered frames by video, frame and object."""
+"""Reader of a published dataset: masks, boxes and rendered frames by video, frame and object."""
 
 from __future__ import annotations
 
@@ -27,16 +27,16 @@ _STAGE_OF = {"videos": "masks", "masks": "masks", "clips": "frames", "frames": "
 
 
 def stage_of(table: str) -> str:
-    """The stage that writes a table."""
+    """Name of the stage that writes a table."""
     return _STAGE_OF[table]
 
 
 MAX_OPEN_FILES = 12
-"""Files held open, those used last: a footer of hundreds of row groups takes some 5 MB."""
+"""Maximum number of open files, least recently used closed first: a footer of hundreds of row groups takes about 5 MB."""
 
 
 class StoredInstance(NamedTuple):
-    """One object on one frame, as stored; boxes are pixels, half-open, anchors pixels."""
+    """One stored object on one frame; the box is in pixels, half-open, the anchor in pixels."""
 
     object_id: int
     category: str
@@ -47,13 +47,13 @@ class StoredInstance(NamedTuple):
 
 
 class Dataset:
-    """A published dataset, opened by its folder. Opens files when first asked for and keeps their footers."""
+    """A published dataset, opened by its folder; files are opened on first use and their footers cached."""
 
     def __init__(self, where: Where) -> None:
         """Open a dataset by the path or `s3://` URL of its folder.
 
         Raises:
-            DatasetError: nothing is published there, or not in a version this code reads.
+            DatasetError: nothing is published there, or a version that is not supported.
         """
         self.folder: Folder = folder_at(where)
         self.manifest: Manifest = load_manifest(self.folder)
@@ -61,10 +61,10 @@ class Dataset:
         self._groups: dict[tuple[str, int], dict[str, int]] = {}
 
     def stage(self, table: str) -> PublishedStage:
-        """Where the rows of a table are.
+        """Stage that holds the rows of a table.
 
         Raises:
-            DatasetError: the stage that writes them was not published.
+            DatasetError: the stage is not published.
         """
         name = stage_of(table)
         if name not in self.manifest.stages:
@@ -72,7 +72,7 @@ class Dataset:
         return self.manifest.stages[name]
 
     def video_ids(self, table: str = "videos") -> list[str]:
-        """Videos that have rows in a table, sorted."""
+        """IDs of the videos with rows in a table, sorted."""
         stage = self.stage(table)
         videos = [set(shard[table].videos) if table in shard else set() for shard in stage.shards]
         return sorted(video_id for video_id, shard in stage.videos.items() if video_id in videos[shard])
@@ -86,8 +86,8 @@ class Dataset:
             columns: names of the columns to read; all by default.
 
         Raises:
-            DatasetError: the dataset holds no such video.
-            TableError: its file is missing or damaged.
+            DatasetError: the dataset has no such video.
+            TableError: the table file is missing or damaged.
         """
         place = self._place(table, video_id)
         if place is None:
@@ -98,7 +98,7 @@ class Dataset:
             return validate_rows(file.read_row_group(group, columns=columns, use_threads=False))
 
     def table(self, table: str, columns: list[str] | None = None) -> pa.Table:
-        """All rows of a table in video order. For `masks` and `frames` prefer `rows`: these tables are large.
+        """All rows of a table in video order. The tables `masks` and `frames` are large: prefer `rows` for them.
 
         Args:
             table: name of the table.
@@ -110,21 +110,21 @@ class Dataset:
 
     @cached_property
     def outcomes(self) -> pa.Table:
-        """How each planned video ended."""
+        """Table with the outcome of each planned video."""
         # Not pq.read_table, which imports pandas: that alone takes a second.
         name = self.manifest.outcomes
         with table_errors(f"{self.folder}/{name}"), self.folder.parquet(name) as file:
             if not file.schema_arrow.equals(OUTCOMES):
-                raise ValueError("its footer is another")
+                raise ValueError("its footer differs from the schema")
             return validate_rows(file.read())
 
     def source(self, video_id: str) -> Path | RemoteFile:
-        """Where the video's file or folder was when it was tracked."""
+        """Location of the file or folder of a video when it was tracked."""
         path: str = self.rows("videos", video_id, ["path"]).column(0)[0].as_py()
         return find_remote(path) if is_url(path) else Path(str(self.folder)) / path
 
     def instances(self, video_id: str, frame_index: int) -> list[StoredInstance]:
-        """Objects visible on a native frame, by ID. At most 1 ms for a video of some hundred rows.
+        """Objects visible on a native frame, by ID; takes at most 1 ms for a video with hundreds of rows.
 
         Args:
             video_id: ID of the video, its path below the videos folder.
@@ -180,12 +180,12 @@ class Dataset:
                 yield row["frame_index"], (row["x1"], row["y1"], row["x2"], row["y2"])
 
     def frames(self, video_id: str, clip_id: str, columns: list[str] | None = None) -> pa.Table:
-        """Rendered frames of a clip with their markers and JPEG bytes, in order; of some columns, `clip_id` among them.
+        """Rendered frames of a clip in order, with their markers and JPEG bytes.
 
         Args:
             video_id: ID of the video, its path below the videos folder.
             clip_id: ID of the clip within its video.
-            columns: names of the columns to read; all by default.
+            columns: names of the columns to read, `clip_id` among them; all by default.
         """
         rows = self.rows("frames", video_id, columns)
         return rows.filter(pc.equal(rows.column("clip_id").cast(pa.string()), clip_id))
@@ -205,7 +205,7 @@ class Dataset:
         return None if group is None else (self._open(stage.key, file, table), group, f"{self.folder}/{stage.key}/{file.path}")
 
     def footer(self, table: str, shard: int) -> pq.FileMetaData:
-        """What a table's file in a shard says of its row groups.
+        """Parquet footer of the file of a table in a shard.
 
         Args:
             table: name of the table.
@@ -224,7 +224,7 @@ class Dataset:
         return self._files[place]
 
     def damaged_files(self) -> list[str]:
-        """Table files whose bytes are not those that were committed, or that are missing; reads all of them."""
+        """Table files that are missing or differ from the committed ones; reads all files."""
         files = [(stage.key, f) for stage in self.manifest.stages.values() for shard in stage.shards for f in shard.values()]
         return [f"{key}/{file.path}" for key, file in files if not _is_as_committed(self.folder.child(key), file)]
 

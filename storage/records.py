@@ -1,4 +1,4 @@
-"""JSON records that are not believed blindly: they carry a digest of themselves, and the kind of every value is checked."""
+"""Validated JSON records: the types of all values are checked, and a digest detects damage."""
 
 from __future__ import annotations
 
@@ -17,28 +17,28 @@ DIGEST_FIELD = "digest"
 
 
 def with_digest(value: Mapping[str, Any]) -> dict[str, Any]:
-    """A record with a digest of its content, so that damage to it shows."""
+    """A record with a digest of its content, which `parse_record` verifies."""
     return {**value, DIGEST_FIELD: json_digest(value)}
 
 
 def parse_record(
     kind: type[T], data: bytes, upgrade: Callable[[dict[str, JsonValue]], dict[str, JsonValue]] | None = None
 ) -> T:
-    """Parse a record.
+    """Parse a record as a dataclass or as a list of dataclasses.
 
     Args:
         kind: a dataclass or model, or a list of them.
-        data: JSON; a digest in it is checked and removed.
+        data: JSON bytes, from `with_digest` or without a digest.
         upgrade: brings an object that an earlier version wrote to the fields of `kind`.
 
     Raises:
-        ValueError: it is no JSON, is not what was sealed, lacks a field or has one of the wrong kind; the message says which.
+        ValueError: the data is not JSON, does not match its digest, or has a missing field or wrong type, which is named.
     """
     try:
         value = json.loads(data)
         seal = value.pop(DIGEST_FIELD, None) if isinstance(value, dict) else None
         if seal is not None and seal != json_digest(value):
-            raise ValueError("it is not what was written: its digest is another")
+            raise ValueError("its content does not match its digest")
         if seal is not None or upgrade is not None:
             data = json.dumps(upgrade(value) if upgrade is not None and isinstance(value, dict) else value).encode()
         return cast(T, _adapter(cast(Any, kind)).validate_json(data, strict=True))

@@ -1,4 +1,4 @@
-"""COCO compressed run-length codes, the form in which masks are stored. A mask is bool (height, width)."""
+"""COCO compressed run-length codes, the stored form of masks. A mask is bool (height, width)."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ Mask = NDArray[np.bool_]
 
 
 class CountsError(InputError, ValueError):
-    """A run-length code that is not that of a mask of the stated size."""
+    """A run-length code that does not encode a mask of the stated size."""
 
 
 def encode_counts(mask: Mask) -> bytes:
@@ -21,13 +21,13 @@ def encode_counts(mask: Mask) -> bytes:
     import cv2
     from pycocotools import mask as coco
 
-    # Codes run down columns: transposed by blocks, a mask is in that order in a tenth of NumPy's time.
+    # Codes are in column order; OpenCV's blocked transpose takes a tenth of the time of NumPy's.
     counts: bytes = coco.encode(cv2.transpose(mask.view(np.uint8)).T)["counts"]
     return counts
 
 
 def decode_counts(counts: bytes, height: int, width: int) -> Mask:
-    """Mask of compressed counts.
+    """Mask from compressed counts.
 
     Args:
         counts: COCO compressed run lengths.
@@ -35,7 +35,7 @@ def decode_counts(counts: bytes, height: int, width: int) -> Mask:
         width: width of the image in pixels.
 
     Raises:
-        CountsError: they are damaged, or those of a mask of another size.
+        CountsError: the counts are damaged or belong to a mask of another size.
     """
     from pycocotools import mask as coco
 
@@ -44,7 +44,7 @@ def decode_counts(counts: bytes, height: int, width: int) -> Mask:
 
 
 def counts_from_json(code: Any, height: int, width: int) -> bytes:
-    """Compressed counts of a run-length code as JSON holds it in COCO's formats: a list of runs, or compressed text.
+    """Compressed counts of a run-length code in COCO's JSON formats: a list of run lengths, or compressed text.
 
     Args:
         code: list of run lengths, or compressed text.
@@ -52,7 +52,7 @@ def counts_from_json(code: Any, height: int, width: int) -> bytes:
         width: width of the image in pixels.
 
     Raises:
-        CountsError: it is neither, or not that of a mask of this size.
+        CountsError: the code has neither form, or belongs to a mask of another size.
     """
     from pycocotools import mask as coco
 
@@ -62,14 +62,14 @@ def counts_from_json(code: Any, height: int, width: int) -> bytes:
         counts: bytes = coco.frPyObjects({"size": [height, width], "counts": code}, height, width)["counts"]
         return counts
     if not isinstance(code, str):
-        raise CountsError(f"{code!r:.40} is no run-length code: it must be a list of runs, or a text")
+        raise CountsError(f"{code!r:.40} is not a run-length code: it must be a list of run lengths or a string")
     counts = code.encode()
     check_counts(counts, height, width)
     return counts
 
 
 def check_counts(counts: bytes, height: int, width: int) -> None:
-    """Make sure that the runs of compressed counts fill a mask. The decoder, in C, fills the rest with whatever is there.
+    """Check that compressed counts fill a mask: the C decoder leaves the rest of a shorter one uninitialised.
 
     Args:
         counts: COCO compressed run lengths.
@@ -77,7 +77,7 @@ def check_counts(counts: bytes, height: int, width: int) -> None:
         width: width of the image in pixels.
 
     Raises:
-        CountsError: they do not.
+        CountsError: the runs do not fill the mask.
     """
     runs = _runs(counts)
     if height < 1 or width < 1 or not len(runs) or runs.min() < 0 or int(runs.sum()) != height * width:
@@ -85,7 +85,7 @@ def check_counts(counts: bytes, height: int, width: int) -> None:
 
 
 def _runs(counts: bytes) -> NDArray[np.int64]:
-    """Lengths of the runs of compressed counts: 5 bits a character from the low end, from the third run on as differences."""
+    """Run lengths of compressed counts: 5 bits per character, little-endian, and differences from the third run on."""
     codes = np.frombuffer(counts, np.uint8).astype(np.int64) - 48
     last = np.flatnonzero((codes & 0x20) == 0)
     if not len(last) or last[-1] != len(codes) - 1 or codes.min() < 0 or codes.max() >= 64:

@@ -1,4 +1,4 @@
-"""Reading a table from one end to the other: whole shards at a time, the next one while this one is worked on."""
+"""Sequential scan of a table by whole shards, with the next shard loaded in the background."""
 
 from __future__ import annotations
 
@@ -18,25 +18,28 @@ from storage.schema import TABLES
 T = TypeVar("T")
 
 _MAX_SHARDS = 3
-"""Shards held at once: this one, the next, and the last, since stages do not always cut their shards at the same video."""
+"""Cached shards: the current, the next and the previous one, since shards of different stages may end at different videos."""
 
 
 class RowSlice(NamedTuple, Generic[T]):
-    """Where a video's rows are: in a shard's converted rows, at these positions."""
+    """Rows of one video: the converted rows of its shard, and the positions of the video's rows among them."""
 
     rows: T
     positions: range
 
 
 class Scan(Generic[T]):
-    """Rows of one table by video, cheap when asked for in the order of videos; memory is that of three shards.
+    """Rows of one table by video, efficient in the order of videos; at most three shards are in memory.
+
+    A look-up in `storage.reader.Dataset` reads one row group; a scan reads and converts the columns of a whole shard together.
+    It is a context manager, since it owns a background thread.
 
     A look-up in `storage.reader.Dataset` reads one row group. To go through thousands of videos, this reads a shard's
     columns at once and converts them at once. A context manager: it owns a thread that reads ahead.
     """
 
     def __init__(self, dataset: Dataset, table: str, columns: list[str], convert: Callable[[pa.Table], T]) -> None:
-        """Prepare to read; `convert` makes of a shard's rows what the caller wants to index."""
+        """Prepare a scan; `convert` turns the rows of a shard into an indexable form."""
         self._dataset, self._table, self._columns, self._convert = dataset, table, columns, convert
         self._stage = dataset.stage(table)
         self._shards = Prefetcher(self._read, _MAX_SHARDS, f"scan-{table}")
@@ -48,7 +51,7 @@ class Scan(Generic[T]):
         self._shards.close()
 
     def find(self, video_id: str) -> RowSlice[T]:
-        """Where the rows of a video are; an empty place if the table holds none of it."""
+        """Rows of a video; an empty slice if the table has none."""
         number = self._stage.videos.get(video_id)
         if number is None or self._table not in self._stage.shards[number]:
             return self._nothing

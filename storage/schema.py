@@ -1,7 +1,7 @@
-"""Arrow schemas of a dataset's tables. `SCHEMA_VERSION` is written into every file and checked on reading.
+"""Arrow schemas of the tables of a dataset; `SCHEMA_VERSION` is written to every file and checked on reading.
 
-Frame indices are native, 0-based; frame ranges are closed. Boxes are pixels of the native frame, (x1, y1, x2, y2),
-half-open. Rows are sorted as each table says; one row group holds one video.
+Frame indices are native, 0-based; frame ranges are closed. Boxes are (x1, y1, x2, y2) in pixels of the native frame, half-open.
+Each table states its sort order; one row group holds one video.
 """
 
 from __future__ import annotations
@@ -23,10 +23,10 @@ OBJECT = pa.struct(
         ("frames", pa.int32()),
     ]
 )
-"""One tracked object: what it was detected as, on which frame, and on how many frames it is visible."""
+"""One tracked object: category and score of its detection, frame of its discovery, and number of frames where it is visible."""
 
 FRAME_RANGE = pa.struct([("start_frame", pa.int32()), ("end_frame", pa.int32())])
-"""A stretch of frames, closed."""
+"""A range of frames, closed."""
 
 VIDEOS = pa.schema(
     [
@@ -49,8 +49,8 @@ VIDEOS = pa.schema(
         ("objects", pa.list_(OBJECT)),
     ]
 )
-"""One row a video: the source, presentation times from 0, the frames that were tracked, what that took
-(`tasks.tracking.base.Work`), and its objects by ID. Sorted by video_id."""
+"""One row per video: the source, presentation times from 0, the tracked frame ranges, the cost of tracking
+(`tasks.tracking.base.Work`), and the objects by ID. Sorted by video_id."""
 
 MASKS = pa.schema(
     [
@@ -68,7 +68,7 @@ MASKS = pa.schema(
         ("rle_counts", pa.binary()),
     ]
 )
-"""The mask database: one row an object a frame where it is visible. Sorted by video_id, frame_index, object_id."""
+"""The mask database: one row per object and frame where it is visible. Sorted by video_id, frame_index, object_id."""
 
 CLIPS = pa.schema(
     [
@@ -86,7 +86,7 @@ CLIPS = pa.schema(
         ("reason", pa.string()),
     ]
 )
-"""One row a clip (video, start, end): its size as a model sees it. `reason` is empty, or why it has no frames."""
+"""One row per clip (video, start, end): its size in the model input. `reason` is empty, or states why it has no frames."""
 
 MARKER = pa.struct([("object_id", pa.int32()), ("label", pa.string()), ("x", pa.float32()), ("y", pa.float32())])
 """A drawn marker: its centre in pixels of the rendered frame."""
@@ -102,7 +102,7 @@ FRAMES = pa.schema(
         ("jpeg", pa.binary()),
     ]
 )
-"""One row a rendered frame. `time_s` counts from the clip's start. Sorted by clip_id, position."""
+"""One row per rendered frame. `time_s` counts from the start of the clip. Sorted by clip_id, position."""
 
 TARGET = pa.struct(
     [
@@ -111,7 +111,8 @@ TARGET = pa.struct(
         ("counts", pa.list_(pa.binary())),
     ]
 )
-"""Where one object really is: a box a listed frame, and its mask's run-length code where the truth is masks."""
+"""True location of one object: a box on each listed frame, and the run-length code of its mask if the truth consists of
+masks."""
 
 SAMPLES = pa.schema(
     [
@@ -136,9 +137,9 @@ SAMPLES = pa.schema(
         ("record", pa.string()),
     ]
 )
-"""One row a sentence: its task, its true span (seconds of the clip; frames of the video, closed; null where the truth has
-none), its targets, and the answer IDs with their quality, or the reason why it has none. `options` and `answer` are a
-question's; `record` says where it stands in the annotations."""
+"""One row per sentence: its task, its true span (seconds of the clip; frames of the video, closed; null without truth), its
+targets, and the answer IDs with their quality, or the reason why there are none. `options` and `answer` belong to a question;
+`record` is the position in the annotations."""
 
 OUTCOMES = pa.schema(
     [
@@ -152,13 +153,13 @@ OUTCOMES = pa.schema(
         ("samples", pa.int32()),
     ]
 )
-"""One row a planned video: the stage that ended it, how, and how many sentences it has; sorted by video_id."""
+"""One row per planned video: the last stage, its outcome, and the number of sentences about the video; sorted by video_id."""
 
 BOX = pa.struct([("frame", pa.int32()), ("box", pa.list_(pa.float64(), 4))])
 """A predicted box on a native frame, pixels, half-open."""
 
 CAPTION = pa.struct([("object_id", pa.int32()), ("text", pa.string())])
-"""What is said of an object."""
+"""Text about an object."""
 
 PREDICTIONS = pa.schema(
     [
@@ -200,5 +201,5 @@ TABLES: Mapping[str, pa.Schema] = {
 
 
 def with_version(schema: pa.Schema) -> pa.Schema:
-    """The schema with its version in the metadata, as files carry it."""
+    """The schema with its version in the metadata, as written to files."""
     return schema.with_metadata({"schema_version": str(SCHEMA_VERSION)})

@@ -1,4 +1,4 @@
-"""What a build was asked for: a small file in the dataset's folder, so that it can be taken up again by the folder alone."""
+"""Build request: a small file in the folder of a dataset from which its last build can be repeated."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ BUILD_REQUEST = "build.json"
 
 @dataclass(frozen=True)
 class BuildRequest:
-    """A build as it was asked for.
+    """Parameters of a build.
 
     Attributes:
-        benchmark: its name.
-        parameters: as given, JSON values. None of them is a secret: those come from the environment.
-        stages: keys of the stages that follow from them, which are the folders it works in.
+        benchmark: name of the benchmark or import.
+        parameters: JSON values as given by the user. None of them is a secret: secrets come from the environment.
+        stages: keys of the resulting stages, which are their folder names.
     """
 
     benchmark: str
@@ -30,23 +30,21 @@ class BuildRequest:
 
 
 def write_build_request(where: Where, request: BuildRequest) -> None:
-    """Keep what a build in a dataset's folder was asked for; the last one counts."""
+    """Write the request of a build into the folder of its dataset, in place of an earlier one."""
     write_json(folder_at(where), BUILD_REQUEST, asdict(request))
 
 
 def read_build_request(where: Where) -> BuildRequest:
-    """What the last build in a dataset's folder was asked for.
+    """Request of the last build in the folder of a dataset.
 
     Raises:
-        DatasetError: nothing was built there, or the file is damaged.
+        DatasetError: the folder has no build request, or the file is damaged.
     """
     folder = folder_at(where)
     try:
         return parse_record(BuildRequest, folder.read(BUILD_REQUEST))
     except (FileNotFoundError, NotADirectoryError):
-        raise DatasetError(
-            f"'{folder}' does not say how it was built (no {BUILD_REQUEST}): run `stvg build` for it once"
-        ) from None
+        raise DatasetError(f"'{folder}' has no build request ({BUILD_REQUEST}): run `stvg build` for it once") from None
     except ValueError as error:
         raise DatasetError(
             f"{folder}/{BUILD_REQUEST} is damaged ({error}): run `stvg build` for the dataset once more"

@@ -1,7 +1,7 @@
-"""A stage's folder: a part for each finished video, gathered into shards that are committed once.
+"""Stage folders: one part per finished video, merged into shards that are committed once.
 
-The folder's name carries a hash of everything that shapes the rows, so the same specification finds its work again
-and another one starts beside it.
+The name of the folder contains a hash of everything that determines the rows. A build with the same specification finds its
+earlier work; another specification has a folder of its own.
 """
 
 from __future__ import annotations
@@ -24,18 +24,18 @@ from storage.records import parse_record
 from storage.schema import TABLES
 
 SHARD_VIDEOS = 256
-"""Videos a shard: a Parquet footer takes about 1.7 kB a row group, read whole at first look-up."""
+"""Videos per shard: a Parquet footer takes about 1.7 kB per row group and is read completely on the first look-up."""
 
 STAGE = "stage.json"
-"""In a stage's folder: what its hash stands for."""
+"""File in the folder of a stage with the values behind its hash."""
 
 _READ_AHEAD = 4
-"""Parts read at once while a shard is gathered: each is held in memory whole."""
+"""Parts read concurrently while a shard is written; each is in memory completely."""
 
 
 @dataclass(frozen=True)
 class StageSpec:
-    """What shapes a stage's rows: a name, the version of its code and every parameter that matters."""
+    """Specification of a stage: its name, the version of its code, its tables, and every parameter that determines its rows."""
 
     name: str
     version: int
@@ -44,13 +44,13 @@ class StageSpec:
 
     @property
     def key(self) -> str:
-        """Folder name: the stage and 8 hex digits of what shapes its rows."""
+        """Folder name: the name of the stage and 8 hex digits of a hash of version and parameters."""
         return f"{self.name}-{hash8({'version': self.version, 'params': dict(self.params)})}"
 
 
 @dataclass(frozen=True, order=True)
 class Invalidation:
-    """An entry of a shard that counts no more: its video was asked for again."""
+    """Record that an entry of a shard is no longer valid, since its video was requeued."""
 
     shard: str
     video_id: str
@@ -58,10 +58,10 @@ class Invalidation:
 
 
 def read_invalidations(folder: Folder) -> dict[str, set[Invalidation]]:
-    """Records of entries that count no more, by their name in a stage's folder.
+    """Records of invalid entries in the folder of a stage, by file name.
 
     Raises:
-        RecordError: one is damaged.
+        RecordError: a record is damaged.
     """
     records = {}
     for name in folder.names("void-*.json"):
@@ -75,7 +75,7 @@ def read_invalidations(folder: Folder) -> dict[str, set[Invalidation]]:
 
 
 class StageStore:
-    """Reads and writes one stage's folder of one dataset."""
+    """Reads and writes the folder of one stage of one dataset."""
 
     def __init__(self, dataset: Where, spec: StageSpec) -> None:
         self.spec = spec
@@ -84,12 +84,12 @@ class StageStore:
         self._parts = self.folder.child("parts")
 
     def prepare(self) -> None:
-        """Say in the folder what its hash stands for."""
+        """Write the values behind the hash of the folder into it."""
         spec = {"name": self.spec.name, "version": self.spec.version, "params": dict(self.spec.params)}
         write_json(self.folder, STAGE, spec)
 
     def write_part(self, entry: BundleEntry, tables: Mapping[str, pa.Table]) -> None:
-        """Keep the rows and outcome of one video. A second call for the video replaces the first.
+        """Write the rows and the outcome of one video; a second call for the video replaces the first.
 
         Args:
             entry: video, fingerprint and outcome.
@@ -99,13 +99,13 @@ class StageStore:
         write_bundle(self._parts, _part_name(entry.video_id), [entry], rows, durable=False)
 
     def parts(self) -> dict[str, Bundle]:
-        """Parts not yet in a shard, by video; damaged ones are passed over, so that their videos are done again."""
+        """Parts that are not yet in a shard, by video; damaged ones are ignored, so that their videos are processed again."""
         names = self._parts.names("part-*")
-        parts = self._whole_parts((name for name in names if name.endswith(".json")), set(names))
+        parts = self._complete_parts((name for name in names if name.endswith(".json")), set(names))
         return {part.entries[0].video_id: part for part in parts}
 
-    def _whole_parts(self, records: Iterable[str], names: Container[str]) -> Iterator[Bundle]:
-        """Parts of which everything is there; a record without its tables is what a sweep beside a dying writer may leave."""
+    def _complete_parts(self, records: Iterable[str], names: Container[str]) -> Iterator[Bundle]:
+        """Parts with all their tables; a killed process may leave a record without its tables."""
         for part in ordered_map(self._part, records, self._parts.concurrency):
             if part is not None and part.entries and all(file.path in names for file in part.tables.values()):
                 yield part
@@ -113,11 +113,11 @@ class StageStore:
     def _part(self, record: str) -> Bundle | None:
         try:
             return read_bundle(self._parts, record)
-        except (RecordError, FileNotFoundError):  # damaged, or gathered by another build since it was listed
+        except (RecordError, FileNotFoundError):  # damaged, or merged by another build since it was listed
             return None
 
     def shards(self) -> list[Bundle]:
-        """Committed shards, by name, without the entries that are void.
+        """Committed shards by name, without invalid entries.
 
         Raises:
             RecordError: a record is damaged.
@@ -131,7 +131,9 @@ class StageStore:
         return set[Invalidation]().union(*read_invalidations(self.folder).values())
 
     def invalidate(self, fingerprints: Mapping[str, str]) -> None:
-        """Let what is known of these videos (video -> fingerprint) count no more, so that they are new to the next run.
+        """Invalidate entries, by video ID and fingerprint, so that the next run processes these videos again.
+
+        Their rows stay in place: a published manifest that lists them can be read until another one is published.
 
         Their rows stay where they are: a published manifest that names them can be read until another is published.
         """
@@ -144,15 +146,15 @@ class StageStore:
         self._remove_parts(v for v, f in fingerprints.items() if v in parts and parts[v].fingerprints.get(v) == f)
 
     def entries(self) -> dict[str, list[BundleEntry]]:
-        """Every entry of each video, a shard's before its part's; a changed source has several."""
+        """Valid entries of each video, those of shards before those of parts; a video whose source changed has several."""
         return entries_by_video((*self.shards(), *self.parts().values()))
 
     def shards_by_entry(self) -> dict[tuple[str, str], Bundle]:
-        """(video, fingerprint) -> the shard that holds it."""
+        """(video ID, fingerprint) -> the shard that contains the entry."""
         return {(entry.video_id, entry.fingerprint): shard for shard in self.shards() for entry in shard.entries}
 
     def read(self, shard: Bundle, table: str, video_id: str) -> pa.Table:
-        """Rows of one video in a table of a shard; a video that ended otherwise than done has none.
+        """Rows of one video in a table of a shard; empty if the video has none.
 
         Args:
             shard: committed shard.
@@ -164,20 +166,20 @@ class StageStore:
         return TABLES[table].empty_table()
 
     def commit(self, videos: Sequence[str]) -> Bundle:
-        """Gather the parts of `videos`, which all have one, into one shard, then remove them.
+        """Merge the parts of `videos`, each of which must have one, into one shard, then remove them.
 
-        A kill before the shard's record leaves the parts, which are gathered again; a kill after it leaves parts that
-        repeat the shard, which the next `sweep` removes.
+        A kill before the record of the shard is written leaves the parts, which are merged again. A kill after it leaves parts
+        that repeat the shard; the next `sweep` removes them.
 
         Raises:
-            ConflictError: a part is gone, which only another build can have gathered.
+            ConflictError: a part is missing, which only another build can have removed.
         """
         records = [f"{_part_name(video_id)}.json" for video_id in sorted(videos)]
         parts = [part for part in ordered_map(self._part, records, self._parts.concurrency) if part is not None]
         if len(parts) < len(records):
-            raise ConflictError(f"another build is at work on '{self.dataset}' and has gathered parts of this one: run again")
+            raise ConflictError(f"another build is at work on '{self.dataset}' and has merged parts of this one: run again")
         entries = [part.entries[0] for part in parts]
-        # What was asked for again may end as before: its shard must not take the name of the one in which it is void.
+        # A requeued video may end with an equal entry: its new shard must not have the name of the shard with the invalid one.
         void = sorted(self._void())
         key = [[e.video_id, e.fingerprint, e.outcome.status, e.outcome.reason, *_shards_of(e, void)] for e in entries]
         name = "shard-" + hash8(key)
@@ -194,7 +196,7 @@ class StageStore:
         return chain.from_iterable(ordered_map(rows, holders, min(_READ_AHEAD, self._parts.concurrency)))
 
     def sweep(self) -> None:
-        """Remove parts whose entry stands in a shard already, and leftovers of writers and removers that were killed."""
+        """Remove parts that a shard contains already, and the remains of killed writers."""
         committed = self.shards_by_entry()
         parts = (part.entries[0] for part in self.parts().values())
         self._remove_parts(e.video_id for e in parts if (e.video_id, e.fingerprint) in committed)
@@ -219,7 +221,7 @@ def _shards_of(entry: BundleEntry, void: Iterable[Invalidation]) -> list[str]:
 
 
 def entries_by_video(bundles: Iterable[Bundle]) -> dict[str, list[BundleEntry]]:
-    """Every entry of each video, in the order of the bundles."""
+    """All entries of each video, in the order of the bundles."""
     entries: dict[str, list[BundleEntry]] = {}
     for bundle in bundles:
         for entry in bundle.entries:

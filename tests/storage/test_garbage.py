@@ -120,7 +120,7 @@ def test_the_folders_of_the_last_build_stay_even_if_it_was_not_published(tmp_pat
     store = StageStore(folder, StageSpec("masks", 1, {}, ("videos",)))
     store.prepare()
     write(store, "a")
-    with pytest.raises(DatasetError, match="does not say how it was built"):
+    with pytest.raises(DatasetError, match="has no build request"):
         find_garbage(folder, 0)
     write_build_request(folder, BuildRequest("folder", {}, [store.spec.key]))
     assert find_garbage(folder, 0) == []

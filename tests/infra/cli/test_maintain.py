@@ -41,14 +41,14 @@ def test_a_benchmark_nobody_knows_is_refused(dataset: Path) -> None:
 
 def test_bad_input_is_one_sentence_and_exit_code_2(dataset: Path, tmp_path: Path, stvg: Any) -> None:
     cases = [
-        (("requeue", "nowhere"), "'nowhere' does not say how it was built (no build.json)"),
+        (("requeue", "nowhere"), "'nowhere' has no build request (build.json)"),
         (("requeue", "sets/mine", "--set", "theta"), "--set theta: give it as parameter=value"),
         (("requeue", "sets/mine", "--set", "name=x"), "--set name: give it as parameter=value"),
         (("requeue", "sets/mine", "--set", "colour=red"), "--colour: Extra inputs are not permitted"),
         (("requeue", "sets/mine"), "holds no video"),
-        (("replay", "nowhere", "a.mp4", "--stage", "masks"), "'nowhere' does not say how it was built"),
-        (("gc", "nowhere"), "'nowhere' does not say how it was built"),
-        (("gc", "videos"), "'videos' does not say how it was built"),
+        (("replay", "nowhere", "a.mp4", "--stage", "masks"), "'nowhere' has no build request"),
+        (("gc", "nowhere"), "'nowhere' has no build request"),
+        (("gc", "videos"), "'videos' has no build request"),
     ]
     for arguments, said in cases:
         done = stvg(*arguments, cwd=tmp_path)
