@@ -6,7 +6,8 @@ from storage.folders.folder import Where
 from tasks.benchmarks.reading import local_folder
 from tasks.benchmarks.samples import AnnotationError, Benchmark, Clip, VideoJob
 from tasks.benchmarks.videos import videos_below
-from tasks.video.reader import IMAGE_SUFFIXES, VIDEO_SUFFIXES, Source
+from tasks.video.images import IMAGE_SUFFIXES
+from tasks.video.reader import VIDEO_SUFFIXES, Source
 
 
 def read_folder(videos: Where, image_fps: float | None = None) -> Benchmark:

@@ -19,7 +19,8 @@ from tasks.benchmarks.collector import SampleCollector
 from tasks.benchmarks.reading import frame_number, load_object, local_folder, record_errors, require, stripped_text, video_path
 from tasks.benchmarks.samples import AnnotationError, Benchmark, Clip, Sample, Target, Task, VideoFacts
 from tasks.benchmarks.videos import Videos
-from tasks.video.reader import IMAGE_SUFFIXES, Source
+from tasks.video.images import IMAGE_SUFFIXES
+from tasks.video.reader import Source
 
 _KIND = "MeViS' format"
 

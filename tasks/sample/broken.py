@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from storage.common.environment import module_environment
 from tasks.sample.scene import SampleConfig
 
 FIRST_INDEX = 90
@@ -75,11 +72,9 @@ def _no_frames(path: Path, _whole: Path, config: SampleConfig) -> None:
         container.start_encoding()
 
 
-def _av1(path: Path, _whole: Path, config: SampleConfig) -> None:
-    # SVT_LOG=1 silences the encoder's greeting on standard error.
-    env = module_environment(SVT_LOG="1")
-    numbers = map(str, (config.fps, config.height, config.width))
-    subprocess.run((sys.executable, "-m", "tasks.sample.av1", path, *numbers), check=True, env=env)
+def _unknown_codec(path: Path, whole: Path, _config: SampleConfig) -> None:
+    """A good file whose stream names a codec that no decoder knows."""
+    path.write_bytes(whole.read_bytes().replace(b"avc1", b"zzz1"))
 
 
 def _missing(_path: Path, _whole: Path, _config: SampleConfig) -> None:
@@ -92,7 +87,7 @@ BROKEN: Mapping[str, Callable[[Path, Path, SampleConfig], None]] = {
     "not_a_video": _text,
     "no_video_stream": _sound_only,
     "no_frames": _no_frames,
-    "unsupported_codec": _av1,
+    "unsupported_codec": _unknown_codec,
     "missing": _missing,
 }
 """Reason in `tasks.video.diagnosis.REASONS` -> how to write a file that has it."""

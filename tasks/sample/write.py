@@ -17,7 +17,7 @@ from tasks.sample.broken import write_broken
 from tasks.sample.encode import write_video
 from tasks.sample.scene import SECONDS, SampleConfig
 
-VERSION = 2
+VERSION = 3
 """Goes up whenever the same configuration gives other files, so that an older sample is made anew."""
 DETECTABLE = 0.25
 """Share of a figure that must be in sight for the true boxes to list it."""

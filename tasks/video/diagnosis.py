@@ -14,6 +14,11 @@ REASONS = {
     "no_video_stream": "the container holds no video stream",
     "no_frames": "the video stream holds no frame",
     "unsupported_codec": "the decoder cannot read this codec",
+    "damaged": "its data is damaged",
+    "too_small": "its frames are smaller than objects can be found in",
+    "mixed_sizes": "the images of a folder must be of one size",
+    "forward_only": "the decoder decord seeks to other frames on some files and reads forward alone: use the decoder pyav",
+    "decord_differs": "decord counts or times its frames otherwise than the container: use the decoder pyav",
     "unreadable_frame": "a frame cannot be decoded",
     "black": "every frame looked at is black, as some codecs decode",
     "size_differs": "its frames are not of the size the annotations state, so their boxes cannot be placed",
@@ -107,5 +112,4 @@ def _reason_in_stream(container: object) -> str:
         return "truncated"
     if packets == 0:
         return "no_frames"
-    # libav reads its frames, or has no decoder: either way the stream is whole and decord is what fails.
     return "unsupported_codec"

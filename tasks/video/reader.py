@@ -10,20 +10,21 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from storage.common.environment import set_defaults
 from storage.folders.cache import RemoteFile, cached_copy
+from tasks.video.decord_reader import DecordReader
 from tasks.video.diagnosis import VideoError, diagnose, is_truncated_mp4
+from tasks.video.images import ImageFolderReader
+from tasks.video.stream import StreamReader
 from tasks.video.timeline import Timeline
 
 Frames = NDArray[np.uint8]
 
 VIDEO_SUFFIXES = frozenset({".mp4", ".mkv", ".avi", ".mov", ".webm", ".m4v", ".mpg", ".mpeg", ".wmv", ".flv"})
-IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg"})
 
 MOST_FRAMES = 10_000_000
 """No video has more: 46 hours at 60 frames a second. A larger number is damage, and what it would make is not built."""
@@ -62,7 +63,7 @@ def local_source(source: Source) -> Iterator[Source]:
 
 
 class Reader(Protocol):
-    """What decodes frames: decord for files, OpenCV for JPEG folders."""
+    """Decoder of frames: PyAV or decord for files, OpenCV for folders of images."""
 
     def __len__(self) -> int: ...
     def get(self, indices: Sequence[int]) -> Frames:
@@ -130,63 +131,18 @@ class Video:
                 yield first, self.frames(range(first, last + 1))
 
 
-class _DecordReader:
-    def __init__(self, path: Path, size: tuple[int, int] | None, threads: int) -> None:
-        set_defaults({"DECORD_EOF_RETRY_MAX": "2048"})
-        import decord
-
-        width, height = size or (-1, -1)
-        self._reader: Any = decord.VideoReader(str(path), width=width, height=height, num_threads=threads)
-
-    def __len__(self) -> int:
-        return len(self._reader)
-
-    def get(self, indices: Sequence[int]) -> Frames:
-        frames: Frames = self._reader.get_batch(list(indices)).asnumpy()
-        return frames
-
-    def timeline(self) -> Timeline:
-        spans = np.asarray(self._reader.get_frame_timestamp(range(len(self))), dtype=np.float64)
-        return Timeline(spans[:, 0] - spans[0, 0], float(spans[-1, 1] - spans[0, 0]))
+Backend = Literal["pyav", "decord"]
+"""Decoder of video files; `decord` reads forward alone."""
 
 
-class _FolderReader:
-    def __init__(self, path: Path, fps: float, size: tuple[int, int] | None) -> None:
-        self._files = sorted(p for p in path.iterdir() if p.suffix.lower() in IMAGE_SUFFIXES)
-        self._fps, self._size = fps, size
-        if not self._files:
-            raise VideoError("no_frames", f"{path} holds no JPEG")
-        for file in self._files:
-            if file.is_symlink() and not file.resolve().is_relative_to(path.resolve()):
-                raise VideoError("leads_out", f"{file.name} in {path}")
-
-    def __len__(self) -> int:
-        return len(self._files)
-
-    def get(self, indices: Sequence[int]) -> Frames:
-        return np.stack([self._read(self._files[i]) for i in indices])
-
-    def _read(self, path: Path) -> Frames:
-        import cv2
-
-        image = cv2.imread(str(path), cv2.IMREAD_COLOR)
-        if image is None:
-            raise VideoError("unreadable_frame", f"{path.name} in {path.parent} is not a readable JPEG")
-        if self._size is not None:
-            image = cv2.resize(image, self._size, interpolation=cv2.INTER_AREA)
-        return np.asarray(cv2.cvtColor(image, cv2.COLOR_BGR2RGB), dtype=np.uint8)
-
-    def timeline(self) -> Timeline:
-        return Timeline(np.arange(len(self)) / self._fps, len(self) / self._fps)
-
-
-def open_video(source: Source, size: tuple[int, int] | None = None, threads: int = 1) -> Video:
-    """Open a source.
+def open_video(source: Source, size: tuple[int, int] | None = None, threads: int = 1, backend: Backend = "pyav") -> Video:
+    """Open a source. Frame k is the k-th of a sequential decode, whichever way it is reached.
 
     Args:
-        source: a video file or a folder of JPEGs, on this machine.
-        size: (width, height) in pixels that frames are scaled to while decoding; None keeps their own.
+        source: a video file or a folder of JPEG or PNG frames, on this machine.
+        size: (width, height) in pixels that frames are scaled to; None keeps their own.
         threads: decoder threads.
+        backend: decoder of a video file.
 
     Raises:
         VideoError: its `reason` is one of `tasks.video.diagnosis.REASONS`.
@@ -196,10 +152,13 @@ def open_video(source: Source, size: tuple[int, int] | None = None, threads: int
     if path.is_dir():
         if source.fps is None:
             raise VideoError("no_fps", f"{path} is a folder of images: state its frames per second")
-        return Video(source, path, _FolderReader(path, source.fps, size))
+        return Video(source, path, ImageFolderReader(path, source.fps, size))
     if is_truncated_mp4(path):
         raise VideoError("truncated", f"{path.name} breaks off before its last box ends")
     try:
-        return Video(source, path, _DecordReader(path, size, threads))
+        reader: Reader = (DecordReader if backend == "decord" else StreamReader)(path, size, threads)
+        return Video(source, path, reader)
+    except VideoError:
+        raise
     except Exception as error:
         raise diagnose(path, error) from error
