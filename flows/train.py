@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import time
 from dataclasses import asdict
-from typing import Any
 
 from prefect import State, get_run_logger, task
 from prefect.artifacts import create_link_artifact, create_markdown_artifact, create_table_artifact
 from prefect.cache_policies import NO_CACHE
 from prefect.deployments import run_deployment
+from pydantic import JsonValue
 
 from flows.artifacts import MOST_ROWS, progress_artifact
 from flows.families import by_function_name, flows_of
@@ -20,11 +20,12 @@ from flows.limits import gpu_slot
 from flows.retries import may_pass
 from infra.ray import gpus as ray_gpus
 from infra.ray import job as ray_job
-from infra.ray.train_job import training_job
-from infra.train import follow_ups, launch_training, prepare_training, step_progress
+from infra.ray.train_job import training_driver, training_job
+from infra.train import follow_ups, prepare_training
 from rl.models.trained import MODEL
 from rl.training.checkpoints import read_metrics
 from rl.training.curves import CURVES, CURVES_FILE, curves, draw_curves
+from rl.training.launch import run_training, step_progress
 from rl.training.parameters import TrainParameters
 from rl.training.plan import RunPlan
 from rl.training.recipes import recipe_values, sources
@@ -32,11 +33,10 @@ from rl.training.records import Lineage
 from rl.verl.metrics import OnStep, StepMetrics
 from storage.progress import Progress
 
-_NO_CACHE: dict[str, Any] = {"cache_policy": NO_CACHE}
 _DRAW_INTERVAL_S = 20.0
 
 
-@task(name="prepare", **_NO_CACHE)
+@task(name="prepare", cache_policy=NO_CACHE)
 def prepare_task(parameters: TrainParameters) -> RunPlan:
     """Prepare the training, and publish what is trained on and by which recipe."""
     plan = prepare_training(parameters)
@@ -48,7 +48,7 @@ def prepare_task(parameters: TrainParameters) -> RunPlan:
     return plan
 
 
-@task(name="cluster", retries=2, retry_delay_seconds=10, **_NO_CACHE)
+@task(name="cluster", retries=2, retry_delay_seconds=10, cache_policy=NO_CACHE)
 def cluster_task(parameters: TrainParameters, plan: RunPlan) -> list[ray_gpus.Gpu]:
     """Check that the cluster has enough free GPUs, unless the job of this training uses them already.
 
@@ -65,7 +65,7 @@ def cluster_task(parameters: TrainParameters, plan: RunPlan) -> list[ray_gpus.Gp
     return gpus
 
 
-@task(name="train", retries=1, retry_delay_seconds=30, retry_condition_fn=may_pass, **_NO_CACHE)
+@task(name="train", retries=1, retry_delay_seconds=30, retry_condition_fn=may_pass, cache_policy=NO_CACHE)
 def train_task(parameters: TrainParameters, plan: RunPlan) -> Lineage:
     """Train to the end; curves and the last steps are published on the way.
 
@@ -75,7 +75,7 @@ def train_task(parameters: TrainParameters, plan: RunPlan) -> Lineage:
     """
     picture = plan.folder / CURVES_FILE  # exists from the first step on
     create_link_artifact(picture.as_uri(), link_text="Curves", key="curves-picture", description="Curves of every metric")
-    lineage = launch_training(parameters, _publisher(plan))
+    lineage = run_training(plan.folder, _publisher(plan), training_driver(parameters))
     _publish_curves(plan)
     return lineage
 
@@ -109,7 +109,7 @@ def _publish_curves(plan: RunPlan) -> None:
     create_table_artifact(last, key="last-steps", description="Metrics of the last steps")
 
 
-@task(name="register", **_NO_CACHE)
+@task(name="register", cache_policy=NO_CACHE)
 def register_task(plan: RunPlan, lineage: Lineage) -> str:
     """Publish the lineage of the new model; returns the training's folder, which names the model from now on.
 
@@ -122,8 +122,8 @@ def register_task(plan: RunPlan, lineage: Lineage) -> str:
     return str(plan.folder)
 
 
-@task(name="evaluate", task_run_name="{deployment}", **_NO_CACHE)
-def evaluate_task(deployment: str, parameters: dict[str, Any], model: str) -> None:
+@task(name="evaluate", task_run_name="{deployment}", cache_policy=NO_CACHE)
+def evaluate_task(deployment: str, parameters: dict[str, JsonValue], model: str) -> None:
     """Evaluate the new model by another deployment, and wait for it.
 
     Args:

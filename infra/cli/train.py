@@ -27,13 +27,16 @@ def train_command(parameters: TrainParameters, as_json: AsJson = False) -> None:
         parameters: of the training.
         as_json: print the lineage as one JSON object, without bars and curves.
     """
-    from infra.train import launch_training, prepare_training, step_progress
+    from infra.ray.train_job import training_driver
+    from infra.train import prepare_training
     from rl.training.checkpoints import read_metrics
     from rl.training.curves import curves, draw_curves
+    from rl.training.launch import run_training, step_progress
 
     plan = prepare_training(parameters)
     with Bars(as_json) as bars:
-        lineage = launch_training(parameters, lambda metrics: bars.update(step_progress(metrics)))
+        driver = training_driver(parameters)
+        lineage = run_training(plan.folder, lambda metrics: bars.update(step_progress(metrics)), driver)
     steps = read_metrics(plan.folder)
     picture = draw_curves(plan.folder, steps)
     if as_json:

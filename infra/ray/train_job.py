@@ -6,8 +6,9 @@ from collections.abc import Callable
 
 from infra.ray import job as ray_job
 from infra.ray.client import code_version
-from rl.training.launch import DRIVER_ERRORS, driver_arguments
+from rl.training.launch import DRIVER_ERRORS, Driver, driver_arguments
 from rl.training.parameters import TrainParameters
+from rl.verl.errors import TrainingError
 from storage.folders.files import hash8
 
 
@@ -29,15 +30,26 @@ def training_job(parameters: TrainParameters) -> ray_job.Job:
     )
 
 
-def follow_training(parameters: TrainParameters, on_line: Callable[[str], None]) -> None:
-    """Submit the job of a training, or attach to it, and follow its log to the end.
+def training_driver(parameters: TrainParameters) -> Driver | None:
+    """The driver of a training as a Ray Job, which is submitted or attached to; None for one on this machine.
 
     Args:
-        parameters: of a training with a Ray cluster.
-        on_line: called with each line of the log, from the first one on, again after a lost connection.
+        parameters: of the training.
 
     Raises:
-        ClusterError, BusyError, JobError: as `infra.ray.job.follow` does.
+        ClusterError, BusyError, JobError: by the driver, as `infra.ray.job.follow` does.
         TrainingError, TrainingInputError: the driver's own.
     """
-    ray_job.follow(training_job(parameters), on_line)
+    if not parameters.ray:
+        return None
+
+    def follow(on_line: Callable[[str], None]) -> None:
+        job = training_job(parameters)
+        try:
+            ray_job.follow(job, on_line)
+        except TrainingError as error:
+            raise TrainingError(
+                f"{error} ('ray job logs' of the job {job.stem}... on {job.address} has the details)"
+            ) from error
+
+    return follow

@@ -14,12 +14,12 @@ from infra.build import build_dataset
 from infra.ray import gpus, job
 from infra.ray.build_job import run_job, stop_job
 from infra.ray.session import ClusterError
-from infra.ray.train_job import training_job
+from infra.ray.train_job import training_driver, training_job
 from infra.rendering import render, rendered
 from infra.sweeping import Ask, ask_quietly, run_cells
 from infra.sweeps import Sweep, reason_of
 from infra.tables.table import Part, Reproduction, Step, keeps_masks
-from infra.train import launch_training, prepare_training, step_progress
+from infra.train import prepare_training
 from rl.engines.base import EngineError
 from rl.evaluation.cells import Cell, CellStatus
 from rl.evaluation.parameters import EvaluateParameters
@@ -27,6 +27,7 @@ from rl.evaluation.results import EvaluationResults, ceiling, conventions_of
 from rl.evaluation.run import Evaluation
 from rl.paper.comparison import Unavailable
 from rl.paper.numbers import CEILING
+from rl.training.launch import run_training, step_progress
 from rl.training.parameters import TrainParameters
 from rl.training.records import read_lineage
 from storage.common.errors import InputError, StvgError
@@ -97,7 +98,7 @@ def train(parameters: TrainParameters, on_progress: OnProgress) -> None:
     if read_lineage(parameters.folder) is None:
         check_gpus(parameters)
         prepare_training(parameters)
-        launch_training(parameters, lambda metrics: on_progress(step_progress(metrics)))
+        run_training(parameters.folder, lambda metrics: on_progress(step_progress(metrics)), training_driver(parameters))
 
 
 def gpus_of(table: Reproduction, step: Step) -> int:

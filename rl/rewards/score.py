@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, get_args
+from typing import get_args
 
-from pydantic import Field
+from pydantic import Field, JsonValue
 
 from rl.prompts.answers import parse_answer
 from rl.rewards.parts import Appearance, Parts, mean_iou, r_f, r_s, r_t
@@ -108,7 +108,7 @@ def compute_score(
     data_source: str,
     solution_str: str,
     ground_truth: str,
-    extra_info: Mapping[str, Any] | None = None,
+    extra_info: Mapping[str, JsonValue] | None = None,
     *,
     reward: str = "paper",
     appearance: Appearance = "visible",

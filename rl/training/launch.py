@@ -12,8 +12,9 @@ from rl.training.checkpoints import read_metrics
 from rl.training.events import StepEvent, parse_event
 from rl.training.records import Lineage, read_lineage
 from rl.verl.errors import TrainingError, TrainingInputError
-from rl.verl.metrics import OnStep
+from rl.verl.metrics import OnStep, StepMetrics
 from storage.common.processes import stop_process_tree
+from storage.progress import Progress
 
 LOG = "driver.log"
 """In a training's folder: the output of its local drivers, with the traceback of an error."""
@@ -61,6 +62,11 @@ def run_training(folder: Path, on_step: OnStep, driver: Driver | None = None) ->
     if lineage is None:
         raise TrainingError(f"the training ended without a model in '{folder}': is that folder seen by the cluster?")
     return lineage
+
+
+def step_progress(metrics: StepMetrics) -> Progress:
+    """Progress of a training after a step."""
+    return Progress("steps", metrics.step, metrics.total_steps)
 
 
 def run_local_driver(folder: Path, on_line: Callable[[str], None]) -> None:

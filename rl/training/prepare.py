@@ -84,5 +84,5 @@ def count_weights(model: Path) -> int:
 
 def _count_in_header(path: Path) -> int:
     with path.open("rb") as file:
-        header: dict[str, Any] = json.loads(file.read(int.from_bytes(file.read(8), "little")))
+        header: Any = json.loads(file.read(int.from_bytes(file.read(8), "little")))
     return sum(prod(entry["shape"]) for name, entry in header.items() if name != "__metadata__")

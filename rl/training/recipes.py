@@ -24,22 +24,22 @@ from rl.training.recipe import (
 from storage.common.config import changed, leaves
 from storage.common.names import one_of
 
-_SMALL: Mapping[str, Any] = {
-    "optimizer": OptimizerConfig(learning_rate=1e-3),
-    "batch": BatchConfig(prompts_per_device=2, devices=1, max_prompt_tokens=4096, max_responses_per_pass=8),
-    "system": SystemConfig(platform="cpu", precision="float32", gradient_checkpointing=False, checkpoint_interval=1),
-}
-"""Groups for a CPU and a tiny model."""
+# Groups for a CPU and a tiny model.
+_OPTIMIZER = OptimizerConfig(learning_rate=1e-3)
+_BATCH = BatchConfig(prompts_per_device=2, devices=1, max_prompt_tokens=4096, max_responses_per_pass=8)
+_SYSTEM = SystemConfig(platform="cpu", precision="float32", gradient_checkpointing=False, checkpoint_interval=1)
 
 RECIPES: Mapping[str, GrpoRecipe | SftRecipe] = {
     "stvg-r1": GrpoRecipe(),
     "sample": GrpoRecipe(
-        **_SMALL,
+        optimizer=_OPTIMIZER,
+        batch=_BATCH,
+        system=_SYSTEM,
         grpo=GrpoConfig(responses_per_prompt=4),
         rollout=RolloutConfig(name="transformers", max_response_tokens=64),
     ),
     "stvg-r1-sft": SftRecipe(),
-    "sample-sft": SftRecipe(**_SMALL),
+    "sample-sft": SftRecipe(optimizer=_OPTIMIZER, batch=_BATCH, system=_SYSTEM),
 }
 """GRPO and SFT of the paper on 8 GPUs of 80 GB, and both for a CPU and a tiny model."""
 

@@ -7,10 +7,11 @@ file, for the driver that stops the training.
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, JsonValue
 
 from rl.rewards import compute_score
 from storage.folders.files import atomic_file
@@ -31,7 +32,13 @@ class RewardFailure(BaseModel):
 
 
 def score_response(
-    data_source: str, solution_str: str, ground_truth: str, extra_info: dict[str, Any], *, failures: str, **options: Any
+    data_source: str,
+    solution_str: str,
+    ground_truth: str,
+    extra_info: Mapping[str, JsonValue],
+    *,
+    failures: str,
+    **options: Any,
 ) -> dict[str, float]:
     """Score a response, and keep the reason if that raises; the first four arguments are those of `compute_score`.
 

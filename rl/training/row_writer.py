@@ -1,10 +1,9 @@
-"""Parquet files of training rows: a fixed schema with verl's columns, and frames as the dataset stores them."""
+"""Parquet files of training rows, with frames as the dataset stores them."""
 
 from __future__ import annotations
 
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -14,43 +13,15 @@ from rl.evaluation.protocols import Asker, style_of
 from rl.evaluation.samples import Clips, ShownError
 from rl.models.families import Model
 from rl.rewards import Truth
+from rl.training.row_schema import ROW_SCHEMA, TrainingRow, VideoColumn
 from rl.training.selection import SPLITS, Prompt, RowsError, RowSettings, Selection, Split, requires_object
 from rl.training.truths import sample_truth
 from storage.reader import Dataset
 from tasks.markers.labels import Style
 from tasks.metrics.arrays import StoredSample, StoredVideo, stored_videos
 
-ROWS_VERSION = 1
-"""Version of the schema and of the code that fills it."""
 GROUP_ROWS = 4
 """Rows of a row group, which is read as a whole to get one row: some three megabytes."""
-
-_PART = pa.struct([("type", pa.string()), ("text", pa.string())])
-_VIDEO = pa.struct(
-    [
-        ("frames", pa.list_(pa.binary())),
-        ("width", pa.int32()),
-        ("height", pa.int32()),
-        ("fps", pa.float64()),
-        ("times_s", pa.list_(pa.float64())),
-    ]
-)
-_ROW = [("index", pa.int64()), ("split", pa.string()), ("sample_id", pa.string()), ("video_id", pa.string())]
-
-ROW_SCHEMA = pa.schema(
-    [
-        ("data_source", pa.string()),
-        ("prompt", pa.list_(pa.struct([("role", pa.string()), ("content", pa.list_(_PART))]))),
-        ("videos", pa.list_(_VIDEO)),
-        ("ability", pa.string()),
-        ("reward_model", pa.struct([("style", pa.string()), ("ground_truth", pa.string())])),
-        ("extra_info", pa.struct([*_ROW, ("clip_id", pa.string()), ("prompt_tokens", pa.int32())])),
-    ],
-    metadata={"rows_version": str(ROWS_VERSION)},
-)
-"""One row per sample, sorted by video and sample, with verl's columns. `prompt` is a message list for chat templates; `videos`
-has one video: JPEGs as the dataset stores them, all of one size, the time of each (seconds of the clip), and their rate. The
-ground truth is a `Truth` as JSON."""
 
 
 def write_row_files(folder: Path, dataset: Dataset, model: Model, settings: RowSettings, selection: Selection) -> Selection:
@@ -94,7 +65,7 @@ class _RowFile:
 
     def __init__(self, path: Path, split: Split) -> None:
         self._split, self._count = split, 0
-        self._waiting: list[dict[str, Any]] = []
+        self._buffer: list[TrainingRow] = []
         names = ["data_source", "ability"]
         self._writer = pq.ParquetWriter(path, ROW_SCHEMA, compression="none", use_dictionary=names, write_page_checksum=True)
 
@@ -105,18 +76,18 @@ class _RowFile:
         self._flush()
         self._writer.close()
 
-    def add(self, row: dict[str, Any]) -> None:
-        """Add a row."""
-        row["extra_info"] |= {"index": self._count, "split": self._split}
+    def add(self, row: TrainingRow) -> None:
+        """Add a row, whose index and split are set here."""
+        row["extra_info"]["index"], row["extra_info"]["split"] = self._count, self._split
         self._count += 1
-        self._waiting.append(row)
-        if len(self._waiting) == GROUP_ROWS:
+        self._buffer.append(row)
+        if len(self._buffer) == GROUP_ROWS:
             self._flush()
 
     def _flush(self) -> None:
-        if self._waiting:
-            self._writer.write_table(pa.Table.from_pylist(self._waiting, schema=ROW_SCHEMA))
-            self._waiting = []
+        if self._buffer:
+            self._writer.write_table(pa.Table.from_pylist(self._buffer, schema=ROW_SCHEMA))
+            self._buffer = []
 
 
 class _RowBuilder:
@@ -127,8 +98,13 @@ class _RowBuilder:
         self._style: Style = style_of(dataset.manifest.stages["frames"].params["render"])
         self._asker = Asker(self._protocol, model, Clips(dataset), self._style)
 
-    def row(self, video: StoredVideo, stored: StoredSample, prompt: Prompt) -> dict[str, Any]:
+    def row(self, video: StoredVideo, stored: StoredSample, prompt: Prompt) -> TrainingRow:
         """The row of a sample.
+
+        Args:
+            video: with every instance of the mask database.
+            stored: the sample in the dataset's tables.
+            prompt: the same sample as it is prompted.
 
         Raises:
             ShownError: its frames cannot be read.
@@ -147,16 +123,23 @@ class _RowBuilder:
         return sample_truth(video, stored, drawn, self._style)
 
 
-def _row(source: str, prompt: Prompt, request: Request, truth: Truth) -> dict[str, Any]:
+def _row(source: str, prompt: Prompt, request: Request, truth: Truth) -> TrainingRow:
     sample, visual = prompt.sample, request.visual
     (width, height), times = visual.size, list(visual.times_s)
-    video = {"frames": list(visual.frames), "width": width, "height": height, "fps": visual.fps, "times_s": times}
-    names = {"sample_id": sample.sample_id, "video_id": sample.video_id, "clip_id": sample.clip_id}
+    frames = list(visual.frames)
+    video = VideoColumn(frames=frames, width=width, height=height, fps=visual.fps, times_s=times)
     return {
         "data_source": source,
         "prompt": request.messages,
         "videos": [video],
         "ability": sample.task.value,
         "reward_model": {"style": "rule", "ground_truth": truth.to_json()},
-        "extra_info": {**names, "prompt_tokens": prompt.tokens},
+        "extra_info": {
+            "index": 0,
+            "split": "",
+            "sample_id": sample.sample_id,
+            "video_id": sample.video_id,
+            "clip_id": sample.clip_id,
+            "prompt_tokens": prompt.tokens,
+        },
     }

@@ -11,7 +11,8 @@ from pydantic import BaseModel, ConfigDict, JsonValue
 
 from rl.models.families import Model
 from rl.prompts.templates import prompts
-from rl.training.row_writer import ROWS_VERSION, write_row_files
+from rl.training.row_schema import ROWS_VERSION
+from rl.training.row_writer import write_row_files
 from rl.training.selection import TRAINED, RowsError, RowSettings, Selection, Split, select_samples
 from storage.folders.files import atomic_folder, file_lock, hash8, json_digest, sha256_of
 from storage.folders.open import json_bytes

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from statistics import fmean
-from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -73,7 +72,7 @@ OnStep = Callable[[StepMetrics], None]
 _FINITE = ("loss", "kl", "grad_norm")
 
 
-def finite_metrics(step: int, metrics: Mapping[str, Any], names: Mapping[str, str]) -> dict[str, Any]:
+def finite_metrics(step: int, metrics: Mapping[str, float], names: Mapping[str, str]) -> dict[str, float]:
     """Select verl's metrics by name and refuse a step that diverged.
 
     Args:
@@ -91,7 +90,7 @@ def finite_metrics(step: int, metrics: Mapping[str, Any], names: Mapping[str, st
     return values
 
 
-def mean_rewards(rewards: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+def mean_rewards(rewards: Sequence[Mapping[str, float]]) -> dict[str, float]:
     """Mean of the score (as `reward`) and of each part over the responses of a step.
 
     Args:

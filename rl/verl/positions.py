@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from types import MethodType
 from typing import Any
 
@@ -40,7 +39,7 @@ def rope_index(
     return positions, positions.amax(dim=(0, 2))[:, None] + 1 - mask.sum(dim=1, keepdim=True)
 
 
-def rope_index_kwargs(processor: Any, inputs: Mapping[str, Any]) -> dict[str, Any]:
+def rope_index_kwargs(processor: Any, inputs: Any) -> dict[str, list[float] | None]:
     """Verl's hook `get_rope_index_kwargs`: adds the duration of frame pairs, which verl does not pass on by itself.
 
     It also replaces the processor's `get_rope_index`, which verl bound to transformers' when it loaded the processor.

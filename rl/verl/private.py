@@ -49,10 +49,15 @@ def check_doors(*names: str) -> None:
     """
     for name in names:
         target, parameters = _resolve(name), DOORS[name]
-        if target is None or (parameters is not None and ", ".join(signature(target).parameters) != parameters):
+        if target is None or (parameters is not None and _parameters(target) != parameters):
             raise VerlError(
                 f"'{name}' of verl {version('verl')} is not the one of {VERL}, for which this is: install verl=={VERL}"
             )
+
+
+def _parameters(function: Any) -> str:
+    """Names of a function's parameters, without the one that Ray adds to the methods of actors."""
+    return ", ".join(name for name in signature(function).parameters if not name.startswith("_ray_"))
 
 
 def overrides(name: str) -> Callable[[F], F]:
@@ -123,7 +128,7 @@ def ragged_by_length(data: Any) -> None:
     data["position_ids"] = import_module("verl.utils.tensordict_utils").nested_tensor_from_tensor_list(rows, ragged_idx=2)
 
 
-def use_positions_hook(hook: Callable[..., dict[str, Any]]) -> None:
+def use_positions_hook(hook: Callable[[Any, Any], dict[str, list[float] | None]]) -> None:
     """Let verl compute positions by a hook on the processor class of Qwen2.5-VL.
 
     Args:

@@ -45,7 +45,7 @@ class GenerationRequest:
     """
 
     prompt: list[int]
-    sampling: Mapping[str, Any]
+    sampling: Mapping[str, float]
     videos: Sequence[tuple[Any, Any]]
 
     @property
@@ -96,7 +96,7 @@ class RolloutServer:
             self._step = step
 
     async def generate(
-        self, request_id: str, *, prompt_ids: list[int], sampling_params: dict[str, Any], video_data: Any = None, **_: Any
+        self, request_id: str, *, prompt_ids: list[int], sampling_params: dict[str, float], video_data: Any = None, **_: Any
     ) -> TokenOutput:
         """Generate a response, in one batch with the waiting requests of equal sampling.
 
@@ -149,17 +149,17 @@ class RolloutServer:
             extra_fields={"global_steps": self._step},
         )
 
-    def _inputs(self, requests: Sequence[GenerationRequest]) -> dict[str, Any]:
+    def _inputs(self, requests: Sequence[GenerationRequest]) -> dict[str, torch.Tensor]:
         """Tensors of a batch: prompts padded on the left, pixels as the processor makes them, positions as the actor's."""
         length = max(len(request.prompt) for request in requests)
         ids = torch.tensor([[self._pad] * (length - len(request.prompt)) + request.prompt for request in requests])
         mask = torch.tensor([[0] * (length - len(request.prompt)) + [1] * len(request.prompt) for request in requests])
-        batch: dict[str, Any] = {"input_ids": ids, "attention_mask": mask}
+        batch: Any = {"input_ids": ids, "attention_mask": mask}
         if videos := [video for request in requests for video in request.videos]:
             batch |= self._pixels(videos)
         return {key: value for key, value in add_positions(batch, self._model.config).items() if key != "second_per_grid_ts"}
 
-    def _pixels(self, videos: Sequence[tuple[Any, Any]]) -> dict[str, Any]:
+    def _pixels(self, videos: Sequence[tuple[Any, Any]]) -> dict[str, torch.Tensor | list[float]]:
         processor = self._processor.video_processor
         metadata: Any = import_module("transformers.video_utils").VideoMetadata
         timing = [metadata(**values) for _, values in videos]

@@ -67,11 +67,11 @@ def training_session(platform: Platform, devices: int, environment: Mapping[str,
             ray.shutdown()
 
 
-def _local_options(platform: Platform, devices: int, temporary: str) -> dict[str, Any]:
+def _local_options(platform: Platform, devices: int, temporary: str) -> dict[str, bool | int | str]:
     """Options of a local Ray; none where a cluster is joined."""
     if os.environ.get("RAY_ADDRESS"):
         return {}
-    options: dict[str, Any] = {"include_dashboard": False, "_temp_dir": temporary}
+    options: dict[str, bool | int | str] = {"include_dashboard": False, "_temp_dir": temporary}
     if platform == "cpu":
         slots = max(_CPU_SLOTS, os.cpu_count() or 1)
         options |= {"num_cpus": slots, "num_gpus": devices, "object_store_memory": _STORE_BYTES}

@@ -72,14 +72,13 @@ class SftTrainer(SFTTrainer):
         seconds = time.perf_counter() - started
         self._step += 1
         mask, tokens = batch["loss_mask"], batch["input_ids"].values().numel()
-        self._on_step(
-            StepMetrics(
-                step=self._step,
-                total_steps=self.total_training_steps,
-                seconds=round(seconds, 3),
-                tokens_per_s=round(tokens / seconds, 1),
-                response_tokens=int(mask.values().sum()) / len(mask),
-                **finite_metrics(self._step, get(output, "metrics"), _NAMES),
-            )
+        values = finite_metrics(self._step, get(output, "metrics"), _NAMES)
+        record = StepMetrics(
+            step=self._step,
+            total_steps=self.total_training_steps,
+            seconds=round(seconds, 3),
+            tokens_per_s=round(tokens / seconds, 1),
+            response_tokens=int(mask.values().sum()) / len(mask),
         )
+        self._on_step(record.model_copy(update=values))
         return SimpleNamespace(get=lambda: output)

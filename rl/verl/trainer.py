@@ -51,7 +51,7 @@ class Trainer(PPOTrainerSync):
         if missing := self.replay_buffer.failure_keys["train"]:
             raise TrainingError(f"the answers to {len(missing)} of the prompts of step {self.global_steps} are missing")
 
-    def step(self, metrics: dict[str, Any], timing_raw: dict[str, float]) -> Any:
+    def step(self, metrics: dict[str, float], timing_raw: dict[str, float]) -> Any:
         """Update the weights once.
 
         Args:
@@ -66,18 +66,15 @@ class Trainer(PPOTrainerSync):
         seconds = time.perf_counter() - started
         values = finite_metrics(self.global_steps, metrics, _NAMES)
         responses = [tag for tag in batch.tags if not tag.get("is_padding", False)]
-        self._on_step(
-            StepMetrics(
-                step=self.global_steps,
-                total_steps=self.total_training_steps,
-                seconds=round(seconds, 3),
-                tokens_per_s=round(sum(tag["seq_len"] for tag in responses) / seconds, 1),
-                response_tokens=sum(tag["response_len"] for tag in responses) / len(responses),
-                timing={name: round(value, 3) for name, value in timing_raw.items()},
-                **values,
-                **self._rewards(batch),
-            )
+        record = StepMetrics(
+            step=self.global_steps,
+            total_steps=self.total_training_steps,
+            seconds=round(seconds, 3),
+            tokens_per_s=round(sum(tag["seq_len"] for tag in responses) / seconds, 1),
+            response_tokens=sum(tag["response_len"] for tag in responses) / len(responses),
+            timing={name: round(value, 3) for name, value in timing_raw.items()},
         )
+        self._on_step(record.model_copy(update={**values, **self._rewards(batch)}))
         return batch
 
     def _rewards(self, batch: Any) -> dict[str, float]:

@@ -17,7 +17,7 @@ from rl.evaluation.protocols import ProtocolError
 from rl.evaluation.samples import asked_samples
 from rl.models.families import Model
 from rl.rewards.truth import read_truth
-from rl.training.row_writer import ROW_SCHEMA
+from rl.training.row_schema import ROW_SCHEMA
 from rl.training.rows import RECORD, open_rows, write_rows
 from rl.training.selection import RowsError, RowSettings, select_samples
 from storage.manifest import MANIFEST, DatasetError

@@ -16,7 +16,7 @@ from rl.engines.base import Request, VisualInput
 from rl.engines.inputs import prepare_batch, video_metadata, vllm_options
 from rl.models.families import Model
 from rl.prompts.templates import prompt_named
-from rl.training.row_writer import ROW_SCHEMA
+from rl.training.row_schema import ROW_SCHEMA
 from rl.training.rows import data_section, write_rows
 from rl.training.selection import RowsError, RowSettings
 from rl.verl.positions import rope_index

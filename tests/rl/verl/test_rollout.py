@@ -101,7 +101,7 @@ def test_tokens_that_stand_for_pixels_are_not_said(server: Any, prompts: list[tu
 
 def test_what_cannot_be_answered_fails_and_does_not_wait(server: Any, prompts: list[tuple[list[int], Any]]) -> None:
     ids, _ = prompts[0]
-    with pytest.raises(ValueError, match="stand for a video or an image that is not there"):
+    with pytest.raises(ValueError, match="refer to a video or an image that was not given"):
         generate(server, [(ids, None)], GREEDY)
     assert generate(server, prompts[:1], GREEDY)[0].token_ids, "and the next one is answered"
 
