@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 from infra.rendering import rendered, variant
 from rl.engines.open import engine_identity
@@ -19,7 +19,7 @@ from rl.evaluation.results import conventions_of, no_truth
 from rl.evaluation.run import Evaluation
 from rl.evaluation.sweep import SweepError, combined_cells
 from rl.models.registry import check_lineage
-from storage.common.config import comma_separated, nested
+from storage.common.config import comma_separated, error_text, nested
 from storage.folders.folder import Folder
 from storage.folders.open import folder_at, resolve_folder
 from storage.reader import Dataset
@@ -80,15 +80,7 @@ def read_file(path: str, model: type[M], kind: str) -> M:
     try:
         return model.model_validate(tomllib.loads(Path(path).read_text(encoding="utf-8")))
     except (OSError, ValueError) as error:
-        raise SweepError(f"'{path}' is no {kind}: {reason_of(error)}") from None
-
-
-def reason_of(error: Exception) -> str:
-    """An error in a sentence: of a model's fields the first that is wrong, of a file what its system says."""
-    if isinstance(error, ValidationError):
-        first = error.errors(include_url=False)[0]
-        return f"{'.'.join(map(str, first['loc']))}: {first['msg']}"
-    return error.strerror or str(error) if isinstance(error, OSError) else str(error)
+        raise SweepError(f"'{path}' is no {kind}: {error_text(error)}") from None
 
 
 @dataclass(frozen=True)

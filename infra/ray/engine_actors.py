@@ -5,14 +5,14 @@ Each actor loads the model once. A batch goes to an idle actor. An actor that di
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from functools import partial
 from queue import SimpleQueue
 from typing import Any
 
 from infra.ray.session import ray_session
-from rl.engines.base import Engine, EngineCrashError, EngineError, Request, Response
+from rl.engines.base import Engine, EngineCrashError, EngineError, EngineIdentity, Request, Response
 from rl.engines.config import EngineConfig
 from rl.engines.open import open_engine
 from rl.engines.server import Server
@@ -70,7 +70,7 @@ class _Replica:
         self._opener = opener
         self._engine: Engine | None = None
 
-    def identity(self) -> dict[str, Any]:
+    def identity(self) -> EngineIdentity:
         return dict(self._open().identity)
 
     def answer(self, requests: Sequence[Request]) -> list[Response]:
@@ -110,7 +110,7 @@ class EngineActors:
         for actor in self._actors:
             self._idle.put(actor)
 
-    def _start(self) -> list[dict[str, Any]]:
+    def _start(self) -> list[EngineIdentity]:
         import ray
 
         try:
@@ -123,7 +123,7 @@ class EngineActors:
             raise _engine_error(error) or EngineError(f"a replica cannot start: {_last_line(error)}") from error
 
     @property
-    def identity(self) -> Mapping[str, Any]:
+    def identity(self) -> EngineIdentity:
         """Identity of any replica; all are equal."""
         return self._identity
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 from infra.rendering import rendered
-from infra.sweeps import reason_of
 from infra.tables.steps import FORESEEN, cell_status_or_reason, check_gpus, published
 from infra.tables.table import Part, Reproduction, Step, keeps_masks
 from rl.models.registry import SCHOOLED, TINY, find_model
 from rl.paper.numbers import CEILING
 from rl.training.records import read_lineage
+from storage.common.config import error_text
 
 
 def plan_rows(table: Reproduction) -> list[dict[str, Any]]:
@@ -20,7 +20,7 @@ def plan_rows(table: Reproduction) -> list[dict[str, Any]]:
         try:
             seen[step.name] = _left(table, step)
         except FORESEEN as error:
-            seen[step.name] = f"cannot run: {reason_of(error)}"
+            seen[step.name] = f"cannot run: {error_text(error)}"
     return [{"row": part.row.name, "benchmark": part.benchmark, "state": _state(table, part, seen)} for part in table.parts]
 
 
@@ -71,7 +71,7 @@ def _state(table: Reproduction, part: Part, seen: dict[str, str]) -> str:
         if not part.row.training and table.engine != "openai":
             _find(table.model(part.row))
     except FORESEEN as error:
-        return f"cannot run: {reason_of(error)}"
+        return f"cannot run: {error_text(error)}"
     if left:
         return ", ".join([*left, "to ask"])
     cell = table.cell(part)

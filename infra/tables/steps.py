@@ -17,7 +17,7 @@ from infra.ray.session import ClusterError
 from infra.ray.train_job import training_driver, training_job
 from infra.rendering import render, rendered
 from infra.sweeping import Ask, ask_quietly, run_cells
-from infra.sweeps import Sweep, reason_of
+from infra.sweeps import Sweep
 from infra.tables.table import Part, Reproduction, Step, keeps_masks
 from infra.train import prepare_training
 from rl.engines.base import EngineError
@@ -30,6 +30,7 @@ from rl.paper.numbers import CEILING
 from rl.training.launch import run_training, step_progress
 from rl.training.parameters import TrainParameters
 from rl.training.records import read_lineage
+from storage.common.config import error_text
 from storage.common.errors import InputError, StvgError
 from storage.manifest import DatasetError
 from storage.progress import OnProgress, Progress
@@ -45,7 +46,7 @@ def _lacking(work: Callable[[], object]) -> Unavailable | None:
     try:
         work()
     except FORESEEN as error:
-        return Unavailable(reason_of(error), not isinstance(error, (InputError, ValidationError)))
+        return Unavailable(error_text(error), not isinstance(error, (InputError, ValidationError)))
     return None
 
 
@@ -150,7 +151,7 @@ def cell_status_or_reason(sweep: Sweep, cell: Cell) -> CellStatus:
     try:
         return sweep.status(cell)
     except FORESEEN as error:
-        return CellStatus(reason=reason_of(error))
+        return CellStatus(reason=error_text(error))
 
 
 Answers = dict[tuple[str, str], EvaluationResults | Unavailable]
@@ -180,7 +181,7 @@ def answers(table: Reproduction, lacks: Lacks, on_progress: OnProgress, at_once:
         try:
             return ask(parameters, evaluation)
         except FORESEEN as error:
-            raise EngineError(reason_of(error)) from error
+            raise EngineError(error_text(error)) from error
 
     statuses = {cell: cell_status_or_reason(sweep, cell) for cell in sweep.cells}
     for number, result in enumerate(run_cells(sweep, statuses, at_once, asked), 1):

@@ -4,10 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, Protocol
+from typing import Literal, Protocol
+
+from pydantic import JsonValue
 
 from rl.prompts.templates import Message
 from storage.common.errors import TransientError
+
+EngineIdentity = Mapping[str, JsonValue]
+"""Everything about an engine that can shape a response: name, weights, precision, versions."""
 
 
 class EngineError(TransientError):
@@ -101,8 +106,8 @@ class Engine(Protocol):
     """Runs a model."""
 
     @property
-    def identity(self) -> Mapping[str, Any]:
-        """Everything about the engine that can shape a response (name, weights, precision, versions), as JSON values."""
+    def identity(self) -> EngineIdentity:
+        """Identity of the engine, by which its predictions are stored."""
         ...
 
     def answer(self, requests: Sequence[Request]) -> list[Response]:

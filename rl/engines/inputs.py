@@ -12,15 +12,19 @@ from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from importlib import import_module
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import JsonValue
 
 from rl.engines.base import Request, VisualInput
 from rl.engines.positions import add_positions
 from rl.models.families import Family, Model
 from rl.prompts.templates import Message
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 _CLOCK_HZ = 1000
 _THREADS = min(len(os.sched_getaffinity(0)), 8)
@@ -29,7 +33,7 @@ _NO_PIXEL_SCALING = {"do_rescale": False, "do_normalize": False}
 _SEQUENCES = frozenset({"input_ids", "attention_mask", "mm_token_type_ids"})
 _VIDEO_TAGS = ("<|vision_start|>", "<|video_pad|>", "<|vision_end|>")
 
-Tensors = Mapping[str, Any]
+Tensors = Mapping[str, "Tensor"]
 """Inputs of `model.generate` by name: `input_ids`, `attention_mask`, pixels and grids."""
 
 
@@ -63,7 +67,7 @@ def round_to_factor(size: tuple[int, int], factor: int | None) -> tuple[int, int
     return width, height
 
 
-def video_metadata(visual: VisualInput) -> dict[str, Any]:
+def video_metadata(visual: VisualInput) -> dict[str, JsonValue]:
     """Frame times as transformers' `VideoMetadata` takes them, for a clip that lasts as long as its frames at `visual.fps`."""
     return {
         "total_num_frames": max(round(_CLOCK_HZ * len(visual.frames) / visual.fps), len(visual.frames)),
@@ -83,12 +87,13 @@ def load_processor(model: Model) -> Any:
     return library.AutoProcessor.from_pretrained(model.weights.path, local_files_only=True, trust_remote_code=False)
 
 
-def processor_options(family: Family) -> dict[str, Any]:
+def processor_options(family: Family) -> dict[str, JsonValue]:
     """Options that keep a processor from changing frames: no sampling, and no resize where stored sizes are the model's own."""
-    return {"do_sample_frames": False} | ({"do_resize": False} if family.factor else {})
+    options: dict[str, JsonValue] = {"do_sample_frames": False}
+    return options | ({"do_resize": False} if family.factor else {})
 
 
-def vllm_options(family: Family, visual: VisualInput) -> dict[str, Any]:
+def vllm_options(family: Family, visual: VisualInput) -> dict[str, JsonValue]:
     """The same options for vLLM 0.28, which passes times on to models that write them, and drops them for Qwen2.5-VL.
 
     Args:
@@ -114,12 +119,18 @@ def chat_text(processor: Any, family: Family, messages: Sequence[Message]) -> st
     return text.replace("".join(_VIDEO_TAGS), _VIDEO_TAGS[1]) if family.times == "timestamps" else text
 
 
-def prepare_request(processor: Any, family: Family, request: Request) -> dict[str, Any]:
-    """Convert one request to tensors, a batch of one; video patches are still bytes, which `collate` normalizes."""
+def prepare_request(processor: Any, family: Family, request: Request) -> Tensors:
+    """Convert one request to tensors, a batch of one; video patches are still bytes, which `collate` normalizes.
+
+    Args:
+        processor: Processor of the model, as `load_processor` returns it.
+        family: Family of the model.
+        request: Prompt and frames.
+    """
     visual, resize = request.visual, {"do_resize": False} if family.factor else {}
     frames = decode_frames(visual, family.factor)
     if visual.medium == "video":
-        media: dict[str, Any] = {"videos": [frames], "video_metadata": [video_metadata(visual)], **processor_options(family)}
+        media = {"videos": [frames], "video_metadata": [video_metadata(visual)], **processor_options(family)}
         media |= _NO_PIXEL_SCALING if family.factor else {}
     else:
         media = {"images": [frames[0]], **resize}
@@ -129,12 +140,25 @@ def prepare_request(processor: Any, family: Family, request: Request) -> dict[st
 
 
 def prepare_batch(processor: Any, family: Family, config: Any, requests: Sequence[Request]) -> Tensors:
-    """Convert requests of one medium to one padded batch: `prepare_requests`, then `collate`."""
+    """Convert requests of one medium to one padded batch: `prepare_requests`, then `collate`.
+
+    Args:
+        processor: Processor of the model, as `load_processor` returns it.
+        family: Family of the model.
+        config: Configuration of the model, as transformers loads it.
+        requests: Requests that are all videos or all images.
+    """
     return collate(processor, family, config, prepare_requests(processor, family, requests))
 
 
-def prepare_requests(processor: Any, family: Family, requests: Sequence[Request]) -> list[dict[str, Any]]:
-    """Apply `prepare_request` to each request, several in parallel."""
+def prepare_requests(processor: Any, family: Family, requests: Sequence[Request]) -> list[Tensors]:
+    """Apply `prepare_request` to each request, several in parallel.
+
+    Args:
+        processor: Processor of the model, as `load_processor` returns it.
+        family: Family of the model.
+        requests: Prompts and frames.
+    """
     with ThreadPoolExecutor(min(len(requests), _THREADS)) as threads:
         return list(threads.map(partial(prepare_request, processor, family), requests))
 
@@ -155,7 +179,7 @@ def collate(processor: Any, family: Family, config: Any, prepared: Sequence[Tens
     return add_positions(batch, config) if family.times == "positions" else batch
 
 
-def append_answer(prompt: Tensors, answer: Any, config: Any) -> dict[str, Any]:
+def append_answer(prompt: Tensors, answer: Tensor, config: Any) -> Tensors:
     """Append the tokens of an answer to a prompt of Qwen2.5-VL and compute the positions anew.
 
     Args:
@@ -169,7 +193,7 @@ def append_answer(prompt: Tensors, answer: Any, config: Any) -> dict[str, Any]:
     return add_positions({**prompt, "input_ids": ids, "attention_mask": torch.ones_like(ids)}, config)
 
 
-def _normalize_patches(batch: dict[str, Any], processor: Any) -> dict[str, Any]:
+def _normalize_patches(batch: Tensors, processor: Any) -> Tensors:
     """Normalize uint8 video patches as the processor would have done with four times the bytes."""
     import torch
 
@@ -183,12 +207,12 @@ def _normalize_patches(batch: dict[str, Any], processor: Any) -> dict[str, Any]:
     return {**batch, "pixel_values_videos": channels.view(patches.shape)}
 
 
-def _pad_left(prepared: Sequence[Tensors], pad_token_id: int) -> dict[str, Any]:
+def _pad_left(prepared: Sequence[Tensors], pad_token_id: int) -> Tensors:
     """Pad sequences on the left to one length; concatenate pixels and grids."""
     import torch
 
     length = max(tensors["input_ids"].shape[1] for tensors in prepared)
-    batch: dict[str, Any] = {}
+    batch: dict[str, Tensor] = {}
     for name in prepared[0]:
         values = [torch.as_tensor(tensors[name]) for tensors in prepared]
         if name in _SEQUENCES:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from importlib import import_module
 from itertools import groupby
 from typing import Any
 
-from rl.engines.base import EngineError, Request, Response, prompt_too_long
+from rl.engines.base import EngineError, EngineIdentity, Request, Response, prompt_too_long
 from rl.engines.config import DecodingConfig, EngineConfig
 from rl.engines.inputs import Tensors, collate, prepare_requests
 from rl.models.families import Model
@@ -52,7 +52,7 @@ class TransformersEngine:
         self._limit = _limit(self._model.config, config.max_length)
 
     @property
-    def identity(self) -> Mapping[str, Any]:
+    def identity(self) -> EngineIdentity:
         """Hash of the weights, precision, limit, kind of device and versions."""
         return _identity(self._model_info, self._device, self._precision, self._limit)
 
@@ -123,7 +123,7 @@ class TransformersEngine:
             torch.cuda.empty_cache()
 
 
-def transformers_identity(model: Model, config: EngineConfig) -> dict[str, Any]:
+def transformers_identity(model: Model, config: EngineConfig) -> EngineIdentity:
     """Identity of a `TransformersEngine` with these arguments on this machine; the model is not loaded.
 
     Args:
@@ -140,7 +140,7 @@ def transformers_identity(model: Model, config: EngineConfig) -> dict[str, Any]:
     return _identity(model, *_resolve(config), _limit(own, config.max_length))
 
 
-def _identity(model: Model, device: str, precision: str, limit: int) -> dict[str, Any]:
+def _identity(model: Model, device: str, precision: str, limit: int) -> EngineIdentity:
     import torch
     import transformers
 

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
-from rl.engines.base import Engine
+from rl.engines.base import Engine, EngineIdentity
 from rl.engines.config import DecodingConfig, EngineConfig
 from rl.engines.server import Server
 from rl.models.families import Model
@@ -37,7 +34,7 @@ def open_engine(config: EngineConfig, model: Model, decoding: DecodingConfig, se
     return TransformersEngine(model, decoding, config)
 
 
-def engine_identity(config: EngineConfig, model: Model, server: Server | None = None) -> Mapping[str, Any]:
+def engine_identity(config: EngineConfig, model: Model, server: Server | None = None) -> EngineIdentity:
     """Identity of the engine that `open_engine` would start on this machine; no model is loaded and no server is contacted.
 
     Args:

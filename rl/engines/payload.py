@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import base64
-from typing import Any
+
+from pydantic import JsonValue
 
 from rl.engines.base import Request, VisualInput
 from rl.engines.config import DecodingConfig, Wire
@@ -12,10 +13,11 @@ from rl.models.families import Model
 from rl.prompts.templates import Message
 from storage.folders.files import json_digest
 
+Json = dict[str, JsonValue]
 _VIDEO_TIMES = ("fps", "frames_indices", "total_num_frames", "duration")
 
 
-def payload(request: Request, model: Model, decoding: DecodingConfig, wire: Wire = "video") -> dict[str, Any]:
+def payload(request: Request, model: Model, decoding: DecodingConfig, wire: Wire = "video") -> Json:
     """JSON body of the chat completion for a request.
 
     Args:
@@ -25,7 +27,7 @@ def payload(request: Request, model: Model, decoding: DecodingConfig, wire: Wire
         wire: How frames are sent.
     """
     visual = request.visual
-    body = {
+    body: Json = {
         "model": model.name,
         "max_tokens": decoding.max_tokens,
         "temperature": decoding.temperature,
@@ -40,28 +42,30 @@ def payload(request: Request, model: Model, decoding: DecodingConfig, wire: Wire
     return body
 
 
-def _vllm_reading(visual: VisualInput) -> dict[str, Any]:
+def _vllm_reading(visual: VisualInput) -> Json:
     """How vLLM reads a video of JPEGs; without it, it takes at most 32 frames at one a second."""
     metadata = video_metadata(visual)
     return {"num_frames": -1, **{name: metadata[name] for name in _VIDEO_TIMES}, "do_sample_frames": False}
 
 
-def _message(message: Message, visual: VisualInput, wire: Wire) -> dict[str, Any]:
-    parts: list[dict[str, Any]] = []
+def _message(message: Message, visual: VisualInput, wire: Wire) -> Json:
+    parts: list[Json] = []
     for part in message["content"]:
         parts += [part] if part["type"] == "text" else _media(visual, wire)
     return {"role": message["role"], "content": parts}
 
 
-def _media(visual: VisualInput, wire: Wire) -> list[dict[str, Any]]:
+def _media(visual: VisualInput, wire: Wire) -> list[Json]:
     jpegs = [base64.b64encode(frame).decode() for frame in visual.frames]
     if visual.medium == "image":
         return [_image(jpegs[0])]
     if wire == "video":
         return [{"type": "video_url", "video_url": {"url": f"data:video/jpeg;base64,{','.join(jpegs)}"}}]
-    pairs = zip(visual.frame_times_s, jpegs, strict=True)
-    return [part for time_s, jpeg in pairs for part in ({"type": "text", "text": f"{time_s:.2f} s:"}, _image(jpeg))]
+    parts: list[Json] = []
+    for time_s, jpeg in zip(visual.frame_times_s, jpegs, strict=True):
+        parts += [{"type": "text", "text": f"{time_s:.2f} s:"}, _image(jpeg)]
+    return parts
 
 
-def _image(jpeg: str) -> dict[str, Any]:
+def _image(jpeg: str) -> Json:
     return {"type": "image_url", "image_url": {"url": f"data:image/jpeg;base64,{jpeg}"}}

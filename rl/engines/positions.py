@@ -8,11 +8,14 @@ largest position so far.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 Grid = tuple[int, int, int]
 """Numbers of frame pairs, rows and columns of merged patches."""
@@ -51,7 +54,7 @@ def positions(
     return out
 
 
-def add_positions(batch: dict[str, Any], config: Any) -> dict[str, Any]:
+def add_positions(batch: Mapping[str, Tensor], config: Any) -> dict[str, Tensor]:
     """Add `position_ids` (4, batch, length), text positions first, to a batch, as transformers' model takes them.
 
     Args:

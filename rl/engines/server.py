@@ -5,13 +5,13 @@ from __future__ import annotations
 import json
 import random
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from typing import Any, Literal, NamedTuple
+from typing import Literal, NamedTuple
 from urllib.parse import urlsplit
 
-from rl.engines.base import EngineError, Request, Response
+from rl.engines.base import EngineError, EngineIdentity, Request, Response
 from rl.engines.config import DecodingConfig, ServerConfig
 from rl.engines.payload import payload
 from rl.models.families import Model
@@ -66,7 +66,7 @@ def server_from_environment(config: ServerConfig) -> Server:
     return Server(variable(URL_VARIABLE), variable(KEY_VARIABLE), config)
 
 
-def server_identity(model: Model, server: Server) -> dict[str, Any]:
+def server_identity(model: Model, server: Server) -> EngineIdentity:
     """Identity of a `ServerEngine`; the server is not contacted.
 
     Args:
@@ -109,7 +109,7 @@ class ServerEngine:
         self._pool = ThreadPoolExecutor(server.config.concurrency, thread_name_prefix="requests")
 
     @property
-    def identity(self) -> Mapping[str, Any]:
+    def identity(self) -> EngineIdentity:
         """Name of the model and how frames are sent; a server does not report the hash of its weights."""
         return server_identity(self._model, self._server)
 

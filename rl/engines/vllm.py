@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
-from rl.engines.base import EngineCrashError, EngineError, Request, Response, prompt_too_long
+from rl.engines.base import EngineCrashError, EngineError, EngineIdentity, Request, Response, prompt_too_long
 from rl.engines.config import DecodingConfig, EngineConfig
 from rl.engines.inputs import chat_text, decode_frames, load_processor, video_metadata, vllm_options
 from rl.models.families import Family, Model
@@ -59,7 +59,7 @@ class VllmEngine:
         self._processor: Any = load_processor(model)
 
     @property
-    def identity(self) -> Mapping[str, Any]:
+    def identity(self) -> EngineIdentity:
         """Hash of the weights, limit and version of vLLM."""
         return _identity(self._model, self._limit, self._version)
 
@@ -115,7 +115,7 @@ class VllmEngine:
         del self._llm
 
 
-def vllm_identity(model: Model, max_length: int) -> dict[str, Any]:
+def vllm_identity(model: Model, max_length: int) -> EngineIdentity:
     """Identity of a `VllmEngine` with these arguments on this machine; the model is not loaded.
 
     Args:
@@ -131,7 +131,7 @@ def vllm_identity(model: Model, max_length: int) -> dict[str, Any]:
         raise EngineError(_NOT_INSTALLED) from error
 
 
-def _identity(model: Model, limit: int, vllm: str) -> dict[str, Any]:
+def _identity(model: Model, limit: int, vllm: str) -> EngineIdentity:
     assert model.weights is not None
     identity = {"engine": "vllm", "model": model.name, "weights": model.weights.sha256}
     return {**identity, "max_length": limit, "vllm": vllm}

@@ -25,6 +25,14 @@ Located = Annotated[str, "located"]
 """The path of a file or folder, or an `s3://` URL."""
 
 
+def error_text(error: Exception) -> str:
+    """The message of an error in one sentence: of a `ValidationError` the first wrong field, of an `OSError` its reason."""
+    if isinstance(error, ValidationError):
+        first = error.errors(include_url=False)[0]
+        return f"{'.'.join(map(str, first['loc']))}: {first['msg']}"
+    return error.strerror or str(error) if isinstance(error, OSError) else str(error)
+
+
 class ConfigError(InputError):
     """A stored configuration that this version of the code cannot read."""
 
@@ -90,9 +98,7 @@ def read_config(model: type[M], values: Mapping[str, JsonValue], source: str) ->
     try:
         return model.model_validate(values)
     except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        path = ".".join(map(str, first["loc"]))
-        raise ConfigError(f"the settings stored in {source} cannot be read here ({path}: {first['msg']})") from error
+        raise ConfigError(f"the settings stored in {source} cannot be read here ({error_text(error)})") from error
 
 
 class Leaf(NamedTuple):
