@@ -17,8 +17,8 @@ import pyarrow as pa
 
 from bench.figures import Figure, at_most, told
 from rl.engines.inputs import prepare_batch
-from rl.evaluation.protocols import PROTOCOLS, Asker
-from rl.evaluation.samples import Asked, Clips, asked_samples
+from rl.evaluation.protocols import PROTOCOLS, Requester
+from rl.evaluation.samples import Clips, EvalSample, eval_samples
 from rl.models.families import Model
 from rl.models.registry import find_model
 from storage.commit import BundleEntry, Rows, write_bundle
@@ -131,18 +131,18 @@ def batches(dataset: Dataset, model: Model) -> Iterator[Any]:
     library: Any = import_module("transformers")
     assert model.weights is not None
     processor, config = (getattr(library, name).from_pretrained(model.weights.path) for name in ("AutoProcessor", "AutoConfig"))
-    samples = asked_samples(dataset, {Task.SPATIO_TEMPORAL})
-    asker = Asker(PROTOCOLS["marked"], model, Clips(dataset))
+    samples = eval_samples(dataset, {Task.SPATIO_TEMPORAL})
+    requester = Requester(PROTOCOLS["marked"], model, Clips(dataset))
 
     def requests() -> Iterator[list[Any]]:
         for at in range(0, len(samples), BATCH):
-            yield [_request(asker, asked) for asked in samples[at : at + BATCH]]
+            yield [_request(requester, asked) for asked in samples[at : at + BATCH]]
 
     for some in prefetch(requests()):
         yield prepare_batch(processor, model.family, config, some)
 
 
-def _request(asker: Asker, asked: Asked) -> Any:
-    request = asker.first(asked)
+def _request(requester: Requester, asked: EvalSample) -> Any:
+    request = requester.first_request(asked)
     assert request is not None
     return request

@@ -10,11 +10,11 @@ from infra.sweeps import Sweep
 from rl.evaluation.cells import CellResult
 from rl.evaluation.history import read_history
 from rl.evaluation.paper_table import TABLES_FOLDER, read_paper_table
+from rl.evaluation.predictions import open_predictions
 from rl.evaluation.regression import RegressionRun, SeriesState
 from rl.evaluation.report.collect import Evaluated
 from rl.evaluation.report.page import MOST_SAMPLES, REPORT, write_report
 from rl.evaluation.results import RESULTS, EvaluationResults, read_results
-from rl.evaluation.run import kept_store
 from storage.folders.open import folder_at, resolve_folder
 from storage.manifest import DatasetError
 from storage.reader import Dataset
@@ -39,7 +39,7 @@ def regression_report(parameters: NightlyParameters, run: RegressionRun) -> str:
     sweep, evaluations = parameters.sweep(), []
     for one in sorted(run.series, key=lambda one: one.state is not SeriesState.DROPPED):
         if one.scores is not None:
-            results = read_results(kept_store(f"{sweep.kept(one.cell)}/{one.scores.key}"))
+            results = read_results(open_predictions(f"{sweep.kept(one.cell)}/{one.scores.key}"))
             fallen = one.comparison.fallen.keys() if one.comparison else frozenset()
             evaluation = _evaluated(results, Dataset(sweep.folder(one.cell)), one.series)
             evaluations.append(replace(evaluation, fallen=fallen))
@@ -60,7 +60,7 @@ def report_of(where: str, root: str, most: int = MOST_SAMPLES) -> str:
     folder = folder_at(where)
     names = [listed.name for listed in folder.files()]
     parents = [name.rpartition("/")[0] for name in names if name.rpartition("/")[2] == RESULTS]
-    every = [read_results(kept_store(f"{folder}/{parent}" if parent else str(folder))) for parent in parents]
+    every = [read_results(open_predictions(f"{folder}/{parent}" if parent else str(folder))) for parent in parents]
     in_tables = (name for name in names if name.startswith(f"{TABLES_FOLDER}/") and name.endswith(".json"))
     tables = [read_paper_table(name, folder.read(name)) for name in in_tables]
     history = read_history(folder.child("nightly"))
@@ -72,7 +72,7 @@ def report_of(where: str, root: str, most: int = MOST_SAMPLES) -> str:
 
 def _evaluated(results: EvaluationResults, dataset: Dataset | None, name: str = "") -> Evaluated:
     """An evaluation by its results; without a name, it is told by its benchmark, protocol, model and key."""
-    store = kept_store(results.path.rpartition("/")[0])
+    store = open_predictions(results.path.rpartition("/")[0])
     params = store.spec.params
     whose = params["engine"].get("model", params["engine"]["engine"])
     told = f"{store.dataset.name}/{params['protocol']}/{whose} ({store.spec.key.rpartition('-')[2]})"

@@ -1,4 +1,4 @@
-"""Samples on their way in batches: cut by key, prepared beside the engine, answered several at once, each batch whole."""
+"""Batches of samples: cut by key, prepared while the engine runs, several at a time, and each complete or not at all."""
 
 from __future__ import annotations
 
@@ -9,97 +9,133 @@ from dataclasses import asdict
 from typing import NamedTuple
 
 from rl.engines.base import Engine, Request
-from rl.evaluation.protocols import Asker, Taken, refused
-from rl.evaluation.samples import Asked, ShownError
+from rl.evaluation.protocols import ParsedResponse, Requester, clip_failure
+from rl.evaluation.samples import ClipError, EvalSample
 from storage.folders.files import json_digest
 
-_BOXES_AT_ONCE = 16
+_BOXES_PER_CALL = 16
+"""Box requests of a sample that an engine gets together."""
 
 
 class Batch(NamedTuple):
-    """Samples asked together; its name and fingerprint come from their keys."""
+    """Samples that are requested together.
+
+    Attributes:
+        name: by its position among all batches.
+        samples: in the order of their keys.
+    """
 
     name: str
-    samples: tuple[Asked, ...]
+    samples: tuple[EvalSample, ...]
 
     @property
     def fingerprint(self) -> str:
         """Hash of its samples."""
-        return json_digest([asdict(asked) for asked in self.samples])
+        return json_digest([asdict(sample) for sample in self.samples])
 
 
-def batches(samples: Sequence[Asked], size: int) -> list[Batch]:
-    """Cut samples, in the order of their keys, into batches."""
+def split_batches(samples: Sequence[EvalSample], size: int) -> list[Batch]:
+    """Cut samples into batches.
+
+    Args:
+        samples: in the order of their keys.
+        size: samples of a batch; the last one may have fewer.
+    """
     starts = range(0, len(samples), size)
     return [Batch(f"batch-{number:06d}", tuple(samples[at : at + size])) for number, at in enumerate(starts)]
 
 
-class Prepared(NamedTuple):
-    """A batch with what is first asked of each sample: a request, none, or why it cannot be shown."""
+class PreparedBatch(NamedTuple):
+    """A batch with the first request of each sample.
+
+    Attributes:
+        batch: the samples.
+        requests: one a sample; None where the protocol begins with boxes, an error where the clip cannot be shown.
+    """
 
     batch: Batch
-    first: list[Request | ShownError | None]
+    requests: list[Request | ClipError | None]
 
 
-def prepared(asker: Asker, todo: Iterable[Batch]) -> Iterator[Prepared]:
-    """Prepare batches; meant to run in a thread beside the engine, with an asker of its own."""
-    for batch in todo:
-        yield Prepared(batch, [_first(asker, asked) for asked in batch.samples])
+class BatchResult(NamedTuple):
+    """A batch with what was parsed from the responses to each sample, in order."""
+
+    batch: Batch
+    parsed: list[ParsedResponse]
 
 
-def _first(asker: Asker, asked: Asked) -> Request | ShownError | None:
+def prepare_batches(requester: Requester, batches: Iterable[Batch]) -> Iterator[PreparedBatch]:
+    """Prepare batches, in a thread beside the engine.
+
+    Args:
+        requester: of this thread alone.
+        batches: to prepare, in order.
+    """
+    for batch in batches:
+        yield PreparedBatch(batch, [_first_request(requester, sample) for sample in batch.samples])
+
+
+def _first_request(requester: Requester, sample: EvalSample) -> Request | ClipError | None:
     try:
-        return asker.first(asked)
-    except ShownError as error:
+        return requester.first_request(sample)
+    except ClipError as error:
         return error
 
 
-Answered = tuple[Batch, list[Taken]]
+def run_batch(engine: Engine, requester: Requester, prepared: PreparedBatch) -> BatchResult:
+    """Send all requests of a batch, those for boxes included, and parse the responses.
 
-
-def answered(engine: Engine, asker: Asker, made: Prepared) -> Answered:
-    """Ask a batch, further requests included; what was taken from each sample's replies, in order.
+    Args:
+        engine: that answers.
+        requester: of this thread alone.
+        prepared: the batch.
 
     Raises:
         EngineError: the engine cannot answer.
     """
-    requests = [request for request in made.first if isinstance(request, Request)]
+    requests = [request for request in prepared.requests if isinstance(request, Request)]
     responses = dict(zip((r.key for r in requests), engine.answer(requests), strict=True)) if requests else {}
-    taken = []
-    for asked, first in zip(made.batch.samples, made.first, strict=True):
-        if isinstance(first, ShownError):
-            taken.append(refused(first))
+    parsed = []
+    for sample, first in zip(prepared.batch.samples, prepared.requests, strict=True):
+        if isinstance(first, ClipError):
+            parsed.append(clip_failure(first))
         else:
-            taken.append(_with_boxes(asker, engine, asked, asker.take(asked, responses[first.key] if first else None)))
-    return made.batch, taken
+            answer = requester.parse(sample, responses[first.key] if first else None)
+            parsed.append(_with_boxes(requester, engine, sample, answer))
+    return BatchResult(prepared.batch, parsed)
 
 
-def _with_boxes(asker: Asker, engine: Engine, asked: Asked, taken: Taken) -> Taken:
-    """What was taken, with the boxes of further requests, where the protocol makes them."""
+def _with_boxes(requester: Requester, engine: Engine, sample: EvalSample, parsed: ParsedResponse) -> ParsedResponse:
+    """What was parsed, with the boxes of further requests, where the protocol has them."""
     try:
-        requests = asker.further(asked, taken)
-    except ShownError as error:
-        return refused(error)
-    for at in range(0, len(requests), _BOXES_AT_ONCE):
-        some = requests[at : at + _BOXES_AT_ONCE]
-        asker.add(asked, taken, some, engine.answer(some))
-    return taken
+        requests = requester.box_requests(sample, parsed)
+    except ClipError as error:
+        return clip_failure(error)
+    for at in range(0, len(requests), _BOXES_PER_CALL):
+        some = requests[at : at + _BOXES_PER_CALL]
+        requester.add_boxes(sample, parsed, some, engine.answer([request for _, request in some]))
+    return parsed
 
 
-def each_answered(engine: Engine, askers: Sequence[Asker], ready: Iterable[Prepared]) -> Iterator[Answered]:
-    """`answered` of each batch, in order; as many under way together as there are askers, each in a thread of its own.
+def run_batches(engine: Engine, requesters: Sequence[Requester], prepared: Iterable[PreparedBatch]) -> Iterator[BatchResult]:
+    """Run batches, in order, as many at a time as there are requesters, each in a thread of its own.
 
-    Whoever stops it does not wait for those under way.
+    Closing the iterator does not wait for the batches that are running.
+
+    Args:
+        engine: that answers, from several threads where there are several requesters.
+        requesters: one a thread.
+        prepared: the batches.
     """
-    if len(askers) == 1:
-        yield from (answered(engine, askers[0], made) for made in ready)
+    if len(requesters) == 1:
+        yield from (run_batch(engine, requesters[0], one) for one in prepared)
         return
-    pool, running = ThreadPoolExecutor(len(askers), thread_name_prefix="asking"), deque[Future[Answered]]()
+    pool, running = ThreadPoolExecutor(len(requesters), thread_name_prefix="batch"), deque[Future[BatchResult]]()
     try:
-        for number, made in enumerate(ready):
-            # The batch that had this asker before has ended: no more are under way than there are askers, in order.
-            running.append(pool.submit(answered, engine, askers[number % len(askers)], made))
-            if len(running) == len(askers):
+        for number, one in enumerate(prepared):
+            # The previous batch of this requester has ended: no more batches run than there are requesters, and in order.
+            running.append(pool.submit(run_batch, engine, requesters[number % len(requesters)], one))
+            if len(running) == len(requesters):
                 yield running.popleft().result()
         while running:
             yield running.popleft().result()

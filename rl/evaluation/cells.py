@@ -9,8 +9,9 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
+from rl.evaluation.predictions import open_predictions, stored_predictions
 from rl.evaluation.results import EvaluationResults
-from rl.evaluation.run import Evaluation, kept_store, left_to_ask, predictions
+from rl.evaluation.run import Evaluation, remaining_samples
 from storage.folders.open import folder_at
 from storage.stages import STAGE, StageStore
 
@@ -172,7 +173,7 @@ def cell_status(evaluation: Evaluation, identity: Mapping[str, Any]) -> CellStat
         ProtocolError: the dataset has no sample of a task of the protocol.
     """
     store = evaluation.store_of(identity)
-    samples, remaining = len(evaluation.samples()), left_to_ask(evaluation, store)
+    samples, remaining = len(evaluation.samples()), remaining_samples(evaluation, store)
     rate = seconds_per_sample(evaluation, identity) if remaining else 0.0
     return CellStatus(store.spec.key, samples, remaining, None if rate is None else rate * remaining)
 
@@ -190,7 +191,7 @@ def seconds_per_sample(evaluation: Evaluation, identity: Mapping[str, Any]) -> f
     for store in _earlier(evaluation):
         params = store.spec.params
         if params["engine"] == dict(identity) and params["protocol"] == evaluation.protocol.name:
-            rows = [row["seconds"] for row in predictions(store) if not row["failed"]]
+            rows = [one.seconds for one in stored_predictions(store) if not one.failure]
             shared = 1 if params["engine"]["engine"] == "openai" else params["batch_size"]
             samples, seconds = samples + len(rows), seconds + sum(rows) / min(shared, max(1, len(rows)))
     return seconds / samples if samples else None
@@ -202,4 +203,4 @@ def _earlier(evaluation: Evaluation) -> Iterator[StageStore]:
     for listed in folder.files():
         key, _, name = listed.name.partition("/")
         if name == STAGE and key.startswith("predictions-"):
-            yield kept_store(f"{folder}/{key}")
+            yield open_predictions(f"{folder}/{key}")

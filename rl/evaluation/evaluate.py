@@ -9,7 +9,7 @@ from rl.engines.base import Engine
 from rl.engines.server import Server
 from rl.evaluation.parameters import EvaluateParameters
 from rl.evaluation.results import EvaluationResults, score_predictions
-from rl.evaluation.run import Evaluation, ask
+from rl.evaluation.run import Evaluation, collect_predictions
 from rl.models.families import Model
 from storage.progress import OnProgress, no_progress
 
@@ -40,5 +40,5 @@ def evaluate(
     """
     opened = opener(parameters, evaluation.model, server or parameters.server_here())
     with opened as engine, evaluation.store(engine).folder.lock():
-        store = ask(evaluation, engine, on_progress, max(1, _BATCHES_PER_REPLICA * parameters.replicas))
+        store = collect_predictions(evaluation, engine, on_progress, max(1, _BATCHES_PER_REPLICA * parameters.replicas))
         return score_predictions(evaluation.dataset, store, parameters.scored_by())

@@ -1,13 +1,14 @@
-"""How a sample is put to a model and its answer taken: one request, or times first and then a box a frame."""
+"""Evaluation protocols: the requests of a sample, and the parsing of its responses."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from rl.engines.base import Request, Response, VisualInput
 from rl.engines.inputs import round_to_factor
-from rl.evaluation.samples import Asked, Clips, ShownError
+from rl.evaluation.samples import ClipError, Clips, EvalSample
 from rl.models.families import Model
 from rl.prompts.answers import parse_answer
 from rl.prompts.boxes import parse_box
@@ -26,15 +27,15 @@ class ProtocolError(InputError):
 
 @dataclass(frozen=True)
 class Protocol:
-    """A way to evaluate.
+    """The form of the requests of an evaluation.
 
     Attributes:
         name: of the protocol.
         about: one sentence.
-        marked: whether frames carry markers.
-        prompts: task -> prompt; tasks without one are not asked.
-        boxes: whether objects are found by a box a frame, in further requests.
-        captions: whether objects are described, once a clip; there is nothing to score then.
+        marked: whether frames have markers.
+        prompts: task -> name of its prompt, empty where boxes are requested at once; samples of other tasks are left out.
+        boxes: whether further requests ask for the object's box on each frame.
+        captions: whether the objects of each clip are described once, which is not scored.
     """
 
     name: str
@@ -46,7 +47,7 @@ class Protocol:
 
     @property
     def tasks(self) -> frozenset[Task]:
-        """What it can ask."""
+        """Tasks of which it has requests."""
         return frozenset(self.prompts)
 
 
@@ -107,19 +108,19 @@ def protocol_named(name: str) -> Protocol:
 
 
 @dataclass
-class Taken:
-    """What was taken from a sample's replies.
+class ParsedResponse:
+    """Everything that was parsed from the responses to one sample.
 
     Attributes:
         object_ids, span_s, answer: as `tasks.metrics.predictions.Prediction` has them.
-        boxes: native frame -> box, pixels, half-open, where boxes were asked for.
-        captions: object ID -> what is said of it, where objects were to be described.
-        ids, span: parse status of each; empty where it was not asked for.
-        formatted: whether thought and answer stand in their tags.
-        thought: the model's.
-        replies: what came back, in the order asked.
-        failed: why nothing could be asked or answered; empty if it could.
-        passing: whether another try may help.
+        boxes: native frame -> box, pixels, half-open, where boxes were requested.
+        captions: object ID -> its description, where descriptions were requested.
+        ids_status, span_status: status of parsing each; empty where it was not requested.
+        formatted: whether thought and answer are in their tags.
+        thought: of the model.
+        responses: in the order of their requests.
+        failure: reason why there is no request or no response; empty if there is.
+        transient: whether another attempt may succeed.
     """
 
     object_ids: tuple[int, ...] = ()
@@ -127,102 +128,146 @@ class Taken:
     answer: str | None = None
     boxes: dict[int, Box] = field(default_factory=dict)
     captions: dict[int, str] = field(default_factory=dict)
-    ids: str = ""
-    span: str = ""
+    ids_status: str = ""
+    span_status: str = ""
     formatted: bool = False
     thought: str = ""
     responses: list[Response] = field(default_factory=list)
-    failed: str = ""
+    failure: str = ""
     transient: bool = False
 
 
-class Asker:
-    """Puts samples to a model by a protocol: `first` requests, then further ones, then what was taken."""
+class BoxRequest(NamedTuple):
+    """A request for the object's box on one frame.
+
+    Attributes:
+        frame: native index, 0-based.
+        request: with the frame as its image.
+    """
+
+    frame: int
+    request: Request
+
+
+class Requester:
+    """Makes the requests of samples by a protocol, and parses their responses."""
 
     def __init__(self, protocol: Protocol, model: Model, clips: Clips, style: Style = "numbers") -> None:
+        """Make requests for a model.
+
+        Args:
+            protocol: the form of the requests.
+            model: whose family shapes prompts and images.
+            clips: frames of the dataset.
+            style: of the markers on the frames.
+        """
         self._protocol, self._model, self._clips, self._style = protocol, model, clips, style
 
-    def first(self, asked: Asked) -> Request | None:
-        """The first request; None where the protocol goes straight to boxes.
+    def first_request(self, sample: EvalSample) -> Request | None:
+        """The first request of a sample; None where the protocol begins with boxes.
 
         Raises:
-            ShownError: the clip cannot be shown.
+            ClipError: the clip cannot be shown.
         """
-        if not self._protocol.prompts[asked.task]:
+        if not self._protocol.prompts[sample.task]:
             return None
-        visual = self._clips.marked(asked) if self._protocol.marked else self._clips.unmarked(asked)
+        visual = self._clips.marked(sample) if self._protocol.marked else self._clips.unmarked(sample)
         preface = frame_times_text(visual) if self._model.family.times == "prompt" else ""
-        return Request(asked.sample_id, self.messages(asked, preface), visual)
+        return Request(sample.sample_id, self.messages(sample, preface), visual)
 
-    def messages(self, asked: Asked, preface: str = "") -> list[Message]:
-        """What is said in the first request; `preface` is when the frames were taken, to models that cannot know."""
-        query = asked.sentence if not asked.options else _with_options(asked)
-        prompt = prompt_named(self._protocol.prompts[asked.task])
-        return prompt.messages(query, self._style, asked.span_s, preface=preface)
+    def messages(self, sample: EvalSample, preface: str = "") -> list[Message]:
+        """Chat messages of the first request.
 
-    def take(self, asked: Asked, response: Response | None) -> Taken:
-        """Read the reply to the first request."""
+        Args:
+            sample: to be answered.
+            preface: the times of the frames, for families that do not know them otherwise.
+        """
+        query = sample.sentence if not sample.options else _with_options(sample)
+        prompt = prompt_named(self._protocol.prompts[sample.task])
+        return prompt.messages(query, self._style, sample.span_s, preface=preface)
+
+    def parse(self, sample: EvalSample, response: Response | None) -> ParsedResponse:
+        """Parse the response to the first request.
+
+        Args:
+            sample: that was requested.
+            response: None where the protocol begins with boxes.
+        """
         if response is None:
-            return Taken(span_s=asked.span_s, span="given" if asked.span_s else "missing")
-        taken = Taken(responses=[response], failed=response.reason, transient=response.transient)
-        if taken.failed:
-            return taken
-        if self._protocol.captions or asked.task is Task.QUESTION:
-            taken.answer = response.text.strip()
-            taken.captions = parse_captions(response.text, self._style) if self._protocol.captions else {}
-            return taken
-        read = parse_answer(response.text, self._style)
-        taken.formatted, taken.thought = read.formatted, read.thought
-        if self._protocol.marked and asked.task.needs_objects:
-            taken.object_ids, taken.ids = read.object_ids, read.ids_status
-        if asked.task in {Task.SPATIO_TEMPORAL, Task.TEMPORAL}:
-            taken.span_s, taken.span = read.span_s, read.span_status
-        return taken
+            return ParsedResponse(span_s=sample.span_s, span_status="given" if sample.span_s else "missing")
+        parsed = ParsedResponse(responses=[response], failure=response.reason, transient=response.transient)
+        if parsed.failure:
+            return parsed
+        if self._protocol.captions or sample.task is Task.QUESTION:
+            parsed.answer = response.text.strip()
+            parsed.captions = parse_captions(response.text, self._style) if self._protocol.captions else {}
+            return parsed
+        answer = parse_answer(response.text, self._style)
+        parsed.formatted, parsed.thought = answer.formatted, answer.thought
+        if self._protocol.marked and sample.task.needs_objects:
+            parsed.object_ids, parsed.ids_status = answer.object_ids, answer.ids_status
+        if sample.task in {Task.SPATIO_TEMPORAL, Task.TEMPORAL}:
+            parsed.span_s, parsed.span_status = answer.span_s, answer.span_status
+        return parsed
 
-    def further(self, asked: Asked, taken: Taken) -> list[Request]:
-        """Box requests, one a shown frame of the taken and the true span; none where the protocol asks for no boxes.
+    def box_requests(self, sample: EvalSample, parsed: ParsedResponse) -> list[BoxRequest]:
+        """A request for each rendered frame of both the predicted and the true span; none where the protocol has no boxes.
+
+        Args:
+            sample: that was requested.
+            parsed: from the first response.
 
         Raises:
-            ShownError: a frame cannot be shown.
+            ClipError: a frame cannot be shown.
         """
-        if not self._protocol.boxes or taken.span_s is None or asked.span_s is None:
+        if not self._protocol.boxes or parsed.span_s is None or sample.span_s is None:
             return []
-        common = set(self._clips.frames_between(asked, taken.span_s)) & set(self._clips.frames_between(asked, asked.span_s))
+        spans = (set(self._clips.frames_between(sample, span_s)) for span_s in (parsed.span_s, sample.span_s))
+        common = set.intersection(*spans)
         prompt = prompt_named(self._model.family.box_prompt)
         requests = []
-        for frame in (frame for frame in dict.fromkeys(self._clips.indices(asked)) if frame in common):
-            visual = self._clips.image(asked, frame)
-            messages = prompt.messages(asked.sentence, size=self._seen(visual), medium="image")
-            requests.append(Request(f"{asked.sample_id}#{frame}", messages, visual))
+        for frame in (frame for frame in dict.fromkeys(self._clips.indices(sample)) if frame in common):
+            visual = self._clips.image(sample, frame)
+            messages = prompt.messages(sample.sentence, size=self._seen_size(visual), medium="image")
+            requests.append(BoxRequest(frame, Request(f"{sample.sample_id}#{frame}", messages, visual)))
         return requests
 
-    def add(self, asked: Asked, taken: Taken, requests: Sequence[Request], responses: Sequence[Response]) -> None:
-        """Take the boxes from the replies to `further`."""
-        native = self._clips.size(asked)
-        for request, response in zip(requests, responses, strict=True):
-            taken.responses.append(response)
-            taken.failed, taken.transient = taken.failed or response.reason, taken.transient or response.transient
-            box = parse_box(response.text, self._model.family.coordinates, self._seen(request.visual), native)
-            if box is not None:
-                taken.boxes[int(request.key.rpartition("#")[2])] = box
+    def add_boxes(
+        self, sample: EvalSample, parsed: ParsedResponse, requests: Sequence[BoxRequest], responses: Sequence[Response]
+    ) -> None:
+        """Add the boxes of responses to what was parsed.
 
-    def _seen(self, visual: VisualInput) -> tuple[int, int]:
+        Args:
+            sample: that was requested.
+            parsed: to be completed.
+            requests: some of `box_requests`.
+            responses: one a request, in the same order.
+        """
+        native = self._clips.size(sample)
+        for (frame, request), response in zip(requests, responses, strict=True):
+            parsed.responses.append(response)
+            parsed.failure, parsed.transient = parsed.failure or response.reason, parsed.transient or response.transient
+            box = parse_box(response.text, self._model.family.coordinates, self._seen_size(request.visual), native)
+            if box is not None:
+                parsed.boxes[frame] = box
+
+    def _seen_size(self, visual: VisualInput) -> tuple[int, int]:
         return round_to_factor(visual.size, self._model.family.factor)
 
 
 def frame_times_text(visual: VisualInput) -> str:
-    """When the frames were taken, for models that cannot know."""
+    """Times of the frames as a line of a prompt, for families that do not know them otherwise."""
     count, times = len(visual.frames), ", ".join(f"{time:.2f}" for time in visual.times_s)
     return f"The video lasts {count / visual.fps:.2f} seconds. Its {count} frames were taken at {times} seconds.\n"
 
 
-def _with_options(asked: Asked) -> str:
-    return "\n".join([asked.sentence, *asked.options, "Answer with the letter of the right option."])
+def _with_options(sample: EvalSample) -> str:
+    return "\n".join([sample.sentence, *sample.options, "Answer with the letter of the right option."])
 
 
-def refused(error: ShownError) -> Taken:
-    """What is taken from a sample that cannot be shown."""
-    return Taken(failed=f"{error.reason}: {error}")
+def clip_failure(error: ClipError) -> ParsedResponse:
+    """The outcome of a sample whose clip cannot be shown."""
+    return ParsedResponse(failure=f"{error.reason}: {error}")
 
 
 def style_of(render: Mapping[str, Mapping[str, Style]]) -> Style:
@@ -230,15 +275,19 @@ def style_of(render: Mapping[str, Mapping[str, Style]]) -> Style:
     return render["markers"]["style"]
 
 
-def check_tasks(protocol: Protocol, held: Iterable[Task]) -> None:
-    """Make sure that a protocol can ask something of a dataset.
+def check_tasks(protocol: Protocol, tasks: Iterable[Task]) -> None:
+    """Make sure that a protocol has requests for a dataset.
+
+    Args:
+        protocol: of the evaluation.
+        tasks: of the dataset's samples.
 
     Raises:
-        ProtocolError: the dataset holds none of its tasks.
+        ProtocolError: the dataset has no sample of its tasks.
     """
-    there = set(held)
-    if not there & protocol.tasks:
-        said = ", ".join(sorted(there)) or "nothing to be asked"
+    present = set(tasks)
+    if not present & protocol.tasks:
+        named = ", ".join(sorted(present)) or "nothing to be asked"
         raise ProtocolError(
-            f"the protocol '{protocol.name}' asks for {', '.join(sorted(protocol.tasks))}; the dataset holds {said}"
+            f"the protocol '{protocol.name}' asks for {', '.join(sorted(protocol.tasks))}; the dataset holds {named}"
         )

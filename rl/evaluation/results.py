@@ -10,13 +10,13 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from rl.evaluation.legacy import upgraded_results
-from rl.evaluation.run import predictions
+from rl.evaluation.predictions import stored_predictions
 from storage.common.errors import InputError
 from storage.reader import Dataset
 from storage.stages import StageStore
 from tasks.metrics.bootstrap import LEVEL, RESAMPLES
 from tasks.metrics.conventions import DEFAULT
-from tasks.metrics.predictions import Prediction, prediction_of
+from tasks.metrics.predictions import Prediction
 from tasks.metrics.report import ConventionScores, TaskReport
 from tasks.metrics.scoring import score_dataset
 
@@ -217,15 +217,14 @@ def _counted(store: StageStore) -> tuple[EvaluationResults, dict[str, Prediction
     statuses: dict[str, Counter[str]] = {"ids": Counter(), "span": Counter()}
     totals: Counter[str] = Counter()
     failures, answers = {}, {}
-    for row in predictions(store):
-        sample_id = row["sample_id"]
-        for name, counts in statuses.items():
-            if status := row[f"{name}_status"]:
-                counts[status] += 1
-        totals.update(samples=1, cut_off="length" in row["finishes"], tokens=row["tokens"], prompt_tokens=row["prompt_tokens"])
-        if row["failed"]:
-            failures[sample_id] = row["failed"]
-        answers[sample_id] = prediction_of(row, sample_id)
+    for one in stored_predictions(store):
+        statuses["ids"].update([one.ids_status] if one.ids_status else [])
+        statuses["span"].update([one.span_status] if one.span_status else [])
+        cut_off = "length" in one.finishes
+        totals.update(samples=1, cut_off=cut_off, tokens=one.tokens, prompt_tokens=one.prompt_tokens)
+        if one.failure:
+            failures[one.sample_id] = one.failure
+        answers[one.sample_id] = one.prediction
     results = EvaluationResults(
         key=store.spec.key,
         path=results_path(store),

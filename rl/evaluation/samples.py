@@ -1,4 +1,4 @@
-"""What a published dataset asks, and the frames that go with it: with markers as stored, or without from the source video."""
+"""Samples of a published dataset for evaluation, and their frames: with markers as stored, or without from the source video."""
 
 from __future__ import annotations
 
@@ -22,12 +22,16 @@ from tasks.video.timeline import Timeline
 _SPAN = ["start_s", "end_s", "start_frame", "end_frame"]
 _COLUMNS = ["sample_id", "clip_id", "video_id", "task", "sentence", *_SPAN, "options", "record"]
 _IMAGE_PIXELS = 1280 * PIXEL_FACTOR**2
-"""Most pixels of a frame that is shown alone."""
+"""Maximum pixels of a frame that is shown alone."""
 _OPEN_VIDEOS = 4
 
 
-class ShownError(Exception):
-    """A clip that cannot be shown; `reason` is a code."""
+class ClipError(Exception):
+    """A clip that cannot be shown to a model.
+
+    Attributes:
+        reason: a code, such as `no_objects` or `source_unreadable`.
+    """
 
     def __init__(self, reason: str, detail: str) -> None:
         super().__init__(detail)
@@ -35,9 +39,19 @@ class ShownError(Exception):
 
 
 @dataclass(frozen=True)
-class Asked:
-    """A sample as it is asked; `span_s` is the true one, seconds of the clip, for protocols that give it."""
+class EvalSample:
+    """A sample of a published dataset, as requests are made from it.
 
+    Attributes:
+        sample_id, video_id, clip_id: as in the dataset.
+        task: what is to be answered.
+        sentence: as annotated.
+        span_s: true span, seconds of the clip, half-open, for protocols that give it; None without truth.
+        options: choices of a question.
+        record: place of the sample in the annotations.
+    """
+
+    # The names and values of these fields shape the fingerprints of stored batches.
     sample_id: str
     video_id: str
     clip_id: str
@@ -48,16 +62,42 @@ class Asked:
     record: str
 
 
-def asked_samples(dataset: Dataset, tasks: Collection[Task]) -> list[Asked]:
-    """Every sample of these tasks, by video and sample ID: their order is that of their keys, not of their coming."""
+@dataclass(frozen=True)
+class ClipRow:
+    """A clip of a published dataset.
+
+    Attributes:
+        start_s, end_s: seconds of the video, half-open.
+        first_frame, last_frame: native frames, closed; None if the clip lies outside its video.
+        size: (width, height) of its rendered frames, pixels.
+        sample_fps: rate of its rendered frames, per second.
+        reason: code of the reason why it has no rendered frames; empty if it has.
+    """
+
+    start_s: float
+    end_s: float
+    first_frame: int | None
+    last_frame: int | None
+    size: tuple[int, int]
+    sample_fps: float
+    reason: str
+
+
+def eval_samples(dataset: Dataset, tasks: Collection[Task]) -> list[EvalSample]:
+    """Every sample of these tasks, sorted by video and sample ID.
+
+    Args:
+        dataset: a published dataset.
+        tasks: whose samples are read.
+    """
     rows = dataset.table("samples", _COLUMNS).to_pylist()
-    clock_of = lru_cache(maxsize=1)(partial(_clock, dataset))  # rows of one video stand together
-    wanted = (_asked(_timed(row, clock_of)) for row in rows if Task(row["task"]) in tasks)
-    return sorted(wanted, key=lambda asked: (asked.video_id, asked.sample_id))
+    clock_of = lru_cache(maxsize=1)(partial(_clock, dataset))  # the rows of a video follow each other
+    samples = (_eval_sample(_with_seconds(row, clock_of)) for row in rows if Task(row["task"]) in tasks)
+    return sorted(samples, key=lambda sample: (sample.video_id, sample.sample_id))
 
 
 _Clock = tuple[Timeline, Mapping[str, float]]
-"""Of a video: its frames' times, and clip -> when it starts, seconds."""
+"""Of a video: the times of its frames, and clip ID -> start of the clip, seconds."""
 
 
 def _clock(dataset: Dataset, video_id: str) -> _Clock:
@@ -65,29 +105,28 @@ def _clock(dataset: Dataset, video_id: str) -> _Clock:
     return timeline_of(dataset, video_id), {clip["clip_id"]: clip["start_s"] for clip in clips}
 
 
-def _timed(row: dict[str, Any], clock_of: Callable[[str], _Clock]) -> dict[str, Any]:
+def _with_seconds(row: dict[str, Any], clock_of: Callable[[str], _Clock]) -> dict[str, Any]:
     """A sample's row with its true span in seconds of the clip, also where the annotation counts frames alone."""
     if row["start_s"] is not None or row["start_frame"] is None:
         return row
     timeline, starts = clock_of(row["video_id"])
-    begins = starts[row["clip_id"]]
+    clip_start_s = starts[row["clip_id"]]
     if row["start_frame"] >= len(timeline.times_s):  # the video is shorter than its annotation
         return row
     start_s, end_s = timeline.seconds_of(row["start_frame"], row["end_frame"])
-    return {**row, "start_s": start_s - begins, "end_s": end_s - begins}
+    return {**row, "start_s": start_s - clip_start_s, "end_s": end_s - clip_start_s}
 
 
-def _asked(row: dict[str, Any]) -> Asked:
-    span = None if row["start_s"] is None or row["end_s"] is None else (row["start_s"], row["end_s"])
-    return Asked(
-        row["sample_id"],
-        row["video_id"],
-        row["clip_id"],
-        Task(row["task"]),
-        row["sentence"],
-        span,
-        tuple(row["options"] or ()),
-        row["record"] or "",
+def _eval_sample(row: dict[str, Any]) -> EvalSample:
+    return EvalSample(
+        sample_id=row["sample_id"],
+        video_id=row["video_id"],
+        clip_id=row["clip_id"],
+        task=Task(row["task"]),
+        sentence=row["sentence"],
+        span_s=None if row["start_s"] is None or row["end_s"] is None else (row["start_s"], row["end_s"]),
+        options=tuple(row["options"] or ()),
+        record=row["record"] or "",
     )
 
 
@@ -100,68 +139,89 @@ class Clips:
         self._fps, self._quality = render["sampling"]["fps"], render["jpeg_quality"]
         self._videos: OrderedDict[tuple[str, tuple[int, int]], tuple[Video, ExitStack]] = OrderedDict()
 
-    def marked(self, asked: Asked) -> VisualInput:
+    def marked(self, sample: EvalSample) -> VisualInput:
         """The clip with its markers, as it was rendered.
 
         Raises:
-            ShownError: it has no frames; the reason is the dataset's own, such as `no_objects`.
+            ClipError: it has no frames; the reason is that of the dataset, such as `no_objects`.
         """
-        clip = self.clip(asked)
-        if clip["reason"]:
-            raise ShownError(clip["reason"], f"clip '{asked.clip_id}' cannot be shown with markers")
-        rows = self._dataset.frames(asked.video_id, asked.clip_id, ["clip_id", "time_s", "jpeg"])
+        clip = self.clip(sample)
+        if clip.reason:
+            raise ClipError(clip.reason, f"clip '{sample.clip_id}' cannot be shown with markers")
+        rows = self._dataset.frames(sample.video_id, sample.clip_id, ["clip_id", "time_s", "jpeg"])
         times, frames = rows.column("time_s").to_pylist(), rows.column("jpeg").to_pylist()
-        return VisualInput(tuple(frames), (clip["width"], clip["height"]), clip["sample_fps"], tuple(times))
+        return VisualInput(tuple(frames), clip.size, clip.sample_fps, tuple(times))
 
-    def unmarked(self, asked: Asked) -> VisualInput:
+    def unmarked(self, sample: EvalSample) -> VisualInput:
         """The same frames at the same size without markers.
 
         Raises:
-            ShownError: the source video is gone or broken, or the clip lies outside it.
+            ClipError: the source video is missing or broken, or the clip lies outside it.
         """
-        clip, indices = self.clip(asked), self.indices(asked)
-        size = (clip["width"], clip["height"])
-        timeline = timeline_of(self._dataset, asked.video_id)
-        times = tuple(float(timeline.times_s[index] - clip["start_s"]) for index in indices)
-        return VisualInput(self._encoded(asked.video_id, indices, size), size, clip["sample_fps"], times)
+        clip, indices = self.clip(sample), self.indices(sample)
+        timeline = timeline_of(self._dataset, sample.video_id)
+        times = tuple(float(timeline.times_s[index] - clip.start_s) for index in indices)
+        return VisualInput(self._encoded(sample.video_id, indices, clip.size), clip.size, clip.sample_fps, times)
 
-    def image(self, asked: Asked, frame: int) -> VisualInput:
-        """One native frame without markers, at its own size or the largest that is shown alone."""
-        size = smart_resize(*self.size(asked), PIXEL_FACTOR**2, _IMAGE_PIXELS)
-        return VisualInput(self._encoded(asked.video_id, [frame], size), size, medium="image")
+    def image(self, sample: EvalSample, frame: int) -> VisualInput:
+        """One native frame without markers, at its own size or the largest that is shown alone.
 
-    def clip(self, asked: Asked) -> dict[str, Any]:
-        """The row of a sample's clip."""
-        rows: list[dict[str, Any]] = self._dataset.rows("clips", asked.video_id).to_pylist()
-        return next(row for row in rows if row["clip_id"] == asked.clip_id)
-
-    def indices(self, asked: Asked) -> list[int]:
-        """Native frames of a clip that are shown, ascending.
+        Args:
+            sample: whose video it is of.
+            frame: native index, 0-based.
 
         Raises:
-            ShownError: the clip lies outside its video.
+            ClipError: the source video is missing or broken.
         """
-        clip = self.clip(asked)
-        if clip["first_frame"] is None:
-            raise ShownError(clip["reason"] or "outside_video", f"clip '{asked.clip_id}' lies outside its video")
-        frames = range(clip["first_frame"], clip["last_frame"] + 1)
-        return sample_frames(timeline_of(self._dataset, asked.video_id), frames, self._fps)
+        size = smart_resize(*self.size(sample), PIXEL_FACTOR**2, _IMAGE_PIXELS)
+        return VisualInput(self._encoded(sample.video_id, [frame], size), size, medium="image")
 
-    def frames_between(self, asked: Asked, span_s: tuple[float, float]) -> range:
-        """Native frames on screen in seconds of the clip, half-open; see `Timeline.frames_in`."""
-        start_s = self.clip(asked)["start_s"]
-        return timeline_of(self._dataset, asked.video_id).frames_in(start_s + span_s[0], start_s + span_s[1])
+    def clip(self, sample: EvalSample) -> ClipRow:
+        """The clip of a sample."""
+        rows = self._dataset.rows("clips", sample.video_id).to_pylist()
+        row = next(row for row in rows if row["clip_id"] == sample.clip_id)
+        return ClipRow(
+            start_s=row["start_s"],
+            end_s=row["end_s"],
+            first_frame=row["first_frame"],
+            last_frame=row["last_frame"],
+            size=(row["width"], row["height"]),
+            sample_fps=row["sample_fps"],
+            reason=row["reason"],
+        )
 
-    def size(self, asked: Asked) -> tuple[int, int]:
+    def indices(self, sample: EvalSample) -> list[int]:
+        """Native frames of a clip that are rendered, ascending.
+
+        Raises:
+            ClipError: the clip lies outside its video.
+        """
+        clip = self.clip(sample)
+        if clip.first_frame is None or clip.last_frame is None:
+            raise ClipError(clip.reason or "outside_video", f"clip '{sample.clip_id}' lies outside its video")
+        frames = range(clip.first_frame, clip.last_frame + 1)
+        return sample_frames(timeline_of(self._dataset, sample.video_id), frames, self._fps)
+
+    def frames_between(self, sample: EvalSample, span_s: tuple[float, float]) -> range:
+        """Native frames on screen in a span; see `Timeline.frames_in`.
+
+        Args:
+            sample: whose clip the span is of.
+            span_s: seconds of the clip, half-open.
+        """
+        start_s = self.clip(sample).start_s
+        return timeline_of(self._dataset, sample.video_id).frames_in(start_s + span_s[0], start_s + span_s[1])
+
+    def size(self, sample: EvalSample) -> tuple[int, int]:
         """(width, height) of the native frames."""
-        [row] = self._dataset.rows("videos", asked.video_id, ["width", "height"]).to_pylist()
+        [row] = self._dataset.rows("videos", sample.video_id, ["width", "height"]).to_pylist()
         return row["width"], row["height"]
 
     def _encoded(self, video_id: str, indices: Sequence[int], size: tuple[int, int]) -> tuple[bytes, ...]:
         try:
             return tuple(encode_jpeg(frame, self._quality) for frame in self._video(video_id, size).frames(indices))
         except VideoError as error:
-            raise ShownError("source_unreadable", f"frames without markers come from the source video, and {error}") from error
+            raise ClipError("source_unreadable", f"frames without markers come from the source video, and {error}") from error
 
     def _video(self, video_id: str, size: tuple[int, int]) -> Video:
         """The source video, decoded at a size; the last few stay open."""

@@ -9,8 +9,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from rl.engines.base import Request
-from rl.evaluation.protocols import Asker, style_of
-from rl.evaluation.samples import Clips, ShownError
+from rl.evaluation.protocols import Requester, style_of
+from rl.evaluation.samples import ClipError, Clips
 from rl.models.families import Model
 from rl.rewards import Truth
 from rl.training.row_schema import ROW_SCHEMA, TrainingRow, VideoColumn
@@ -52,7 +52,7 @@ def write_row_files(folder: Path, dataset: Dataset, model: Model, settings: RowS
                 split, prompt = prompts[sample.sample_id]
                 try:
                     files[split].add(builder.row(video, sample, prompt))
-                except ShownError as error:
+                except ClipError as error:
                     exclusions[sample.sample_id] = error.reason
     rest = selection.without(exclusions)
     if empty := [split for split in SPLITS if not rest.splits[split]]:
@@ -96,7 +96,7 @@ class _RowBuilder:
     def __init__(self, dataset: Dataset, model: Model, settings: RowSettings) -> None:
         self._dataset, self._protocol = dataset, settings.training_protocol()
         self._style: Style = style_of(dataset.manifest.stages["frames"].params["render"])
-        self._asker = Asker(self._protocol, model, Clips(dataset), self._style)
+        self._requester = Requester(self._protocol, model, Clips(dataset), self._style)
 
     def row(self, video: StoredVideo, stored: StoredSample, prompt: Prompt) -> TrainingRow:
         """The row of a sample.
@@ -107,9 +107,9 @@ class _RowBuilder:
             prompt: the same sample as it is prompted.
 
         Raises:
-            ShownError: its frames cannot be read.
+            ClipError: its frames cannot be read.
         """
-        request = self._asker.first(prompt.sample)
+        request = self._requester.first_request(prompt.sample)
         assert request is not None
         return _row(self._dataset.manifest.dataset, prompt, request, self._truth(video, stored, prompt))
 

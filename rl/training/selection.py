@@ -10,8 +10,8 @@ from typing import Any, Literal, NamedTuple
 from pydantic import Field
 
 from rl.engines.inputs import chat_text, load_processor
-from rl.evaluation.protocols import Asker, Protocol, ProtocolError, protocol_named, style_of
-from rl.evaluation.samples import Asked, Clips, ShownError, asked_samples
+from rl.evaluation.protocols import Protocol, ProtocolError, Requester, protocol_named, style_of
+from rl.evaluation.samples import ClipError, Clips, EvalSample, eval_samples
 from rl.models.families import Model
 from storage.common.config import Config
 from storage.common.errors import InputError
@@ -63,7 +63,7 @@ class RowSettings(Config):
 class Prompt(NamedTuple):
     """A sample to train on, with the tokens of its prompt, those of the video included."""
 
-    sample: Asked
+    sample: EvalSample
     tokens: int
 
 
@@ -113,7 +113,7 @@ def select_samples(dataset: Dataset, model: Model, settings: RowSettings) -> Sel
         RowsError: the model's family is not supported, or fewer than two videos are left.
     """
     sample_filter = _SampleFilter(dataset, model, settings)
-    samples = asked_samples(dataset, set(Task))
+    samples = eval_samples(dataset, set(Task))
     prompts, exclusions = [], {}
     for sample in samples[: settings.limit] if settings.limit else samples:
         reason, tokens = sample_filter.check(sample)
@@ -150,13 +150,13 @@ class _SampleFilter:
         self._dataset, self._model, self._max_tokens = dataset, model, settings.max_prompt_tokens
         self._protocol, self._clips = settings.training_protocol(), Clips(dataset)
         style = style_of(dataset.manifest.stages["frames"].params["render"])
-        self._asker = Asker(self._protocol, model, self._clips, style)
+        self._requester = Requester(self._protocol, model, self._clips, style)
         self._processor = load_processor(model)
         self._special_tokens = tuple(self._processor.tokenizer.get_added_vocab())
         labels = dataset.table("samples", ["sample_id", "answer_ids", "reason"]).to_pylist()
         self._labels = {row["sample_id"]: (row["reason"], len(row["answer_ids"])) for row in labels}
 
-    def check(self, sample: Asked) -> tuple[str, int]:
+    def check(self, sample: EvalSample) -> tuple[str, int]:
         """The reason to exclude a sample, empty to keep it, and the tokens of its prompt."""
         if sample.task not in TRAINED & self._protocol.tasks:
             return "task_not_trained", 0
@@ -168,28 +168,28 @@ class _SampleFilter:
             return "special_token", 0
         clip, frames = self._clips.clip(sample), self._frame_count(sample)
         if not frames:
-            return clip["reason"] or "no_frames", 0
-        text = chat_text(self._processor, self._model.family, self._asker.messages(sample))
+            return clip.reason or "no_frames", 0
+        text = chat_text(self._processor, self._model.family, self._requester.messages(sample))
         placeholder = 1
         text_tokens = len(self._processor.tokenizer(text)["input_ids"]) - placeholder
-        tokens = text_tokens + video_tokens(self._processor, frames, (clip["width"], clip["height"]))
+        tokens = text_tokens + video_tokens(self._processor, frames, clip.size)
         return ("prompt_too_long" if tokens > self._max_tokens else ""), tokens
 
-    def _label_reason(self, sample: Asked) -> str:
+    def _label_reason(self, sample: EvalSample) -> str:
         reason, objects = self._labels[sample.sample_id]
         return str(reason or ("" if objects == 1 else "several_objects"))
 
-    def _frame_count(self, sample: Asked) -> int:
+    def _frame_count(self, sample: EvalSample) -> int:
         """Number of frames in the prompt."""
         if self._protocol.marked:
             return int(self._dataset.frames(sample.video_id, sample.clip_id, ["clip_id"]).num_rows)
         try:
             return len(self._clips.indices(sample))
-        except ShownError:
+        except ClipError:
             return 0
 
 
-def requires_object(protocol: Protocol, sample: Asked) -> bool:
+def requires_object(protocol: Protocol, sample: EvalSample) -> bool:
     """Whether the answer to a sample names an object.
 
     Args:

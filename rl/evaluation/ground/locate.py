@@ -7,8 +7,8 @@ from typing import Any
 
 from rl.engines.base import Engine, EngineError
 from rl.evaluation.ground.result import GroundResult, Mask, TubeFrame
-from rl.evaluation.protocols import Asker, Taken, protocol_named, style_of
-from rl.evaluation.samples import Asked, Clips, ShownError
+from rl.evaluation.protocols import ParsedResponse, Requester, protocol_named, style_of
+from rl.evaluation.samples import ClipError, Clips, EvalSample
 from rl.models.families import Model
 from storage.common.errors import InputError
 from storage.reader import Dataset
@@ -47,27 +47,36 @@ def ground(dataset: Dataset, sentence: str, model: Model, engine: Engine) -> Gro
         EngineError: The engine gave no response.
     """
     clips, sample = Clips(dataset), only_sample(dataset, sentence)
-    asker = Asker(protocol_named(PROTOCOL), model, clips, style_of(dataset.manifest.stages["frames"].params["render"]))
+    requester = Requester(protocol_named(PROTOCOL), model, clips, style_of(dataset.manifest.stages["frames"].params["render"]))
     try:
-        request = asker.first(sample)
-    except ShownError as error:
+        request = requester.first_request(sample)
+    except ClipError as error:
         raise GroundError(f"'{sample.video_id}' cannot be shown: {_REMEDIES.get(error.reason, str(error))}") from error
     assert request is not None  # the protocol's first request is never empty
     [response] = engine.answer([request])
-    parsed = asker.take(sample, response)
-    if parsed.failed:
-        raise EngineError(parsed.failed)
+    parsed = requester.parse(sample, response)
+    if parsed.failure:
+        raise EngineError(parsed.failure)
     return locate(dataset, clips, sample, parsed)
 
 
-def only_sample(dataset: Dataset, sentence: str) -> Asked:
+def only_sample(dataset: Dataset, sentence: str) -> EvalSample:
     """A sample with the sentence for the only clip of a dataset."""
     [video_id] = dataset.video_ids("clips")
     [clip] = dataset.rows("clips", video_id, ["clip_id"]).to_pylist()
-    return Asked("ground", video_id, clip["clip_id"], Task.SPATIO_TEMPORAL, sentence, None, (), "")
+    return EvalSample(
+        sample_id="ground",
+        video_id=video_id,
+        clip_id=clip["clip_id"],
+        task=Task.SPATIO_TEMPORAL,
+        sentence=sentence,
+        span_s=None,
+        options=(),
+        record="",
+    )
 
 
-def locate(dataset: Dataset, clips: Clips, sample: Asked, parsed: Taken) -> GroundResult:
+def locate(dataset: Dataset, clips: Clips, sample: EvalSample, parsed: ParsedResponse) -> GroundResult:
     """Look up frames, boxes and masks of a parsed response.
 
     Args:
@@ -77,19 +86,21 @@ def locate(dataset: Dataset, clips: Clips, sample: Asked, parsed: Taken) -> Grou
         parsed: Parsed response; its times are seconds of the clip.
     """
     clip, frames = clips.clip(sample), range(0)
-    start_s = clip["start_s"]
-    if parsed.span_s is not None and parsed.span_s[0] < clip["end_s"] - start_s:
+    start_s = clip.start_s
+    if parsed.span_s is not None and parsed.span_s[0] < clip.end_s - start_s:
+        assert clip.first_frame is not None
+        assert clip.last_frame is not None
         predicted = clips.frames_between(sample, parsed.span_s)
-        frames = range(max(predicted.start, clip["first_frame"]), min(predicted.stop, clip["last_frame"] + 1))
+        frames = range(max(predicted.start, clip.first_frame), min(predicted.stop, clip.last_frame + 1))
     size = clips.size(sample)
     return GroundResult(
         sentence=sample.sentence,
         object_ids=parsed.object_ids,
-        ids_status=parsed.ids,
+        ids_status=parsed.ids_status,
         span_s=None if parsed.span_s is None else (parsed.span_s[0] + start_s, parsed.span_s[1] + start_s),
-        span_status=parsed.span,
+        span_status=parsed.span_status,
         span_frames=(frames[0], frames[-1]) if frames else None,
-        clip_s=(start_s, clip["end_s"]),
+        clip_s=(start_s, clip.end_s),
         size=size,
         tubes=_tubes(dataset, sample.video_id, parsed.object_ids, frames, size) if frames else {},
         thought=parsed.thought,

@@ -9,10 +9,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from rl.evaluation.predictions import stored_predictions
 from rl.evaluation.report.kinds import KINDS, chosen, kinds_of
 from rl.evaluation.report.scores import score_table
 from rl.evaluation.results import EvaluationResults
-from rl.evaluation.run import predictions
 from storage.reader import Dataset
 from storage.stages import StageStore
 from tasks.benchmarks.samples import Target
@@ -106,7 +106,7 @@ def shown(evaluated: Evaluated, most: int, strip_bytes: int) -> Shown:
         strip_bytes: JPEG bytes that all their frames may take before smaller copies stand in.
     """
     truths, scores = _truths(evaluated.dataset), _scores(evaluated.results)
-    rows = {row["sample_id"]: row for row in predictions(evaluated.store) if row["sample_id"] in truths}
+    rows = {one.sample_id: one.row() for one in stored_predictions(evaluated.store) if one.sample_id in truths}
     kinds = {s: kinds_of(row, truths[s], scores.get(s, {}), s in evaluated.fallen) for s, row in rows.items()}
     counts = Counter(kind for found in kinds.values() for kind in found)
     some = chosen(kinds, most)

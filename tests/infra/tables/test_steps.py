@@ -15,7 +15,7 @@ from infra.tables.form import TABLES, ReproduceParameters
 from infra.tables.plan import plan_rows
 from infra.tables.steps import answers, stop, take
 from rl.engines.base import EngineError
-from rl.evaluation.samples import asked_samples
+from rl.evaluation.samples import eval_samples
 from rl.paper.comparison import Unavailable
 from storage.progress import Progress
 from storage.reader import Dataset
@@ -146,6 +146,6 @@ def test_an_interval_that_is_annotated_in_frames_is_told_in_seconds(small: Repro
     given = {"root": str(tmp_path), "videos": 1, "fps": 0.2, "like": "st-align-svg", "error_budget": 1.0}
     build = SampleParameters.model_validate(given).build()
     run_build(build, run_here, quiet, 1.0)
-    [asked] = asked_samples(Dataset(build.folder), {Task.SPATIAL})
+    [asked] = eval_samples(Dataset(build.folder), {Task.SPATIAL})
     truth = json.loads((tmp_path / "sources" / "sample-1" / "annotations.json").read_text())["0_sample.mp4"]
     assert asked.span_s == pytest.approx((truth["st_time"], truth["ed_time"]), abs=1e-3)

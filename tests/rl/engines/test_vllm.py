@@ -12,8 +12,8 @@ from rl.engines.config import DecodingConfig, EngineConfig
 from rl.engines.inputs import prepare_batch
 from rl.engines.local import TransformersEngine
 from rl.engines.vllm import VllmEngine, vllm_prompt
-from rl.evaluation.protocols import PROTOCOLS, Asker
-from rl.evaluation.samples import Clips, asked_samples
+from rl.evaluation.protocols import PROTOCOLS, Requester
+from rl.evaluation.samples import Clips, eval_samples
 from rl.models.families import Model
 from rl.prompts.templates import prompt_named
 from storage.reader import Dataset
@@ -61,8 +61,8 @@ def sample(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
 
 
 def asked(dataset: Dataset, model: Model) -> list[Request]:
-    asker = Asker(PROTOCOLS["marked"], model, Clips(dataset))
-    requests = [asker.first(one) for one in asked_samples(dataset, {Task.SPATIO_TEMPORAL})]
+    requester = Requester(PROTOCOLS["marked"], model, Clips(dataset))
+    requests = [requester.first_request(one) for one in eval_samples(dataset, {Task.SPATIO_TEMPORAL})]
     return [request for request in requests if request is not None]
 
 

@@ -13,9 +13,10 @@ import pytest
 from PIL import Image
 
 from rl.engines.config import DecodingConfig
+from rl.evaluation.predictions import stored_predictions
 from rl.evaluation.protocols import PROTOCOLS
 from rl.evaluation.results import EvaluationResults, score_predictions
-from rl.evaluation.run import Evaluation, ask, predictions
+from rl.evaluation.run import Evaluation, collect_predictions
 from rl.models.families import FAMILIES, Model
 from storage.reader import Dataset
 from storage.rle import encode_counts
@@ -44,9 +45,9 @@ def told(
     """Ask; rows by sample, and results."""
     model = Model("told", FAMILIES["qwen2.5-vl"], None)
     evaluation = Evaluation(dataset, PROTOCOLS[protocol], model, DecodingConfig(), folder / protocol, batch_size=2)
-    store = ask(evaluation, engine)
+    store = collect_predictions(evaluation, engine)
     conventions = [] if PROTOCOLS[protocol].captions else ["paper"]
-    return {row["sample_id"]: dict(row) for row in predictions(store)}, score_predictions(dataset, store, conventions)
+    return {one.sample_id: one.row() for one in stored_predictions(store)}, score_predictions(dataset, store, conventions)
 
 
 @pytest.fixture

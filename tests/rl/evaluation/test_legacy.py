@@ -11,8 +11,8 @@ import pytest
 from rl.evaluation.comparison import series_scores
 from rl.evaluation.history import accepted_scores, read_history
 from rl.evaluation.legacy import upgraded_results, upgraded_state
+from rl.evaluation.predictions import open_predictions
 from rl.evaluation.results import read_results
-from rl.evaluation.run import kept_store
 from storage.folders.open import folder_at
 
 LEGACY = Path(__file__).parent.parent.parent / "fixtures" / "legacy"
@@ -23,7 +23,7 @@ EXPECTED = json.loads((LEGACY / "expected.json").read_text(encoding="utf-8"))
 def test_results_have_the_means_that_were_written(name: str) -> None:
     path = LEGACY / "evaluations" / name / "results.json"
     stored: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    results = read_results(kept_store(str(path.parent)))
+    results = read_results(open_predictions(str(path.parent)))
     assert (results.key, results.path) == (path.parent.name, str(path))
     assert (results.samples, results.failures, results.tokens) == (stored["samples"], stored["failures"], stored["tokens"])
     assert results.scores.keys() == stored["scores"].keys()
@@ -49,6 +49,6 @@ def test_nights_and_accepted_scores_are_read_and_comparable() -> None:
     accepted = accepted_scores(folder, history[0].series)
     assert accepted is not None
     assert 100 * accepted.mean == pytest.approx(history[0].mean)
-    now = series_scores(accepted.series, read_results(kept_store(str(LEGACY / "evaluations" / "own" / accepted.key))))
+    now = series_scores(accepted.series, read_results(open_predictions(str(LEGACY / "evaluations" / "own" / accepted.key))))
     assert now == accepted
     assert (upgraded_state("held"), upgraded_state("dropped")) == ("passed", "dropped")

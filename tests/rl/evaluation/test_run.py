@@ -11,10 +11,11 @@ import pytest
 
 from rl.engines.base import EngineError, Request, Response
 from rl.engines.config import DecodingConfig
-from rl.evaluation.batches import batches
+from rl.evaluation.batches import split_batches
+from rl.evaluation.predictions import stored_predictions
 from rl.evaluation.protocols import PROTOCOLS, ProtocolError
 from rl.evaluation.results import results_path, score_predictions
-from rl.evaluation.run import Evaluation, ask, predictions
+from rl.evaluation.run import Evaluation, collect_predictions
 from rl.models.families import FAMILIES, Model
 from storage.progress import Progress
 from storage.reader import Dataset
@@ -38,14 +39,14 @@ def evaluation(asked_dataset: Dataset, tmp_path: Path) -> Evaluation:
 
 
 def rows(evaluation: Evaluation, engine: ScriptedEngine) -> dict[str, dict[str, Any]]:
-    found = [dict(row) for row in predictions(evaluation.store(engine))]
+    found = [one.row() for one in stored_predictions(evaluation.store(engine))]
     assert len({row["sample_id"] for row in found}) == len(found), "each sample once"
     return {row["sample_id"]: row for row in found}
 
 
 def test_answers_are_kept_with_all_that_belongs_to_them(evaluation: Evaluation) -> None:
     engine = ScriptedEngine(by_key=BY_KEY)
-    ask(evaluation, engine)
+    collect_predictions(evaluation, engine)
     found = rows(evaluation, engine)
     assert set(found) == {*BY_KEY, "nothing"}
     stvg = found["stvg"]
@@ -60,7 +61,7 @@ def test_answers_are_kept_with_all_that_belongs_to_them(evaluation: Evaluation) 
 
 def test_what_is_asked_are_the_stored_frames_with_the_true_interval_where_it_is_given(evaluation: Evaluation) -> None:
     engine = ScriptedEngine(by_key=BY_KEY)
-    ask(evaluation, engine)
+    collect_predictions(evaluation, engine)
     asked = {request.key: request for request in engine.requests}
     assert "from 0.50 to 1.50 seconds" in asked["svg"].messages[1]["content"][0]["text"]
     assert 'event "it moves"' in asked["stvg"].messages[1]["content"][0]["text"]
@@ -72,7 +73,7 @@ def test_what_is_asked_are_the_stored_frames_with_the_true_interval_where_it_is_
 
 def test_results_have_every_sample_in_the_denominator_and_reasons_and_intervals(evaluation: Evaluation) -> None:
     engine = ScriptedEngine(by_key=BY_KEY)
-    store = ask(evaluation, engine)
+    store = collect_predictions(evaluation, engine)
     found = score_predictions(evaluation.dataset, store, ["paper", "hcstvg_official"])
     assert json.loads(Path(results_path(store)).read_text()) == found.model_dump(mode="json", exclude={"path"})
     paper = found.scores["paper"]
@@ -107,13 +108,13 @@ class Breaking(ScriptedEngine):
 @pytest.mark.parametrize("at", [1, 2, 3])
 def test_a_stopped_run_goes_on_and_ends_as_an_undisturbed_one(evaluation: Evaluation, tmp_path: Path, at: int) -> None:
     undisturbed = replace(evaluation, folder=tmp_path / "undisturbed")
-    ask(undisturbed, ScriptedEngine(by_key=BY_KEY))
+    collect_predictions(undisturbed, ScriptedEngine(by_key=BY_KEY))
     with pytest.raises(KeyboardInterrupt):
-        ask(evaluation, Breaking(by_key=BY_KEY, at=at))
+        collect_predictions(evaluation, Breaking(by_key=BY_KEY, at=at))
     again = ScriptedEngine(by_key=BY_KEY)
-    ask(evaluation, again)
+    collect_predictions(evaluation, again)
     assert rows(evaluation, again) == rows(undisturbed, again)
-    done = {s.sample_id for batch in batches(evaluation.samples(), 2)[: at - 1] for s in batch.samples}
+    done = {s.sample_id for batch in split_batches(evaluation.samples(), 2)[: at - 1] for s in batch.samples}
     assert not done & {request.key for request in again.requests}, "what was kept is not asked again"
 
 
@@ -124,10 +125,10 @@ def test_several_batches_under_way_together_end_as_one_after_the_other(
     one = replace(evaluation, protocol=PROTOCOLS[protocol], batch_size=1)
     text = '{"bbox_2d": [10, 20, 60, 70]}' if protocol == "two-stage" else ""
     engine = ScriptedEngine(text=text, by_key=BY_KEY)
-    ask(replace(one, folder=tmp_path / "single"), engine)
+    collect_predictions(replace(one, folder=tmp_path / "single"), engine)
     events: list[Progress] = []
     slow = Together(text=text, by_key=BY_KEY)
-    ask(one, slow, events.append, at_once=3)
+    collect_predictions(one, slow, events.append, concurrency=3)
     assert rows(one, slow) == rows(replace(one, folder=tmp_path / "single"), slow)
     assert [event.completed for event in events] == list(range(events[0].total + 1)), "reported in order"
 
@@ -150,7 +151,7 @@ class Together(ScriptedEngine):
 def test_batches_are_cut_by_key_and_a_limit_takes_the_first(evaluation: Evaluation) -> None:
     names = [sample.sample_id for sample in evaluation.samples()]
     assert names == ["again", "ask", "stvg", "svg", "when", "nothing"]
-    assert [len(batch.samples) for batch in batches(evaluation.samples(), 4)] == [4, 2]
+    assert [len(batch.samples) for batch in split_batches(evaluation.samples(), 4)] == [4, 2]
     assert [sample.sample_id for sample in replace(evaluation, limit=2).samples()] == names[:2]
 
 
@@ -169,12 +170,12 @@ class Limited(ScriptedEngine):
 
 def test_what_failed_and_may_pass_is_asked_again_and_counts_until_then(evaluation: Evaluation) -> None:
     limited = Limited(by_key=BY_KEY)
-    store = ask(evaluation, limited)
+    store = collect_predictions(evaluation, limited)
     told = score_predictions(evaluation.dataset, store, ["paper"])
     assert told.failures["stvg"] == "rate_limit: HTTP 429, slow down"
     assert told.samples == 6
     again = ScriptedEngine(by_key=BY_KEY)
-    store = ask(evaluation, again)
+    store = collect_predictions(evaluation, again)
     assert {request.key for request in again.requests} == {"stvg", "svg"}, "its batch, and no other"
     assert set(score_predictions(evaluation.dataset, store, ["paper"]).failures) == {"nothing"}
 
@@ -188,7 +189,7 @@ def test_an_engine_that_cannot_answer_stops_the_run_and_nothing_is_lost(evaluati
             return ScriptedEngine.answer(self, requests)
 
     with pytest.raises(EngineError, match="cannot be reached"):
-        ask(evaluation, Gone(by_key=BY_KEY))
+        collect_predictions(evaluation, Gone(by_key=BY_KEY))
     assert len(rows(evaluation, ScriptedEngine(by_key=BY_KEY))) == 2
 
 
@@ -202,16 +203,16 @@ def test_a_batch_that_fails_beside_others_stops_the_run_and_those_before_it_are_
 
     one = replace(evaluation, batch_size=1)
     with pytest.raises(EngineError, match="the third batch"):
-        ask(one, Refusing(by_key=BY_KEY), at_once=3)
+        collect_predictions(one, Refusing(by_key=BY_KEY), concurrency=3)
     assert set(rows(one, ScriptedEngine(by_key=BY_KEY))) == {"again", "ask"}
 
 
 def test_frames_without_markers_come_from_the_source_at_the_same_times(evaluation: Evaluation) -> None:
     engine = ScriptedEngine(text="Time range: 0.5 to 1.5")
     unmarked = replace(evaluation, protocol=PROTOCOLS["unmarked"])
-    ask(unmarked, engine)
+    collect_predictions(unmarked, engine)
     marked = ScriptedEngine(by_key=BY_KEY)
-    ask(evaluation, marked)
+    collect_predictions(evaluation, marked)
     theirs = {request.key: request.visual for request in marked.requests}
     for request in (r for r in engine.requests if r.key in theirs):
         own = theirs[request.key]
@@ -227,7 +228,7 @@ def test_two_stages_ask_for_boxes_on_shown_frames_of_both_spans(evaluation: Eval
     texts = {"stvg": "Time range: 0.5 to 1.5", "again": "Time range: 3 to 4"}
     engine = ScriptedEngine(text=f'{{"bbox_2d": {box}}}', by_key=texts)
     two = replace(evaluation, protocol=PROTOCOLS["two-stage"])
-    store = ask(two, engine)
+    store = collect_predictions(two, engine)
     found = rows(two, engine)
     frames = [entry["frame"] for entry in found["stvg"]["boxes"]]
     assert frames
@@ -243,4 +244,4 @@ def test_two_stages_ask_for_boxes_on_shown_frames_of_both_spans(evaluation: Eval
 def test_a_protocol_without_a_task_of_the_dataset_is_refused(evaluation: Evaluation) -> None:
     protocol = replace(PROTOCOLS["released"], prompts={"segmentation": "figure-6"})
     with pytest.raises(ProtocolError, match="'released' asks for segmentation; the dataset holds question, spatial"):
-        ask(replace(evaluation, protocol=protocol), ScriptedEngine())
+        collect_predictions(replace(evaluation, protocol=protocol), ScriptedEngine())

@@ -8,7 +8,7 @@ from rl.engines.config import DecodingConfig
 from rl.evaluation.cells import Cell, CellState, cell_status
 from rl.evaluation.protocols import PROTOCOLS, ProtocolError
 from rl.evaluation.results import read_results, results_of, results_path, score_predictions
-from rl.evaluation.run import Evaluation, ask
+from rl.evaluation.run import Evaluation, collect_predictions
 from rl.evaluation.sweep import SweepError, combined_cells
 from rl.models.families import FAMILIES, Model
 from storage.reader import Dataset
@@ -43,7 +43,7 @@ def test_an_evaluation_stands_where_its_predictions_do(evaluation: Evaluation) -
     engine = ScriptedEngine("Target ID: 1")
     before = cell_status(evaluation, engine.identity)
     assert (before.samples, before.remaining, before.seconds, before.state) == (6, 6, None, CellState.PENDING)
-    ask(evaluation, engine)
+    collect_predictions(evaluation, engine)
     after = cell_status(evaluation, engine.identity)
     assert after.key == before.key == evaluation.store(engine).spec.key
     assert (after.remaining, after.seconds, after.state) == (0, 0.0, CellState.DONE)
@@ -51,7 +51,7 @@ def test_an_evaluation_stands_where_its_predictions_do(evaluation: Evaluation) -
 
 
 def test_results_are_those_of_the_predictions_however_old_the_file_is(evaluation: Evaluation) -> None:
-    store = ask(evaluation, ScriptedEngine("Target ID: 1, Time range: 0.5 to 1.5"))
+    store = collect_predictions(evaluation, ScriptedEngine("Target ID: 1, Time range: 0.5 to 1.5"))
     scored = results_of(evaluation.dataset, store, ["paper"])
     assert scored == score_predictions(evaluation.dataset, store, ["paper"]) == read_results(store)
     assert (scored.path, scored.key) == (results_path(store), store.spec.key)

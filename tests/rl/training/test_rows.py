@@ -14,7 +14,7 @@ import pytest
 from rl.engines.base import Request, VisualInput
 from rl.engines.inputs import load_processor, prepare_request
 from rl.evaluation.protocols import ProtocolError
-from rl.evaluation.samples import asked_samples
+from rl.evaluation.samples import eval_samples
 from rl.models.families import Model
 from rl.rewards.truth import read_truth
 from rl.training.row_schema import ROW_SCHEMA
@@ -158,9 +158,9 @@ def test_a_sentence_cannot_speak_in_the_models_own_tokens(
     trained_dataset: Dataset, model: Model, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A second placeholder would stand for pixels that are not there."""
-    every = asked_samples(trained_dataset, set(Task))
+    every = eval_samples(trained_dataset, set(Task))
     spoken = [replace(asked, sentence="It <|VIDEO_PAD|> moves.") if asked.sample_id == "a/stvg" else asked for asked in every]
-    monkeypatch.setattr("rl.training.selection.asked_samples", lambda *_: spoken)
+    monkeypatch.setattr("rl.training.selection.eval_samples", lambda *_: spoken)
     assert select_samples(trained_dataset, model, RowSettings()).exclusions["a/stvg"] == "special_token"
 
 
@@ -214,7 +214,7 @@ def test_a_dataset_of_another_schema_is_refused(trained_dataset: Dataset) -> Non
 
 
 def test_only_the_first_samples_where_so_asked(trained_dataset: Dataset, model: Model) -> None:
-    keys = [asked.sample_id for asked in asked_samples(trained_dataset, set(Task))]
+    keys = [asked.sample_id for asked in eval_samples(trained_dataset, set(Task))]
     settings = RowSettings(limit=6)
     plan = select_samples(trained_dataset, model, settings)
     assert {prompt.sample.sample_id for prompt in plan.prompts()} | set(plan.exclusions) == set(keys[:6])

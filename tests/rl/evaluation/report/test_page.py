@@ -18,7 +18,7 @@ from rl.evaluation.report.collect import Evaluated, shown
 from rl.evaluation.report.page import panels, write_report
 from rl.evaluation.report.tables import by_benchmark
 from rl.evaluation.results import score_predictions
-from rl.evaluation.run import Evaluation, ask
+from rl.evaluation.run import Evaluation, collect_predictions
 from rl.models.families import FAMILIES, Model
 from rl.paper.comparison import compare
 from rl.paper.numbers import table_named
@@ -52,7 +52,7 @@ NIGHTS = [
 def evaluated(asked_dataset: Dataset, tmp_path: Path) -> Evaluated:
     model = Model("told", FAMILIES["qwen2.5-vl"], None)
     evaluation = Evaluation(asked_dataset, PROTOCOLS["marked"], model, DecodingConfig(), tmp_path / "answers")
-    store = ask(evaluation, ScriptedEngine(by_key=SAID))
+    store = collect_predictions(evaluation, ScriptedEngine(by_key=SAID))
     return Evaluated("squares/marked/told", asked_dataset, store, score_predictions(asked_dataset, store, ["paper"]))
 
 
