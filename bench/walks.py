@@ -68,7 +68,9 @@ class Walk:
 WALKS: Mapping[str, Walk] = {
     "build": Walk("build folder videos --detector motion", IN_PROCESS, hops=44, datasets=()),
     "evaluate": Walk("evaluate own --engine openai --model tiny", "rl.engines.server:ServerEngine.answer", hops=86),
-    "train": Walk("train sample --dataset own --model model --validation 0.4 --steps 2", "infra.train:_here", hops=92),
+    "train": Walk(
+        "train sample --dataset own --model model --validation 0.4 --steps 2", "rl.training.launch:run_local_driver", hops=92
+    ),
     "reproduce": Walk(
         "reproduce table-1 --file setup.toml", "rl.engines.server:ServerEngine.answer", hops=125, datasets=("hcstvg-v1",)
     ),
