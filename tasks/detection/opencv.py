@@ -32,6 +32,10 @@ IndexedFrame = tuple[int, Frames]
 """A frame's index, and the frame, uint8 (height, width, 3), RGB."""
 
 
+_PERSON_WINDOW = (64, 128)
+"""(width, height) in pixels of the window in which OpenCV's detector knows people."""
+
+
 class MotionDetector:
     """Finds regions that move unlike the camera. Categories are `object`: motion does not say what moves."""
 
@@ -105,8 +109,11 @@ class PeopleDetector:
         # The detector knows people of about 96 pixels in a window of 128 and finds smaller ones only on a larger picture.
         size = self._config.image_size_px / max(frame.shape[:2])
         frame = cv2.resize(frame, None, fx=size, fy=size, interpolation=cv2.INTER_AREA if size < 1 else cv2.INTER_LINEAR)
-        boxes, weights = self._hog.detectMultiScale(frame[..., ::-1].copy(), winStride=(8, 8), padding=(16, 16), scale=1.06)
         height, width = frame.shape[:2]
+        below, right = max(0, _PERSON_WINDOW[1] - height), max(0, _PERSON_WINDOW[0] - width)
+        # A picture smaller than the window, such as a very wide one at this size, crashes the detector.
+        padded = cv2.copyMakeBorder(frame[..., ::-1], 0, below, 0, right, cv2.BORDER_REPLICATE)
+        boxes, weights = self._hog.detectMultiScale(padded, winStride=(8, 8), padding=(16, 16), scale=1.06)
         detections = []
         for (x, y, w, h), weight in zip(boxes, np.ravel(weights), strict=True):
             # Its windows leave a margin around the person.

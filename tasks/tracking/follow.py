@@ -21,6 +21,7 @@ from tasks.tracking.regions import (
     connected_parts,
     distance_penalty,
     enclosing_box,
+    is_empty,
     window_around,
 )
 from tasks.tracking.tracked_object import REACH, SURE, TrackedObject, initial_belief, propagate
@@ -85,6 +86,9 @@ class Follower:
         import cv2
 
         window = window_around(target.box, owner.shape, REACH)
+        if is_empty(window):  # its box has left the picture
+            target.belief[:] = -SURE
+            return
         carried = target.belief[window]
         colour = cv2.blur(target.colour_evidence(self._view.bins, window), (3, 3))
         unlike = self._unlike(target, change[window].copy(), carried, window)
@@ -121,7 +125,7 @@ class Follower:
         target.hidden += 1
         target.speed *= 0.95
         window = window_around(target.box, occupied.shape, min(0.2 + 0.03 * target.hidden, 0.8))
-        if window[0].start >= window[0].stop or window[1].start >= window[1].stop:
+        if is_empty(window):
             return
         like = target.colour_evidence(self._view.bins, window) + np.nan_to_num(change[window], nan=-1.5) > 1.0
         reappeared = clean_mask(like & ~occupied[window], 0.05 * target.area)

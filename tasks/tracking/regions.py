@@ -31,6 +31,11 @@ def window_around(box: Area, shape: Sequence[int], margin: float) -> Window:
     return slice(min(y1, y2), y2), slice(min(x1, x2), x2)
 
 
+def is_empty(window: Window) -> bool:
+    """Whether a window has no pixel, as of a box that has left the picture."""
+    return any(side.start >= side.stop for side in window)
+
+
 def distance_penalty(box: Area, window: Window) -> Weights:
     """Evidence against pixels outside the box: one for each tenth of its longer side, float32 of the window's shape.
 

@@ -11,7 +11,7 @@ from tasks.masks.instances import Mask, tight_box
 from tasks.tracking.background import Change, colour_difference
 from tasks.tracking.colour import Bins, Histogram, log_likelihood_ratio, part_histograms, part_of_rows
 from tasks.tracking.prepared_frame import PreparedFrame
-from tasks.tracking.regions import Area, Window, clean_mask, enclosing_box, window_around
+from tasks.tracking.regions import Area, Window, clean_mask, enclosing_box, is_empty, window_around
 from tasks.video.motion import Affine, Flow, flow_magnitude, residual_flow
 
 SURE, KEEP = 3.0, 0.65
@@ -76,6 +76,9 @@ class TrackedObject:
         """
         window = window_around(self.box, owner.shape, REACH)
         given, self.mask = owner[window], np.zeros(owner.shape, np.bool_)
+        if is_empty(window):
+            self.hidden, self.share = 1, 0.0
+            return
         mask = clean_mask(given == object_id, 0.03 * self.area) & ((given == object_id) | (given < 0))
         self.share = np.count_nonzero(mask) / self.area
         if self.share < LOST_SHARE:
