@@ -1,1 +1,1 @@
-"""What is done to a video. No Prefect and no Ray: plain functions and small classes, each testable alone."""
+"""Processing of videos and datasets as plain functions and small classes, without Prefect and Ray."""

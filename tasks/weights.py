@@ -1,4 +1,4 @@
-"""Model weights: found by name, path or URL, known by their sha256; and the list of those that may run code of their own."""
+"""Model weights: look-up by name, path or URL, identification by sha256, and the list of weights that may run code."""
 
 from __future__ import annotations
 
@@ -18,22 +18,23 @@ from storage.folders.local import LocalFolder
 from storage.folders.open import is_url
 
 TRUSTED = "trusted.txt"
-"""In the weights folder: a line a file, its sha256 and its name. Pickled weights that are not listed run no code."""
+"""File in the weights folder with one trusted file per line, sha256 and name. Pickled weights that are not listed cannot run
+code."""
 
 
 class WeightsError(InputError):
-    """A weight file that is missing or is not the one that was asked for."""
+    """A weight file that is missing or is not the expected one."""
 
 
 @dataclass(frozen=True)
 class Weights:
-    """A weight file, or a folder of a model's files. Its sha256 is what shapes an output; its path is only where it lies.
+    """A weight file or a model folder. The sha256 determines an output; the path is only a location.
 
     Attributes:
-        path: of the file or folder; of a file with a URL, only its name until it is `local_weights`.
-        sha256: of its bytes, or of all of a folder's.
-        trusted: whether the user's list names it, so that it may run code of its own.
-        url: where the file is fetched from by the machine that needs it; empty for one that is on disk.
+        path: path of the file or folder; for a file with a URL, its name until it is opened by `local_weights`.
+        sha256: hash of the file, or of all files of the folder.
+        trusted: whether the user's list contains the file, so that it may run code.
+        url: URL from which a machine fetches the file; empty for a file on disk.
     """
 
     path: Path
@@ -42,27 +43,27 @@ class Weights:
     url: str = ""
 
     def check_unchanged(self) -> None:
-        """Make sure that the file is still the one that was found.
+        """Check that the file has still the same content.
 
         Raises:
-            WeightsError: its bytes have changed.
+            WeightsError: the content has changed.
         """
         if sha256_of(self.path) != self.sha256:
             raise WeightsError(f"{self.path} has changed since it was looked up: start again")
 
 
 def find_weights(name: str, folder: Path | None = None) -> Weights:
-    """Find a weight file or a folder of a model by path, or by name in `folder` or $STVG_WEIGHTS, and hash it.
+    """Find a weight file or model folder by path, or by name in `folder` or $STVG_WEIGHTS, and hash it.
 
-    A file in an object store is named as `s3://bucket/x.pt#sha256=<hex>`: it is neither looked at nor fetched here.
+    A file in an object store is named as `s3://bucket/x.pt#sha256=<hex>`; it is neither read nor fetched here.
 
-    A folder's hash is over the relative names and contents of its files, in the order of the names, so that it is the
-    same for a copy and for a download cache's folder of links. Hidden files and folders are left out: they are about
-    how the files came here.
+    The hash of a folder covers the relative names and contents of its files, in the order of the names, so that it is equal for
+    a copy and for a folder of links in a download cache. Hidden files and folders are ignored, since they describe the
+    download.
 
     Raises:
-        WeightsError: no such file and no folder that holds a file; the message says where it was looked for. Or a URL
-            without the sha256 of what it must hold.
+        WeightsError: there is no such file or folder, in which case the message lists the paths that were tried; or a URL has
+            no sha256.
     """
     if is_url(name):
         return _named_by_url(name)
@@ -81,10 +82,10 @@ def find_weights(name: str, folder: Path | None = None) -> Weights:
 
 
 def trust_weights(path: Path) -> Weights:
-    """Put a weight file on the list of those that may run code of their own when they are loaded.
+    """Add a weight file to the list of those that may run code when they are loaded.
 
     Raises:
-        WeightsError: there is no such file.
+        WeightsError: the file does not exist.
     """
     if not path.is_file():
         raise WeightsError(f"there is no weight file '{path}' to trust")
@@ -97,7 +98,7 @@ def trust_weights(path: Path) -> Weights:
 
 
 def weights_folder() -> Path:
-    """Where weights are looked for by name: $STVG_WEIGHTS, or `weights`."""
+    """Folder in which weights are looked up by name: $STVG_WEIGHTS, or `weights`."""
     return Path(variable("STVG_WEIGHTS"))
 
 
@@ -110,17 +111,17 @@ def _trusted(folder: Path) -> frozenset[str]:
 def _named_by_url(name: str) -> Weights:
     url, _, sha256 = name.partition("#sha256=")
     if not url.startswith("s3://") or not re.fullmatch("[0-9a-fA-F]{64}", sha256):
-        raise WeightsError(f"'{name}' does not say what it must hold: name weights by URL as s3://bucket/x.pt#sha256=<hex>")
+        raise WeightsError(f"'{name}' has no sha256: name weights by URL as s3://bucket/x.pt#sha256=<hex>")
     return Weights(Path(url.rpartition("/")[2]), sha256.lower(), sha256.lower() in _trusted(weights_folder()), url)
 
 
 @contextmanager
 def local_weights(weights: Weights | None) -> Iterator[Weights | None]:
-    """Weights on this machine's disk for the length of the block: as they are, or fetched into the cache and verified.
+    """Weights on the local disk for the duration of the block; weights with a URL are fetched into the cache and verified.
 
     Raises:
-        WeightsError: there is no such object.
-        StoreError: it cannot be read, or holds something else.
+        WeightsError: the object does not exist.
+        StoreError: the object cannot be read, or has other content.
     """
     with ExitStack() as stack:
         if weights is not None and weights.url:
@@ -132,7 +133,7 @@ def local_weights(weights: Weights | None) -> Iterator[Weights | None]:
 
 
 def _files(folder: Path, above: tuple[Path, ...]) -> Iterator[Path]:
-    """Files at any depth, through links; `above` are the folders on the way, so that a link back to one ends there."""
+    """Files at any depth, links followed; `above` are the folders on the path, to which links are ignored."""
     for path in folder.iterdir():
         if path.name.startswith("."):
             continue

@@ -48,7 +48,7 @@ from tasks.metrics.cases import read_cases, score_cases
 from tasks.metrics.predictions import read_predictions
 from tasks.metrics.quality import measure_quality
 from tasks.preview.inspect import describe
-from tasks.video.reader import MOST_FRAMES, Source
+from tasks.video.reader import MAX_FRAME_COUNT, Source
 
 SECONDS = 10
 """Longest that one reading may take, however damaged the file."""
@@ -227,12 +227,12 @@ def assert_usable(benchmark: Benchmark, videos: Path) -> None:
         for sample in job.samples:
             json.dumps(sample.content(), ensure_ascii=False).encode()
             assert all(v is None or math.isfinite(v) for v in (sample.start_s, sample.end_s))
-            assert all(v is None or 0 <= v <= MOST_FRAMES for v in (sample.start_frame, sample.end_frame))
+            assert all(v is None or 0 <= v <= MAX_FRAME_COUNT for v in (sample.start_frame, sample.end_frame))
             for target in sample.targets:
                 assert np.isfinite(target.boxes).all()
                 assert len(target.frames) == len(target.boxes) > 0
                 assert (np.diff(target.frames) > 0).all()
-                assert 0 <= target.frames[0] <= target.frames[-1] <= MOST_FRAMES
+                assert 0 <= target.frames[0] <= target.frames[-1] <= MAX_FRAME_COUNT
 
 
 @pytest.mark.parametrize("name", READERS)

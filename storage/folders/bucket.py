@@ -1,7 +1,7 @@
-"""Requests to S3 buckets: where, tried again for how long, and what their errors mean.
+"""Requests to S3 buckets, with retries, and conversion of their errors.
 
 Credentials, region and endpoint come from the environment (`AWS_ACCESS_KEY_ID`, `AWS_ENDPOINT_URL` and so on) or from the
-machine's role, on whatever machine a request is made: what is pickled or logged is the URL alone.
+machine's role, wherever a request is made. Only URLs are pickled or logged.
 """
 
 from __future__ import annotations
@@ -25,17 +25,17 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 _RETRY_S = 120
-"""How long a request is tried again after errors that may pass: 500s, slow-downs, cut connections."""
+"""Seconds for which a request is retried after transient errors: status 5xx, throttling, broken connections."""
 _PAUSES_S = (0.1, 0.4, 1.6, 6.4)
-"""Before an answer that broke off is asked for again."""
+"""Seconds between the attempts after a response body that broke off."""
 _SILENCE_S = 30
-"""How long an answer may stand still before the request counts as cut."""
+"""Seconds without data after which a response counts as broken."""
 _TAIL = 1 << 20
-"""Bytes read at once when a Parquet file is opened: the footer of a shard, or all of a part."""
+"""Bytes read when a Parquet file is opened: the footer of a shard, or all of a part."""
 
 
 def store_and_key(url: str) -> tuple[S3Store, str]:
-    """The store of an `s3://` URL's bucket, and the key in it."""
+    """Object store of the bucket of an `s3://` URL, and the key of the object."""
     bucket, _, key = url.removeprefix("s3://").partition("/")
     return _store(bucket, variable("AWS_ENDPOINT_URL")), key.strip("/")
 
@@ -61,17 +61,19 @@ def _store(bucket: str, endpoint: str) -> S3Store:
 
 
 def run_request(what: str, request: Callable[[], T]) -> T:
-    """Make a request, and make of its error a sentence that names what it was about.
+    """Run a request and convert its errors; a response that broke off is requested again.
+
+    obstore itself retries requests without a response; it does not retry a response body that breaks off.
 
     The library itself tries again what never came to an answer; an answer that broke off is tried again here.
 
     Args:
-        what: subject of the request, for error messages.
-        request: sends one request; called again after a broken answer.
+        what: path or URL that an error names.
+        request: sends one request; called again after a broken response.
 
     Raises:
         FileNotFoundError: there is no such object.
-        StoreError: anything else went wrong.
+        StoreError: any other error.
     """
     from obstore.exceptions import BaseError, PreconditionError
 
@@ -83,7 +85,7 @@ def run_request(what: str, request: Callable[[], T]) -> T:
                 raise StoreError(f"{what} cannot be used: there is no such bucket") from None
             raise FileNotFoundError(f"no such object: '{what}'") from None
         except PreconditionError:
-            raise StoreError(f"{what} has changed since it was first looked at: run again") from None
+            raise StoreError(f"{what} has changed since it was first read: run again") from None
         except BaseError as error:
             if pause_s is None or not _broke_off(str(error)):
                 raise StoreError(f"{what} cannot be used: {_reason(str(error))}") from None
@@ -96,7 +98,7 @@ def _broke_off(message: str) -> bool:
 
 
 def _reason(message: str) -> str:
-    """The store's status and code. The rest of its answer may repeat what was signed, which belongs in no log."""
+    """Status and error code of a response, without its body, which may repeat what was signed and must not be logged."""
     status = re.search(r"status code: (\d{3} [A-Za-z ]+)", message)
     code = re.search(r"<Code>(\w+)</Code>", message)
     if status:
@@ -115,7 +117,7 @@ def read_range(url: str, start: int, end: int, version: str) -> bytes:
 
     Raises:
         FileNotFoundError: there is no such object.
-        StoreError: it is of another version by now, or cannot be read.
+        StoreError: the object has another version by now, or cannot be read.
     """
     import obstore
 
@@ -125,7 +127,7 @@ def read_range(url: str, start: int, end: int, version: str) -> bytes:
 
 
 def find_object(url: str) -> FileInfo | None:
-    """What the store says of an object, named by its last part; None if there is none."""
+    """Metadata of an object, named by the last part of its key; None if it does not exist."""
     import obstore
 
     store, key = store_and_key(url)
@@ -136,15 +138,15 @@ def find_object(url: str) -> FileInfo | None:
 
 
 def file_info(meta: Any, name: str) -> FileInfo:
-    """What a store says of an object, by the name that it goes by here."""
+    """Metadata of an object under another name."""
     return FileInfo(name, meta["size"], int(meta["last_modified"].timestamp() * 1e9), meta["e_tag"] or "")
 
 
 class ObjectReader(io.RawIOBase):
-    """An object as a file that is read by ranges, all of one version. Its end, which is asked for first, is kept."""
+    """An object as a seekable file, read by ranges of one version; its tail is read first and cached."""
 
     def __init__(self, url: str) -> None:
-        """Read its end.
+        """Read the tail of the object.
 
         Raises:
             FileNotFoundError: there is no such object.
@@ -163,15 +165,15 @@ class ObjectReader(io.RawIOBase):
         self._position = 0
 
     def readable(self) -> bool:
-        """It is."""
+        """Always true."""
         return True
 
     def seekable(self) -> bool:
-        """It is."""
+        """Always true."""
         return True
 
     def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
-        """Go to a position.
+        """Set the position.
 
         Args:
             offset: bytes relative to `whence`.
@@ -181,11 +183,11 @@ class ObjectReader(io.RawIOBase):
         return self._position
 
     def tell(self) -> int:
-        """The position."""
+        """Current position in bytes."""
         return self._position
 
     def readinto(self, buffer: Any) -> int:
-        """Read on; 0 bytes at the end."""
+        """Read into a buffer; returns the number of bytes, 0 at the end."""
         start, end = self._position, min(self._position + len(buffer), self._size)
         if end <= start:
             return 0

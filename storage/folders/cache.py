@@ -1,6 +1,7 @@
-"""Files from object stores, kept on this machine: within a number of bytes, those used last; for all its processes at once.
+"""Local cache of objects from object stores, bounded in bytes and shared by all processes of this machine.
 
-`STVG_CACHE` names the folder (`~/.cache/stvg`), `STVG_CACHE_GB` the bytes (50).
+`STVG_CACHE` sets the folder (default `~/.cache/stvg`), `STVG_CACHE_GB` the limit (default 50). The least recently used files
+are removed first.
 """
 
 from __future__ import annotations
@@ -22,12 +23,12 @@ from storage.folders.files import json_digest
 from storage.folders.folder import StoreError
 
 _PIECE, _PIECES = 16 << 20, 4
-"""Bytes of one request of a download, and how many are made at a time."""
+"""Bytes per request of a download."""
 
 
 @dataclass(frozen=True)
 class RemoteFile:
-    """An object as it was listed: its URL, bytes, modification time in ns and version; one that is not there has none."""
+    """An object as listed: URL, size in bytes, modification time in ns, and version, which is empty if it does not exist."""
 
     url: str
     size: int = 0
@@ -44,7 +45,7 @@ class RemoteFile:
 
 
 def find_remote(url: str) -> RemoteFile:
-    """Ask for an object.
+    """Look up an object.
 
     Raises:
         StoreError: the store cannot be used.
@@ -54,7 +55,7 @@ def find_remote(url: str) -> RemoteFile:
 
 
 def cache_folder() -> Path:
-    """Where this machine keeps what it has fetched."""
+    """Folder of the cache on this machine."""
     return Path(variable("STVG_CACHE") or Path.home() / ".cache" / "stvg")
 
 
@@ -64,15 +65,15 @@ def _limit_bytes() -> int:
 
 @contextmanager
 def cached_copy(file: RemoteFile, sha256: str | None = None) -> Iterator[Path]:
-    """The local copy of an object, which stays for the length of the block.
+    """Local copy of an object, which is not removed during the block.
 
     Args:
-        file: what is wanted, in the version that it names.
-        sha256: of its bytes, if they must be those: they are then known by it, and their version does not matter.
+        file: the object, in the version to read.
+        sha256: required hash of the content; the copy is then identified by it, whatever the version.
 
     Raises:
         FileNotFoundError: there is no such object.
-        StoreError: it cannot be read, is of another version by now, or has another sha256.
+        StoreError: the object cannot be read, has another version by now, or another sha256.
     """
     known = sha256 or json_digest([file.url, file.size, file.version])
     path = cache_folder() / "files" / f"{known[:20]}-{file.name[-50:]}"
@@ -81,7 +82,10 @@ def cached_copy(file: RemoteFile, sha256: str | None = None) -> Iterator[Path]:
 
 
 def _copy(path: Path, file: RemoteFile, sha256: str | None) -> BinaryIO:
-    """Open the copy under a shared lock, fetching it if it is not there.
+    """Open the copy under a shared lock, fetching it if it is missing.
+
+    A process that fetches holds one of 256 locks, chosen by name, so that a file is fetched once. Files in use or being written
+    are locked by their users, and only files that can be locked exclusively are removed.
 
     Whoever fetches holds one of 256 locks, by name, so that a file is fetched once. A file in use or being written is locked
     by those who do, and whoever makes room removes only what can be locked alone.
@@ -146,7 +150,7 @@ def _fetch(path: Path, file: RemoteFile, sha256: str | None) -> None:
 
 
 def _make_room(folder: Path, size: int) -> None:
-    """Remove files until `size` more bytes fit, those used longest ago first; of killed writers too."""
+    """Remove files, least recently used first, until `size` more bytes fit; this includes the remains of killed writers."""
     stats = sorted((stat.st_mtime_ns, stat.st_size, path) for path in folder.iterdir() if (stat := _stat(path)))
     excess = sum(size_bytes for _, size_bytes, _ in stats) + size - _limit_bytes()
     for _, size_bytes, path in stats:
@@ -185,4 +189,4 @@ def _download(file: RemoteFile, copy: IO[bytes], sha256: str | None) -> None:
         total.update(data)
     copy.flush()
     if sha256 is not None and total.hexdigest() != sha256:
-        raise StoreError(f"'{file.url}' has sha256 {total.hexdigest()}, not {sha256} as was asked for: it is not used")
+        raise StoreError(f"'{file.url}' has sha256 {total.hexdigest()}, not {sha256} as requested: it is not used")

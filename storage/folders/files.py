@@ -1,4 +1,4 @@
-"""Files that are whole or absent: written beside their place, synced, then renamed into it."""
+"""Atomic files: written next to their target, synced, then renamed to it."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ from storage.common.errors import InputError
 
 @contextmanager
 def atomic_file(path: Path, durable: bool = True) -> Iterator[Path]:
-    """Yield a temporary path beside `path`; rename it there if the body succeeds, remove it if not.
+    """Yield a temporary path next to `path`; it is renamed to `path` if the body succeeds, and removed otherwise.
 
     Args:
-        path: the final path; its folder is made.
-        durable: sync file and folder to disk first. Without it a power cut, but no kill, can leave a torn file.
+        path: target path; its folder is created.
+        durable: whether file and folder are synced to disk first; without it a power failure can leave a truncated file.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{os.getpid()}-{secrets.token_hex(4)}.tmp")
@@ -39,10 +39,10 @@ def atomic_file(path: Path, durable: bool = True) -> Iterator[Path]:
 
 @contextmanager
 def atomic_folder(path: Path) -> Iterator[Path]:
-    """Yield a temporary folder beside `path`; rename it there if the body succeeds, remove it if not.
+    """Yield a temporary folder next to `path`; it is renamed to `path` if the body succeeds, and removed otherwise.
 
     Raises:
-        OSError: `path` is a folder that holds something.
+        OSError: `path` is a folder that is not empty.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{os.getpid()}-{secrets.token_hex(4)}.tmp")
@@ -55,19 +55,19 @@ def atomic_folder(path: Path) -> Iterator[Path]:
 
 
 class BusyError(InputError):
-    """Another process is at work on the same folder."""
+    """Another process uses the same folder."""
 
 
 @contextmanager
 def file_lock(lock_file: Path, what: str) -> Iterator[None]:
-    """Hold `what` by a lock file for the length of the block; the lock dies with its process.
+    """Hold an exclusive lock file for the duration of the block; the lock ends with its process.
 
     Args:
         lock_file: path of the lock file; created if absent.
-        what: subject of the lock, for the error message.
+        what: name of the locked resource, for the error message.
 
     Raises:
-        BusyError: another process on this machine holds it.
+        BusyError: another process of this machine holds the lock.
     """
     lock_file.parent.mkdir(parents=True, exist_ok=True)
     with lock_file.open("w") as lock:
@@ -87,7 +87,7 @@ def _sync(path: Path) -> None:
 
 
 def sha256_of(path: Path) -> str:
-    """Hex sha256 of a file's bytes."""
+    """Hex sha256 of the content of a file."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 

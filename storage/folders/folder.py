@@ -1,4 +1,4 @@
-"""What a folder is whose files are whole or absent, wherever it is kept."""
+"""Protocol of a folder with atomic writes, on disk or in an object store."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from storage.common.errors import TransientError
 
 
 class StoreError(TransientError):
-    """A folder that cannot be reached, or not be used; the message names it and says why."""
+    """A folder that cannot be reached or used; the message names it and the reason."""
 
 
 class ConflictError(TransientError):
-    """A file is no longer the version that was read: somebody else has replaced it."""
+    """A file was replaced by another process since it was read."""
 
 
 class FileInfo(NamedTuple):
-    """A file as a listing tells of it: its path below the folder, bytes, modification time in ns, and version."""
+    """A file in a listing: path below the folder, size in bytes, modification time in ns, and version."""
 
     name: str
     size: int
@@ -30,58 +30,58 @@ class FileInfo(NamedTuple):
 
 
 class Folder(Protocol):
-    """Where files are kept. Picklable; `str` gives its path or URL. Every method may raise `StoreError`."""
+    """A folder of files. Implementations are picklable; `str` gives the path or URL. Every method may raise `StoreError`."""
 
     @property
     def name(self) -> str:
-        """Last part of its path."""
+        """Last part of the path."""
         ...
 
     @property
     def concurrency(self) -> int:
-        """How many small requests are worth making at a time."""
+        """Useful number of concurrent small requests."""
         ...
 
     def child(self, name: str) -> Folder:
-        """The folder of this name in it, there or not."""
+        """Subfolder of this name, whether or not it exists."""
         ...
 
     def names(self, pattern: str) -> list[str]:
-        """Names of its own files that match a pattern, sorted; hidden files only if the pattern says so."""
+        """Sorted names of direct files that match a pattern; hidden files only if the pattern starts with a dot."""
         ...
 
     def files(self) -> Iterator[FileInfo]:
-        """Its files at any depth, sorted by name, hidden ones too."""
+        """Files at any depth, sorted by name, hidden ones included."""
         ...
 
     def read(self, name: str) -> bytes:
-        """A file's bytes.
+        """Content of a file.
 
         Raises:
-            FileNotFoundError: there is no such file.
+            FileNotFoundError: the file does not exist.
         """
         ...
 
     def parquet(self, name: str) -> pq.ParquetFile:
-        """A Parquet file opened for reads here and there.
+        """Open a Parquet file for random access.
 
         Raises:
-            FileNotFoundError: there is no such file.
+            FileNotFoundError: the file does not exist.
         """
         ...
 
     def write(self, name: str, data: bytes, durable: bool = True) -> None:
-        """Write a file, whole or not at all; `durable` syncs it to disk first, where that is not the store's own business.
+        """Write a file atomically.
 
         Args:
             name: file name below the folder; `/` separates folders.
             data: content of the file.
-            durable: whether the file is synced to disk before it becomes visible.
+            durable: whether the file is synced to disk before it becomes visible; object stores ignore it.
         """
         ...
 
     def writing(self, name: str, durable: bool = True) -> AbstractContextManager[Path]:
-        """A local path to write to, which becomes the file if the body succeeds.
+        """Yield a local path to write to; it becomes the file if the body succeeds.
 
         Args:
             name: file name below the folder; `/` separates folders.
@@ -90,42 +90,42 @@ class Folder(Protocol):
         ...
 
     def version(self, name: str) -> str | None:
-        """What changes whenever a file's bytes do; None without the file."""
+        """Version of a file, which changes with its content; None if the file does not exist."""
         ...
 
     def swap(self, name: str, data: bytes, expected: str | None) -> None:
-        """Write a file only if its version is still `expected`; None: only if it is still absent.
+        """Write a file only if its version is still the expected one.
 
         Args:
             name: file name below the folder; `/` separates folders.
             data: content of the file.
-            expected: version of the file that was read before; None for an absent file.
+            expected: version that was read before; None if the file must not exist.
 
         Raises:
-            ConflictError: it is another one.
+            ConflictError: the version is another one.
         """
         ...
 
     def remove(self, names: Iterable[str]) -> None:
-        """Remove files, in this order; one that is gone already is no error."""
+        """Remove files in this order; files that do not exist are ignored."""
         ...
 
     def sweep(self) -> None:
-        """Remove what writers that were killed have left among its own files."""
+        """Remove the remains of killed writers among the direct files."""
         ...
 
     def lock(self) -> AbstractContextManager[None]:
         """Hold the folder against other processes of this machine.
 
         Raises:
-            BusyError: another one holds it.
+            BusyError: another process holds it.
         """
         ...
 
     def uri(self, name: str) -> str:
-        """A URI of a file, for a person to follow."""
+        """URI of a file."""
         ...
 
 
 Where = str | Path | Folder
-"""A folder by its path or URL, or itself."""
+"""A folder, or its path or URL."""

@@ -1,4 +1,4 @@
-"""A folder on this machine's disk."""
+"""Folder on the local disk."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from storage.folders.folder import ConflictError, FileInfo
 
 @dataclass(frozen=True)
 class LocalFolder:
-    """A `storage.folders.open.Folder` on disk: files are written beside their place and renamed into it."""
+    """A `storage.folders.folder.Folder` on disk; files are written next to their target and renamed to it."""
 
     path: Path
     concurrency: int = 1
@@ -26,20 +26,20 @@ class LocalFolder:
 
     @property
     def name(self) -> str:
-        """Last part of its path."""
+        """Last part of the path."""
         return self.path.name or self.path.resolve().name
 
     def child(self, name: str) -> LocalFolder:
-        """The folder of this name in it."""
+        """Subfolder of this name."""
         return LocalFolder(self.path / name)
 
     def names(self, pattern: str) -> list[str]:
-        """Names of its files that match."""
+        """Sorted names of direct files that match a pattern."""
         names = (path.name for path in self.path.glob(pattern) if path.is_file())
         return sorted(name for name in names if pattern[0] == "." or name[0] != ".")
 
     def files(self) -> Iterator[FileInfo]:
-        """Its files at any depth."""
+        """Files at any depth, sorted by name."""
         for path in sorted(self.path.rglob("*")):
             if path.is_file():
                 stat = path.stat()
@@ -47,15 +47,15 @@ class LocalFolder:
                 yield FileInfo(name, stat.st_size, stat.st_mtime_ns, f"{stat.st_mtime_ns}-{stat.st_ino}")
 
     def read(self, name: str) -> bytes:
-        """A file's bytes."""
+        """Content of a file."""
         return (self.path / name).read_bytes()
 
     def parquet(self, name: str) -> pq.ParquetFile:
-        """A Parquet file, mapped: a look-up reads little, and reading ahead costs more than it saves."""
+        """Open a Parquet file, memory-mapped and without read-ahead, which costs more than it saves here."""
         return pq.ParquetFile(self.path / name, memory_map=True, pre_buffer=False, page_checksum_verification=True)
 
     def write(self, name: str, data: bytes, durable: bool = True) -> None:
-        """Write a file, whole or not at all.
+        """Write a file atomically.
 
         Args:
             name: file name below the folder; `/` separates folders.
@@ -66,7 +66,7 @@ class LocalFolder:
             temporary.write_bytes(data)
 
     def writing(self, name: str, durable: bool = True) -> AbstractContextManager[Path]:
-        """A temporary path beside the file, renamed to it in the end.
+        """Yield a temporary path next to the file; it is renamed to the file at the end.
 
         Args:
             name: file name below the folder; `/` separates folders.
@@ -75,12 +75,12 @@ class LocalFolder:
         return atomic_file(self.path / name, durable)
 
     def version(self, name: str) -> str | None:
-        """Sha256 of the file's bytes."""
+        """Sha256 of the content of a file."""
         path = self.path / name
         return sha256_of(path) if path.exists() else None
 
     def swap(self, name: str, data: bytes, expected: str | None) -> None:
-        """Compare and replace, under a lock that is held for just that.
+        """Compare and replace under a lock that is held for this call only.
 
         Args:
             name: file name below the folder; `/` separates folders.
@@ -104,9 +104,9 @@ class LocalFolder:
         self.remove(self.names(".*.tmp"))
 
     def lock(self) -> AbstractContextManager[None]:
-        """Hold the folder, by a lock file in it."""
+        """Hold the folder by a lock file in it."""
         return file_lock(self.path / ".lock", str(self.path))
 
     def uri(self, name: str) -> str:
-        """A file:// URI."""
+        """`file://` URI of a file."""
         return (self.path / name).resolve().as_uri()

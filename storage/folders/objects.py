@@ -1,4 +1,4 @@
-"""A prefix of an S3 bucket as a folder. An object appears when its upload is complete, so it is whole or absent."""
+"""Folder below a prefix of an S3 bucket. An object becomes visible when its upload is complete, so writes are atomic."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ if TYPE_CHECKING:
     from obstore.store import S3Store
 
 _MANY = 500
-"""Objects removed by one call; S3 takes 1000."""
+"""Objects per delete request; S3 allows 1000."""
 
 
 @dataclass(frozen=True)
 class ObjectFolder:
-    """A `storage.folders.open.Folder` below an `s3://` URL."""
+    """A `storage.folders.folder.Folder` below an `s3://` URL."""
 
     url: str
     concurrency: int = 16
@@ -37,15 +37,15 @@ class ObjectFolder:
 
     @property
     def name(self) -> str:
-        """Last part of its URL."""
+        """Last part of the URL."""
         return str(self).rpartition("/")[2]
 
     def child(self, name: str) -> ObjectFolder:
-        """The folder of this name in it."""
+        """Subfolder of this name."""
         return ObjectFolder(f"{self}/{name}")
 
     def names(self, pattern: str) -> list[str]:
-        """Names of its files that match."""
+        """Sorted names of direct files that match a pattern."""
         import obstore
 
         store, prefix = store_and_key(str(self))
@@ -54,7 +54,7 @@ class ObjectFolder:
         return sorted(n for n in names if fnmatchcase(n, pattern) and (pattern[0] == "." or n[0] != "."))
 
     def files(self) -> Iterator[FileInfo]:
-        """Its files at any depth."""
+        """Files at any depth, sorted by name."""
         import obstore
 
         store, prefix = store_and_key(str(self))
@@ -63,18 +63,18 @@ class ObjectFolder:
             yield file_info(meta, meta["path"][len(prefix) :].lstrip("/"))
 
     def read(self, name: str) -> bytes:
-        """An object's bytes."""
+        """Content of an object."""
         import obstore
 
         store, key = self._at(name)
         return run_request(f"{self}/{name}", lambda: bytes(obstore.get(store, key).bytes()))
 
     def parquet(self, name: str) -> pq.ParquetFile:
-        """A Parquet file read by ranges; the columns of a row group are asked for together."""
+        """Open a Parquet file that is read by ranges; the columns of a row group are requested together."""
         return pq.ParquetFile(ObjectReader(f"{self}/{name}"), pre_buffer=True, page_checksum_verification=True)
 
     def write(self, name: str, data: bytes, durable: bool = True) -> None:
-        """Put an object.
+        """Upload an object.
 
         Args:
             name: file name below the folder; `/` separates folders.
@@ -88,7 +88,7 @@ class ObjectFolder:
 
     @contextmanager
     def writing(self, name: str, durable: bool = True) -> Iterator[Path]:
-        """A temporary file of this machine, uploaded in the end; in pieces if it is large.
+        """Yield a temporary local file, which is uploaded at the end, in parts if it is large.
 
         Args:
             name: file name below the folder; `/` separates folders.
@@ -103,14 +103,15 @@ class ObjectFolder:
             run_request(f"{self}/{name}", lambda: obstore.put(store, key, path))
 
     def version(self, name: str) -> str | None:
-        """The object's ETag."""
+        """ETag of an object; None if it does not exist."""
         remote = find_object(f"{self}/{name}")
         return remote.version if remote else None
 
     def swap(self, name: str, data: bytes, expected: str | None) -> None:
         """Conditional create (If-None-Match) or replace (If-Match), which the store decides.
 
-        An answer that was lost on the way makes a second try fail on what the first one wrote: who is refused should look.
+        If a response is lost, the retry may conflict with the first attempt's own write: on a conflict, the caller should read
+        the file.
 
         Args:
             name: file name below the folder; `/` separates folders.
@@ -143,16 +144,16 @@ class ObjectFolder:
             run_request(str(self), partial(obstore.delete, store, batch))
 
     def sweep(self) -> None:
-        """Nothing is left to be seen: an upload that was cut is no object."""
+        """Do nothing: an interrupted upload leaves no visible object."""
 
     def lock(self) -> AbstractContextManager[None]:
-        """Hold the folder against builds of this machine; against those of others, the manifest's `swap` must do."""
+        """Hold the folder against builds of this machine; builds of other machines are detected by `swap` of the manifest."""
         from storage.folders.cache import cache_folder
 
         return file_lock(cache_folder() / "locks" / f"{json_digest(str(self))[:20]}.lock", str(self))
 
     def uri(self, name: str) -> str:
-        """Its s3:// URL."""
+        """`s3://` URL of an object."""
         return f"{self}/{name}"
 
     def _at(self, name: str) -> tuple[S3Store, str]:

@@ -1,4 +1,4 @@
-"""Folders by name: on this machine, or a prefix in an object store."""
+"""Opening of folders by path or URL."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from storage.folders.local import LocalFolder
 
 
 def folder_at(where: Where) -> Folder:
-    """The folder that a path or an `s3://` URL names.
+    """Folder at a path or an `s3://` URL.
 
     Raises:
-        StoreError: a URL of another kind, or of no bucket.
+        StoreError: the URL has another scheme, or no bucket.
     """
     if isinstance(where, Path):
         return LocalFolder(where)
@@ -31,7 +31,7 @@ def folder_at(where: Where) -> Folder:
 
 
 def resolve_folder(given: str, root: Where) -> Folder:
-    """The folder that a person names: a URL or the path of one that is there, or else a name below `root`.
+    """Folder for a user's input: a URL, the path of an existing folder, or a name below `root`.
 
     Args:
         given: URL, path of an existing folder, or name below `root`.
@@ -41,12 +41,12 @@ def resolve_folder(given: str, root: Where) -> Folder:
 
 
 def is_url(where: Where) -> bool:
-    """Whether a folder or file is named by a URL, not by a path."""
+    """Whether a location is a URL rather than a path."""
     return "://" in str(where)
 
 
 def write_json(folder: Folder, name: str, value: Any, durable: bool = True) -> None:
-    """Write JSON with sorted keys, whole or not at all.
+    """Write JSON with sorted keys, atomically.
 
     Args:
         folder: target folder.
@@ -58,5 +58,5 @@ def write_json(folder: Folder, name: str, value: Any, durable: bool = True) -> N
 
 
 def json_bytes(value: Any) -> bytes:
-    """JSON with sorted keys, as files hold it."""
+    """JSON with sorted keys, in the form used in files."""
     return (json.dumps(value, indent=1, sort_keys=True, ensure_ascii=False) + "\n").encode()

@@ -18,7 +18,7 @@ from storage.folders.local import LocalFolder
 from storage.folders.open import folder_at, is_url
 from tasks.benchmarks.samples import AnnotationError, Target
 from tasks.masks.instances import Box
-from tasks.video.reader import MOST_FRAMES
+from tasks.video.reader import MAX_FRAME_COUNT
 
 
 def annotation_file(where: str) -> Path:
@@ -162,10 +162,10 @@ def finite_number(value: Any) -> float:
 
 
 def frame_number(value: Any) -> int:
-    """A whole number from 0 to `MOST_FRAMES`, such as of a frame or pixels; anything else raises `ValueError`."""
+    """A whole number from 0 to `MAX_FRAME_COUNT`, such as of a frame or pixels; anything else raises `ValueError`."""
     number = int(value)
-    if isinstance(value, bool) or number != float(value) or not 0 <= number <= MOST_FRAMES:
-        raise ValueError(f"{value!r:.40} is not a whole number from 0 to {MOST_FRAMES:,}")
+    if isinstance(value, bool) or number != float(value) or not 0 <= number <= MAX_FRAME_COUNT:
+        raise ValueError(f"{value!r:.40} is not a whole number from 0 to {MAX_FRAME_COUNT:,}")
     return number
 
 
@@ -194,7 +194,7 @@ def clipped_target(frames: Iterable[int], boxes: Iterable[Box], size: tuple[int,
     raw = np.asarray([*boxes], np.float64).reshape(-1, 4)
     if len(at) != len(raw) or not np.isfinite(raw).all() or (np.diff(at) <= 0).any() or (at < 0).any():
         raise ValueError("frames and boxes must be as many, finite, and in ascending order from frame 0")
-    if len(at) and at[-1] > MOST_FRAMES:
+    if len(at) and at[-1] > MAX_FRAME_COUNT:
         raise ValueError(f"frame {at[-1]} is beyond any video's")
     if (raw[:, 2:] < raw[:, :2]).any():
         raise ValueError("a box has a negative width or height")

@@ -1,1 +1,1 @@
-"""Detectors, one family a file; `tasks.detection.base.DETECTORS` names them."""
+"""Object detectors, one family per file; `tasks.detection.base.DETECTORS` lists them by name."""

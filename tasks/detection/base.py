@@ -1,4 +1,4 @@
-"""Detection: boxes of objects on key frames, from any detector that plugs in by name (section 3.2, 4.1)."""
+"""Object detection on key frames by registered detectors (sections 3.2 and 4.1)."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ class Detection(NamedTuple):
 
     Attributes:
         box: (x1, y1, x2, y2) in pixels of the video, half-open, inside the image.
-        category: class name, COCO's where the detector knows one, or the text prompt that was matched.
+        category: class name, from COCO where the detector uses it, or the matched text prompt.
         score: confidence in [0, 1].
     """
 
@@ -55,14 +55,14 @@ class DetectConfig:
     def __post_init__(self) -> None:
         if self.prompts and self.detector not in OPEN_VOCABULARY:
             others = " or ".join(OPEN_VOCABULARY)
-            raise ValueError(f"the detector '{self.detector}' takes no text prompts: leave them empty, or take {others}")
+            raise ValueError(f"the detector '{self.detector}' takes no text prompts: leave them empty, or use {others}")
 
 
 class Detector(Protocol):
-    """Finds objects on frames of a video."""
+    """Detects objects on frames of a video."""
 
     def detect(self, video: Video, indices: Sequence[int]) -> list[list[Detection]]:
-        """Detections on each frame of `indices`, best score first. Frames are decoded by the detector as it needs.
+        """Detections on each frame of `indices`, best score first; the detector decodes the frames.
 
         Args:
             video: the opened video.
@@ -81,26 +81,26 @@ DETECTORS: Mapping[str, str] = {
     "florence-2": "tasks.detection.florence:Florence2Detector",
     "scripted": "tasks.detection.scripted:ScriptedDetector",
 }
-"""Name -> class taking a `DetectConfig`; imported when built, so that a name costs no import."""
+"""Name -> class that takes a detector configuration, imported on use."""
 
 OPEN_VOCABULARY = ("grounding-dino", "florence-2")
-"""Detectors that take text prompts; both are folders of weights, and have no random ones."""
+"""Detectors that take text prompts; their weights are model folders, and random weights are not available."""
 
 
 def build_detector(config: DetectConfig) -> Detector:
-    """Load the detector that `config` names; its weights are fetched first if they are elsewhere.
+    """Load the configured detector; its weights are fetched first if they are remote.
 
     Raises:
-        ValueError: no detector of that name.
-        WeightsError: its weights are not there or do not fit.
-        StoreError: they cannot be fetched.
+        ValueError: there is no detector of this name.
+        WeightsError: its weights are missing or do not match.
+        StoreError: its weights cannot be fetched.
     """
     with local_weights(config.weights) as weights:
         return cast(Detector, load_plugin(DETECTORS, config.detector, "detector")(replace(config, weights=weights)))
 
 
 def key_frames(frame_count: int, every_frames: int) -> range:
-    """Frames that are searched for objects: 0 and every `every_frames` after it.
+    """Indices of key frames, on which objects are detected: 0 and every `every_frames` after it.
 
     Args:
         frame_count: number of native frames.
@@ -110,7 +110,7 @@ def key_frames(frame_count: int, every_frames: int) -> range:
 
 
 def filter_detections(detections: Sequence[Detection], config: DetectConfig) -> list[Detection]:
-    """Detections of the configured target at or above the configured confidence, best score first.
+    """Detections of the configured target with at least the configured confidence, best score first.
 
     Args:
         detections: detections of one frame.

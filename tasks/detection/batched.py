@@ -1,4 +1,4 @@
-"""What detectors share that look at several frames at once: decoding ahead, and boxes kept inside the image."""
+"""Helpers for detectors that process several frames together: batched decoding, and clipping of boxes to the image."""
 
 from __future__ import annotations
 
@@ -11,39 +11,41 @@ from tasks.masks.instances import Box
 from tasks.video.reader import Frames, Video
 
 BATCH = 8
-"""Frames decoded and detected together."""
+"""Frames per batch."""
 
 RawDetection = tuple[Sequence[float], str, float]
-"""Corners (x1, y1, x2, y2) in pixels, anywhere; category; score."""
+"""Unclipped corners (x1, y1, x2, y2) in pixels, category and score."""
 
 
 def detect_in_batches(
     detect_frames: Callable[[Frames], list[list[Detection]]], video: Video, indices: Sequence[int], size: int = BATCH
 ) -> list[list[Detection]]:
-    """Detections on each frame of `indices`, decoding one batch of `size` frames while another is detected.
+    """Detections on each frame of `indices`; the next batch is decoded while the current one is processed.
+
+    At most two batches of frames are in memory: 8 frames of 1920x1080 take 50 MB.
 
     So two batches of frames are held at most: 8 frames of 1920x1080 are 50 MB.
 
     Args:
-        detect_frames: detections of a batch of frames, uint8 (n, height, width, 3), RGB.
+        detect_frames: returns the detections on each frame of a batch, uint8 (n, height, width, 3), RGB.
         video: the opened video.
         indices: 0-based native frame indices, ascending.
         size: frames per batch, at least 1.
 
     Raises:
-        VideoError: the file breaks off or cannot be decoded at one of the frames.
+        VideoError: the file is truncated or cannot be decoded at one of the frames.
     """
     firsts = range(0, len(indices), size)
     with closing(prefetch(video.frames(indices[first : first + size]) for first in firsts)) as batches:
-        # Mapped, for a loop's variable would hold its batch while the next two are decoded and handed over.
+        # map() instead of a loop, whose variable would keep its batch in memory while the next two are decoded.
         return [detections for batch in map(detect_frames, batches) for detections in batch]
 
 
 def clip_boxes(detections: Iterable[RawDetection], height: int, width: int) -> list[Detection]:
-    """Detections with their boxes clipped to an image of `height` x `width` pixels; those of no area then are left out.
+    """Detections with boxes clipped to the image; boxes that are empty after clipping are dropped.
 
     Args:
-        detections: corners in pixels, category and score of each.
+        detections: corners in pixels, category and score of each detection.
         height: height of the image in pixels.
         width: width of the image in pixels.
     """

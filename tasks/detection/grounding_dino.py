@@ -1,4 +1,4 @@
-"""Grounding DINO as a detector: an open vocabulary, given as text (Liu et al. 2023, https://arxiv.org/abs/2303.05499)."""
+"""Grounding DINO detector with an open vocabulary given as text (Liu et al. 2023, https://arxiv.org/abs/2303.05499)."""
 
 from __future__ import annotations
 
@@ -24,17 +24,17 @@ ARCHITECTURE = Architecture(
 
 
 class GroundingDinoDetector:
-    """Grounding DINO by transformers, from a local folder, on a GPU if there is one.
+    """Grounding DINO by transformers, loaded from a local folder, on a GPU if available.
 
-    Categories are `config.prompts` as they were given, or without any COCO's 80 names. A box belongs to the prompt that has
-    the word of the greatest probability, and that is its score; `config.confidence` is thus the model's box threshold. The
-    model joins words of several prompts where they are as likely; here a box has one category.
+    Categories are `config.prompts`, or COCO's 80 names without prompts. A box belongs to the prompt with the most probable
+    token, whose probability is the score; `config.confidence` is thus the box threshold of the model. The original code joins
+    tokens of several prompts if their probabilities are close; here each box has one category.
 
-    Frames are scaled so that their longest side is `config.image_size_px`; the model was trained at up to 1333.
+    Frames are scaled so that their longer side is `config.image_size_px`; the model was trained with up to 1333.
 
     Raises:
-        WeightsError: the folder is missing or holds no such model.
-        ValueError: the prompts do not fit the model: too long together, or with a sign that ends a prompt.
+        WeightsError: the folder is missing or does not contain such a model.
+        ValueError: the prompts are too long together, or one contains a separator.
     """
 
     def __init__(self, config: DetectConfig) -> None:
@@ -44,7 +44,7 @@ class GroundingDinoDetector:
         self._prompts = config.prompts or COCO
         for prompt in self._prompts:
             if set(prompt) & {".", "?"}:
-                raise ValueError(f"the text prompt '{prompt}' holds '.' or '?', which ends a prompt of Grounding DINO")
+                raise ValueError(f"the text prompt '{prompt}' contains '.' or '?', which end a prompt in Grounding DINO")
         self._loaded = load_pretrained(config.weights, ARCHITECTURE)
         ids, self._owners = prompt_tokens(self._prompts, self._loaded.processor.tokenizer)
         room = self._loaded.model.config.max_text_len
@@ -53,7 +53,7 @@ class GroundingDinoDetector:
         self._ids = torch.tensor([ids], device=self._loaded.device)
 
     def detect(self, video: Video, indices: Sequence[int]) -> list[list[Detection]]:
-        """Detections on each frame of `indices`, best score first; the next frames are decoded meanwhile.
+        """Detections on each frame of `indices`, best score first; the next frames are decoded in the background.
 
         Args:
             video: the opened video.
@@ -87,14 +87,14 @@ class GroundingDinoDetector:
 
 
 def prompt_tokens(prompts: Sequence[str], tokenizer: Any) -> tuple[list[int], NDArray[np.int64]]:
-    """The model's text for prompts, `a dog. person.`, with what each of its tokens belongs to.
+    """Token IDs of the joined prompts, `a dog. person.`, and the prompt that each token belongs to.
 
     Args:
         prompts: names to look for.
         tokenizer: tokenizer of the model.
 
     Returns:
-        Token IDs, and int64 (tokens,): the index of the prompt that a token is a part of, or -1 for what only divides.
+        Token IDs, and int64 (tokens,): index of the prompt that a token is part of, or -1 for separators.
     """
 
     def ids_of(text: str) -> list[int]:
@@ -116,15 +116,15 @@ def best_prompts(
     confidence: float,
     size: tuple[int, int],
 ) -> list[RawDetection]:
-    """Boxes in pixels of those queries that some prompt's word is probable for.
+    """Boxes in pixels of the queries for which a token of a prompt reaches the confidence.
 
     Args:
-        words: float32 (queries, at least as many as tokens), probability that a query is about a token.
-        boxes: float32 (queries, 4), centre x, centre y, width and height in shares of the picture.
-        owners: int64 (tokens,), as `text_of` gives them.
-        prompts: what `owners` counts.
-        confidence: least probability.
-        size: (height, width) of the picture in pixels.
+        words: float32 (queries, at least the number of tokens), probability of each token for a query.
+        boxes: float32 (queries, 4), centre x, centre y, width and height as fractions of the image.
+        owners: int64 (tokens,), from `prompt_tokens`.
+        prompts: prompts that `owners` indexes.
+        confidence: minimum probability.
+        size: (height, width) of the image in pixels.
     """
     belonging = np.flatnonzero(owners >= 0)
     chances = words[:, belonging]

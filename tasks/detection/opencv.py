@@ -1,4 +1,4 @@
-"""Detectors that need no download: what moves against the camera, and OpenCV's people detector."""
+"""Detectors without weights: motion relative to the camera, and OpenCV's people detector."""
 
 from __future__ import annotations
 
@@ -18,18 +18,19 @@ from tasks.video.motion import camera_motion, flow_magnitude, optical_flow, resi
 from tasks.video.reader import Frames, Video
 
 MOTION_OFFSET_S = 0.2
-"""Motion is measured against frames this far before and after: long enough to see a slow walker move."""
+"""Seconds between a key frame and the frames before and after it that motion is measured against: enough for a slow walker to
+move."""
 MIN_MOTION_PX = 0.7
-"""Own motion, at the detector's size, below which a pixel is taken for background whatever the rest does."""
+"""Residual motion in pixels at the detector's size below which a pixel counts as background."""
 MIN_AREA = 0.004
-"""Share of the picture that a moving region must cover."""
+"""Minimum area of a moving region as a fraction of the image."""
 MOTION_SIZE_PX = 480
 SAME_IOU = 0.45
 
 FramesByKey = Mapping[int, Sequence[int]]
-"""Key frame -> the frames needed to search it, ascending."""
+"""Key frame -> indices of the frames needed to process it, ascending."""
 IndexedFrame = tuple[int, Frames]
-"""A frame's index, and the frame, uint8 (height, width, 3), RGB."""
+"""Index of a frame, and the frame, uint8 (height, width, 3), RGB."""
 
 
 _PERSON_WINDOW = (64, 128)
@@ -37,7 +38,7 @@ _PERSON_WINDOW = (64, 128)
 
 
 class MotionDetector:
-    """Finds regions that move unlike the camera. Categories are `object`: motion does not say what moves."""
+    """Detects regions that move relative to the camera. Their category is `object`, since motion does not reveal the class."""
 
     def __init__(self, config: DetectConfig) -> None:
         self._config = config
@@ -55,15 +56,15 @@ class MotionDetector:
         return [filter_detections(_scaled(detections[index], video), self._config) for index in indices]
 
     def detect_motion(self, frames: Iterable[IndexedFrame], looks: FramesByKey) -> Iterator[tuple[int, list[Detection]]]:
-        """Moving regions of each key frame of `looks` as soon as the frames it is measured against have gone by.
+        """Moving regions of each key frame, as soon as the frames it is compared with have been read.
 
         Args:
-            frames: every frame of `looks` with its index, ascending. Only small grey pictures are kept of them, those of
-                `2 * LOOK_S` seconds at most.
-            looks: the key frames.
+            frames: every frame of `looks` with its index, ascending. Only small grey images of at most `2 * MOTION_OFFSET_S`
+                seconds are retained.
+            looks: key frame -> frames to compare with.
 
         Yields:
-            (key frame, its moving regions, their boxes in shares of the picture), ascending.
+            (key frame, moving regions with boxes as fractions of the image), ascending.
         """
         waiting = deque(sorted(looks.items()))
         uses = Counter(i for near in looks.values() for i in near)
@@ -78,7 +79,7 @@ class MotionDetector:
 
 
 class PeopleDetector:
-    """Finds upright people by OpenCV's histogram-of-gradients detector."""
+    """Detects upright people by OpenCV's histogram-of-oriented-gradients detector."""
 
     def __init__(self, config: DetectConfig) -> None:
         self._config = config
@@ -103,10 +104,10 @@ class PeopleDetector:
         return [filter_detections(_scaled(detections[index], video), self._config) for index in indices]
 
     def detect_people(self, frame: Frames) -> list[Detection]:
-        """People on one frame, uint8 (height, width, 3), RGB; their boxes in shares of the picture."""
+        """People on one frame, uint8 (height, width, 3), RGB; boxes are fractions of the image."""
         import cv2
 
-        # The detector knows people of about 96 pixels in a window of 128 and finds smaller ones only on a larger picture.
+        # The detector is trained on people of about 96 pixels in a window of 128, so smaller people need a larger image.
         size = self._config.image_size_px / max(frame.shape[:2])
         frame = cv2.resize(frame, None, fx=size, fy=size, interpolation=cv2.INTER_AREA if size < 1 else cv2.INTER_LINEAR)
         height, width = frame.shape[:2]
@@ -116,7 +117,7 @@ class PeopleDetector:
         boxes, weights = self._hog.detectMultiScale(padded, winStride=(8, 8), padding=(16, 16), scale=1.06)
         detections = []
         for (x, y, w, h), weight in zip(boxes, np.ravel(weights), strict=True):
-            # Its windows leave a margin around the person.
+            # Detection windows include a margin around the person.
             box = (x + 0.14 * w, y + 0.07 * h, x + 0.86 * w, y + 0.93 * h)
             score = float(1 / (1 + np.exp(-2.0 * (weight - 0.6))))
             detections.append(Detection((box[0] / width, box[1] / height, box[2] / width, box[3] / height), "person", score))
@@ -124,14 +125,14 @@ class PeopleDetector:
 
 
 class PeopleAndMotionDetector:
-    """Both: a region that moves and looks like a person is a person; either alone counts too."""
+    """Combination of both detectors; where both detect the same region, the person is reported."""
 
     def __init__(self, config: DetectConfig) -> None:
         self._config = config
         self._people, self._motion = PeopleDetector(config), MotionDetector(config)
 
     def detect(self, video: Video, indices: Sequence[int]) -> list[list[Detection]]:
-        """Detections on each frame of `indices`, best score first. Each frame is decoded once for both.
+        """Detections on each frame of `indices`, best score first; each frame is decoded once.
 
         Args:
             video: the opened video.
@@ -152,7 +153,7 @@ class PeopleAndMotionDetector:
 
 
 def motion_frames(video: Video, indices: Sequence[int]) -> FramesByKey:
-    """For each key frame the frames that its motion is seen on, ascending: `LOOK_S` before, itself, `LOOK_S` after.
+    """Frames that each key frame is compared with, ascending: `MOTION_OFFSET_S` before, the frame itself, and the same after.
 
     Args:
         video: the opened video.
@@ -163,30 +164,30 @@ def motion_frames(video: Video, indices: Sequence[int]) -> FramesByKey:
 
 
 def decode_once(video: Video, looks: FramesByKey) -> Generator[IndexedFrame, None, None]:
-    """Each frame of `looks` once, with its index, ascending; the next one is decoded while the present one is searched.
+    """Decode each required frame once, in ascending order, with the next one decoded in the background.
 
     Args:
         video: the opened video.
-        looks: key frame -> frames that are read for it.
+        looks: key frame -> indices of the frames it needs.
 
     Raises:
-        VideoError: the file breaks off or cannot be decoded at one of the frames.
+        VideoError: the file is truncated or cannot be decoded at one of the frames.
     """
     numbers = sorted({index for near in looks.values() for index in near})
     return prefetch((index, video.frames([index])[0]) for index in numbers)
 
 
 def _moving(here: NDArray[np.uint8], others: Sequence[NDArray[np.uint8]]) -> list[Detection]:
-    """Regions of a grey picture that move against the camera, seen against one or two others."""
+    """Regions of a grey image that move relative to the camera, compared with one or two others."""
     if not others:
         return []
-    # What is uncovered by a moving thing seems to move too, but only as seen from one side: the lesser motion tells.
+    # Background uncovered by an object also appears to move, but only relative to one of the frames: the minimum removes it.
     flows = [optical_flow(here, other, fast=False) for other in others]
     return motion_regions(np.minimum.reduce([flow_magnitude(residual_flow(flow, camera_motion(flow))) for flow in flows]))
 
 
 def motion_regions(motion: NDArray[np.float32]) -> list[Detection]:
-    """Connected regions of a map of own motion, float32 (height, width) in pixels; boxes in shares of the map."""
+    """Connected regions of a map of residual motion, float32 (height, width) in pixels; boxes are fractions of the map."""
     import cv2
 
     height, width = motion.shape
@@ -207,7 +208,7 @@ def motion_regions(motion: NDArray[np.float32]) -> list[Detection]:
 
 
 def suppress_overlaps(detections: Sequence[Detection]) -> list[Detection]:
-    """Drop each detection that a better or more telling one covers: people first, then by score."""
+    """Non-maximum suppression, with people before other categories, then by score."""
     kept: list[Detection] = []
     for detection in sorted(detections, key=lambda d: (d.category != "person", -d.score)):
         if all(box_iou(detection.box, other.box) < SAME_IOU for other in kept):
@@ -224,7 +225,7 @@ def _gray(frame: Frames, longest: int) -> NDArray[np.uint8]:
 
 
 def _scaled(detections: Sequence[Detection], video: Video) -> list[Detection]:
-    """Boxes in shares of the picture as boxes in its pixels, inside it."""
+    """Convert boxes from fractions of the image to pixels, clipped to the image."""
 
     def inside(box: Box) -> Box:
         x1, y1, x2, y2 = (min(max(v, 0.0), 1.0) for v in box)

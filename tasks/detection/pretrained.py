@@ -1,4 +1,4 @@
-"""Loading a detector of Hugging Face's transformers from a local folder: never from the network, never half of it."""
+"""Loading of detectors of Hugging Face transformers from a local folder, without network, only if complete."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from tasks.weights import Weights, WeightsError
 
 @dataclass(frozen=True)
 class Architecture:
-    """A model class of transformers.
+    """Model architecture of transformers.
 
     Attributes:
-        name: the detector's name, for messages.
-        model_type: what the `config.json` of such a model says it is.
-        model_class: name of its class in transformers.
-        processor_class: name of its processor's class there.
-        source: Hugging Face repository of weights that fit, for messages.
+        name: name of the detector, for messages.
+        model_type: required `model_type` in the model's `config.json`.
+        model_class: name of the model class in transformers.
+        processor_class: name of the processor class in transformers.
+        source: Hugging Face repository with matching weights, for messages.
     """
 
     name: str
@@ -37,9 +37,9 @@ class LoadedModel:
     """A loaded model.
 
     Attributes:
-        model: in evaluation mode, in float32, on `device`.
+        model: the model in evaluation mode, float32, on `device`.
         processor: its processor: tokenizer and image processor.
-        device: `cuda` if there is one, else `cpu`.
+        device: `cuda` if available, else `cpu`.
     """
 
     model: Any
@@ -47,60 +47,64 @@ class LoadedModel:
     device: str
 
 
-def load_pretrained(weights: Weights | None, family: Architecture) -> LoadedModel:
-    """Load a model and its processor from the folder `weights`, without any network.
+def load_pretrained(weights: Weights | None, architecture: Architecture) -> LoadedModel:
+    """Load a model and its processor from a local folder.
 
     Args:
-        weights: folder of the model; None raises.
-        family: classes and files of the model family.
+        weights: folder of the model; None raises an error.
+        architecture: expected architecture.
 
     Raises:
-        WeightsError: no folder was named, it is gone, or it does not hold a whole model of that family. The message names
-            the folder and what to put there.
+        WeightsError: there is no folder, or it does not contain a complete model of this architecture. The message names the
+            folder and the required content.
     """
     if weights is None:
-        raise WeightsError(f"'{family.name}' has no random weights: name a folder that holds {family.source}")
+        raise WeightsError(f"'{architecture.name}' has no random weights: name a folder with {architecture.source}")
     folder = weights.path
-    _check(folder, family)
+    _check(folder, architecture)
     import torch
 
     device = "cuda" if torch.cuda.is_available() else "cpu"
     library: Any = import_module("transformers")
     with _quiet(library):
         try:
-            processor = getattr(library, family.processor_class).from_pretrained(str(folder), local_files_only=True)
-            model, loading = getattr(library, family.model_class).from_pretrained(
+            processor = getattr(library, architecture.processor_class).from_pretrained(str(folder), local_files_only=True)
+            model, loading = getattr(library, architecture.model_class).from_pretrained(
                 str(folder), local_files_only=True, weights_only=True, output_loading_info=True, dtype=torch.float32
             )
         except Exception as error:
             if isinstance(error, MemoryError):
                 raise
             message = " ".join(str(error).split())[:200]
-            raise WeightsError(f"{folder} cannot be read as {family.model_class} ({message}): {_remedy(family)}") from error
-    # The library fills what a folder lacks with random numbers, and only warns.
+            raise WeightsError(
+                f"{folder} cannot be read as {architecture.model_class} ({message}): {_remedy(architecture)}"
+            ) from error
+    # The library initialises missing tensors randomly and only warns.
     if missing := sorted(loading["missing_keys"]):
-        raise WeightsError(f"{folder} lacks {len(missing)} tensors of {family.model_class}, as {missing[0]}: {_remedy(family)}")
+        raise WeightsError(
+            f"{folder} lacks {len(missing)} tensors of {architecture.model_class}, as {missing[0]}: {_remedy(architecture)}"
+        )
     return LoadedModel(model.eval().to(device), processor, device)
 
 
-def _check(folder: Path, family: Architecture) -> None:
-    """Refuse a folder that says itself that it is something else."""
+def _check(folder: Path, architecture: Architecture) -> None:
+    """Raise an error if the configuration of a folder is of another model type."""
     try:
-        message = json.loads((folder / "config.json").read_text("utf-8"))
+        settings = json.loads((folder / "config.json").read_text("utf-8"))
     except (OSError, ValueError) as error:
-        raise WeightsError(f"{folder} is no model folder with a readable config.json: {_remedy(family)}") from error
-    kind = message.get("model_type") if isinstance(message, dict) else None
-    if kind != family.model_type:
-        raise WeightsError(f"{folder} holds a model of type {kind!r}, not {family.model_type!r}: {_remedy(family)}")
+        raise WeightsError(f"{folder} is not a model folder with a readable config.json: {_remedy(architecture)}") from error
+    kind = settings.get("model_type") if isinstance(settings, dict) else None
+    if kind != architecture.model_type:
+        raise WeightsError(f"{folder} has a model of type {kind!r}, not {architecture.model_type!r}: {_remedy(architecture)}")
 
 
-def _remedy(family: Architecture) -> str:
-    return f"'{family.name}' takes the folder of {family.source}, as downloaded from Hugging Face"
+def _remedy(architecture: Architecture) -> str:
+    return f"'{architecture.name}' needs the folder of {architecture.source}, as downloaded from Hugging Face"
 
 
 @contextmanager
 def _quiet(library: Any) -> Iterator[None]:
-    """Keep the library's progress bars and warnings off the terminal while it loads; errors are raised anyway."""
+    """Suppress progress bars and warnings of the library while it loads; errors are raised anyway."""
     logging = library.utils.logging
     level, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
     logging.set_verbosity_error()

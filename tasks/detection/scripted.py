@@ -1,4 +1,4 @@
-"""A detector that reads its detections from a file: true boxes, another program's boxes, a test's boxes."""
+"""Detector that reads detections from a file, such as true boxes or the output of another program."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from tasks.video.reader import Video
 
 
 class ScriptedDetector:
-    """Returns what the JSON file `config.weights.path` lists; nothing for videos and frames that it leaves out.
+    """Returns the detections in the JSON file `config.weights.path`; none for videos and frames that it does not list.
 
     The file is {video ID: {frame index as text: [[x1, y1, x2, y2, category, score], ...]}}, boxes in pixels, half-open.
 
     Raises:
-        ValueError: no file is configured, or it is not of that form.
+        ValueError: no file is configured, or it has another format.
     """
 
     def __init__(self, config: DetectConfig) -> None:
@@ -41,7 +41,7 @@ def read_script(path: Path) -> dict[str, dict[int, list[Detection]]]:
     """Read a file of detections: video ID -> frame index -> detections.
 
     Raises:
-        ValueError: it is not of the form that `ScriptedDetector` states; the message names the place.
+        ValueError: the file does not have the format of `ScriptedDetector`; the message names the position.
     """
     try:
         content = json.loads(path.read_text("utf-8"))

@@ -1,10 +1,10 @@
-"""Names that detectors are asked for: COCO's classes, and how text prompts are read."""
+"""Vocabulary of detectors: COCO class names, and parsing of text prompts."""
 
 from __future__ import annotations
 
 
 def parse_prompts(text: str) -> tuple[str, ...]:
-    """Text prompts from one comma-separated line: without blanks around them, none empty, none twice, in their order."""
+    """Text prompts of a comma-separated string, stripped, without empty and repeated ones, in order."""
     return tuple(dict.fromkeys(prompt.strip() for prompt in text.split(",") if prompt.strip()))
 
 

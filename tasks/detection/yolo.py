@@ -1,4 +1,4 @@
-"""Ultralytics YOLO12 as a detector: COCO classes, offline, weights from a file whose sha256 is known (section 4.1)."""
+"""Ultralytics YOLO12 detector: COCO classes, offline, weights from a file with a known sha256 (section 4.1)."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ from tasks.video.reader import Frames, Video
 from tasks.weights import Weights, WeightsError
 
 RANDOM_SEED = 0
-"""Seed of random weights, so that two processes build the same detector."""
+"""Seed of random weights, so that all processes build the same detector."""
 
 
 class YoloDetector:
-    """YOLO12 at the size its name says, on a GPU if there is one.
+    """YOLO12 of the size in its name, on a GPU if available.
 
-    Without weights it is filled with random ones from a fixed seed, which only tests want: scores are then about 1e-4.
+    Without weights it is initialised randomly from a fixed seed, for tests only: scores are then about 1e-4.
     """
 
     def __init__(self, config: DetectConfig) -> None:
@@ -36,7 +36,7 @@ class YoloDetector:
         self._model = _random_model(config.detector) if weights is None else _load_model(weights, config.detector)
 
     def detect(self, video: Video, indices: Sequence[int]) -> list[list[Detection]]:
-        """Detections on each frame of `indices`, best score first; the next frames are decoded meanwhile.
+        """Detections on each frame of `indices`, best score first; the next frames are decoded in the background.
 
         Args:
             video: the opened video.
@@ -58,12 +58,12 @@ class YoloDetector:
 
 
 def _as_bgr(frame: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    # The one place where the channel order changes: frames are RGB, the library takes arrays for BGR.
+    # Frames are RGB; the library expects BGR arrays.
     return np.ascontiguousarray(frame[..., ::-1])
 
 
 def _detections(result: Any) -> list[Detection]:
-    """Detections of one result of the library; boxes of no area, once clipped to the image, are left out."""
+    """Detections of one result of the library; boxes that are empty after clipping to the image are dropped."""
     height, width = result.orig_shape
     boxes = result.boxes
     rows = zip(boxes.xyxy.tolist(), boxes.conf.tolist(), boxes.cls.tolist(), strict=True)
@@ -72,10 +72,10 @@ def _detections(result: Any) -> list[Detection]:
 
 @lru_cache(maxsize=1)
 def _ultralytics() -> Any:
-    """Import the library so that it neither prints, nor asks the network, nor installs, nor shares a settings file."""
+    """Import the library so that it does not print, use the network, install packages, or share a settings file."""
     import torch  # noqa: F401  first: the library would otherwise set its thread count through the environment
 
-    # A folder for this process alone: the settings file is written in place, and workers start at the same time.
+    # A private folder: the settings file is not written atomically, and workers start at the same time.
     settings = tempfile.TemporaryDirectory(prefix="stvg-ultralytics-")
     quiet = {"YOLO_OFFLINE": "1", "YOLO_AUTOINSTALL": "0", "YOLO_VERBOSE": "false", "ULTRALYTICS_SAFE_LOAD": "1"}
     set_variables({**quiet, "YOLO_CONFIG_DIR": settings.name})
@@ -101,14 +101,14 @@ def _random_model(name: str) -> Any:
 
 
 def _load_model(weights: Weights, name: str) -> Any:
-    """Load YOLO12 weights. The file is a pickle: the library rebuilds its own classes from it and runs nothing else.
+    """Load YOLO12 weights. The file is a pickle, from which the library restores only its own classes.
 
     Raises:
-        WeightsError: the file is gone, is no checkpoint, would run code without being trusted, or holds something other
-            than Ultralytics' YOLO12.
+        WeightsError: the file is missing, is not a checkpoint, contains code without being trusted, or is not of Ultralytics'
+            YOLO12.
     """
     if not weights.path.is_file():
-        raise WeightsError(f"no weight file {weights.path} for the detector '{name}': it was there when it was looked up")
+        raise WeightsError(f"no weight file {weights.path} for the detector '{name}': it existed when it was looked up")
     try:
         model = _read(weights)
         attention = [m for m in model.model.modules() if type(m).__name__ == "AAttn"]
@@ -117,7 +117,7 @@ def _load_model(weights: Weights, name: str) -> Any:
     except Exception as error:
         raise WeightsError(_refusal(weights, name, error)) from error
     if not attention:
-        raise WeightsError(f"{weights.path.name} is not a YOLO12 (it has no area attention): '{name}' was asked for")
+        raise WeightsError(f"{weights.path.name} is not a YOLO12 (it has no area attention), as '{name}' requires")
     if not all(hasattr(m, "qkv") for m in attention):
         raise WeightsError(
             f"{weights.path.name} is of the yolov12 fork (its AAttn has no qkv), which Ultralytics cannot run: get {name}.pt"
@@ -126,13 +126,13 @@ def _load_model(weights: Weights, name: str) -> Any:
 
 
 def _read(weights: Weights) -> Any:
-    """The file as the library reads it: without running code that it holds, unless the user trusts it."""
+    """Read the file with the library, without running code in it unless the user trusts it."""
     library = _ultralytics()
     from ultralytics.nn import tasks
 
     if weights.trusted:
         weights.check_unchanged()
-    # Read at each load, and no argument of `YOLO`.
+    # The library reads this module variable at each load; `YOLO` has no argument for it.
     tasks.SAFE_LOAD = not weights.trusted
     try:
         return library.YOLO(str(weights.path))
@@ -145,6 +145,6 @@ def _refusal(weights: Weights, name: str, error: Exception) -> str:
     if weights.trusted:
         return f"{reason}: {' '.join(str(error).split())[:200]}"
     return (
-        f"{reason}: it is damaged, or holds code (sha256 {weights.sha256}); if you trust its source, allow that code by "
+        f"{reason}: it is damaged, or contains code (sha256 {weights.sha256}); if you trust its source, allow that code by "
         f"`stvg trust {weights.path}`"
     )

@@ -1,7 +1,7 @@
-"""Instance masks as COCO run-length codes, with what later stages need so that they never decode one.
+"""Instance masks as COCO run-length codes, with box, area and marker anchor, so that later stages need not decode them.
 
-A mask is bool (height, width). A box is (x1, y1, x2, y2) in pixels, half-open: x2 and y2 are one past the last
-pixel. Masks of one frame may overlap: there is no label map.
+A mask is bool (height, width). A box is (x1, y1, x2, y2) in pixels, half-open: x2 and y2 are one past the last pixel. Masks of
+one frame may overlap, so there is no label map.
 """
 
 from __future__ import annotations
@@ -31,13 +31,13 @@ Box = tuple[float, float, float, float]
 
 
 class Instance(NamedTuple):
-    """One object on one frame, as the mask database keeps it.
+    """One object on one frame, as stored in the mask database.
 
     Attributes:
         counts: COCO compressed run-length code of the mask.
         box: tight box, pixels, half-open.
         area: pixels in the mask, at least 1.
-        anchor: (x, y) pixel inside the mask where a marker is centred.
+        anchor: (x, y) of the pixel inside the mask at which a marker is centred.
     """
 
     counts: bytes
@@ -47,7 +47,7 @@ class Instance(NamedTuple):
 
 
 def encode_mask(mask: Mask) -> Instance | None:
-    """Encode a mask; None if it is empty. `mask` is bool (height, width)."""
+    """Encode a mask, bool (height, width); None if it is empty."""
     box = tight_box(mask)
     if box is None:
         return None
@@ -59,7 +59,7 @@ def encode_mask(mask: Mask) -> Instance | None:
 
 
 def tight_box(mask: Mask) -> tuple[int, int, int, int] | None:
-    """Tight half-open box of a mask in pixels; None if it is empty."""
+    """Tight half-open box of a mask in pixels; None if the mask is empty."""
     rows = np.flatnonzero(mask.any(axis=1))
     if rows.size == 0:
         return None
@@ -69,7 +69,7 @@ def tight_box(mask: Mask) -> tuple[int, int, int, int] | None:
 
 
 def mask_anchor(mask: Mask) -> tuple[int, int]:
-    """Pixel (x, y) inside a non-empty mask: its centroid (section 3.2), or its innermost pixel if that lies outside."""
+    """(x, y) of a pixel inside a non-empty mask: its centroid (section 3.2), or its innermost pixel if that is outside."""
     import cv2
 
     moments = cv2.moments(mask.view(np.uint8), binaryImage=True)
@@ -93,7 +93,7 @@ def mask_iou(a: Mask, b: Mask) -> float:
 
 
 def intersections(a: Sequence[Instance], b: Sequence[Instance], shape: tuple[int, int]) -> NDArray[np.float64]:
-    """Pixels that instances of one frame of `shape` (height, width) share, float64 (len(a), len(b)); decodes none of them.
+    """Pairwise intersection areas in pixels of instances of one frame, float64 (len(a), len(b)), without decoding.
 
     Args:
         a: instances of one frame.
@@ -105,7 +105,7 @@ def intersections(a: Sequence[Instance], b: Sequence[Instance], shape: tuple[int
     if not a or not b:
         return np.zeros((len(a), len(b)))
     codes = [[{"size": list(shape), "counts": instance.counts} for instance in some] for some in (a, b)]
-    # Called a crowd, the second of a pair does not count in the union: what comes is the share of the first that is covered.
+    # With `iscrowd`, coco.iou divides the intersection by the area of the first mask of a pair.
     shares: NDArray[np.float64] = np.asarray(coco.iou(codes[0], codes[1], [1] * len(b)))
     return np.round(shares * np.array([[instance.area] for instance in a], np.float64))
 
@@ -125,7 +125,7 @@ def box_iou(a: Box, b: Box) -> float:
 
 
 def box_ious(a: NDArray[np.float64], b: NDArray[np.float64]) -> NDArray[np.float64]:
-    """IoU of boxes row by row, float64 (n, 4) each, half-open; 0 where the union is empty.
+    """IoU of two arrays of half-open boxes, row by row; 0 where the union is empty.
 
     Args:
         a: float64 (n, 4), pixels, half-open.

@@ -21,7 +21,7 @@ from tasks.metrics.predictions import is_number
 from tasks.metrics.report import Tally, TaskReport, scores_by_name
 from tasks.metrics.temporal import TEMPORAL, TemporalConvention
 from tasks.metrics.tubes import Case, Tube
-from tasks.video.reader import MOST_FRAMES
+from tasks.video.reader import MAX_FRAME_COUNT
 
 
 class ScoreError(InputError):
@@ -90,8 +90,8 @@ def _case(record: Any, number: int) -> Case:
         raise ScoreError(f"case {number} has no 'sample_id': every case must name its sample")
     where = f"sample '{record['sample_id']}'"
     fps, frame_count = _number(record, "fps", where), _whole(record, "frame_count", where)
-    if fps <= 0 or not 1 <= frame_count <= MOST_FRAMES:
-        raise ScoreError(f"{where}: 'fps' and 'frame_count' must be above 0, and 'frame_count' at most {MOST_FRAMES:,}")
+    if fps <= 0 or not 1 <= frame_count <= MAX_FRAME_COUNT:
+        raise ScoreError(f"{where}: 'fps' and 'frame_count' must be above 0, and 'frame_count' at most {MAX_FRAME_COUNT:,}")
     clip = record.get("clip")
     if clip is not None and not (isinstance(clip, list) and len(clip) == 2 and all(map(_is_frame, clip))):
         raise ScoreError(f"{where}: 'clip' must be [first frame, last frame]")
@@ -132,7 +132,7 @@ def _box(value: Any, where: str) -> list[float]:
 
 
 def _is_frame(value: Any) -> bool:
-    return type(value) is int and abs(value) <= MOST_FRAMES
+    return type(value) is int and abs(value) <= MAX_FRAME_COUNT
 
 
 def _number(record: Mapping[str, Any], name: str, where: str) -> float:

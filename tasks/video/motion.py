@@ -1,4 +1,4 @@
-"""Motion between two frames, and which part of it the camera made. Flow is float32 (height, width, 2) in pixels, x first."""
+"""Optical flow between two frames and its camera component. Flow is float32 (height, width, 2) in pixels, x first."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ Flow = NDArray[np.float32]
 Gray = NDArray[np.uint8]
 Affine = NDArray[np.float32]
 CAMERA_GRID_PX = 9
-"""Every so many pixels, in both directions, votes for the motion of the camera."""
+"""Distance in pixels, in both directions, between the flow vectors from which camera motion is estimated."""
 
 
 @lru_cache(maxsize=2)
@@ -22,13 +22,13 @@ def _dis(fast: bool) -> Any:
     if not fast:
         return cv2.DISOpticalFlow_create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
     dis = cv2.DISOpticalFlow_create(cv2.DISOPTICAL_FLOW_PRESET_ULTRAFAST)
-    # Half the pictures' size instead of a quarter: limbs are a few pixels wide.
+    # Half the image size instead of a quarter: limbs are a few pixels wide.
     dis.setFinestScale(1)
     return dis
 
 
 def optical_flow(before: Gray, after: Gray, fast: bool = True) -> Flow:
-    """Where each pixel of `before`, uint8 (height, width), has gone in `after`.
+    """Dense optical flow from `before` to `after` (DIS), float32 (height, width, 2).
 
     Args:
         before: uint8 (height, width), the earlier frame.
@@ -39,7 +39,7 @@ def optical_flow(before: Gray, after: Gray, fast: bool = True) -> Flow:
 
 
 def camera_motion(flow: Flow) -> Affine:
-    """The affine motion that most of the picture shares, float32 (2, 3); none where there is none to be found."""
+    """Affine camera motion, float32 (2, 3), estimated from the flow by RANSAC; the identity if the estimate fails."""
     import cv2
 
     height, width = flow.shape[:2]
@@ -51,13 +51,13 @@ def camera_motion(flow: Flow) -> Affine:
 
 
 def residual_flow(flow: Flow, camera: Affine, left: int = 0, top: int = 0) -> Flow:
-    """What is left of a flow without the camera's part; `left`, `top` is where the flow was cut out of its picture.
+    """Flow minus the camera motion.
 
     Args:
         flow: optical flow, float32 (height, width, 2) in pixels, x first.
         camera: camera motion, affine (2, 3).
-        left: column of the flow's first pixel in its picture.
-        top: row of the flow's first pixel in its picture.
+        left: column of the flow's first pixel in the full image.
+        top: row of the flow's first pixel in the full image.
     """
     x = np.arange(left, left + flow.shape[1], dtype=np.float32)[None, :]
     y = np.arange(top, top + flow.shape[0], dtype=np.float32)[:, None]
@@ -68,12 +68,12 @@ def residual_flow(flow: Flow, camera: Affine, left: int = 0, top: int = 0) -> Fl
 
 
 def flow_magnitude(flow: Flow) -> NDArray[np.float32]:
-    """Length of each vector of a flow, float32 (height, width), pixels."""
+    """Length of each flow vector in pixels, float32 (height, width)."""
     return np.asarray(np.hypot(flow[..., 0], flow[..., 1]), np.float32)
 
 
 def working_size(height: int, width: int, longest: int) -> tuple[int, int]:
-    """(width, height) of a frame scaled down so that its longest side is at most `longest` pixels.
+    """(width, height) of a frame scaled down so that its longer side is at most `longest` pixels; at least 16 each.
 
     Args:
         height: height of the image in pixels.

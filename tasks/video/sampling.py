@@ -1,7 +1,7 @@
-"""Which frames of a clip a model sees, and at what size: the budget of section 3.1, as qwen-vl-utils computes it.
+"""Frame sampling and input size of clips: the pixel budget of section 3.1, computed as in qwen-vl-utils.
 
-The paper's "R/(2D) pixels a frame" leaves out a factor: frames are merged in pairs, so each gets
-`total_pixels / frames * 2` pixels. A 30 s clip of 16:9 frames is seen at 308x168, not at 96x96.
+The paper's "R/(2D) pixels a frame" omits a factor: frames are merged in pairs, so each gets `total_pixels / frames * 2` pixels.
+A 30 s clip of 16:9 frames has input frames of 308x168, not 96x96.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import numpy as np
 from tasks.video.timeline import Timeline
 
 FRAME_FACTOR = 2
-"""Frames are merged in pairs: their number is even."""
+"""Frames are merged in pairs, so their number is even."""
 PIXEL_FACTOR = 28
 """Both sides of a frame are multiples of patch size 14 times spatial merge 2."""
 MIN_FRAMES = 4
@@ -38,7 +38,7 @@ class SamplingConfig:
 
 
 def sample_frames(timeline: Timeline, frames: range, fps: float) -> list[int]:
-    """Indices of the frames a model sees: evenly spread in time from the first to the last of `frames`.
+    """Indices of sampled frames: evenly spaced in time from the first to the last of `frames`.
 
     Args:
         timeline: frame times of the video.
@@ -46,7 +46,7 @@ def sample_frames(timeline: Timeline, frames: range, fps: float) -> list[int]:
         fps: frames per second at which the clip is sampled.
 
     Returns:
-        An even number of indices, ascending; all of `frames` if there are fewer than asked for, and a single frame twice.
+        An even number of ascending indices; all of `frames` if there are fewer than requested, and a single frame twice.
     """
     count = len(frames)
     if count < FRAME_FACTOR:
@@ -59,7 +59,7 @@ def sample_frames(timeline: Timeline, frames: range, fps: float) -> list[int]:
 
 
 def model_size(width: int, height: int, frame_count: int, config: SamplingConfig) -> tuple[int, int]:
-    """Size (width, height) in pixels at which `frame_count` frames of a clip are seen.
+    """(width, height) in pixels of the model's input frames for a clip of `frame_count` frames.
 
     Args:
         width: native width in pixels.
@@ -73,7 +73,7 @@ def model_size(width: int, height: int, frame_count: int, config: SamplingConfig
 
 
 def smart_resize(width: int, height: int, min_pixels: float, max_pixels: float) -> tuple[int, int]:
-    """Size nearest to (width, height) with sides that are multiples of 28 and between the two numbers of pixels.
+    """Size with sides that are multiples of 28, closest to the native aspect ratio, within the bounds on pixels.
 
     Args:
         width: native width in pixels.

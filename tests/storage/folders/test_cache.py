@@ -97,7 +97,7 @@ def test_a_file_in_use_stays_and_so_does_what_is_larger_than_the_cache(monkeypat
 def test_one_that_is_gone_or_another_by_now_is_told_and_nothing_is_kept(bucket: str, put: Put) -> None:
     old = put("a.mp4", b"one")
     put("a.mp4", b"two!")
-    with pytest.raises(StoreError, match=r"a\.mp4 has changed since it was first looked at"), cached_copy(old):
+    with pytest.raises(StoreError, match=r"a\.mp4 has changed since it was first read"), cached_copy(old):
         pass
     for gone in (RemoteFile(f"{bucket}/none.mp4"), RemoteFile(f"{bucket}/none.mp4", 3, 1, '"v"')):
         with pytest.raises(FileNotFoundError, match=r"no such object: 's3://.*/none\.mp4'"), cached_copy(gone):

@@ -251,7 +251,7 @@ def test_a_file_that_is_replaced_while_it_is_read_is_not_mixed(bucket: str) -> N
             pa.parquet.write_table(table, path, compression="none", use_dictionary=False, row_group_size=100_000)
         if table is big:
             opened = store.folder.parquet("big.parquet")
-    with pytest.raises(StoreError, match=r"big\.parquet has changed since it was first looked at"):
+    with pytest.raises(StoreError, match=r"big\.parquet has changed since it was first read"):
         opened.read_row_group(0)
     assert [video for video, _ in read_rows(store.folder, shard, "clips")] == ["a"], name
 

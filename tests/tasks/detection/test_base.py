@@ -40,7 +40,7 @@ def test_known_probabilities_give_known_boxes_in_pixels() -> None:
 
 @pytest.mark.parametrize("name", ["motion", "people", "people+motion", "yolo12x", "scripted"])
 def test_other_detectors_take_no_prompts(name: str) -> None:
-    with pytest.raises(ValueError, match="takes no text prompts: leave them empty, or take grounding-dino or florence-2"):
+    with pytest.raises(ValueError, match="takes no text prompts: leave them empty, or use grounding-dino or florence-2"):
         DetectConfig(name, prompts=("dog",))
 
 

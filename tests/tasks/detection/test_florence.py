@@ -203,7 +203,7 @@ def test_loading_and_detecting_ask_no_network(weights: Weights, video: Video, mo
 
 @pytest.mark.parametrize(
     ("prompt", "said"),
-    [("dog<loc_1>", "holds '<' or '>'"), ("a very " * 20 + "big dog", "is too long for Florence-2: shorten it")],
+    [("dog<loc_1>", "contains '<' or '>'"), ("a very " * 20 + "big dog", "is too long for Florence-2: shorten it")],
 )
 def test_prompts_that_do_not_fit_are_refused(weights: Weights, prompt: str, said: str) -> None:
     with pytest.raises(ValueError, match=said):
@@ -215,13 +215,13 @@ def test_folders_that_hold_no_such_model_are_named_in_a_sentence(weights: Weight
         with pytest.raises(WeightsError, match=match):
             build_detector(replace(PLAIN, weights=None if folder is None else Weights(folder, "")))
 
-    remedy = "'florence-2' takes the folder of florence-community/Florence-2-large, as downloaded from Hugging Face"
+    remedy = "'florence-2' needs the folder of florence-community/Florence-2-large, as downloaded from Hugging Face"
     refused(None, "'florence-2' has no random weights: name a folder that holds florence-community/Florence-2-large")
     (tmp_path / "empty").mkdir()
-    refused(tmp_path / "empty", f"empty is no model folder with a readable config.json: {remedy}")
+    refused(tmp_path / "empty", f"empty is not a model folder with a readable config.json: {remedy}")
     bare, mute = (Path(shutil.copytree(weights.path, tmp_path / name)) for name in ("bare", "mute"))
     for name in ("tokenizer.json", "tokenizer_config.json", "vocab.json", "merges.txt"):
         (bare / name).unlink(missing_ok=True)
     refused(bare, f"bare cannot be read as Florence2ForConditionalGeneration .*{remedy}")
     processor_of(processor.tokenizer, {"pure_text": {}}).save_pretrained(mute)
-    refused(mute, r"the processor of florence-2's folder cannot read answers to <OD>: take the folder of florence-community")
+    refused(mute, r"the processor of florence-2's folder cannot parse outputs of <OD>: use the folder of florence-community")

@@ -200,7 +200,7 @@ def test_loading_and_detecting_ask_no_network(weights: Weights, video: Video, mo
 
 @pytest.mark.parametrize("prompt", ["a dog. a cat", "who?"])
 def test_a_prompt_that_would_be_two_is_refused(weights: Weights, prompt: str) -> None:
-    with pytest.raises(ValueError, match=r"holds '\.' or '\?', which ends a prompt"):
+    with pytest.raises(ValueError, match=r"contains '\.' or '\?', which end a prompt"):
         build_detector(replace(TINY, weights=weights, prompts=(prompt,)))
 
 
@@ -209,12 +209,12 @@ def test_folders_that_hold_no_such_model_are_named_in_a_sentence(weights: Weight
         with pytest.raises(WeightsError, match=match):
             build_detector(replace(TINY, weights=None if folder is None else Weights(folder, "")))
 
-    remedy = "'grounding-dino' takes the folder of IDEA-Research/grounding-dino-base"
+    remedy = "'grounding-dino' needs the folder of IDEA-Research/grounding-dino-base"
     refused(None, "'grounding-dino' has no random weights: name a folder that holds IDEA-Research/grounding-dino-base")
-    refused(tmp_path / "gone", f"gone is no model folder with a readable config.json: {remedy}")
+    refused(tmp_path / "gone", f"gone is not a model folder with a readable config.json: {remedy}")
     other, broken, half = (Path(shutil.copytree(weights.path, tmp_path / n)) for n in ("other", "broken", "half"))
     (other / "config.json").write_text('{"model_type": "bert"}')
-    refused(other, f"other holds a model of type 'bert', not 'grounding-dino': {remedy}")
+    refused(other, f"other has a model of type 'bert', not 'grounding-dino': {remedy}")
     (broken / "model.safetensors").write_bytes(b"no tensors")
     refused(broken, f"(?s)broken cannot be read as GroundingDinoForObjectDetection .*{remedy}")
     drop_tensors(half / "model.safetensors", "encoder.layers.0")
