@@ -1,4 +1,4 @@
-"""Why a video file cannot be used: one reason code for each way it can be bad."""
+"""Diagnosis of video files that cannot be used: a reason code for each kind of defect."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ REASONS = {
     "missing": "there is no such file",
     "empty_file": "the file has no bytes",
     "not_a_video": "the bytes are not those of a video container",
-    "truncated": "the file breaks off before its end",
-    "no_video_stream": "the container holds no video stream",
-    "no_frames": "the video stream holds no frame",
+    "truncated": "the file is truncated",
+    "no_video_stream": "the container has no video stream",
+    "no_frames": "the video stream has no frames",
     "unsupported_codec": "the decoder cannot read this codec",
     "damaged": "its data is damaged",
     "too_small": "its frames are smaller than objects can be found in",
@@ -20,17 +20,17 @@ REASONS = {
     "forward_only": "the decoder decord seeks to other frames on some files and reads forward alone: use the decoder pyav",
     "decord_differs": "decord counts or times its frames otherwise than the container: use the decoder pyav",
     "unreadable_frame": "a frame cannot be decoded",
-    "black": "every frame looked at is black, as some codecs decode",
-    "size_differs": "its frames are not of the size the annotations state, so their boxes cannot be placed",
-    "bad_masks": "the masks that were recorded of it cannot be read",
-    "no_fps": "a folder of images needs a stated frame rate",
-    "leads_out": "a link leads out of the folder of images",
+    "black": "all inspected frames are black, as some decoders return for unsupported streams",
+    "size_differs": "its frames have another size than the annotations state, so their boxes do not apply",
+    "bad_masks": "its imported masks cannot be read",
+    "no_fps": "a folder of images needs a frame rate",
+    "leads_out": "a link points outside the folder of images",
 }
-"""Reason code -> what it means."""
+"""Reason code -> description."""
 
 
 class VideoError(InputError):
-    """A video that cannot be used. `reason` is a key of `REASONS`; the message names the file."""
+    """A video that cannot be used; `reason` is a key of `REASONS`, and the message names the file."""
 
     def __init__(self, reason: str, detail: str) -> None:
         super().__init__(f"{detail}: {REASONS[reason]}")
@@ -42,7 +42,9 @@ class VideoError(InputError):
 
 
 def is_truncated_mp4(path: Path) -> bool:
-    """Whether a top-level ISO-BMFF box claims more bytes than the file holds; False for other containers.
+    """Whether a top-level ISO-BMFF box is longer than the rest of the file; False for other containers.
+
+    Decoders repeat the last valid frame or fail late on such files, so this is checked before decoding.
 
     Decoders repeat the last good frame or fail late on such files, so this is asked before decoding.
     """
@@ -69,7 +71,7 @@ def is_truncated_mp4(path: Path) -> bool:
 
 
 def diagnose(path: Path, error: Exception) -> VideoError:
-    """Name the reason why `path` failed to open or decode with `error`.
+    """Determine the reason why a file failed to open or decode.
 
     Args:
         path: video file or folder of frames.

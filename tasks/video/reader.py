@@ -1,4 +1,4 @@
-"""Reading video: frames by index, presentation times, and a named reason for each way a file can be bad.
+"""Video reader: frames by index, presentation times, and a reason code for each kind of unusable file.
 
 Frame indices are 0-based in presentation order. Times are seconds since the first frame of the video.
 """
@@ -26,18 +26,18 @@ Frames = NDArray[np.uint8]
 
 VIDEO_SUFFIXES = frozenset({".mp4", ".mkv", ".avi", ".mov", ".webm", ".m4v", ".mpg", ".mpeg", ".wmv", ".flv"})
 
-MOST_FRAMES = 10_000_000
-"""No video has more: 46 hours at 60 frames a second. A larger number is damage, and what it would make is not built."""
+MAX_FRAME_COUNT = 10_000_000
+"""Upper bound for frame counts and indices: 46 hours at 60 frames per second. Larger numbers in a file are errors."""
 
 
 @dataclass(frozen=True)
 class Source:
-    """Where a video's pixels are: a video file, or a folder of JPEGs shown at a stated rate.
+    """Location of a video: a video file, or a folder of JPEGs with a frame rate.
 
     Attributes:
         video_id: unique within a dataset; the path below the videos folder, with its suffix.
-        path: the file or folder; or a file in an object store, which `local_source` brings here.
-        fps: frames per second of a JPEG folder; None for files, which carry their own times.
+        path: file or folder, or a file in an object store, which `local_source` fetches.
+        fps: frames per second of a JPEG folder; None for video files, which store their own times.
     """
 
     video_id: str
@@ -47,11 +47,11 @@ class Source:
 
 @contextmanager
 def local_source(source: Source) -> Iterator[Source]:
-    """The source on this machine's disk for the length of the block: itself, or its cached copy.
+    """The source on the local disk for the duration of the block: itself, or its cached copy.
 
     Raises:
-        VideoError: it is not there.
-        StoreError: it cannot be read from where it is.
+        VideoError: the file does not exist.
+        StoreError: the object store cannot be read.
     """
     with ExitStack() as stack:
         if isinstance(source.path, RemoteFile):
@@ -63,7 +63,7 @@ def local_source(source: Source) -> Iterator[Source]:
 
 
 class Reader(Protocol):
-    """Decoder of frames: PyAV or decord for files, OpenCV for folders of images."""
+    """Decoder of frames: decord for files, OpenCV for JPEG folders."""
 
     def __len__(self) -> int: ...
     def get(self, indices: Sequence[int]) -> Frames:
@@ -76,7 +76,7 @@ class Reader(Protocol):
 
 
 class Video:
-    """An opened video. Holds no frames: `frames` and `windows` decode what is asked for, when it is asked for."""
+    """An opened video. It caches no frames: `frames` and `windows` decode on demand."""
 
     def __init__(self, source: Source, path: Path, reader: Reader) -> None:
         self.source = source
@@ -103,7 +103,7 @@ class Video:
             uint8 (len(indices), height, width, 3), RGB.
 
         Raises:
-            VideoError: the file breaks off or cannot be decoded there.
+            VideoError: the file is truncated or cannot be decoded at one of the frames.
         """
         try:
             return self._reader.get(indices)
@@ -113,7 +113,9 @@ class Video:
             raise diagnose(self._path, error) from error
 
     def windows(self, start: int, stop: int, size: int = 16) -> Iterator[tuple[int, Frames]]:
-        """Yield (first index, frames) over [start, stop) in windows of `size`; backward when stop < start.
+        """Yield (first index, frames) over [start, stop) in windows of `size`, or backward if stop < start.
+
+        A backward iteration over (stop, start] yields the last window first; frames within a window are ascending.
 
         A backward walk over (stop, start] yields its windows last first; frames inside a window stay ascending.
 
@@ -136,25 +138,25 @@ Backend = Literal["pyav", "decord"]
 
 
 def open_video(source: Source, size: tuple[int, int] | None = None, threads: int = 1, backend: Backend = "pyav") -> Video:
-    """Open a source. Frame k is the k-th of a sequential decode, whichever way it is reached.
+    """Open a video.
 
     Args:
-        source: a video file or a folder of JPEG or PNG frames, on this machine.
-        size: (width, height) in pixels that frames are scaled to; None keeps their own.
+        source: a video file or a folder of JPEGs on the local disk.
+        size: (width, height) in pixels to which frames are scaled while decoding; None keeps the native size.
         threads: decoder threads.
         backend: decoder of a video file.
 
     Raises:
-        VideoError: its `reason` is one of `tasks.video.diagnosis.REASONS`.
+        VideoError: the video cannot be used; `reason` is one of `tasks.video.diagnosis.REASONS`.
     """
     path = source.path
-    assert isinstance(path, Path), "an object is opened by its copy at hand"
+    assert isinstance(path, Path), "remote files are opened through local_source"
     if path.is_dir():
         if source.fps is None:
-            raise VideoError("no_fps", f"{path} is a folder of images: state its frames per second")
+            raise VideoError("no_fps", f"{path} is a folder of images: set its frames per second")
         return Video(source, path, ImageFolderReader(path, source.fps, size))
     if is_truncated_mp4(path):
-        raise VideoError("truncated", f"{path.name} breaks off before its last box ends")
+        raise VideoError("truncated", f"{path.name} ends within its last box")
     try:
         reader: Reader = (DecordReader if backend == "decord" else StreamReader)(path, size, threads)
         return Video(source, path, reader)
