@@ -6,9 +6,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bench.figures import Figure, at_least, told
+from bench.label_reader import legibility
 from tasks.markers.drawing import Candidate, Marker, MarkerConfig, digit_height_px, draw_markers, place_markers
 from tasks.markers.labels import STYLES, Style
-from tasks.markers.legibility import legibility
 from tasks.video.jpeg import encode_jpeg
 
 FRAMES, WIDTH, HEIGHT = 100, 364, 196

@@ -22,7 +22,7 @@ _PAPER_DIGIT_HEIGHT_PX = 22.0
 _DIGIT_HEIGHT_PX = 20.8
 """Height of a digit at font scale 1 here, measured."""
 _NEEDED: dict[Style, float] = {"numbers": 1.0, "upper": 9 / 8, "mix": 9 / 8, "lower": 10 / 8}
-"""Digit height at which 99 % of a style's labels are read, over that of numbers: measured, `test_legibility.py`."""
+"""Digit height at which 99 % of a style's labels are read, over that of numbers: measured, `test_label_reader.py`."""
 _FAINT = 40
 """Coverage, of 255, below which a pixel does not count as ink."""
 

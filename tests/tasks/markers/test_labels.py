@@ -7,9 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
+from bench.label_reader import legibility
 from tasks.markers.drawing import Candidate, Marker, MarkerConfig, draw_markers, place_markers
 from tasks.markers.labels import STYLES, Style, id_of, label_of
-from tasks.markers.legibility import legibility
 from tasks.video.jpeg import encode_jpeg
 
 

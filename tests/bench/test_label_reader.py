@@ -5,9 +5,9 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from bench.label_reader import legibility, read_label
 from tasks.markers.drawing import Candidate, Marker, MarkerConfig, draw_markers, place_markers
 from tasks.markers.labels import STYLES, Style
-from tasks.markers.legibility import legibility, read_label
 from tasks.video.jpeg import encode_jpeg
 
 WIDTH, HEIGHT = 364, 196
