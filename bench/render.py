@@ -15,13 +15,13 @@ from storage.commit import BundleEntry
 from storage.folders.open import folder_at
 from storage.outcomes import Outcome
 from tasks.benchmarks.samples import Benchmark, Clip, Sample, VideoJob
-from tasks.build.fingerprint import content_hash, quick_stat
 from tasks.build.plan import Build
 from tasks.build.workers import BuildConfig, FramesWorker, mask_rows, video_row
 from tasks.detection.base import Detection
 from tasks.markers.render import load_tracked_video, render_video
 from tasks.masks.instances import Mask, encode_mask
 from tasks.tracking.tubes import Tubes
+from tasks.video.fingerprint import content_hash, quick_stat
 from tasks.video.reader import Source, Video, open_video
 
 OBJECTS = 5

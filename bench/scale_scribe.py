@@ -15,8 +15,8 @@ from storage.outcomes import Outcome
 from storage.schema import TABLES
 from storage.stages import StageStore
 from tasks.benchmarks.samples import Benchmark, Clip, VideoJob
-from tasks.build.fingerprint import content_hash, quick_stat
 from tasks.build.workers import frames_fingerprint
+from tasks.video.fingerprint import content_hash, quick_stat
 from tasks.video.reader import Source
 
 ROWS = 40

@@ -21,7 +21,7 @@ from tasks.benchmarks.reading import (
 )
 from tasks.benchmarks.samples import AnnotationError, Benchmark, Clip, Sample, Target, Task
 from tasks.benchmarks.videos import Videos
-from tasks.build.fingerprint import quick_stat
+from tasks.video.fingerprint import quick_stat
 from tasks.video.reader import Source
 
 FIELDS = ("video", "sentence", "sample_id", "clip", "task", "span_s", "span_frames", "boxes", "group", "options", "answer")

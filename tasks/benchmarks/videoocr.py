@@ -11,10 +11,10 @@ from typing import Any
 
 from storage.folders.folder import Where
 from tasks.benchmarks.collector import SampleCollector
+from tasks.benchmarks.question_rules import METHODS, stored_record
 from tasks.benchmarks.reading import load_list, record_errors, require, stripped_text
 from tasks.benchmarks.samples import Benchmark, Clip, Sample, Task
 from tasks.benchmarks.videos import Videos
-from tasks.metrics.questions import METHODS, stored_record
 
 _FIELDS = ("video_index", "question", "answer", "eval_method", "task", "task_type")
 

@@ -1,33 +1,10 @@
-"""Whether a source has changed: a stat that costs nothing, and a hash that cannot be fooled."""
+"""Fingerprints of a job: a stat of its sources that costs nothing, and a hash of their content."""
 
 from __future__ import annotations
 
-import hashlib
-from pathlib import Path
-
-from storage.folders.cache import RemoteFile, cached_copy
-from storage.folders.files import json_digest, sha256_of
-from storage.folders.folder import StoreError
+from storage.folders.files import json_digest
 from tasks.benchmarks.samples import VideoJob
-
-MISSING = "missing"
-"""Content hash of a source that is not there."""
-
-
-UNREAD = "unread"
-"""Content hash of a source in an object store that could not be read."""
-
-
-def quick_stat(path: Path | RemoteFile) -> list[int]:
-    """[size in bytes, modification time in ns] of a file; summed and newest over a folder's files; empty if missing."""
-    if isinstance(path, RemoteFile):
-        return [path.size, path.modified_ns] if path.version else []
-    try:
-        files = sorted(p for p in path.iterdir() if p.is_file()) if path.is_dir() else [path]
-        stats = [p.stat() for p in files]
-    except OSError:
-        return []
-    return [sum(s.st_size for s in stats), max((s.st_mtime_ns for s in stats), default=0)]
+from tasks.video.fingerprint import content_hash, quick_stat
 
 
 def job_stat(job: VideoJob) -> list[int]:
@@ -40,25 +17,3 @@ def job_hash(job: VideoJob) -> str:
     """Hash of what a video's masks are made from: its bytes, and those of the masks that are there already."""
     video = content_hash(job.source.path)
     return video if job.masks is None else json_digest([video, content_hash(job.masks)])
-
-
-def content_hash(path: Path | RemoteFile) -> str:
-    """Hex sha256 of a file's bytes, of names and bytes of a folder's files, or `MISSING`, or `UNREAD`."""
-    if isinstance(path, RemoteFile):
-        return _remote_hash(path)
-    if path.is_dir():
-        total = hashlib.sha256()
-        for file in sorted(p for p in path.iterdir() if p.is_file()):
-            total.update(f"{file.name} {sha256_of(file)}\n".encode())
-        return total.hexdigest()
-    return sha256_of(path) if path.is_file() else MISSING
-
-
-def _remote_hash(file: RemoteFile) -> str:
-    try:
-        with cached_copy(file) as path:
-            return sha256_of(path)
-    except FileNotFoundError:
-        return MISSING
-    except StoreError:
-        return UNREAD

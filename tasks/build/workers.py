@@ -19,7 +19,7 @@ from storage.folders.folder import StoreError
 from storage.outcomes import Outcome
 from storage.stages import StageSpec, StageStore
 from tasks.benchmarks.samples import VideoJob
-from tasks.build.fingerprint import content_hash, job_hash, job_stat
+from tasks.build.fingerprint import job_hash, job_stat
 from tasks.build.rows import mask_rows, video_row
 from tasks.detection.base import DetectConfig
 from tasks.exchange.imports import MaskImporter, RecordedConfig
@@ -28,6 +28,7 @@ from tasks.tracking.annotator import Annotator, VideoMemoryError, join_notes
 from tasks.tracking.base import TrackConfig
 from tasks.tracking.limits import LimitConfig, LimitError
 from tasks.video.diagnosis import VideoError
+from tasks.video.fingerprint import content_hash
 from tasks.video.reader import Source, Video, local_source, open_video
 from tasks.video.timeline import Timeline
 

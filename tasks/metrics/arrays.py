@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 
 from storage.reader import Dataset
 from storage.scan import Scan
+from tasks.benchmarks.question_rules import QuestionRule, stored_rule
 from tasks.benchmarks.samples import Target, Task
-from tasks.metrics.questions import QuestionRule, stored_rule
 from tasks.video.reader import Source
 from tasks.video.timeline import Timeline
 

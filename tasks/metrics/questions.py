@@ -4,46 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from typing import NamedTuple
+
+from tasks.benchmarks.question_rules import METHODS, QuestionRule
 
 Judge = Callable[[str, str], bool]
 """(true answer, answer) -> whether they mean the same; a model does this in the published evaluation."""
 
-METHODS = ("containment_match", "multiple_choice", "gpt_assisted_scoring")
 _WHOLE_ANSWER = ("trajectory", "scrambled")
 """Questions whose kind contains one of these words take the whole answer, not a part of it."""
-
-
-class QuestionRule(NamedTuple):
-    """How the answer to a question is scored.
-
-    Attributes:
-        method: one of `METHODS`.
-        kind: the benchmark's name for this kind of question, such as `Trajectory Recognition`.
-    """
-
-    method: str
-    kind: str
-
-
-def stored_record(number: int, method: str) -> str:
-    """The `record` column of a question: its place in the annotations and how it is scored.
-
-    Args:
-        number: 0-based index in the annotation file.
-        method: one of `METHODS`.
-    """
-    return f"{number}|{method}"
-
-
-def stored_rule(record: str, group: str) -> QuestionRule:
-    """The rule of a stored question; the inverse of `stored_record`.
-
-    Args:
-        record: the `record` column; one without a method takes `containment_match`.
-        group: the `group` column, `<category>/<kind>`.
-    """
-    return QuestionRule(record.rpartition("|")[2] or METHODS[0], group.rpartition("/")[2])
 
 
 def is_correct(rule: QuestionRule, truth: str, answer: str, judge: Judge | None = None) -> bool | None:

@@ -11,9 +11,9 @@ import pyarrow as pa
 
 from storage.folders.cache import RemoteFile
 from storage.folders.folder import StoreError
-from tasks.build.fingerprint import content_hash
 from tasks.preview.pictures import PagePicture, decode_jpeg, resize_image, thumb_size, thumbnail
 from tasks.video.diagnosis import VideoError
+from tasks.video.fingerprint import content_hash
 from tasks.video.reader import Frames, Source, local_source, open_video
 from tasks.video.timeline import Timeline
 

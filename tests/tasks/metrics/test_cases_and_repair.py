@@ -9,9 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tasks.benchmarks.question_rules import QuestionRule, stored_record, stored_rule
 from tasks.masks.instances import Box, box_iou
 from tasks.metrics.cases import ScoreError, read_cases, score_cases
-from tasks.metrics.questions import QuestionRule, is_correct, stored_record, stored_rule
+from tasks.metrics.questions import is_correct
 from tasks.metrics.regions import j_and_f
 from tasks.metrics.repair import overlap_of_smaller, repair, repair_released
 
