@@ -12,8 +12,8 @@ from rl.evaluation.history import read_history
 from rl.evaluation.paper_table import TABLES_FOLDER, read_paper_table
 from rl.evaluation.predictions import open_predictions
 from rl.evaluation.regression import RegressionRun, SeriesState
-from rl.evaluation.report.collect import Evaluated
-from rl.evaluation.report.page import MOST_SAMPLES, REPORT, write_report
+from rl.evaluation.report.collect import ReportedEvaluation
+from rl.evaluation.report.page import MAX_SAMPLES, REPORT, write_report
 from rl.evaluation.results import RESULTS, EvaluationResults, read_results
 from storage.folders.open import folder_at, resolve_folder
 from storage.manifest import DatasetError
@@ -46,7 +46,7 @@ def regression_report(parameters: NightlyParameters, run: RegressionRun) -> str:
     return write_report(parameters.folder, REPORT, "Nights", evaluations, history=read_history(parameters.folder))
 
 
-def report_of(where: str, root: str, most: int = MOST_SAMPLES) -> str:
+def report_of(where: str, root: str, most: int = MAX_SAMPLES) -> str:
     """Write `report.html` into a folder, of all evaluations, tables of the paper and nights in it, and return its URI.
 
     Args:
@@ -70,16 +70,16 @@ def report_of(where: str, root: str, most: int = MOST_SAMPLES) -> str:
     return write_report(folder, REPORT, folder.name, found, tables, history, most)
 
 
-def _evaluated(results: EvaluationResults, dataset: Dataset | None, name: str = "") -> Evaluated:
+def _evaluated(results: EvaluationResults, dataset: Dataset | None, name: str = "") -> ReportedEvaluation:
     """An evaluation by its results; without a name, it is told by its benchmark, protocol, model and key."""
     store = open_predictions(results.path.rpartition("/")[0])
     params = store.spec.params
     whose = params["engine"].get("model", params["engine"]["engine"])
     told = f"{store.dataset.name}/{params['protocol']}/{whose} ({store.spec.key.rpartition('-')[2]})"
-    return Evaluated(name or told, dataset, store, results)
+    return ReportedEvaluation(name or told, dataset, store, results)
 
 
-def _with_dataset(found: Evaluated, root: str) -> Evaluated:
+def _with_dataset(found: ReportedEvaluation, root: str) -> ReportedEvaluation:
     """The same with the dataset that was asked, if that is still what it was."""
     store, scores = found.store, found.results.first_scores
     try:

@@ -1,41 +1,42 @@
-"""An evaluation as plain data for a page: its scores, what is wrong with its answers, and some samples with their frames."""
+"""Evaluations as data of a page: scores, kinds of failure, and some samples with their frames."""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
-from rl.evaluation.predictions import stored_predictions
-from rl.evaluation.report.kinds import KINDS, chosen, kinds_of
+from rl.evaluation.predictions import StoredPrediction, stored_predictions
+from rl.evaluation.report.kinds import KINDS, TrueSample, choose_samples, kinds_of
 from rl.evaluation.report.scores import score_table
 from rl.evaluation.results import EvaluationResults
 from storage.reader import Dataset
 from storage.stages import StageStore
 from tasks.benchmarks.samples import Target
-from tasks.preview.collect import SAMPLE_COLUMNS
 from tasks.preview.strips import Strip, clip_strips
 from tasks.preview.timeline import AxisSpan, Tick, axis_span, ticks, visible_spans
 from tasks.video.timeline import Timeline
 
-_MOST_OBJECTS = 6
+_MAX_OBJECTS = 6
 _BOX_COLUMNS = ["frame_index", "object_id", "x1", "y1", "x2", "y2"]
+_SPAN = ["start_s", "end_s"]
+_TRUTH_COLUMNS = ["sample_id", "clip_id", "group", "sentence", "options", *_SPAN, "answer", "answer_ids", "reason"]
 Box = tuple[float, ...]
 
 
 @dataclass(frozen=True)
-class Evaluated:
-    """An evaluation that is to be shown.
+class ReportedEvaluation:
+    """An evaluation that a report shows.
 
     Attributes:
-        name: under which it is shown.
-        dataset: that was asked; None where it is not there any more: then no sample is shown.
-        store: where its predictions are.
+        name: heading of its sections.
+        dataset: that was evaluated; None where it no longer exists as it was: no sample is shown then.
+        store: of its predictions.
         results: its stored results.
-        fallen: samples that scored more before, where it was compared.
+        fallen: IDs of samples whose accepted score is higher.
     """
 
     name: str
@@ -45,89 +46,126 @@ class Evaluated:
     fallen: Set[str] = frozenset()
 
 
-class Lane(NamedTuple):
-    """A row of a sample's timeline: an object, whether it is the answer and whether it was named, and when it is visible."""
+class ObjectRow(NamedTuple):
+    """An object's row of a sample's timeline.
+
+    Attributes:
+        object_id: in the dataset.
+        category: of the object.
+        is_answer: whether it is a target of the sample.
+        predicted: whether the prediction names it.
+        spans: when it is visible.
+    """
 
     object_id: int
     category: str
-    right: bool
-    named: bool
-    stretches: Sequence[AxisSpan]
+    is_answer: bool
+    predicted: bool
+    spans: Sequence[AxisSpan]
 
 
-Overlay = Sequence[tuple[str, float, float, float, float]]
-"""Boxes on a picture, in per cent of its sides: (kind, x, y, width, height), kind `true` or `told`."""
+class OverlayBox(NamedTuple):
+    """A box on a picture; position and size are per cent of the picture's sides."""
+
+    kind: Literal["true", "predicted"]
+    x: float
+    y: float
+    width: float
+    height: float
 
 
-class Entry(NamedTuple):
-    """A sample: its rows of predictions and samples, what is wrong, scores, and what is drawn, in seconds of the clip."""
+class SampleCard(NamedTuple):
+    """A sample of a report.
 
-    row: Mapping[str, Any]
-    truth: Mapping[str, Any]
+    Attributes:
+        prediction: of the sample.
+        truth: the sample.
+        kinds: of failure, of `rl.evaluation.report.kinds.KINDS`.
+        scores: metric -> score in [0, 1].
+        strip: its frames.
+        overlays: boxes on each picture of the strip.
+        true_span, predicted_span: on the axis of the clip; None where there is none.
+        objects: rows of the timeline.
+        duration_s: of the clip.
+        ticks: of the axis.
+    """
+
+    prediction: StoredPrediction
+    truth: TrueSample
     kinds: Sequence[str]
     scores: Mapping[str, float]
     strip: Strip
-    overlays: Sequence[Overlay]
+    overlays: Sequence[Sequence[OverlayBox]]
     true_span: AxisSpan | None
-    told_span: AxisSpan | None
-    lanes: Sequence[Lane]
+    predicted_span: AxisSpan | None
+    objects: Sequence[ObjectRow]
     duration_s: float
     ticks: Sequence[Tick]
 
 
-class Shown(NamedTuple):
+class EvaluationSection(NamedTuple):
     """An evaluation as a page shows it.
 
     Attributes:
         name: of the evaluation.
-        params: what shaped its predictions.
         results: its stored results.
         scores: tables, each of one set of columns.
-        tally: kind -> samples, all of them; empty where the dataset is gone.
-        samples: that were asked.
-        entries: some of them.
+        tally: kind -> number of samples, over all samples; empty where the dataset no longer exists.
+        samples: number of requested samples.
+        cards: some of the samples.
     """
 
     name: str
-    params: Mapping[str, Any]
     results: EvaluationResults
     scores: Sequence[Sequence[Mapping[str, str]]]
     tally: Mapping[str, int]
     samples: int
-    entries: Sequence[Entry]
+    cards: Sequence[SampleCard]
 
 
-def shown(evaluated: Evaluated, most: int, strip_bytes: int) -> Shown:
+def evaluation_section(evaluation: ReportedEvaluation, limit: int, strip_bytes: int) -> EvaluationSection:
     """Read an evaluation.
 
     Args:
-        evaluated: which.
-        most: samples that get an entry; of more, some of each kind are taken.
-        strip_bytes: JPEG bytes that all their frames may take before smaller copies stand in.
+        evaluation: to be shown.
+        limit: maximum number of samples with a card, some of each kind.
+        strip_bytes: maximum JPEG bytes of all their frames; beyond it smaller copies are shown.
     """
-    truths, scores = _truths(evaluated.dataset), _scores(evaluated.results)
-    rows = {one.sample_id: one.row() for one in stored_predictions(evaluated.store) if one.sample_id in truths}
-    kinds = {s: kinds_of(row, truths[s], scores.get(s, {}), s in evaluated.fallen) for s, row in rows.items()}
-    counts = Counter(kind for found in kinds.values() for kind in found)
-    some = chosen(kinds, most)
-    entries = []
-    for sample_id in some:
-        assert evaluated.dataset is not None
-        about = rows[sample_id], truths[sample_id], kinds[sample_id], scores.get(sample_id, {})
-        entries.append(_entry(evaluated.dataset, *about, strip_bytes // len(some)))
-    tally = {kind: counts[kind] for kind in KINDS if counts[kind]}
-    results = evaluated.results
+    results, dataset = evaluation.results, evaluation.dataset
+    truths, scores = {} if dataset is None else _truths(dataset), _scores(results)
+    predictions = {one.sample_id: one for one in stored_predictions(evaluation.store) if one.sample_id in truths}
+    kinds = {
+        sample_id: kinds_of(one, truths[sample_id], scores.get(sample_id, {}), sample_id in evaluation.fallen)
+        for sample_id, one in predictions.items()
+    }
+    chosen, cards = choose_samples(kinds, limit), []
+    for sample_id in chosen:
+        assert dataset is not None
+        about = predictions[sample_id], truths[sample_id], kinds[sample_id], scores.get(sample_id, {})
+        cards.append(_card(dataset, *about, strip_bytes // len(chosen)))
+    counts = Counter(kind for own in kinds.values() for kind in own)
     tables: dict[tuple[str, ...], list[dict[str, str]]] = {}
-    for means in score_table(results):
-        tables.setdefault(tuple(means), []).append(means)
-    return Shown(evaluated.name, evaluated.store.spec.params, results, list(tables.values()), tally, results.samples, entries)
+    for row in score_table(results):
+        tables.setdefault(tuple(row), []).append(row)
+    return EvaluationSection(
+        name=evaluation.name,
+        results=results,
+        scores=list(tables.values()),
+        tally={kind: counts[kind] for kind in KINDS if counts[kind]},
+        samples=results.samples,
+        cards=cards,
+    )
 
 
-def _truths(dataset: Dataset | None) -> dict[str, dict[str, Any]]:
-    """Sample -> its row, without targets."""
-    if dataset is None:
-        return {}
-    return {row["sample_id"]: row for row in dataset.table("samples", SAMPLE_COLUMNS).to_pylist()}
+def _truths(dataset: Dataset) -> dict[str, TrueSample]:
+    return {row["sample_id"]: _truth(row) for row in dataset.table("samples", _TRUTH_COLUMNS).to_pylist()}
+
+
+def _truth(row: Mapping[str, Any]) -> TrueSample:
+    span_s = None if row["start_s"] is None or row["end_s"] is None else (row["start_s"], row["end_s"])
+    lists = {"options": tuple(row["options"] or ()), "answer_ids": tuple(row["answer_ids"])}
+    names = ("sample_id", "clip_id", "group", "sentence", "answer", "reason")
+    return TrueSample(**{name: row[name] for name in names}, **lists, span_s=span_s)
 
 
 def _scores(results: EvaluationResults) -> dict[str, dict[str, float]]:
@@ -136,91 +174,94 @@ def _scores(results: EvaluationResults) -> dict[str, dict[str, float]]:
     return {sample_id: scores for report in reports for sample_id, scores in report.per_sample.items()}
 
 
-def _entry(
+def _card(
     dataset: Dataset,
-    row: Mapping[str, Any],
-    truth: Mapping[str, Any],
+    prediction: StoredPrediction,
+    truth: TrueSample,
     kinds: Sequence[str],
     scores: Mapping[str, float],
     strip_bytes: int,
-) -> Entry:
-    [video] = dataset.rows("videos", row["video_id"]).to_pylist()
-    clip = next(c for c in dataset.rows("clips", row["video_id"]).to_pylist() if c["clip_id"] == truth["clip_id"])
+) -> SampleCard:
+    video_id = prediction.video_id
+    [video] = dataset.rows("videos", video_id).to_pylist()
+    clip = next(row for row in dataset.rows("clips", video_id).to_pylist() if row["clip_id"] == truth.clip_id)
     duration_s = clip["end_s"] - clip["start_s"]
     timeline = Timeline(np.asarray(video["times_s"]) - clip["start_s"], duration_s)
     whole = {**clip, "start_s": 0.0, "end_s": duration_s}
-    [strip], _ = clip_strips([whole], dataset.rows("frames", row["video_id"]), timeline, strip_bytes)
-    boxes = list(_boxes(dataset, row["video_id"]))
-    return Entry(
-        row,
-        truth,
-        kinds,
-        scores,
-        strip,
-        list(_overlays(dataset, row, strip, boxes, (video["width"], video["height"]))),
-        _span(truth, duration_s),
-        _span(row, duration_s),
-        list(_lanes(row, truth, video, clip, boxes, timeline)),
-        duration_s,
-        ticks(duration_s),
+    [strip], _ = clip_strips([whole], dataset.rows("frames", video_id), timeline, strip_bytes)
+    boxes = list(_boxes(dataset, video_id))
+    categories = {row["object_id"]: row["category"] for row in video["objects"]}
+    inside = range(0) if clip["first_frame"] is None else range(clip["first_frame"], clip["last_frame"] + 1)
+    inner = [(frame, object_id) for frame, object_id, _ in boxes if frame in inside]
+    return SampleCard(
+        prediction=prediction,
+        truth=truth,
+        kinds=kinds,
+        scores=scores,
+        strip=strip,
+        overlays=list(_overlays(_targets(dataset, prediction), prediction, strip, boxes, (video["width"], video["height"]))),
+        true_span=_on_axis(truth.span_s, duration_s),
+        predicted_span=_on_axis(prediction.span_s, duration_s),
+        objects=list(_objects(prediction, truth, categories, inner, timeline)),
+        duration_s=duration_s,
+        ticks=ticks(duration_s),
     )
 
 
-def _span(row: Mapping[str, Any], duration_s: float) -> AxisSpan | None:
-    """The row's span as far as it lies in the clip; None where there is none, or it runs backwards."""
-    start_s, end_s = row["start_s"], row["end_s"]
-    return None if start_s is None or end_s is None or end_s < start_s else axis_span(start_s, end_s, duration_s)
+def _on_axis(span_s: tuple[float, float] | None, duration_s: float) -> AxisSpan | None:
+    """A span as far as it lies in the clip; None where there is none, or it runs backwards."""
+    return None if span_s is None or span_s[1] < span_s[0] else axis_span(*span_s, duration_s)
 
 
 def _boxes(dataset: Dataset, video_id: str) -> Iterator[tuple[int, int, Box]]:
-    """(frame, object, box) of every instance of a video, in the order of frames."""
+    """(frame, object ID, box) of every instance of a video, in the order of frames."""
     for row in dataset.rows("masks", video_id, _BOX_COLUMNS).to_pylist():
         yield row["frame_index"], row["object_id"], (row["x1"], row["y1"], row["x2"], row["y2"])
 
 
-def _lanes(
-    row: Mapping[str, Any],
-    truth: Mapping[str, Any],
-    video: Mapping[str, Any],
-    clip: Mapping[str, Any],
-    boxes: Sequence[tuple[int, int, Box]],
+def _objects(
+    prediction: StoredPrediction,
+    truth: TrueSample,
+    categories: Mapping[int, str],
+    instances: Sequence[tuple[int, int]],
     timeline: Timeline,
-) -> Iterator[Lane]:
-    """Objects that are the answer or were named, those first that are both."""
-    right, named = truth["answer_ids"], row["object_ids"]
-    categories = {o["object_id"]: o["category"] for o in video["objects"]}
-    inside = range(0) if clip["first_frame"] is None else range(clip["first_frame"], clip["last_frame"] + 1)
-    for object_id in list(dict.fromkeys([*right, *named]))[:_MOST_OBJECTS]:
-        frames = [frame for frame, i, _ in boxes if i == object_id and frame in inside]
-        there = visible_spans(np.asarray(frames, np.int64), timeline) if frames else []
-        yield Lane(object_id, categories.get(object_id, ""), object_id in right, object_id in named, there)
+) -> Iterator[ObjectRow]:
+    """Objects that are targets or named, targets first; `instances` are (frame, object ID) in the clip."""
+    answer, named = truth.answer_ids, prediction.object_ids
+    for object_id in list(dict.fromkeys([*answer, *named]))[:_MAX_OBJECTS]:
+        frames = [frame for frame, other in instances if other == object_id]
+        spans = visible_spans(np.asarray(frames, np.int64), timeline) if frames else []
+        yield ObjectRow(object_id, categories.get(object_id, ""), object_id in answer, object_id in named, spans)
 
 
 def _overlays(
-    dataset: Dataset,
-    row: Mapping[str, Any],
+    targets: Sequence[Target],
+    prediction: StoredPrediction,
     strip: Strip,
     boxes: Sequence[tuple[int, int, Box]],
     size: tuple[int, int],
-) -> Iterator[Overlay]:
-    """On each picture, where the targets truly are, and where what was answered is."""
-    targets = list(_targets(dataset, row))
-    told = [(b["frame"], tuple(b["box"])) for b in row["boxes"]]
-    told += [(frame, box) for frame, object_id, box in boxes if object_id in row["object_ids"]]
+) -> Iterator[list[OverlayBox]]:
+    """True and predicted boxes on each picture; `boxes` are the instances of the video, `size` its (width, height)."""
+    predicted: list[tuple[int, Box]] = [*prediction.boxes.items()]
+    predicted += [(frame, box) for frame, object_id, box in boxes if object_id in prediction.object_ids]
     for picture in strip.pictures:
         true = [box for target in targets if (box := target.box_at(picture.frame_index))]
-        here = [("true", box) for box in true] + [("told", box) for frame, box in told if frame == picture.frame_index]
-        yield [(kind, *_placed(box, size)) for kind, box in here]
+        yield [
+            *(_overlay("true", box, size) for box in true),
+            *(_overlay("predicted", box, size) for frame, box in predicted if frame == picture.frame_index),
+        ]
 
 
-def _targets(dataset: Dataset, row: Mapping[str, Any]) -> Iterator[Target]:
-    samples = dataset.rows("samples", row["video_id"], ["sample_id", "targets"]).to_pylist()
-    for told in next(s["targets"] for s in samples if s["sample_id"] == row["sample_id"]):
-        if told["frames"]:
-            yield Target(np.asarray(told["frames"], np.int64), np.asarray(told["boxes"], np.float64).reshape(-1, 4))
+def _targets(dataset: Dataset, prediction: StoredPrediction) -> list[Target]:
+    samples = dataset.rows("samples", prediction.video_id, ["sample_id", "targets"]).to_pylist()
+    rows = next(row["targets"] for row in samples if row["sample_id"] == prediction.sample_id)
+    return [
+        Target(np.asarray(row["frames"], np.int64), np.asarray(row["boxes"], np.float64).reshape(-1, 4))
+        for row in rows
+        if row["frames"]
+    ]
 
 
-def _placed(box: Box, size: tuple[int, int]) -> tuple[float, float, float, float]:
-    """(x, y, width, height) in per cent of the frame's sides."""
+def _overlay(kind: Literal["true", "predicted"], box: Box, size: tuple[int, int]) -> OverlayBox:
     x1, y1, x2, y2 = (round(100 * side / whole, 2) for side, whole in zip(box, size * 2, strict=True))
-    return x1, y1, round(x2 - x1, 2), round(y2 - y1, 2)
+    return OverlayBox(kind, x1, y1, round(x2 - x1, 2), round(y2 - y1, 2))

@@ -14,7 +14,7 @@ from rl.engines.config import DecodingConfig
 from rl.evaluation.history import HistoryRow
 from rl.evaluation.paper_table import PaperTable
 from rl.evaluation.protocols import PROTOCOLS
-from rl.evaluation.report.collect import Evaluated, shown
+from rl.evaluation.report.collect import ReportedEvaluation, evaluation_section
 from rl.evaluation.report.page import panels, write_report
 from rl.evaluation.report.tables import by_benchmark
 from rl.evaluation.results import score_predictions
@@ -49,15 +49,15 @@ NIGHTS = [
 
 
 @pytest.fixture
-def evaluated(asked_dataset: Dataset, tmp_path: Path) -> Evaluated:
+def evaluated(asked_dataset: Dataset, tmp_path: Path) -> ReportedEvaluation:
     model = Model("told", FAMILIES["qwen2.5-vl"], None)
     evaluation = Evaluation(asked_dataset, PROTOCOLS["marked"], model, DecodingConfig(), tmp_path / "answers")
     store = collect_predictions(evaluation, ScriptedEngine(by_key=SAID))
-    return Evaluated("squares/marked/told", asked_dataset, store, score_predictions(asked_dataset, store, ["paper"]))
+    return ReportedEvaluation("squares/marked/told", asked_dataset, store, score_predictions(asked_dataset, store, ["paper"]))
 
 
 @pytest.fixture
-def page_file(evaluated: Evaluated, tmp_path: Path) -> Path:
+def page_file(evaluated: ReportedEvaluation, tmp_path: Path) -> Path:
     """A report with everything in it."""
     report = evaluated.results.scores["paper"].results["spatio-temporal"]
     table = table_named(1)
@@ -69,40 +69,42 @@ def page_file(evaluated: Evaluated, tmp_path: Path) -> Path:
     return tmp_path / "report.html"
 
 
-def test_samples_are_told_by_kind_with_what_is_true_beside_what_was_answered(evaluated: Evaluated) -> None:
-    told = shown(evaluated, 60, 1_000_000)
-    entries = {entry.row["sample_id"]: entry for entry in told.entries}
+def test_samples_are_told_by_kind_with_what_is_true_beside_what_was_answered(evaluated: ReportedEvaluation) -> None:
+    told = evaluation_section(evaluated, 60, 1_000_000)
+    entries = {card.prediction.sample_id: card for card in told.cards}
     assert {sample: list(entry.kinds) for sample, entry in entries.items()} == KINDS
     assert told.tally == {"no reply": 1, "unparsable": 1, "wrong ID": 1, "wrong time": 2, "wrong answer": 1, "right": 1}
     again = entries["again"]
-    assert (again.true_span, again.told_span) == ((37.5, 25.0, 1.5, 2.5), (62.5, 25.0, 2.5, 3.5)), "per cent of four seconds"
-    assert [(lane.object_id, lane.right, lane.named) for lane in again.lanes] == [(1, True, False), (2, False, True)]
-    assert [stretch.x for lane in again.lanes for stretch in lane.stretches] == pytest.approx([0, 37.5], abs=0.1)
+    assert (again.true_span, again.predicted_span) == ((37.5, 25.0, 1.5, 2.5), (62.5, 25.0, 2.5, 3.5)), (
+        "per cent of four seconds"
+    )
+    assert [(one.object_id, one.is_answer, one.predicted) for one in again.objects] == [(1, True, False), (2, False, True)]
+    assert [stretch.x for one in again.objects for stretch in one.spans] == pytest.approx([0, 37.5], abs=0.1)
     late = entries["stvg"]
-    assert late.told_span == late.true_span == pytest.approx((100 / 6, 100 / 3, 0.5, 1.5), abs=0.01)
-    assert {kind for boxes in late.overlays for kind, *_ in boxes} == {"true", "told"}
+    assert late.predicted_span == late.true_span == pytest.approx((100 / 6, 100 / 3, 0.5, 1.5), abs=0.01)
+    assert {kind for boxes in late.overlays for kind, *_ in boxes} == {"true", "predicted"}
     kind, x, y, width, height = late.overlays[1][0]
     assert (kind, y, width, height) == ("true", 11.11, 16.67, 22.22)
     assert x == pytest.approx(100 * (10 + late.strip.pictures[1].frame_index) / 240, abs=0.01)
     assert entries["nothing"].strip.pictures == []
 
 
-def test_few_samples_are_of_every_kind_and_those_that_fell_come_first(evaluated: Evaluated) -> None:
-    few = shown(replace(evaluated, fallen={"when"}), 2, 1_000_000)
-    assert len(few.entries) == 2
+def test_few_samples_are_of_every_kind_and_those_that_fell_come_first(evaluated: ReportedEvaluation) -> None:
+    few = evaluation_section(replace(evaluated, fallen={"when"}), 2, 1_000_000)
+    assert len(few.cards) == 2
     assert few.tally["fell"] == 1
     assert few.samples == 6
 
 
-def test_without_its_dataset_an_evaluation_has_scores_and_no_samples(evaluated: Evaluated, tmp_path: Path) -> None:
+def test_without_its_dataset_an_evaluation_has_scores_and_no_samples(evaluated: ReportedEvaluation, tmp_path: Path) -> None:
     gone = replace(evaluated, dataset=None)
-    assert shown(gone, 60, 1_000_000).entries == []
+    assert evaluation_section(gone, 60, 1_000_000).cards == []
     write_report(folder_at(tmp_path), "gone.html", "gone", [gone])
     assert "is not there any more" in (tmp_path / "gone.html").read_text()
 
 
-def test_many_evaluations_share_the_samples_and_the_page_stays_small(evaluated: Evaluated, tmp_path: Path) -> None:
-    write_report(folder_at(tmp_path), "many.html", "many", [evaluated] * 9, most=6)
+def test_many_evaluations_share_the_samples_and_the_page_stays_small(evaluated: ReportedEvaluation, tmp_path: Path) -> None:
+    write_report(folder_at(tmp_path), "many.html", "many", [evaluated] * 9, limit=6)
     text = (tmp_path / "many.html").read_text()
     assert text.count("<article") == 6
     assert text.count("1 of 6 samples, some of each kind") == 6
@@ -133,7 +135,7 @@ def test_it_draws_everything_and_runs_nothing_that_a_model_says(
     card = page.locator("article", has=page.get_by_role("heading", name="again", exact=True))
     assert HOSTILE in card.locator(".thought").text_content()
     lane = card.locator(".lanes > svg").bounding_box()
-    true, answered = (card.locator(f".lanes rect.{name}").bounding_box() for name in ("true", "told"))
+    true, answered = (card.locator(f".lanes rect.{name}").bounding_box() for name in ("true", "predicted"))
     assert (true["x"] - lane["x"]) / lane["width"] == pytest.approx(0.375, abs=0.01)
     assert (answered["x"] - lane["x"]) / lane["width"] == pytest.approx(0.625, abs=0.01)
     assert true["width"] / lane["width"] == pytest.approx(0.25, abs=0.01)
