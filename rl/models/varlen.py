@@ -81,8 +81,7 @@ def _one_by_one(q: torch.Tensor, k: torch.Tensor, v: torch.Tensor, starts: Seque
     """The same on a CPU, where there is no such kernel."""
     import torch
 
-    parts = [
-        torch.nn.functional.scaled_dot_product_attention(*(tensor[a:b].transpose(0, 1) for tensor in (q, k, v)))
-        for a, b in pairwise(starts)
-    ]
+    q, k, v = (tensor.transpose(0, 1) for tensor in (q, k, v))
+    attend = torch.nn.functional.scaled_dot_product_attention
+    parts = [attend(q[:, a:b], k[:, a:b], v[:, a:b]) for a, b in pairwise(starts)]
     return torch.cat(parts, dim=1).transpose(0, 1)
