@@ -1,1 +1,1 @@
-"""Trackers, one a file; `tasks.tracking.base.TRACKERS` names them."""
+"""Object trackers, one per file; `tasks.tracking.base.TRACKERS` lists them by name."""

@@ -1,4 +1,4 @@
-"""Every object of one video, within its limits and the machine's memory: detection, tracking, and what to do beyond either."""
+"""Annotation of one video: detection and tracking within limits on duration, number of objects and memory."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _OFF_LOADED = Outcome("done", "off_loaded", "memory ran out, so image features w
 
 
 class VideoMemoryError(Exception):
-    """A video that does not fit the machine's memory even with its features off-loaded."""
+    """A video that does not fit in memory even with its features off-loaded."""
 
 
 @dataclass(frozen=True)
@@ -29,10 +29,10 @@ class VideoAnnotation:
     """Objects of a video.
 
     Attributes:
-        tubes: their instances.
-        work: what that took.
-        segments: frames that were tracked, ascending.
-        note: done, with the reason and the sentence of what was done otherwise than usual.
+        tubes: instances of the objects.
+        work: cost of tracking.
+        segments: tracked frame ranges, ascending.
+        note: done, with a reason and a sentence if the video was not tracked as configured.
     """
 
     tubes: Tubes
@@ -42,26 +42,26 @@ class VideoAnnotation:
 
 
 class Annotator:
-    """Holds a detector and a tracker; finds the objects of one video after another."""
+    """Annotates one video after another with one detector and one tracker."""
 
     def __init__(self, detect: DetectConfig, track: TrackConfig, limits: LimitConfig) -> None:
         self._detector, self._tracker = build_detector(detect), build_tracker(track)
         self._detect, self._track, self._limits = detect, track, limits
 
     def annotate(self, job: VideoJob, video: Video) -> VideoAnnotation:
-        """Find the objects of a video and follow them.
+        """Detect and track the objects of a video.
 
         Args:
-            job: video with its clips; they bound what is tracked of a long or crowded video.
-            video: the opened source of the job.
+            job: video with its clips, to which a long or crowded video is cut.
+            video: opened source of the job.
 
         Raises:
-            LimitError: it is too long or too crowded, even cut to its annotated segments.
-            ExhaustedError: it does not fit in memory.
-            VideoError: it cannot be decoded.
+            LimitError: the video exceeds a limit even if it is cut to its annotated segments.
+            VideoMemoryError: the video does not fit in memory.
+            VideoError: the video cannot be decoded.
         """
         segments = within_duration(job, video, self._limits)
-        note = _cut_note(segments, video, "it is longer than the cap")
+        note = _cut_note(segments, video, "it is longer than the limit")
         try:
             annotation = self._within_memory(video, segments)
         except CrowdedError as error:
@@ -78,7 +78,7 @@ class Annotator:
         return replace(annotation, note=join_notes(note, annotation.note))
 
     def _within_memory(self, video: Video, segments: Sequence[range]) -> VideoAnnotation:
-        """Find, once more with everything off-loaded if memory runs out."""
+        """Annotate, with a second attempt with off-loaded features if memory runs out."""
         budget = self._track.budget
         annotation = none_if_out_of_memory(lambda: self._annotation(video, segments, budget))
         if annotation is not None:
@@ -98,19 +98,19 @@ class Annotator:
 
 
 def none_if_out_of_memory(work: Callable[[], T]) -> T | None:
-    """Result of `work`, or None if memory ran out; what it held is given back first."""
+    """Result of `work`, or None if memory ran out; the memory that it used is released first."""
     try:
         return work()
     except Exception as error:
         if not is_out_of_memory(error):
             raise
-    # Outside the handler: its exception would still hold the frames of the stack, and so what fills the memory.
+    # After the handler, since its exception refers to the stack frames, and thereby to the memory to release.
     _release_memory()
     return None
 
 
 def is_out_of_memory(error: BaseException) -> bool:
-    """Whether an error says that memory, the device's or the machine's, ran out."""
+    """Whether an error states that memory of the device or of the host ran out."""
     if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
         return True
     message = str(error).lower()
@@ -135,7 +135,7 @@ def _cut_note(segments: Sequence[range], video: Video, why: str) -> Outcome:
 
 
 def _features_note(work: Work, frames: int) -> Outcome:
-    """What became of image features, where they did not fit."""
+    """Note about image features that did not fit in the budget."""
     passes = f"{work.encoder_passes / frames:.2f} encoder passes a frame"
     if work.features == "spilled":
         return Outcome("done", "features_spilled", f"image features went to a file: {passes}")
@@ -145,6 +145,6 @@ def _features_note(work: Work, frames: int) -> Outcome:
 
 
 def join_notes(*notes: Outcome) -> Outcome:
-    """Several notes of a done video as one: the first reason, every sentence."""
-    given = [note for note in notes if note.reason]
-    return Outcome("done", given[0].reason, "; ".join(note.detail for note in given)) if given else Outcome("done")
+    """Merge notes of a done video: the first reason, and the sentences of all."""
+    reasons = [note for note in notes if note.reason]
+    return Outcome("done", reasons[0].reason, "; ".join(note.detail for note in reasons)) if reasons else Outcome("done")

@@ -1,4 +1,4 @@
-"""What is behind the objects: a picture of the background that moves with the camera and is filled in as it shows."""
+"""Background model: an image of the background that follows the camera and is completed as it becomes visible."""
 
 from __future__ import annotations
 
@@ -12,34 +12,34 @@ from tasks.video.reader import Frames
 
 Change = NDArray[np.float32]
 SAME, SPREAD = 16.0, 10.0
-"""A pixel this far from the background, on the channel that differs most, could be either; and how fast doubt fades."""
+"""Colour difference at which background and object are equally likely, and scale of the transition."""
 
 
 class BackgroundModel:
-    """The background as far as it has been seen, in the place of the current frame."""
+    """The visible background so far, aligned with the current frame."""
 
     def __init__(self, first: PreparedFrame) -> None:
         self._rgb = first.rgb.copy()
         self._known = np.ones(first.gray.shape, np.uint8)
         self._differ = np.zeros(first.gray.shape, np.float32)
         self.camera: Affine = np.eye(2, 3, dtype=np.float32)
-        """How the camera moved the picture with the last step."""
+        """Camera motion of the last step, affine (2, 3)."""
 
-    def forget(self, mask: Mask) -> None:
-        """Leave out what turned out to be an object."""
+    def exclude(self, mask: Mask) -> None:
+        """Remove the pixels of an object from the model."""
         import cv2
 
         self._known[cv2.dilate(mask.view(np.uint8), np.ones((7, 7), np.uint8)) > 0] = 0
 
     def step(self, following: PreparedFrame, flow: Flow) -> Change:
-        """Follow the camera to the next frame.
+        """Align the model with the next frame.
 
         Args:
             following: the next frame.
             flow: flow from the current to the next frame, float32 (height, width, 2) in pixels, x first.
 
         Returns:
-            How unlike the background each pixel is, float32 (height, width) from -1.5 (the same) to 1.5; NaN where no
+            Difference of each pixel from the background, float32 (height, width), from -1.5 (equal) to 1.5; NaN where no
             background has been seen yet.
         """
         import cv2
@@ -51,8 +51,8 @@ class BackgroundModel:
         self._differ = colour_difference(self._rgb, following.rgb)
         return np.where(self._known > 0, np.clip((self._differ - SAME) / SPREAD, -1.5, 1.5), np.float32(np.nan))
 
-    def learn(self, current: PreparedFrame, occupied: Mask) -> None:
-        """Take over what shows of the background: at once where it fits, slowly where something unknown may pass.
+    def update(self, current: PreparedFrame, occupied: Mask) -> None:
+        """Update the model with visible background, at once where it matches and slowly where an unknown object may pass.
 
         Args:
             current: the current frame.
@@ -69,7 +69,7 @@ class BackgroundModel:
 
 
 def colour_difference(a: Frames, b: Frames) -> Change:
-    """How far two pictures are apart on the channel that differs most, about each pixel; float32 (height, width).
+    """Locally averaged colour difference of two images on the channel that differs most; float32 (height, width).
 
     Args:
         a: uint8 (height, width, 3), RGB.

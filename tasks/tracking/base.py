@@ -1,4 +1,4 @@
-"""What a tracker is: its configuration, its room, and the session in which it follows one video."""
+"""Interface of trackers: the tracker, its session for one video, and the cost of tracking."""
 
 from __future__ import annotations
 
@@ -69,12 +69,13 @@ class TrackConfig:
 
 @dataclass(frozen=True)
 class Work:
-    """What tracking a video took.
+    """Cost of tracking a video.
 
     Attributes:
-        encoder_passes: frames that went through the image encoder, each counted as often as it did; 0 without one.
+        encoder_passes: frames that went through the image encoder, counted once per pass; 0 without an encoder.
         object_steps: steps of one object by one frame.
-        features: where features needed again went: `held`, `spilled`, `encoded_again`; empty without an encoder.
+        features: storage of reused features: `held` on the device, `spilled` to a file, `encoded_again`; empty without an
+            encoder.
     """
 
     encoder_passes: int = 0
@@ -82,17 +83,17 @@ class Work:
     features: str = ""
 
     def __add__(self, other: Work) -> Work:
-        """Both together; of two places the farther one counts."""
+        """Sum of both; of the two kinds of feature storage, the slower one counts."""
         order = ("", "held", "spilled", "encoded_again")
         farther = max(self.features, other.features, key=order.index)
         return Work(self.encoder_passes + other.encoder_passes, self.object_steps + other.object_steps, farther)
 
 
 class Session(Protocol):
-    """One video being tracked. Masks are bool (height, width) of the video; instances are absent where not visible."""
+    """Tracking session of one video. Masks are bool (height, width) of the video; invisible objects have no instance."""
 
     def segment(self, index: int, boxes: Sequence[Box]) -> list[Mask]:
-        """One mask for each box on frame `index`; it may be empty.
+        """Segment the object in each box on frame `index`; a mask may be empty.
 
         Args:
             index: 0-based native frame index.
@@ -101,45 +102,45 @@ class Session(Protocol):
         ...
 
     def add(self, index: int, masks: Mapping[int, Mask]) -> None:
-        """Start to track objects, ID -> mask on frame `index`, which tracking has reached; a known ID starts anew.
+        """Start to track objects by their masks on a frame; an object that is tracked already is restarted.
 
         Args:
-            index: 0-based native frame index; tracking has reached this frame.
+            index: 0-based native frame index, which tracking has reached.
             masks: object ID -> mask, bool (height, width).
         """
         ...
 
     def forward(self, start: int, stop: int) -> Iterator[tuple[int, dict[int, Instance]]]:
-        """Instances of all added objects on frames start + 1 ... stop, both included, in order.
+        """Instances of all added objects on frames start + 1 to stop, both included, in order.
 
         Args:
-            start: native frame of the last prompts, excluded.
+            start: native frame of the last prompts, not included.
             stop: last native frame, included.
         """
         ...
 
     def backward(self, prompts: Mapping[int, Mapping[int, Mask]]) -> Iterator[tuple[int, dict[int, Instance]]]:
-        """Instances of late objects on the frames before their discovery.
+        """Instances of objects on the frames before their discovery, for objects discovered after the first frame.
 
         Args:
             prompts: frame index of a discovery -> object ID -> its mask, bool (height, width).
 
         Yields:
-            A frame index and instances there, frames in any order; each object once on each frame before its discovery, older
-            objects no later than younger ones.
+            A frame index and the instances there, frames in any order; each object once on each frame before its discovery,
+            older objects no later than younger ones.
         """
         ...
 
     def work(self) -> Work:
-        """What tracking took so far."""
+        """Cost of tracking so far."""
         ...
 
 
 class Tracker(Protocol):
-    """Holds a model; opens a session for each video."""
+    """A loaded model that opens a session for each video."""
 
     def open(self, video: Video, frames: range, last_prompt: int, budget: Budget) -> AbstractContextManager[Session]:
-        """Start to track `frames`, consecutive; objects are found on none after `last_prompt`.
+        """Open a session that tracks consecutive frames of a video.
 
         Args:
             video: the opened video.
@@ -154,16 +155,16 @@ TRACKERS: Mapping[str, str] = {
     "flow": "tasks.tracking.flow:FlowTracker",
     "sam2": "tasks.tracking.sam2.tracker:Sam2Tracker",
 }
-"""Name -> class taking a `TrackConfig`."""
+"""Name -> class that takes a tracker configuration, imported on use."""
 
 
 def build_tracker(config: TrackConfig) -> Tracker:
-    """Load the tracker that `config` names; its weights are fetched first if they are elsewhere.
+    """Load the configured tracker; its weights are fetched first if they are remote.
 
     Raises:
-        ValueError: no tracker of that name.
-        WeightsError: its weights are not there or do not fit.
-        StoreError: they cannot be fetched.
+        ValueError: there is no tracker of this name.
+        WeightsError: its weights are missing or do not match.
+        StoreError: its weights cannot be fetched.
     """
     with local_weights(config.weights) as weights:
         return cast(Tracker, load_plugin(TRACKERS, config.tracker, "tracker")(replace(config, weights=weights)))

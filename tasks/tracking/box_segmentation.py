@@ -1,4 +1,4 @@
-"""From a box to a mask: what in it moves, and has colours that its surroundings lack."""
+"""Segmentation of a box by motion and by colours that its surroundings lack."""
 
 from __future__ import annotations
 
@@ -11,23 +11,23 @@ from tasks.tracking.prepared_frame import PreparedFrame
 from tasks.tracking.regions import clean_mask
 
 FRESH_SHARE, FRESH_HEIGHT = 0.35, 0.65
-"""A region is taken for a known object and a new one if this much of its area, and of its height, is not the known one's."""
+"""Minimum share of area and of height outside a known object for a region to be split into that object and a new one."""
 
 
 def segment_box(here: PreparedFrame, box: NDArray[np.float64], moving: NDArray[np.float32], covered: Mask) -> Mask:
-    """Segment what is in a box by its motion and by colours that the surroundings lack.
+    """Segment the object in a box by its motion and by colours that the surroundings lack.
 
     Args:
         here: the frame, at working size.
-        box: (x1, y1, x2, y2) in its pixels.
-        moving: length of each pixel's own motion, pixels.
-        covered: what lies in any box, and so is no background.
+        box: (x1, y1, x2, y2) in pixels at working size.
+        moving: residual motion of each pixel, pixels.
+        covered: pixels inside any detected box, which are not used as background.
     """
     import cv2
 
     x1, y1, x2, y2 = box
     y, x = np.mgrid[: moving.shape[0], : moving.shape[1]]
-    # One inside the box's middle, falling to zero at its edges and on below zero outside.
+    # 1 at the centre of the box, 0 at its edges, negative outside.
     depth = 1 - np.maximum(np.abs(2 * (x + 0.5 - x1) / (x2 - x1) - 1), np.abs(2 * (y + 0.5 - y1) / (y2 - y1) - 1))
     prior = np.clip(3 * depth, -4, 0.6) - 0.3
     motion = np.clip(2 * (moving - 0.6), -1, 1)
@@ -43,10 +43,10 @@ def segment_box(here: PreparedFrame, box: NDArray[np.float64], moving: NDArray[n
 
 
 def untracked_part(mask: Mask, tracked: Mask) -> Mask:
-    """What a segmented mask has beyond objects already followed, if that is much of it; else all of it.
+    """Part of a mask outside tracked objects if that part is large; otherwise the whole mask.
 
-    Two people who meet are one moving region. Without its known part the rest is a new object; the whole would be taken
-    for the known one. A little rest is only the edge of the known one.
+    Two people close together are one moving region: without the tracked part, the rest is a new object, while the whole region
+    would match the tracked one. A small rest is only the edge of the tracked object.
 
     Args:
         mask: bool (height, width).

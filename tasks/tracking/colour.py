@@ -1,4 +1,4 @@
-"""Which colours an object has that its surroundings have not."""
+"""Foreground and background colour likelihoods of objects, from colour histograms."""
 
 from __future__ import annotations
 
@@ -10,23 +10,23 @@ from tasks.tracking.regions import Area, Window, window_around
 from tasks.video.reader import Frames
 
 LEVELS = 10
-"""Each channel is told apart at so many levels."""
+"""Quantisation levels per channel."""
 Bins = NDArray[np.int16]
 Histogram = NDArray[np.float32]
 PARTS = 4
-"""Colours are kept apart for so many parts of an object's height."""
+"""Horizontal parts of an object with a colour histogram each."""
 _MIN_FREQUENCY = 4e-4
-"""Frequency that a colour never seen is given: neither proof nor disproof."""
+"""Frequency assigned to a colour that was not observed, so that it is neutral evidence."""
 
 
 def colour_bins(frame: Frames) -> Bins:
-    """Number of the colour of each pixel, int16 (height, width), of a frame uint8 (height, width, 3)."""
+    """Colour bin of each pixel, int16 (height, width), of a frame uint8 (height, width, 3)."""
     levels = frame.astype(np.int16) * LEVELS >> 8
     return np.asarray((levels[..., 0] * LEVELS + levels[..., 1]) * LEVELS + levels[..., 2], np.int16)
 
 
 def histogram(bins: Bins) -> Histogram:
-    """Frequencies of colours among pixels, float32 (LEVELS**3,), each spread a little over its neighbours."""
+    """Smoothed relative frequencies of colour bins, float32 (LEVELS**3,)."""
     import cv2
 
     spread, alone = np.array([0.25, 0.5, 0.25]), np.array([1.0])
@@ -37,10 +37,9 @@ def histogram(bins: Bins) -> Histogram:
 
 
 def log_likelihood_ratio(own: Histogram, around: Histogram) -> Histogram:
-    """Log-likelihood ratio of each colour, own against around, float32 (LEVELS**3,), within [-1, 2].
+    """Log-likelihood ratio of each colour, object against surroundings, float32 (LEVELS**3,), within [-1, 2].
 
-    Little can be said against: a face is a small part of a person and may look like the wall behind.
-    .
+    The lower bound is close to 0, since a part such as a face may have the colour of the background.
 
     Args:
         own: histogram of the object's colours, float32 (LEVELS**3,), sum 1.
@@ -50,7 +49,7 @@ def log_likelihood_ratio(own: Histogram, around: Histogram) -> Histogram:
 
 
 def histogram_overlap(a: Histogram, b: Histogram) -> float:
-    """Shared part of two histograms, 0 to 1.
+    """Intersection of two histograms, in [0, 1].
 
     Args:
         a: histogram, float32 (LEVELS**3,), sum 1.
@@ -60,7 +59,9 @@ def histogram_overlap(a: Histogram, b: Histogram) -> float:
 
 
 def part_histograms(bins: Bins, mask: Mask, box: Area) -> Histogram:
-    """Colours of an object in each part of its box's height, float32 (PARTS, colours).
+    """Colour histogram of each horizontal part of an object, float32 (PARTS, LEVELS**3).
+
+    Each part is mixed with the histogram of the whole object, since bodies bend.
 
     Each part knows a little of the whole, since bodies bend. Trousers are thus not taken for another's dark hair.
 
@@ -69,7 +70,7 @@ def part_histograms(bins: Bins, mask: Mask, box: Area) -> Histogram:
         mask: bool (height, width).
         box: (x1, y1, x2, y2) in pixels, half-open.
     """
-    whole = histogram(bins[mask])
+    overall = histogram(bins[mask])
     top, bottom = max(int(box[1]), 0), min(int(box[3]) + 1, bins.shape[0])
     window = slice(top, bottom), slice(0, bins.shape[1])
     levels = part_of_rows(box, window)
@@ -77,12 +78,12 @@ def part_histograms(bins: Bins, mask: Mask, box: Area) -> Histogram:
     for level in range(PARTS):
         rows = np.flatnonzero(levels == level) + top
         part = bins[rows][mask[rows]]
-        parts.append(0.7 * histogram(part) + 0.3 * whole if part.size >= 20 else whole)
+        parts.append(0.7 * histogram(part) + 0.3 * overall if part.size >= 20 else overall)
     return np.stack(parts)
 
 
 def part_of_rows(box: Area, window: Window) -> NDArray[np.intp]:
-    """Which part of a box each row of a window is level with, 0 at the top.
+    """Horizontal part of a box that each row of a window belongs to, 0 at the top.
 
     Args:
         box: (x1, y1, x2, y2) in pixels, half-open.
@@ -94,7 +95,7 @@ def part_of_rows(box: Area, window: Window) -> NDArray[np.intp]:
 
 
 def surrounding_histogram(bins: Bins, box: Area, occupied: Mask) -> Histogram:
-    """Colours about a box, without what objects have `taken`.
+    """Colour histogram of the surroundings of a box, without pixels of objects.
 
     Args:
         bins: colour bin of each pixel, int (height, width).

@@ -1,7 +1,7 @@
-"""Discovery and tracking: detections on key frames become objects with one lasting ID each (section 3.2, 4.1).
+"""Discovery and tracking: detections on key frames become objects with persistent IDs (sections 3.2 and 4.1).
 
-A detection is a new object only if its mask differs from every mask tracked on that frame. New objects are tracked
-forward with the others and backward from their discovery to the first frame.
+A detection is a new object if its mask differs from every mask tracked on that frame. New objects are tracked forward with the
+others, and backward from their discovery to the first frame.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from tasks.video.reader import Video
 
 
 class CrowdedError(Exception):
-    """A video with more objects than are allowed."""
+    """A video with more objects than allowed."""
 
 
 def track(
@@ -32,18 +32,18 @@ def track(
     segments: Sequence[range] = (),
     max_objects: int = 0,
 ) -> tuple[Tubes, Work]:
-    """Follow every detected object through the video.
+    """Track every detected object through the video.
 
     Args:
         video: the video.
-        tracker: what propagates masks.
-        detections: key frame index -> detections there, the first of each segment among them.
-        config: thresholds and direction.
-        segments: stretches of consecutive frames to track, ascending, apart; none takes all frames.
-        max_objects: most objects allowed; 0 allows any number.
+        tracker: tracker that propagates masks.
+        detections: key frame index -> detections there, with the first frame of each segment among the key frames.
+        config: thresholds and direction of tracking.
+        segments: disjoint ranges of consecutive frames to track, ascending; all frames by default.
+        max_objects: maximum number of objects; 0 for no limit.
 
     Returns:
-        The tubes of all objects, and what they took.
+        The tubes of all objects, and the cost of tracking.
 
     Raises:
         CrowdedError: there are more objects than allowed.
@@ -60,7 +60,7 @@ def track(
 
 @dataclass
 class _Tracking:
-    """One segment on its way."""
+    """Tracking of one segment."""
 
     video: Video
     session: Session
@@ -71,7 +71,7 @@ class _Tracking:
     late: dict[int, dict[int, Mask]] = field(default_factory=dict)
 
     def run(self, detections: Mapping[int, Sequence[Detection]], frames: range) -> None:
-        """Forward with discoveries, then backward."""
+        """Track forward with discovery on key frames, then backward."""
         keys = list(detections)
         for key, stop in zip(keys, [*keys[1:], frames.stop - 1], strict=True):
             self.discover(key, detections[key], late=key > frames.start)
@@ -84,8 +84,8 @@ class _Tracking:
             self.tubes.merge()
 
     def discover(self, key: int, detections: Sequence[Detection], late: bool) -> None:
-        """Add what is new on a key frame: lost objects that are back by their old ID, others by a new one."""
-        fresh = self.fresh(key, detections)
+        """Add new detections of a key frame: reappeared objects under their old ID, others under a new ID."""
+        fresh = self.new_detections(key, detections)
         here = self.tubes.frames.get(key, {})
         lost = lost_objects(self.tubes, here) if self.config.identity else {}
         back = match_lost(self.video, self.tubes, key, [(d, i) for d, i, _ in fresh], lost) if lost else {}
@@ -104,8 +104,8 @@ class _Tracking:
         if late and new:
             self.late[key] = new
 
-    def fresh(self, key: int, detections: Sequence[Detection]) -> list[tuple[Detection, Instance, Mask]]:
-        """Detections of a key frame that are no object tracked there, nor one another, each with its mask."""
+    def new_detections(self, key: int, detections: Sequence[Detection]) -> list[tuple[Detection, Instance, Mask]]:
+        """Detections of a key frame that match no tracked object and no earlier detection, with their masks."""
         known = list(self.tubes.frames.get(key, {}).values())
         fresh = []
         masks = self.session.segment(key, [d.box for d in detections]) if detections else []
@@ -118,7 +118,7 @@ class _Tracking:
 
 
 def is_new(instance: Instance, known: Sequence[Instance], shape: tuple[int, int], config: TrackConfig) -> bool:
-    """Whether an instance is below both thresholds with every known one of its frame of `shape` (height, width).
+    """Whether an instance is below both thresholds with every known instance of its frame.
 
     Args:
         instance: instance of a detection.

@@ -1,4 +1,4 @@
-"""A tracker without weights: boxes are filled by motion and colour, masks are carried along by optical flow."""
+"""Tracker without weights: boxes are segmented by motion and colour, and masks propagated by optical flow."""
 
 from __future__ import annotations
 
@@ -16,21 +16,21 @@ from tasks.video.motion import camera_motion, flow_magnitude, optical_flow, resi
 from tasks.video.reader import Video, open_video
 
 WORK_SIZE_PX = 480
-"""Longest side of the pictures that are tracked; masks are scaled up."""
+"""Longer side of the frames that are tracked; masks are scaled up."""
 WINDOW_BYTES = 96 * 2**20
-"""Frames held at once on the way back: decoders run forward from a key frame, and many clips have only one."""
+"""Bytes of frames in memory in the backward pass: decoders start at a key frame, and many clips have only one."""
 CACHED_FRAMES = 6
-"""Frames kept behind the current one, so that the motion on it can be measured again."""
+"""Frames retained before the current one, so that its motion can be measured again."""
 
 
 class FlowTracker:
-    """Holds no model; opens a session for each video."""
+    """Tracker by optical flow; it has no model."""
 
     def __init__(self, config: TrackConfig) -> None:
         self._config = config
 
     def open(self, video: Video, frames: range, last_prompt: int, budget: Budget) -> AbstractContextManager[FlowSession]:
-        """Start to track one video; nothing of a frame is kept for later.
+        """Open a session for one video; no features are cached.
 
         Args:
             video: the opened video.
@@ -42,7 +42,7 @@ class FlowTracker:
 
 
 class FlowSession:
-    """One video being tracked. Holds a window of frames at most, and each object's last mask and colours."""
+    """Tracking session of one video, with a window of frames and the last mask and colours of each object in memory."""
 
     def __init__(self, video: Video, frames: range) -> None:
         self._video, self._frames = video, frames
@@ -54,14 +54,14 @@ class FlowSession:
         self._at = 0
 
     def segment(self, index: int, boxes: Sequence[Box]) -> list[Mask]:
-        """One mask for each box on frame `index`; it may be empty.
+        """Segment the object in each box on frame `index`; a mask may be empty.
 
         Args:
             index: 0-based native frame index.
             boxes: (x1, y1, x2, y2) in pixels of the video, half-open.
         """
         others = [i for i in (index - 2, index + 2) if 0 <= i < len(self._video)]
-        # The frame behind is at hand already; one ahead is decoded only where there is none behind.
+        # The frame before is cached; one after is decoded only if there is none before.
         here, other = self._view(index), self._view(others[0]) if others else self._view(index)
         flow = optical_flow(here.gray, other.gray)
         moving = flow_magnitude(residual_flow(flow, camera_motion(flow)))
@@ -72,12 +72,12 @@ class FlowSession:
             covered[y1:y2, x1:x2] = True
         tracked = self._tracked(index)
         if self._follower is not None and self._at == index:
-            # What is known to look as it does without anybody there is not part of anybody.
+            # Pixels that match the background model belong to no object.
             moving = np.where(self._follower.change < -0.8, np.float32(0), moving)
         return [self._enlarged(untracked_part(segment_box(here, box, moving, covered), tracked)) for box in small]
 
     def _tracked(self, index: int) -> Mask:
-        """What the followed objects cover on a frame, if that is where they are now."""
+        """Union of the masks of tracked objects on a frame, if tracking is at this frame."""
         tracked = np.zeros(self._size[::-1], np.bool_)
         if self._follower is not None and self._at == index:
             for target in self._follower.targets.values():
@@ -85,7 +85,7 @@ class FlowSession:
         return tracked
 
     def add(self, index: int, masks: Mapping[int, Mask]) -> None:
-        """Start to track objects, ID -> mask on frame `index`.
+        """Start to track objects by their masks on a frame.
 
         Args:
             index: 0-based native frame index; tracking has reached this frame.
@@ -96,13 +96,13 @@ class FlowSession:
         self._follower.add(self._all_reduced(masks))
 
     def forward(self, start: int, stop: int) -> Iterator[tuple[int, dict[int, Instance]]]:
-        """Instances of all added objects on frames start + 1 ... stop, both included, in order.
+        """Instances of all added objects on frames start + 1 to stop, both included, in order.
 
         Args:
             start: native frame of the last prompts, excluded.
             stop: last native frame, included.
         """
-        assert self._follower is not None, "objects are added before they are followed"
+        assert self._follower is not None, "objects must be added before forward tracking"
         for first, frames in self._small.windows(start + 1, stop + 1):
             for index, frame in enumerate(frames, first):
                 self._views[index] = prepare_frame(frame)
@@ -111,7 +111,7 @@ class FlowSession:
                 yield index, self._instances(self._follower.step(self._views[index]))
 
     def backward(self, prompts: Mapping[int, Mapping[int, Mask]]) -> Iterator[tuple[int, dict[int, Instance]]]:
-        """Instances of late objects before their discovery, in one sweep from the last discovery to the first frame."""
+        """Instances of objects before their discovery, in one pass from the last discovery to the first frame."""
         start = max(prompts)
         follower = Follower(self._view(start))
         follower.add(self._all_reduced(prompts[start]))
@@ -122,7 +122,7 @@ class FlowSession:
                     follower.add(self._all_reduced(prompts[index]))
 
     def work(self) -> Work:
-        """Nothing is encoded."""
+        """No cost: there is no image encoder."""
         return Work()
 
     def _view(self, index: int) -> PreparedFrame:

@@ -1,6 +1,6 @@
-"""Following masks from frame to frame: each is carried along by the flow, then pixels are dealt out by their evidence.
+"""Propagation of masks from frame to frame by optical flow, with pixels assigned to objects by their evidence.
 
-Everything here is at the tracker's working size.
+All images and masks are at the tracker's working size.
 """
 
 from __future__ import annotations
@@ -28,23 +28,23 @@ from tasks.tracking.tracked_object import REACH, SURE, TrackedObject, initial_be
 from tasks.video.motion import optical_flow
 
 COLOUR, CHANGE = 0.9, 0.8
-"""Weights of what a pixel's colour says for an object, and of what its being unlike the background says."""
+"""Weights of the colour evidence and of the difference from the background."""
 REAPPEARANCE_SHARE, REAPPEARANCE_LIKENESS = 0.15, 0.5
-"""A hidden object is found again by this share of its usual area, in colours that are this much its own."""
+"""Minimum share of its typical area, and minimum colour overlap, at which a hidden object is recognised again."""
 
 
 class Follower:
-    """Carries the masks of several objects over successive frames, in either direction of time."""
+    """Propagates the masks of several objects over successive frames, in either direction of time."""
 
     def __init__(self, first: PreparedFrame) -> None:
         self._view = first
-        self._scenery = BackgroundModel(first)
+        self._background = BackgroundModel(first)
         self.change: Change = np.full(first.gray.shape, np.nan, np.float32)
-        """How unlike the background each pixel of the current frame is; see `Scenery.step`."""
+        """Difference from the background of each pixel of the current frame; see `BackgroundModel.step`."""
         self.targets: dict[int, TrackedObject] = {}
 
     def add(self, masks: Mapping[int, Mask]) -> None:
-        """Start to follow objects by their masks on the current frame; an empty mask is never found."""
+        """Start to track objects by their masks on the current frame; an object with an empty mask stays hidden."""
         occupied = np.logical_or.reduce([*masks.values(), *(t.mask for t in self.targets.values())])
         for object_id, mask in masks.items():
             box = np.array(tight_box(mask) or (0, 0, 1, 1), np.float64)
@@ -52,76 +52,76 @@ class Follower:
             around, area = surrounding_histogram(self._view.bins, box, occupied), max(float(np.count_nonzero(mask)), 1.0)
             hidden = 0 if mask.any() else 1
             self.targets[object_id] = TrackedObject(mask, initial_belief(mask), colours, around, area, box, np.zeros(2), hidden)
-            self._scenery.forget(mask)
+            self._background.exclude(mask)
 
     def step(self, following: PreparedFrame) -> dict[int, Mask]:
-        """Move on to the next frame; the masks there."""
+        """Advance to the next frame and return the masks there."""
         flow = optical_flow(self._view.gray, following.gray)
         before, self._view = self._view, following
-        change = self.change = self._scenery.step(following, flow)
+        change = self.change = self._background.step(following, flow)
         best = np.zeros(following.gray.shape, np.float32)
         owner = np.full(following.gray.shape, -1, np.int32)
         seen = {object_id: target for object_id, target in self.targets.items() if target.hidden == 0}
         claimed = np.zeros(following.gray.shape, np.bool_)
         for target in seen.values():
-            propagate(target, flow, self._scenery.camera, before, following)
+            propagate(target, flow, self._background.camera, before, following)
             claimed |= target.belief > 0
-        # A pixel that an object is carried into differs from the background because of that object, not of another.
+        # At a pixel that one object is propagated to, the difference from the background is no evidence for another object.
         change = np.where(claimed, np.minimum(change, 0), change)
         for object_id, target in seen.items():
             self._claim(object_id, target, change, best, owner)
         for object_id, target in seen.items():
-            target.settle(object_id, owner)
+            target.assign_pixels(object_id, owner)
         occupied = owner >= 0
         for target in self.targets.values():
             if target.hidden:
                 target.box += np.tile(target.speed, 2)
-                self._seek(target, change, occupied)
-        self._learn()
-        self._scenery.learn(following, occupied)
+                self._search(target, change, occupied)
+        self._update()
+        self._background.update(following, occupied)
         return {object_id: target.mask for object_id, target in self.targets.items()}
 
     def _claim(self, object_id: int, target: TrackedObject, change: Change, best: Change, owner: NDArray[np.int32]) -> None:
-        """Add the frame's evidence; mark the pixels where it beats the background's and every object's before it."""
+        """Add the frame's evidence, and assign pixels where it exceeds that of background and earlier objects."""
         import cv2
 
         window = window_around(target.box, owner.shape, REACH)
         if is_empty(window):  # its box has left the picture
             target.belief[:] = -SURE
             return
-        carried = target.belief[window]
+        propagated = target.belief[window]
         colour = cv2.blur(target.colour_evidence(self._view.bins, window), (3, 3))
-        unlike = self._unlike(target, change[window].copy(), carried, window)
-        if target.partly:
-            # The rest of it may come into sight anywhere in its box.
+        unlike = self._unlike(target, change[window].copy(), propagated, window)
+        if target.is_partly_hidden:
+            # The hidden rest may appear anywhere in its box.
             inside = distance_penalty(target.box, window) == 0
-            carried = np.where(inside, np.maximum(carried, -1.2), carried)
-        belief = carried + COLOUR * colour + CHANGE * unlike - distance_penalty(target.box, window)
+            propagated = np.where(inside, np.maximum(propagated, -1.2), propagated)
+        belief = propagated + COLOUR * colour + CHANGE * unlike - distance_penalty(target.box, window)
         part = clean_mask(belief > 0, 0.04 * target.area)
-        part = connected_parts(part, target.belief[window] > 0, belief, target.partly)
+        part = connected_parts(part, target.belief[window] > 0, belief, target.is_partly_hidden)
         target.belief[:] = -SURE
         target.belief[window] = np.clip(belief, -SURE, SURE)
         here = part & (belief > best[window])
         best[window][here] = belief[here]
         owner[window][here] = object_id
 
-    def _unlike(self, target: TrackedObject, change: Change, carried: Change, window: Window) -> Change:
-        """What being unlike the background says for an object, in a window."""
-        fresh = carried < -0.5
+    def _unlike(self, target: TrackedObject, change: Change, propagated: Change, window: Window) -> Change:
+        """Evidence for an object from differences from the background, in a window."""
+        fresh = propagated < -0.5
         for other in self.targets.values():
-            if other is not target and other.partly:
-                # What comes to light there is sooner the other's than more of this one.
+            if other is not target and other.is_partly_hidden:
+                # Pixels that become visible there more likely belong to the other object.
                 y, x = window_around(other.box, self._view.gray.shape, 0.0)
                 zone = (
                     np.s_[max(y.start - window[0].start, 0) : max(y.stop - window[0].start, 0)],
                     np.s_[max(x.start - window[1].start, 0) : max(x.stop - window[1].start, 0)],
                 )
                 change[zone] = np.where(fresh[zone], np.minimum(change[zone], 0), change[zone])
-        # Where no background is known yet an object keeps what it is carried into and takes nothing more.
+        # Where the background is unknown, an object keeps its propagated pixels and gains none.
         return np.where(np.isnan(change), np.where(fresh, np.float32(-1.5), np.float32(0)), change)
 
-    def _seek(self, target: TrackedObject, change: Change, occupied: Mask) -> None:
-        """Look for a hidden object about where it would be by now."""
+    def _search(self, target: TrackedObject, change: Change, occupied: Mask) -> None:
+        """Search for a hidden object near its predicted position."""
         target.hidden += 1
         target.speed *= 0.95
         window = window_around(target.box, occupied.shape, min(0.2 + 0.03 * target.hidden, 0.8))
@@ -136,17 +136,17 @@ class Follower:
             < REAPPEARANCE_LIKENESS
         ):
             return
-        target.appear(window, reappeared)
+        target.reappear(window, reappeared)
         occupied[window] |= reappeared
 
-    def _learn(self) -> None:
-        """Refresh what is known of each object in sight: its surroundings always, itself only when it stands free."""
+    def _update(self) -> None:
+        """Update the models of visible objects: their surroundings always, their appearance only if no other object is near."""
         seen = [t for t in self.targets.values() if t.hidden == 0]
         occupied = np.logical_or.reduce([t.mask for t in seen]) if seen else np.zeros(self._view.gray.shape, np.bool_)
         for target in seen:
             target.around = 0.8 * target.around + 0.2 * surrounding_histogram(self._view.bins, target.box, occupied)
             box = np.array(tight_box(target.mask), np.float64)
-            # A box that has fallen behind what is seen of its object would cut it off.
+            # A box that lags behind the visible part would clip it.
             target.box = enclosing_box(target.box, box)
             if not any(other is not target and boxes_touch(other.box, box) for other in self.targets.values()):
-                target.learn(self._view.bins, box)
+                target.update(self._view.bins, box)

@@ -1,6 +1,6 @@
-"""Identity: a new object that continues a lost one takes its ID back (section A.6, ReID).
+"""Re-identification: a new object that continues a lost one gets its ID back (section A.6, ReID).
 
-By position, size and appearance: it is near where the other went, of about its size, and in its colours.
+Position, size and appearance must match.
 """
 
 from __future__ import annotations
@@ -18,26 +18,26 @@ from tasks.tracking.tubes import Tubes
 from tasks.video.reader import Video
 
 REACH, REACH_A_SECOND, MOST_REACH = 0.75, 0.75, 3.0
-"""How far a lost object may have gone, in lengths of its box's diagonal: at once, more with each second, and at most."""
+"""Maximum displacement of a lost object in box diagonals: at once, additional per second, and in total."""
 SIZE_RATIO = 3.0
-"""Times by which its area may have grown or shrunk."""
+"""Maximum ratio of the areas."""
 MIN_SIMILARITY = 0.5
-"""Least likeness of colours, in [0, 1]."""
+"""Minimum overlap of colour histograms, in [0, 1]."""
 BINS = (12, 4, 4)
-"""Of hue, saturation and brightness."""
+"""Histogram bins of hue, saturation and value."""
 
 Colours = NDArray[np.float64]
 
 
 class LostObject(NamedTuple):
-    """A lost object: where it was last, and what it looked like there."""
+    """Last visible frame of a lost object, and its instance there."""
 
     frame: int
     instance: Instance
 
 
 def lost_objects(tubes: Tubes, here: Mapping[int, Instance]) -> dict[int, LostObject]:
-    """Objects that are not among the instances `here` of a frame, by ID, and their last instances before it.
+    """Objects without an instance on the current frame, with their last instance before it, by ID.
 
     Args:
         tubes: instances of the video so far.
@@ -57,41 +57,41 @@ def lost_objects(tubes: Tubes, here: Mapping[int, Instance]) -> dict[int, LostOb
 def match_lost(
     video: Video, tubes: Tubes, index: int, fresh: Sequence[tuple[Detection, Instance]], lost: Mapping[int, LostObject]
 ) -> dict[int, int]:
-    """Which of the new objects of a frame are lost ones.
+    """Match the new objects of a frame to lost objects.
 
     Args:
-        video: the video, whose pixels tell appearance; read only for pairs that position and size allow.
-        tubes: categories and shape.
+        video: the video; frames are decoded only for pairs that match in position and size.
+        tubes: categories, and shape of the video.
         index: frame of the new objects.
         fresh: the new objects.
         lost: object ID -> its last instance.
 
     Returns:
-        Position in `fresh` -> ID that it takes back; each ID once, the likest pairs first.
+        Position in `fresh` -> ID of the lost object; each ID at most once, the most similar pairs first.
     """
-    likeness = {}
+    similarity = {}
     colours = _ColourHistograms(video, tubes.shape)
     for number, (detection, instance) in enumerate(fresh):
         for object_id, last in lost.items():
             gap_s = float(video.timeline.times_s[index] - video.timeline.times_s[last.frame])
-            alike = _same_kind(detection.category, tubes.objects[object_id].category)
+            alike = _may_match(detection.category, tubes.objects[object_id].category)
             if alike and is_within_reach(instance, last.instance, gap_s):
                 like = np.minimum(colours.of(index, instance), colours.of(last.frame, last.instance)).sum()
-                likeness[number, object_id] = float(like)
+                similarity[number, object_id] = float(like)
     matches: dict[int, int] = {}
-    for number, object_id in sorted(likeness, key=lambda pair: (-likeness[pair], pair)):
-        if likeness[number, object_id] >= MIN_SIMILARITY and number not in matches and object_id not in matches.values():
+    for number, object_id in sorted(similarity, key=lambda pair: (-similarity[pair], pair)):
+        if similarity[number, object_id] >= MIN_SIMILARITY and number not in matches and object_id not in matches.values():
             matches[number] = object_id
     return matches
 
 
-def _same_kind(a: str, b: str) -> bool:
-    # Motion tells that something moves, not what.
+def _may_match(a: str, b: str) -> bool:
+    # The category `object` of the motion detector matches any category.
     return a == b or "object" in {a, b}
 
 
 def is_within_reach(new: Instance, last: Instance, gap_s: float) -> bool:
-    """Whether position and size let a new instance be the object last seen `gap_s` seconds before.
+    """Whether position and size allow a new instance to be an object last seen `gap_s` seconds before.
 
     Args:
         new: first instance of a new object.
@@ -105,14 +105,14 @@ def is_within_reach(new: Instance, last: Instance, gap_s: float) -> bool:
 
 
 class _ColourHistograms:
-    """Colours of instances, each looked at once."""
+    """Colour histograms of instances, cached."""
 
     def __init__(self, video: Video, shape: tuple[int, int]) -> None:
         self._video, self._shape = video, shape
         self._known: dict[tuple[int, Instance], Colours] = {}
 
     def of(self, index: int, instance: Instance) -> Colours:
-        """Histogram of an instance's colours, float64 of `BINS`, summing to 1."""
+        """Histogram of the colours of an instance, float64 of shape `BINS`, sum 1."""
         import cv2
 
         if (index, instance) not in self._known:

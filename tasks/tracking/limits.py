@@ -1,4 +1,4 @@
-"""Caps on long and crowded videos: cut to the annotated segments first; refused with a reason beyond."""
+"""Limits on long and crowded videos, which are first cut to their annotated segments, then excluded with a reason."""
 
 from __future__ import annotations
 
@@ -23,9 +23,10 @@ class LimitConfig:
 
 
 class LimitError(Exception):
-    """A video that a rule leaves out; the message is a sentence.
+    """A video that a limit excludes; the message is a sentence.
 
-    `reason` is `too_long` or `too_many_objects`, beyond a cap even when it is cut; or `no_masks`, where they are not found.
+    `reason` is `too_long` or `too_many_objects` if the video exceeds a limit even when it is cut, or `no_masks` if masks should
+    be imported and there are none.
     """
 
     def __init__(self, reason: str, detail: str) -> None:
@@ -34,7 +35,7 @@ class LimitError(Exception):
 
 
 def annotated_segments(job: VideoJob, video: Video) -> list[range]:
-    """Frames of the clips of a job, those that overlap or touch joined, ascending; the whole video without clips.
+    """Frame ranges of the clips of a job, merged where they overlap or touch, ascending; the whole video without clips.
 
     Args:
         job: video with its clips and samples.
@@ -51,7 +52,7 @@ def annotated_segments(job: VideoJob, video: Video) -> list[range]:
 
 
 def within_duration(job: VideoJob, video: Video, limits: LimitConfig) -> list[range]:
-    """Frames to track: all, or the annotated segments of a video that lasts too long.
+    """Frame ranges to track: the whole video, or the annotated segments if it is too long.
 
     Args:
         job: video with its clips and samples.
@@ -59,7 +60,7 @@ def within_duration(job: VideoJob, video: Video, limits: LimitConfig) -> list[ra
         limits: caps on duration and number of objects.
 
     Raises:
-        LimitError: they last too long as well.
+        LimitError: the annotated segments are too long as well.
     """
     whole, cap = [range(len(video))], limits.max_duration_s
     if not cap or _lasts_s(video, whole) <= cap:
@@ -67,7 +68,7 @@ def within_duration(job: VideoJob, video: Video, limits: LimitConfig) -> list[ra
     segments = annotated_segments(job, video)
     lasts_s = _lasts_s(video, segments)
     if lasts_s > cap:
-        raise LimitError("too_long", f"{lasts_s:.0f} s to track, and the cap is {cap:g} s: raise max_duration_s")
+        raise LimitError("too_long", f"{lasts_s:.0f} s to track, and the limit is {cap:g} s: raise max_duration_s")
     return segments
 
 

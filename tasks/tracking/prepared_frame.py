@@ -1,4 +1,4 @@
-"""A frame as the tracker looks at it."""
+"""Frames prepared for the flow tracker: RGB, grey and colour bins at working size."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tasks.video.reader import Frames
 
 
 class PreparedFrame(NamedTuple):
-    """A frame as the tracker looks at it."""
+    """A frame at working size as RGB image, grey image and colour bins."""
 
     rgb: Frames
     gray: Gray
@@ -20,7 +20,7 @@ class PreparedFrame(NamedTuple):
 
 
 def prepare_frame(frame: Frames) -> PreparedFrame:
-    """Prepare a frame, uint8 (height, width, 3) RGB at working size."""
+    """Prepare a frame, uint8 (height, width, 3), RGB, at working size."""
     import cv2
 
     return PreparedFrame(frame, np.asarray(cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY), np.uint8), colour_bins(frame))

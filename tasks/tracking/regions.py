@@ -1,6 +1,6 @@
-"""Shapes the tracker reckons with: boxes and the windows about them, masks without specks.
+"""Boxes, windows and masks of the flow tracker.
 
-A box is float64 (4,), x1, y1, x2, y2 in pixels at the tracker's working size; it may reach beyond the picture.
+A box is float64 (4,), x1, y1, x2, y2 in pixels at the tracker's working size; it may extend beyond the image.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ Weights = NDArray[np.float32]
 
 
 def window_around(box: Area, shape: Sequence[int], margin: float) -> Window:
-    """The part of a picture within a box and a margin, given as a share of the box's longer side.
+    """Window of the image that contains a box with a margin.
 
     Args:
         box: (x1, y1, x2, y2) in pixels, half-open.
@@ -37,7 +37,7 @@ def is_empty(window: Window) -> bool:
 
 
 def distance_penalty(box: Area, window: Window) -> Weights:
-    """Evidence against pixels outside the box: one for each tenth of its longer side, float32 of the window's shape.
+    """Penalty for pixels outside a box: 1 per tenth of its longer side, float32 of the window's shape.
 
     Args:
         box: (x1, y1, x2, y2) in pixels, half-open.
@@ -52,7 +52,7 @@ def distance_penalty(box: Area, window: Window) -> Weights:
 
 
 def boxes_touch(a: Area, b: Area) -> bool:
-    """Whether two boxes overlap or nearly so.
+    """Whether two boxes overlap or are less than 2 pixels apart.
 
     Args:
         a: box in pixels.
@@ -62,7 +62,7 @@ def boxes_touch(a: Area, b: Area) -> bool:
 
 
 def enclosing_box(old: Area, part: Area) -> Area:
-    """An object's old box, moved no further than it takes to hold the part of it that is in sight.
+    """Move a box by the minimum that makes it contain the visible part, without changing its size.
 
     Args:
         old: box on the previous frame, pixels.
@@ -75,7 +75,7 @@ def enclosing_box(old: Area, part: Area) -> Area:
 
 
 def clean_mask(mask: Mask, least: float) -> Mask:
-    """A mask with small holes closed and without parts of fewer than `least` pixels.
+    """Close small holes of a mask and remove connected parts of fewer than `least` pixels.
 
     Args:
         mask: bool (height, width).
@@ -92,12 +92,12 @@ def clean_mask(mask: Mask, least: float) -> Mask:
     return np.asarray(large[labels], np.bool_)
 
 
-def connected_parts(mask: Mask, carried: Mask, score: Weights, partly_hidden: bool) -> Mask:
-    """The parts of a mask that the object was carried into; of a partly hidden one, convincing new parts too.
+def connected_parts(mask: Mask, propagated: Mask, score: Weights, partly_hidden: bool) -> Mask:
+    """Parts of a mask that overlap the propagated mask; for a partly occluded object, parts with strong evidence too.
 
     Args:
         mask: bool (height, width).
-        carried: mask of the previous frame moved by the flow, bool (height, width).
+        propagated: mask of the previous frame moved by the flow, bool (height, width).
         score: evidence for the object per pixel, float32 (height, width).
         partly_hidden: whether the object is partly occluded.
     """
@@ -105,7 +105,7 @@ def connected_parts(mask: Mask, carried: Mask, score: Weights, partly_hidden: bo
 
     count, labels = cv2.connectedComponents(mask.view(np.uint8), connectivity=8)
     sizes = np.maximum(np.bincount(labels.ravel(), minlength=count), 1)
-    keep = np.bincount(labels.ravel(), carried.ravel(), count) / sizes > 0.25
+    keep = np.bincount(labels.ravel(), propagated.ravel(), count) / sizes > 0.25
     if partly_hidden:
         keep |= np.bincount(labels.ravel(), score.ravel(), count) / sizes > 0.8
     keep[0] = False

@@ -1,4 +1,4 @@
-"""One followed object: what is remembered of it, and how it is carried from one frame to the next."""
+"""State of one tracked object in the flow tracker, and its propagation to the next frame."""
 
 from __future__ import annotations
 
@@ -15,30 +15,30 @@ from tasks.tracking.regions import Area, Window, clean_mask, enclosing_box, is_e
 from tasks.video.motion import Affine, Flow, flow_magnitude, residual_flow
 
 SURE, KEEP = 3.0, 0.65
-"""Bounds of belief, and how much of it is kept from frame to frame."""
+"""Bound of the belief, and the factor by which it decays from frame to frame."""
 MOTION = 1.5
-"""Weight of what speaks against pixels that stay with the camera while the object moves."""
+"""Weight of the evidence against pixels that move with the camera while the object moves."""
 LOST_SHARE, PARTLY_SHARE = 0.06, 0.75
-"""Below these shares of its usual area in sight an object is taken for hidden, and for partly hidden."""
+"""Visible shares of its typical area below which an object counts as hidden, and as partly hidden."""
 REACH = 0.25
-"""How far about its box an object is looked for, as a share of the box's longer side."""
+"""Margin of the search window around the box, as a share of its longer side."""
 
 
 @dataclass
 class TrackedObject:
-    """What is remembered of an object.
+    """State of a tracked object.
 
     Attributes:
-        mask: its visible pixels on the last frame; empty while hidden.
-        belief: float32 (height, width), log-odds that a pixel is the object's, within `SURE`; the mask is where it is
-            positive, tidied. Kept so that weak evidence against a pixel adds up over frames.
-        colours: histogram of its colours, learned while nobody touches it.
-        around: histogram of the colours about it.
-        area: usual number of visible pixels.
-        box: where all of it is or would be, (x1, y1, x2, y2), float; moves on while it is hidden.
+        mask: visible pixels on the last frame; empty while hidden.
+        belief: float32 (height, width), log-odds that a pixel belongs to the object, within `SURE`. The mask is the cleaned
+            positive part. It is carried over frames so that weak evidence against a pixel accumulates.
+        colours: colour histograms of the object's parts, updated while no other object touches it.
+        around: colour histogram of its surroundings.
+        area: typical number of visible pixels.
+        box: box of the whole object, hidden parts included, (x1, y1, x2, y2), float; it keeps moving while hidden.
         speed: (x, y) pixels per frame.
-        hidden: frames since it was last seen.
-        share: part of its usual area that is in sight.
+        hidden: frames since the object was last visible.
+        share: visible share of the typical area.
     """
 
     mask: Mask
@@ -52,12 +52,12 @@ class TrackedObject:
     share: float = 1.0
 
     @property
-    def partly(self) -> bool:
-        """Whether it is hidden, or a good part of it."""
+    def is_partly_hidden(self) -> bool:
+        """Whether the object is hidden completely or for a considerable part."""
         return self.share < PARTLY_SHARE
 
     def colour_evidence(self, bins: Bins, window: Window) -> Change:
-        """What the colour of each pixel of a window says for the object, float32 of the window's shape.
+        """Log-likelihood ratio of the colour of each pixel of a window, float32 of the window's shape.
 
         Args:
             bins: colour bin of each pixel, int (height, width).
@@ -67,30 +67,30 @@ class TrackedObject:
             log_likelihood_ratio(self.colours, self.around)[part_of_rows(self.box, window)[:, None], bins[window]], np.float32
         )
 
-    def settle(self, object_id: int, owner: NDArray[np.int32]) -> None:
-        """Make the pixels dealt to the object its mask, without specks; it forgets those that others got.
+    def assign_pixels(self, object_id: int, owner: NDArray[np.int32]) -> None:
+        """Set the mask from the pixels assigned to the object; belief in pixels assigned to others is removed.
 
         Args:
-            object_id: the object's number in `owner`.
-            owner: int32 (height, width), whose each pixel is, -1 nobody's; pixels that the object gives up become so.
+            object_id: the object's ID in `owner`.
+            owner: int32 (height, width), owner of each pixel, -1 for none; pixels that the object gives up are set to -1.
         """
         window = window_around(self.box, owner.shape, REACH)
-        given, self.mask = owner[window], np.zeros(owner.shape, np.bool_)
+        owners, self.mask = owner[window], np.zeros(owner.shape, np.bool_)
         if is_empty(window):
             self.hidden, self.share = 1, 0.0
             return
-        mask = clean_mask(given == object_id, 0.03 * self.area) & ((given == object_id) | (given < 0))
+        mask = clean_mask(owners == object_id, 0.03 * self.area) & ((owners == object_id) | (owners < 0))
         self.share = np.count_nonzero(mask) / self.area
         if self.share < LOST_SHARE:
             self.hidden, self.share = 1, 0.0
             mask[:] = False
-        given[(given == object_id) & ~mask] = -1
+        owners[(owners == object_id) & ~mask] = -1
         self.mask[window] = mask
         belief = self.belief[window]
         self.belief[window] = np.where(mask, np.maximum(belief, 0.5), np.minimum(belief, -0.5))
 
-    def appear(self, window: Window, visible: Mask) -> None:
-        """Come into sight again as the mask `found` in a window.
+    def reappear(self, window: Window, visible: Mask) -> None:
+        """Make the object visible again with a mask in a window.
 
         Args:
             window: rows and columns of the image.
@@ -102,14 +102,14 @@ class TrackedObject:
         self.box = enclosing_box(self.box, np.array(tight_box(self.mask), np.float64))
         self.hidden, self.share = 0, np.count_nonzero(visible) / self.area
 
-    def learn(self, bins: Bins, box: Area) -> None:
-        """Take over size and colours while nobody touches the object, whose mask has the tight box `box`.
+    def update(self, bins: Bins, box: Area) -> None:
+        """Update size and colours while no other object touches this one.
 
         Args:
             bins: colour bin of each pixel, int (height, width).
             box: tight box of the object's mask, pixels, half-open.
         """
-        # Limbs stretch a box little by little; a stranger taken in would do so at once.
+        # Limbs extend a box gradually; a mask that leaks into another object would extend it at once.
         grow = 0.02 * max(box[2:] - box[:2]) + 1
         self.box = np.concatenate([np.maximum(box[:2], self.box[:2] - grow), np.minimum(box[2:], self.box[2:] + grow)])
         self.area += 0.1 * (np.count_nonzero(self.mask) - self.area)
@@ -117,18 +117,18 @@ class TrackedObject:
 
 
 def initial_belief(mask: Mask) -> Change:
-    """Firm belief in a mask."""
+    """Maximum belief inside a mask, minimum belief outside."""
     return np.where(mask, np.float32(SURE), np.float32(-SURE))
 
 
 def propagate(target: TrackedObject, flow: Flow, camera: Affine, before: PreparedFrame, after: PreparedFrame) -> None:
-    """Move an object's box and belief on to the next frame; belief fades where its colour does not arrive with it.
+    """Move box and belief of an object to the next frame; belief fades where the colour does not match there.
 
-    The object's own flow is spread beyond its edges and belief fetched back along it. Fetched along the picture's
-    flow, background that comes to light behind the object would be taken for it, and limbs for background.
+    The object's flow is extrapolated beyond its edges, and the belief is warped with it. Warped with the flow of the image,
+    uncovered background behind the object would become part of it, and limbs would become background.
 
     Args:
-        target: object to move.
+        target: object to propagate.
         flow: flow from `before` to `after`, float32 (height, width, 2) in pixels, x first.
         camera: camera motion, affine (2, 3).
         before: the current frame.
@@ -137,8 +137,8 @@ def propagate(target: TrackedObject, flow: Flow, camera: Affine, before: Prepare
     import cv2
 
     step = np.median(flow[target.mask], axis=0).astype(np.float64)
-    if target.partly:
-        # Flow near what hides it is that one's flow: trust its own speed from before.
+    if target.is_partly_hidden:
+        # Flow near the occluding object is that object's flow: rely on the earlier speed.
         step = 0.95 * target.speed + 0.05 * step
     target.speed = 0.7 * target.speed + 0.3 * step
     window = window_around(target.box, target.mask.shape, REACH)
@@ -152,14 +152,14 @@ def propagate(target: TrackedObject, flow: Flow, camera: Affine, before: Prepare
     arrives = np.clip(1.6 - colour_difference(colours, after.rgb[window]) / 40, 0, 1)
     apart = flow_magnitude(residual_flow(own, camera, window[1].start, window[0].start))
     typical = float(np.median(apart[mask > 0])) if mask.any() else 0.0
-    # Nothing is said while the whole object moves with the camera.
+    # No evidence while the whole object moves with the camera.
     stays = np.clip(1.5 - 3 * apart / typical, 0, 1) if typical > 0.4 else np.float32(0)
     belief = KEEP * cv2.GaussianBlur(np.where(fetched > 0, fetched * (2 * arrives - 1), fetched), (0, 0), 1.0)
     target.belief[window] = belief - MOTION * stays
 
 
 def extrapolate_flow(flow: Flow, mask: Change, otherwise: Area) -> Flow:
-    """Flow of the inside of a mask, carried on beyond its edges; far from it the flow `otherwise`, (x, y).
+    """Flow of the inside of a mask, extrapolated beyond its edges; far from it the flow `otherwise`, (x, y).
 
     Args:
         flow: optical flow, float32 (height, width, 2) in pixels, x first.

@@ -1,4 +1,4 @@
-"""Tubes: every object of a video and its instance on each frame, and what is done where two of them meet."""
+"""Tubes: the instances of every object of a video, with rules for objects that coincide."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ from tasks.masks.instances import Instance, encode_mask, intersections
 
 @dataclass
 class Tubes:
-    """Every object of a video: what it is and its instance on each frame where it is visible.
+    """Every object of a video, with its instance on each frame where it is visible.
 
     Attributes:
         shape: (height, width) of the video, pixels.
-        match_iou: from this mask IoU on, two instances of a frame are of one thing (section 4.1: 0.4).
-        overlapping: whether a pixel may belong to several objects; else to the oldest.
-        objects: object ID (from 1, in order of discovery, never reused) -> the detection it was found by.
+        match_iou: mask IoU from which two instances of a frame show the same object (section 4.1: 0.4).
+        overlapping: whether a pixel may belong to several objects; otherwise it belongs to the oldest.
+        objects: object ID (from 1, in order of discovery, never reused) -> detection of its discovery.
         discovered_at: object ID -> frame index of its discovery.
         frames: frame index -> object ID -> instance.
-        hidden_behind_older: backward instances dropped because an older object has them (IoU >= `match_iou`).
-        merged: ID of an object that proved to be an older one -> that one's ID; it is no object of its own any more.
-        recovered: times a new object took back the ID of a lost one.
+        hidden_behind_older: backward instances dropped because they match an older object (IoU >= `match_iou`).
+        merged: ID of an object that was merged into an older one -> ID of the older one.
+        recovered: number of times a new object got the ID of a lost one.
     """
 
     shape: tuple[int, int]
@@ -43,7 +43,7 @@ class Tubes:
     _ids: int = 0
 
     def new_object(self, detection: Detection, index: int) -> int:
-        """Take in an object found on frame `index`; its ID.
+        """Add an object discovered on a frame and return its ID.
 
         Args:
             detection: detection that starts the object.
@@ -54,7 +54,7 @@ class Tubes:
         return self._ids
 
     def add(self, index: int, instances: Mapping[int, Instance]) -> None:
-        """Keep the instances of a frame, object ID -> instance.
+        """Add the instances of a frame.
 
         Args:
             index: 0-based native frame index.
@@ -69,7 +69,7 @@ class Tubes:
             del self.frames[index]
 
     def add_backward(self, index: int, instances: Mapping[int, Instance]) -> None:
-        """Keep what a backward pass found on a frame, where no older object has it already.
+        """Add instances of the backward pass, except those that match an older object.
 
         Args:
             index: 0-based native frame index.
@@ -87,18 +87,19 @@ class Tubes:
                 self.add(index, {object_id: instances[object_id]})
 
     def merge(self) -> None:
-        """Give each object that a backward pass showed to be an older one to that one.
+        """Merge each object that the backward pass identified with an older one into it.
 
-        It is the older one if the two met on most frames of its backward pass and are seen apart on no more than half of the
-        frames since its discovery: something that hid behind the older one is followed onto it too, but appears beside it.
+        Two objects are the same if they match on most frames of the backward pass of the younger one, and differ on no more
+        than half of the frames since its discovery. An object that was occluded by the older one also matches in the backward
+        pass, but is visible next to it after its discovery.
         """
         for older, younger in sorted(self._met, key=lambda pair: (-pair[1], -self._met[pair])):
             if younger in self.merged or self._met[older, younger] * 2 <= self._back[younger]:
                 continue
-            kept_by = self._final(older)
+            survivor = self._final(older)
             since = [here for index, here in self.frames.items() if index >= self.discovered_at[younger] and younger in here]
-            if kept_by != younger and self._apart(kept_by, younger, since) * 2 <= len(since):
-                self._give(younger, kept_by)
+            if survivor != younger and self._apart(survivor, younger, since) * 2 <= len(since):
+                self._reassign(younger, survivor)
 
     def _final(self, object_id: int) -> int:
         while object_id in self.merged:
@@ -109,7 +110,7 @@ class Tubes:
         both = [here for here in frames if older in here]
         return sum(mask_ious(here[younger], {older: here[older]}, self.shape)[older] < self.match_iou for here in both)
 
-    def _give(self, younger: int, older: int) -> None:
+    def _reassign(self, younger: int, older: int) -> None:
         for here in self.frames.values():
             instance = here.pop(younger, None)
             if instance is not None:
@@ -118,7 +119,7 @@ class Tubes:
         self.merged[younger] = older
 
     def _rest(self, instance: Instance, others: Mapping[int, Instance]) -> Instance | None:
-        """What of an instance no other covers."""
+        """Part of an instance that no other instance covers."""
         touched = [others[i] for i, iou in mask_ious(instance, others, self.shape).items() if iou > 0]
         if not touched:
             return instance
@@ -127,7 +128,7 @@ class Tubes:
 
 
 def mask_ious(instance: Instance, others: Mapping[int, Instance], shape: tuple[int, int]) -> dict[int, float]:
-    """Mask IoU of one instance with others of its frame, by their IDs.
+    """Mask IoU of an instance with other instances of its frame, by their IDs.
 
     Args:
         instance: instance to compare.

@@ -1,1 +1,1 @@
-"""SAM2.1 as a tracker: its modules, driven so that no frame is encoded twice and no object's step repeated."""
+"""SAM2.1 tracker: drives the modules of the package so that no frame is encoded twice and no step of an object repeated."""

@@ -1,4 +1,4 @@
-"""Run-length codes of masks that are on a GPU: only the places where runs end are copied to the host.
+"""Run-length encoding of masks on a GPU: only the ends of runs are copied to the host.
 
 The instances equal those of `tasks.masks.instances.encode_mask`, which takes host masks and about 2 ms of CPU each.
 """
@@ -19,7 +19,7 @@ Integers = NDArray[np.int64]
 
 
 class _Edges(NamedTuple):
-    """One mask: pixels in each column and row, and the ends of its runs down the columns, 0 first if it starts inside."""
+    """One mask: pixels per column and row, and the ends of its runs in column order, with 0 first if it starts inside."""
 
     columns: Integers
     rows: Integers
@@ -63,14 +63,14 @@ def _extent(pixels: Integers) -> tuple[int, int]:
 
 
 def _anchor(edges: _Edges, area: int) -> tuple[int, int] | None:
-    """The mask's centroid (x, y), pixels; None if it lies outside the mask."""
+    """Centroid (x, y) of the mask in pixels; None if it is outside the mask."""
     x, y = (_centre(pixels, area) for pixels in (edges.columns, edges.rows))
     place = x * len(edges.rows) + y
     return (x, y) if np.searchsorted(edges.ends, place, side="right") % 2 else None
 
 
 def _centre(pixels: Integers, area: int) -> int:
-    """Centroid along one axis, rounded from the first pixel of the mask on as `anchor_in` rounds it."""
+    """Centroid along one axis, rounded relative to the first pixel of the mask as in `mask_anchor`."""
     first = int(np.flatnonzero(pixels)[0])
     moment = int(pixels @ np.arange(len(pixels))) - first * area
     return first + int(moment / area + 0.5)

@@ -1,8 +1,8 @@
-"""SAM2's step over objects that were found on different frames, and so remember different frames, at once.
+"""SAM2 steps over objects that were discovered on different frames and therefore have different memory frames.
 
-The model's own step takes a batch of objects only if all remember the same frames. Here each cohort, the objects found on
-one frame, gathers its memory as the model does it; cohorts with memories of one length then attend to them together, and
-all are decoded and remembered together. No layer is written anew.
+The model's own step requires a batch of objects with equal memory frames. Here each cohort, the objects discovered on one
+frame, gathers its memory by the model's method; cohorts with memories of equal length attend to them together, and all are
+decoded and stored together. No layer is reimplemented.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import torch  # noqa: TID253  this module is imported only to build a model
 from sam2.modeling.sam2_base import SAM2Base  # noqa: TID253
 
 Memories = Mapping[str, Mapping[int, Any]]
-"""What one cohort remembers, as the model names it: `cond_frame_outputs` and `non_cond_frame_outputs` by frame index."""
+"""Memory of one cohort in the model's terms: `cond_frame_outputs` and `non_cond_frame_outputs` by frame index."""
 
 
 class _Gathered(NamedTuple):
@@ -27,7 +27,7 @@ class _Gathered(NamedTuple):
 
 
 class _Gather(torch.nn.Module):
-    """Stands in for memory attention while a cohort's memory is gathered: keeps its inputs and passes the image through."""
+    """Replacement of memory attention that records its inputs and returns the image features unchanged."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -39,7 +39,7 @@ class _Gather(torch.nn.Module):
 
 
 class CohortSAM2(SAM2Base):  # type: ignore[misc]
-    """SAM2.1 whose `track_step` takes a list of cohorts' memories as its `output_dict`, objects in the order of cohorts."""
+    """SAM2.1 whose `track_step` takes a list of cohort memories as `output_dict`, with objects in the order of cohorts."""
 
     memory_attention: torch.nn.Module
 
@@ -54,7 +54,7 @@ class CohortSAM2(SAM2Base):  # type: ignore[misc]
         num_frames: int,
         track_in_reverse: bool = False,
     ) -> torch.Tensor:
-        """Image features (objects, channels, height, width) after attention to what each object's cohort remembers."""
+        """Image features (objects, channels, height, width) after attention to the memory of each object's cohort."""
         attention, gather = self.memory_attention, _Gather()
         sizes = [cohort_size(memories) for memories in output_dict]
         self.memory_attention = gather
@@ -84,7 +84,7 @@ def cohort_size(memories: Memories) -> int:
 
 
 def _attend(attention: torch.nn.Module, inputs: Sequence[_Gathered]) -> list[torch.Tensor]:
-    """Features (tokens, objects, channels) of each cohort, in their order; memories of one length are attended to at once."""
+    """Features (tokens, objects, channels) of each cohort, in order; memories of equal length are processed together."""
     alike: dict[tuple[int, int], list[int]] = defaultdict(list)
     for number, gathered in enumerate(inputs):
         alike[len(gathered.memory), gathered.num_obj_ptr_tokens].append(number)

@@ -1,4 +1,4 @@
-"""From mask logits to run-length codes of the video's size, without full-size floats of more than one object at a time."""
+"""Conversion of mask logits to run-length codes at the video's size, with full-size logits of one object at a time."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ if TYPE_CHECKING:
     import torch
 
 STACK = 16
-"""Objects whose masks of the video's size are on the model's device together; fewer copies to the host than one by one."""
+"""Objects whose full-size masks are on the device together, which reduces the number of copies to the host."""
 
 
 def encode_logits(ids: Sequence[int], logits: torch.Tensor, height: int, width: int, overlapping: bool) -> dict[int, Instance]:
-    """Instances of the objects that are in sight on a frame.
+    """Instances of the objects that are visible on a frame.
 
     Args:
         ids: object IDs.
         logits: float32 (objects, 1, h, w), of any size.
         height: of the video, pixels.
         width: of the video, pixels.
-        overlapping: whether a pixel may belong to several objects; else to that with the highest logit.
+        overlapping: whether a pixel may belong to several objects; otherwise it belongs to the highest logit.
     """
     stacks = _stacks(logits, height, width, overlapping)
     each = (one for stack in stacks for one in (encode_stack(stack) if stack.is_cuda else map(encode_mask, stack.numpy())))
@@ -31,7 +31,7 @@ def encode_logits(ids: Sequence[int], logits: torch.Tensor, height: int, width: 
 
 
 def masks_from_logits(logits: torch.Tensor, height: int, width: int, overlapping: bool) -> Iterator[Mask]:
-    """Masks, bool (height, width), of each object's logits, one after another.
+    """Masks, bool (height, width), one per object.
 
     Args:
         logits: mask logits, float (objects, 1, h, w), at the decoder's resolution.
@@ -60,7 +60,7 @@ def _stacks(logits: torch.Tensor, height: int, width: int, overlapping: bool) ->
 
 
 def _owners(logits: torch.Tensor, height: int, width: int) -> torch.Tensor:
-    """Which object has the highest logit, int64 (height, width); holds two full-size maps, whatever the objects."""
+    """Object with the highest logit per pixel, int64 (height, width), computed with two full-size maps in memory."""
     import torch
 
     best = upsample_logits(logits[0], height, width)
@@ -73,7 +73,7 @@ def _owners(logits: torch.Tensor, height: int, width: int) -> torch.Tensor:
 
 
 def upsample_logits(logits: torch.Tensor, height: int, width: int) -> torch.Tensor:
-    """Logits (1, h, w) at the video's size, float32 (height, width).
+    """Logits resized to the video's size, float32 (height, width).
 
     Args:
         logits: mask logits, float (1, h, w), at the decoder's resolution.

@@ -1,7 +1,7 @@
-"""Image features: each frame goes through the encoder once, as long as its features fit the budget.
+"""Image features: each frame is encoded once, as long as the features fit in the budget.
 
-A frame's features are needed twice if an object is found after it, on the way there and on the way back. They stay on the
-model's device as far as the budget goes, then go to a file, and beyond that frame are encoded again on the way back.
+Features are needed again in the backward pass for frames before the last discovery. They stay on the model's device up to the
+budget, then go to a file; frames beyond that are encoded again.
 """
 
 from __future__ import annotations
@@ -17,15 +17,15 @@ if TYPE_CHECKING:
     import torch
 
 FeatureStorage = Literal["held", "spilled", "encoded_again"]
-"""Where features of a video went: stayed on the device, some to a file, some nowhere."""
+"""Storage of the features of a video: all on the device, some in a file, or some encoded again."""
 
 
 @dataclass(frozen=True)
 class Features:
-    """One frame's features.
+    """Features of one frame.
 
     Attributes:
-        levels: from fine to coarse, (1, channels, height, width) each, in the precision of the model's run.
+        levels: feature maps from fine to coarse, (1, channels, height, width) each, in the precision of the model.
         positions: position encodings of the levels, of the same height and width; the same for all frames.
     """
 
@@ -33,7 +33,7 @@ class Features:
     positions: list[torch.Tensor]
 
     def expanded(self, model: Any, objects: int) -> tuple[list[torch.Tensor], list[torch.Tensor], list[tuple[int, int]]]:
-        """As the model's step takes them: features and positions (tokens, objects, channels), and (height, width) of each.
+        """Arguments of the model's step: features and positions (tokens, objects, channels), and (height, width) of each level.
 
         Args:
             model: the SAM2 model.
@@ -47,15 +47,15 @@ class Features:
 
 
 class FeatureStore:
-    """Features of a video's frames, encoded when first asked for.
+    """Features of the frames of a video, encoded on first use.
 
     Attributes:
-        passes: frames that went through the encoder, each counted as often as it did.
-        kept: where features went.
+        passes: frames that went through the encoder, counted once per pass.
+        kept: storage of the features.
     """
 
     def __init__(self, encode: Callable[[int], Features], reused: range, budget: Budget) -> None:
-        """Start empty; frames of `reused` will be asked for twice, first upwards and then downwards."""
+        """Create an empty store; frames of `reused` are requested twice, first ascending and then descending."""
         self._encode, self._reused, self._budget = encode, reused, budget
         self._resident: dict[int, list[torch.Tensor]] = {}
         self._file: _SpillFile | None = None
@@ -64,15 +64,15 @@ class FeatureStore:
         self.passes = 0
         self.kept: FeatureStorage = "held"
 
-    def at(self, index: int) -> Features:
-        """Features of a frame; the last one asked for is at hand."""
+    def get(self, index: int) -> Features:
+        """Features of a frame; those of the last requested frame are cached."""
         if self._current is None or self._current[0] != index:
-            self._current = None  # before another is made: it may be the one too many
+            self._current = None  # released before the next is encoded, to save memory
             self._current = index, self._lookup(index) or self._encoded(index)
         return self._current[1]
 
     def release(self, index: int) -> None:
-        """A frame will not be asked for again."""
+        """Drop the features of a frame that is not needed any more."""
         self._resident.pop(index, None)
 
     def _lookup(self, index: int) -> Features | None:
@@ -105,10 +105,10 @@ class FeatureStore:
 
 
 class _SpillFile:
-    """Features in a nameless temporary file: the system keeps it in free memory, and no longer than this process lives."""
+    """Features in an unnamed temporary file, which the system may keep in memory and removes with the process."""
 
     def __init__(self) -> None:
-        self._file = tempfile.TemporaryFile(prefix="stvg-features-")  # noqa: SIM115  it lives as long as this
+        self._file = tempfile.TemporaryFile(prefix="stvg-features-")  # noqa: SIM115  closed with this object
         self._places: dict[int, int] = {}
         self._like: Sequence[torch.Tensor] = ()
 
@@ -132,7 +132,7 @@ class _SpillFile:
         return [self._read(like) for like in self._like]
 
     def _read(self, like: torch.Tensor) -> torch.Tensor:
-        """The next level of the file, laid out in memory as it was: otherwise kernels may round otherwise."""
+        """Next level of the file with its original memory layout, since kernels may round differently otherwise."""
         import torch
 
         level = torch.empty(like.shape, dtype=like.dtype)

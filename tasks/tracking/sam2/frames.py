@@ -1,4 +1,4 @@
-"""Frames as the encoder takes them, decoded a window ahead of their use."""
+"""Frames for the encoder, decoded one window ahead of their use."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ from storage.common.prefetch import Prefetcher
 from tasks.video.reader import Frames, Video
 
 WINDOW_BYTES = 24 * 2**20
-"""Frames decoded together; two windows are held. Backward each window is decoded from the key frame before it."""
+"""Bytes per window; two windows are in memory. In backward order, each window is decoded from the key frame before it."""
 
 
 class FrameFeed:
-    """Frames of a video, one at a time in either direction; a thread decodes the next window meanwhile."""
+    """Frames of a video, one at a time in either direction, with the next window decoded in the background."""
 
     def __init__(self, video: Video) -> None:
         self._video = video
@@ -22,7 +22,7 @@ class FrameFeed:
         """Frame `index`, uint8 (height, width, 3), RGB.
 
         Raises:
-            VideoError: it cannot be decoded.
+            VideoError: the frame cannot be decoded.
         """
         window = index // self._size
         upcoming = window - 1 if index < self._last else window + 1
@@ -32,7 +32,7 @@ class FrameFeed:
         return frame
 
     def close(self) -> None:
-        """End the thread."""
+        """End the background thread."""
         self._windows.close()
 
     def _decode(self, window: int) -> Frames:

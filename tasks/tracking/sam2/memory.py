@@ -1,4 +1,4 @@
-"""What is remembered of the objects tracked in one direction of time, and the step from one frame to the next."""
+"""Memory of the objects tracked in one direction of time, and the step from one frame to the next."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ T = TypeVar("T")
 
 @dataclass
 class Cohort:
-    """Objects found on one frame.
+    """Objects discovered on one frame.
 
     Attributes:
         ids: object IDs, in the order of the tensors' first dimension.
         memories: frame index -> outputs of the model's step there, under `cond_frame_outputs` for the frame of discovery and
-            `non_cond_frame_outputs` for those tracked.
+            `non_cond_frame_outputs` for tracked frames.
     """
 
     ids: list[int]
@@ -32,10 +32,10 @@ class Cohort:
 
 
 class Memory:
-    """Objects tracked in one direction. Bounded: what a later frame cannot attend to is forgotten."""
+    """Memory of the objects tracked in one direction, without frames that later frames cannot attend to."""
 
     def __init__(self, model: Any, frame_count: int, at_once: int, reverse: bool) -> None:
-        """Start empty; `model` is a `CohortSAM2`, `frame_count` that of the video, `at_once` the objects of one step."""
+        """Create an empty memory of a `CohortSAM2` for a video of `frame_count` frames, with `at_once` objects per step."""
         self._model, self._frame_count, self._at_once, self._reverse = model, frame_count, at_once, reverse
         self._cohorts: list[Cohort] = []
         self._positions: list[torch.Tensor] = []
@@ -43,11 +43,11 @@ class Memory:
 
     @property
     def ids(self) -> list[int]:
-        """IDs of the objects tracked, in the order of `step`'s masks."""
+        """IDs of the tracked objects, in the order of `step`'s masks."""
         return [object_id for cohort in self._cohorts for object_id in cohort.ids]
 
     def add(self, index: int, features: Features, masks: Mapping[int, Mask]) -> None:
-        """Start to track objects by their masks on frame `index`; one that is tracked already starts anew.
+        """Start to track objects by their masks on a frame; an object that is tracked already is restarted.
 
         Args:
             index: 0-based native frame index.
@@ -60,7 +60,7 @@ class Memory:
             self._cohorts.append(Cohort(list(some), {"cond_frame_outputs": {index: out}, "non_cond_frame_outputs": {}}))
 
     def drop(self, ids: Collection[int]) -> None:
-        """Stop to track objects."""
+        """Stop tracking objects."""
         for cohort in self._cohorts:
             kept = [number for number, object_id in enumerate(cohort.ids) if object_id not in ids]
             if len(kept) < len(cohort.ids):
@@ -70,14 +70,14 @@ class Memory:
         self._cohorts = [cohort for cohort in self._cohorts if cohort.ids]
 
     def step(self, index: int, features: Features) -> torch.Tensor:
-        """Track all objects on frame `index`, next in the direction of time.
+        """Track all objects on the next frame in the direction of time.
 
         Args:
             index: 0-based native frame index.
             features: image features of that frame.
 
         Returns:
-            Mask logits, float32 (objects, 1, side / 4, side / 4) in the order of `ids`, of which there is one at least.
+            Mask logits, float32 (objects, 1, side / 4, side / 4), in the order of `ids`, which must not be empty.
         """
         import torch
 
@@ -85,7 +85,7 @@ class Memory:
         return torch.cat(logits)
 
     def _batches(self) -> Iterator[Sequence[Cohort]]:
-        """Cohorts in turn, as many together as are `at_once` objects."""
+        """Consecutive cohorts, grouped up to `at_once` objects."""
         batch: list[Cohort] = []
         for cohort in self._cohorts:
             if batch and sum(len(c.ids) for c in batch) + len(cohort.ids) > self._at_once:
@@ -108,7 +108,7 @@ class Memory:
         return logits
 
     def _prompted(self, index: int, features: Features, masks: Sequence[Mask]) -> dict[str, Any]:
-        """Outputs on the frame of discovery: the given masks are taken for the model's own, and remembered."""
+        """Outputs on the frame of discovery, with the given masks in place of predicted ones."""
         import torch
 
         inputs = torch.cat([self._as_input(mask) for mask in masks])
@@ -127,9 +127,9 @@ class Memory:
         self._positions = [position[:1].clone() for position in self._positions]
         return self._kept(spatial.bfloat16(), out["obj_ptr"])
 
-    def _run(self, index: int, features: Features, objects: int, **given: Any) -> dict[str, Any]:
+    def _run(self, index: int, features: Features, objects: int, **options: Any) -> dict[str, Any]:
         vision, positions, sizes = features.expanded(self._model, objects)
-        given = {"mask_inputs": None, "run_mem_encoder": True} | given
+        options = {"mask_inputs": None, "run_mem_encoder": True} | options
         out: dict[str, Any] = self._model.track_step(
             frame_idx=index,
             current_vision_feats=vision,
@@ -138,28 +138,28 @@ class Memory:
             point_inputs=None,
             num_frames=self._frame_count,
             track_in_reverse=self._reverse,
-            **given,
+            **options,
         )
         return out
 
     def _as_input(self, mask: Mask) -> torch.Tensor:
-        """Mask as the model takes it, float32 (1, 1, side, side) of 0 and 1."""
+        """Mask in the model's input format, float32 (1, 1, side, side) of 0 and 1."""
         import torch
 
         side = self._model.image_size
-        given = torch.from_numpy(mask.view(np.uint8))[None, None].to(self._model.device).float()
+        image = torch.from_numpy(mask.view(np.uint8))[None, None].to(self._model.device).float()
         if mask.shape == (side, side):
-            return given
-        scaled = torch.nn.functional.interpolate(given, size=(side, side), mode="bilinear", antialias=True)
+            return image
+        scaled = torch.nn.functional.interpolate(image, size=(side, side), mode="bilinear", antialias=True)
         return (scaled >= 0.5).float()
 
     def _kept(self, spatial: torch.Tensor, pointer: torch.Tensor) -> dict[str, Any]:
-        """What later frames attend to. Positions are the same for all objects and frames: one copy, expanded."""
+        """Outputs that later frames attend to; position encodings are equal for all, so one copy is expanded."""
         positions = [position.expand(len(pointer), -1, -1, -1) for position in self._positions]
         return {"maskmem_features": spatial, "maskmem_pos_enc": positions, "obj_ptr": pointer}
 
     def _forget(self, outputs: dict[int, dict[str, Any]], index: int) -> None:
-        """Drop what frames after `index` cannot attend to: masks and object pointers reach only so far back."""
+        """Drop outputs that frames after `index` cannot attend to: masks and object pointers have a limited range."""
         model = self._model
         reach = max(model.num_maskmem * model.memory_temporal_stride_for_eval, model.max_obj_ptrs_in_encoder)
         for old in [i for i in outputs if abs(index - i) >= reach]:
@@ -167,11 +167,11 @@ class Memory:
 
 
 def chunked(items: Sequence[T], size: int) -> Iterator[Sequence[T]]:
-    """Items in their order, `size` together.
+    """Consecutive chunks of at most `size` items.
 
     Args:
-        items: items to group.
-        size: maximum number of items per batch.
+        items: items to split.
+        size: maximum number of items per chunk.
     """
     for first in range(0, len(items), size):
         yield items[first : first + size]

@@ -1,4 +1,4 @@
-"""The SAM2.1 model of the `sam2` package: built without network or progress bars, from a checkpoint or a fixed seed."""
+"""The SAM2.1 model of the `sam2` package, built offline from a checkpoint or a fixed seed."""
 
 from __future__ import annotations
 
@@ -8,31 +8,31 @@ from tasks.tracking.base import TrackConfig
 from tasks.weights import Weights, WeightsError
 
 CONFIGS = {"tiny": "t", "small": "s", "base_plus": "b+", "large": "l"}
-"""Size -> the letters of its file among the SAM2.1 configs of the package."""
+"""Size -> suffix of its file among the SAM2.1 configurations of the package."""
 
 RANDOM_SEED = 61
-"""Seed of random weights. Most seeds see no object, so that every mask is empty, or cover the whole frame; with this one
-the tiny model's cover 5 to 95 % of most frames, forward and backward."""
+"""Seed of random weights. With most seeds, masks are empty or cover the whole frame; with this one, masks of the tiny model
+cover 5 to 95 % of most frames, forward and backward."""
 
 STRIDE = 32
-"""The encoder halves the image five times and adds what it halved: other sides do not fit together."""
+"""Stride of the encoder: image sizes must be a multiple of it, or its feature levels do not match."""
 
 OVERRIDES = (
     "++model._target_=tasks.tracking.sam2.cohorts.CohortSAM2",
-    # As the package's video predictor has it: what is remembered of a prompt is the mask that was prompted.
+    # As in the package's video predictor: the memory of a prompt is the prompted mask.
     "++model.binarize_mask_from_pts_for_mem_enc=true",
 )
 
 COMPILED = {"image_encoder": False, "memory_attention": True, "memory_encoder": True, "sam_mask_decoder": True}
-"""Parts that `compiled` compiles, and whether their shapes vary."""
+"""Parts compiled by `compiled`, and whether their shapes vary."""
 
 
 def build_model(config: TrackConfig) -> Any:
-    """Build the model, ready to run.
+    """Build the model in evaluation mode.
 
     Raises:
-        ValueError: no model of that name, or an image size it cannot take.
-        WeightsError: the checkpoint cannot be read or is of another model.
+        ValueError: there is no model of this name, or the image size is not supported.
+        WeightsError: the checkpoint cannot be read or belongs to another model.
     """
     import torch
     from sam2 import build_sam
@@ -52,7 +52,7 @@ def build_model(config: TrackConfig) -> Any:
 
 
 def _compiled(model: Any) -> Any:
-    """The model with its parts compiled; the number of objects and of memories varies, the image does not."""
+    """Compile the parts of the model; the numbers of objects and memories vary, the image size does not."""
     import torch
 
     for part, dynamic in COMPILED.items():
@@ -65,9 +65,9 @@ def _load(model: Any, weights: Weights, name: str) -> None:
     from sam2 import build_sam
 
     if not weights.path.is_file():
-        raise WeightsError(f"no weight file {weights.path} for SAM2.1 {name}: it was there when it was looked up")
+        raise WeightsError(f"no weight file {weights.path} for SAM2.1 {name}: it existed when it was looked up")
     try:
         build_sam._load_checkpoint(model, str(weights.path))
     except Exception as error:
-        # The library lists every parameter that differs; which ones helps nobody.
+        # The library's message lists every mismatched parameter, which is too long to be useful.
         raise WeightsError(f"{weights.path.name} is not a SAM2.1 {name} checkpoint ({type(error).__name__})") from error

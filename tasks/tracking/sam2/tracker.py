@@ -1,4 +1,4 @@
-"""SAM2.1 as a tracker: boxes to masks, masks forward and backward, each frame encoded once (section 3.2, A.6)."""
+"""SAM2.1 tracker: masks from boxes, forward and backward propagation, each frame encoded once (sections 3.2 and A.6)."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ if TYPE_CHECKING:
     import torch
 
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
-"""Mean and deviation that the encoder expects RGB in [0, 1] to be normalised by."""
+"""Mean and standard deviation by which the encoder's input is normalised, RGB in [0, 1]."""
 
 
 class Sam2Tracker:
-    """Holds a SAM2.1 model; opens a session for each video.
+    """Loaded SAM2.1 model that opens a session for each video.
 
-    Without weights it is filled with random ones from a fixed seed, which only tests want.
+    Without weights it is initialised randomly from a fixed seed, for tests only.
     """
 
     def __init__(self, config: TrackConfig) -> None:
@@ -35,7 +35,7 @@ class Sam2Tracker:
 
     @contextmanager
     def open(self, video: Video, frames: range, last_prompt: int, budget: Budget) -> Iterator[Sam2Session]:
-        """Track `frames` of a video; it is opened once more, scaled to the square that the encoder sees.
+        """Open a session for consecutive frames of a video, which is opened again at the encoder's square input size.
 
         Args:
             video: the opened video.
@@ -48,7 +48,7 @@ class Sam2Tracker:
 
 
 class Sam2Session:
-    """One video being tracked; `tasks.tracking.base.Session` says what its methods do."""
+    """Tracking session of one video; see `tasks.tracking.base.Session` for its methods."""
 
     def __init__(
         self, model: Any, config: TrackConfig, video: Video, frames: range, last_prompt: int, stack: ExitStack
@@ -65,7 +65,7 @@ class Sam2Session:
         self._steps_back = 0
 
     def segment(self, index: int, boxes: Sequence[Box]) -> list[Mask]:
-        """One mask for each box on frame `index`; it may be empty.
+        """Segment the object in each box on frame `index`; a mask may be empty.
 
         Args:
             index: 0-based native frame index.
@@ -76,17 +76,17 @@ class Sam2Session:
             return [mask for some in batches for mask in self._masks(index, some)]
 
     def add(self, index: int, masks: Mapping[int, Mask]) -> None:
-        """Start to track objects, ID -> mask on frame `index`, which forward propagation has reached.
+        """Start to track objects by their masks on a frame.
 
         Args:
             index: 0-based native frame index; tracking has reached this frame.
             masks: object ID -> mask, bool (height, width).
         """
         with self._running():
-            self._memory.add(index, self._features.at(index), masks)
+            self._memory.add(index, self._features.get(index), masks)
 
     def forward(self, start: int, stop: int) -> Iterator[tuple[int, dict[int, Instance]]]:
-        """Instances of all added objects on frames start + 1 ... stop.
+        """Instances of all added objects on frames start + 1 to stop, both included, in order.
 
         Args:
             start: native frame of the last prompts, excluded.
@@ -95,11 +95,11 @@ class Sam2Session:
         yield from self._instances(self._forward(start, stop))
 
     def backward(self, prompts: Mapping[int, Mapping[int, Mask]]) -> Iterator[tuple[int, dict[int, Instance]]]:
-        """Instances of late objects before their discovery, in one sweep from the last discovery to the first frame."""
+        """Instances of objects before their discovery, in one pass from the last discovery to the first frame."""
         yield from self._instances(self._backward(prompts))
 
     def work(self) -> Work:
-        """What tracking took so far."""
+        """Cost of tracking so far."""
         store = self._features
         return Work(store.passes, self._memory.steps + self._steps_back, store.kept)
 
@@ -117,16 +117,16 @@ class Sam2Session:
                 yield index, *self._step(memory, index)
             if index in prompts:
                 with self._running():
-                    memory.add(index, self._features.at(index), prompts[index])
+                    memory.add(index, self._features.get(index), prompts[index])
             self._features.release(index)
         self._steps_back += memory.steps
 
     def _step(self, memory: Memory, index: int) -> tuple[list[int], torch.Tensor]:
         with self._running():
-            return memory.ids, memory.step(index, self._features.at(index))
+            return memory.ids, memory.step(index, self._features.get(index))
 
     def _instances(self, steps: Iterable[tuple[int, list[int], torch.Tensor]]) -> Iterator[tuple[int, dict[int, Instance]]]:
-        """Instances of each step; a thread makes them while the model takes the next."""
+        """Instances of each step, encoded in a background thread while the model runs the next step."""
         last: tuple[int, Future[dict[int, Instance]]] | None = None
         for index, ids, logits in steps:
             coming = index, self._encoder_pool.submit(self._encode_instances, ids, logits)
@@ -141,8 +141,8 @@ class Sam2Session:
             return encode_logits(ids, logits, self._video.height, self._video.width, self._config.overlapping)
 
     def _masks(self, index: int, boxes: Sequence[Box]) -> list[Mask]:
-        """Masks of boxes, as the package's image predictor makes them of the frame's features."""
-        logits = box_logits(self._model, self._features.at(index), self._scaled(boxes))
+        """Masks of boxes, computed from the frame's features as in the package's image predictor."""
+        logits = box_logits(self._model, self._features.get(index), self._scaled(boxes))
         return list(masks_from_logits(logits, self._video.height, self._video.width, overlapping=True))
 
     def _scaled(self, boxes: Sequence[Box]) -> torch.Tensor:
@@ -162,12 +162,12 @@ class Sam2Session:
         return Features([level.to(dtype) for level in out["backbone_fpn"]], out["vision_pos_enc"])
 
     def _image(self, index: int) -> torch.Tensor:
-        """Frame as the encoder takes it, float32 (3, side, side), RGB."""
+        """Normalised frame, float32 (3, side, side), RGB."""
         import torch
 
         frame, device = torch.from_numpy(self._feed.frame(index)), self._model.device
         if device.type == "cuda":
-            # From pinned memory the copy waits for none of the steps that are queued on the GPU.
+            # A copy from pinned memory does not wait for the steps queued on the GPU.
             frame = frame.pin_memory()
         image = frame.to(device, non_blocking=True).permute(2, 0, 1).float() / 255.0
         return (image - self._mean) / self._std
@@ -182,7 +182,7 @@ class Sam2Session:
 
 
 def _channels(values: Sequence[float], device: torch.device) -> torch.Tensor:
-    """Values of three channels, float32 (3, 1, 1)."""
+    """Values per channel, float32 (3, 1, 1)."""
     import torch
 
     return torch.tensor(values, device=device)[:, None, None]
@@ -192,16 +192,16 @@ def box_logits(model: Any, features: Features, boxes: torch.Tensor) -> torch.Ten
     """Mask logits of box prompts, one mask each.
 
     Args:
-        model: SAM2.
-        features: of one frame.
-        boxes: float32 (boxes, 2 corners, 2), pixels of the square the encoder sees.
+        model: the SAM2 model.
+        features: features of one frame.
+        boxes: float32 (boxes, 2 corners, 2), pixels of the encoder's square input.
 
     Returns:
         (boxes, 1, side / 4, side / 4).
     """
     import torch
 
-    # A box is a pair of points with labels of their own: upper left, lower right.
+    # A box is encoded as two points, upper left and lower right, with labels 2 and 3.
     labels = torch.tensor([[2, 3]], dtype=torch.int32, device=boxes.device).expand(len(boxes), 2)
     sparse, dense = model.sam_prompt_encoder(points=(boxes, labels), boxes=None, masks=None)
     *fine, coarse = features.levels

@@ -48,11 +48,11 @@ def test_a_long_video_is_cut_to_its_annotated_segments(video: Video, models: Any
     assert found.segments == [range(3, 10), range(22, 30)]
     assert sorted(found.tubes.frames) == [*range(3, 10), *range(22, 30)]
     assert found.note.reason == "cut_to_segments"
-    assert found.note.detail == "only its annotated segments are tracked, 15 of its 40 frames: it is longer than the cap"
+    assert found.note.detail == "only its annotated segments are tracked, 15 of its 40 frames: it is longer than the limit"
 
 
 def test_beyond_the_cap_a_long_video_is_refused_with_a_reason(video: Video, models: Any) -> None:
-    with pytest.raises(LimitError, match=r"2 s to track, and the cap is 1\.5 s: raise max_duration_s") as caught:
+    with pytest.raises(LimitError, match=r"2 s to track, and the limit is 1\.5 s: raise max_duration_s") as caught:
         finder(max_duration_s=1.5).annotate(job(video, (0, 19)), video)
     assert caught.value.reason == "too_long"
     with pytest.raises(LimitError, match="4 s to track"):
