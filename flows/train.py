@@ -136,7 +136,7 @@ def evaluate_task(deployment: str, parameters: dict[str, JsonValue], model: str)
         raise RuntimeError(f"{deployment} of the new model did not complete; the model itself is in {model}")
 
 
-def train(parameters: TrainParameters) -> str | State[str]:
+def train_and_evaluate(parameters: TrainParameters) -> str | State[str]:
     """Train and evaluate; returns the training's folder, which names the model."""
     plan = prepare_task(parameters)
     with gpu_slot(plan.recipe.gpus):
@@ -156,5 +156,5 @@ def _stop(parameters: TrainParameters) -> None:
         ray_job.stop(training_job(parameters))
 
 
-FLOWS = {**flows_of("train-grpo", train, _stop), **flows_of("train-sft", train, _stop)}
+FLOWS = {**flows_of("train-grpo", train_and_evaluate, _stop), **flows_of("train-sft", train_and_evaluate, _stop)}
 __getattr__ = by_function_name(FLOWS)

@@ -11,9 +11,8 @@ from functools import lru_cache
 from storage.common.errors import InputError
 from storage.records import parse_record
 from tasks.markers.labels import Style
+from tasks.metrics.temporal import Span
 
-Span = tuple[float, float]
-"""Start and end, seconds of the clip."""
 _TICK_S = 1e-6
 """Resolution of times: the step in which `tasks.video.reader.Timeline` distinguishes them."""
 

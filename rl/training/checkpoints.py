@@ -14,7 +14,7 @@ from rl.verl.errors import TrainingError
 from rl.verl.metrics import StepMetrics
 from storage.folders.open import folder_at
 
-CHECKPOINTS, METRICS, FAILURES = "checkpoints", "metrics.jsonl", "failures"
+CHECKPOINTS, METRICS_FILE, FAILURES = "checkpoints", "metrics.jsonl", "failures"
 _TRACKER = "latest_checkpointed_iteration.txt"
 _STEP = "global_step_"
 
@@ -60,7 +60,7 @@ def rewind(folder: Path) -> int:
     step = remove_incomplete(folder)
     shutil.rmtree(folder / FAILURES, ignore_errors=True)
     lines = [metrics.line() for metrics in read_metrics(folder) if metrics.step <= step]
-    folder_at(folder).write(METRICS, "".join(lines).encode())
+    folder_at(folder).write(METRICS_FILE, "".join(lines).encode())
     return step
 
 
@@ -72,7 +72,7 @@ def _steps(folder: Path) -> list[int]:
 def read_metrics(folder: Path) -> list[StepMetrics]:
     """Metrics of the steps so far, in order; a last line that is being written is left out."""
     try:
-        text = (folder / METRICS).read_text(encoding="utf-8")
+        text = (folder / METRICS_FILE).read_text(encoding="utf-8")
     except FileNotFoundError:
         return []
     return [StepMetrics.model_validate(json.loads(line)) for line in text.splitlines(keepends=True) if line.endswith("\n")]
@@ -85,5 +85,5 @@ def append_metrics(folder: Path, metrics: StepMetrics) -> None:
         folder: of the training.
         metrics: of one step.
     """
-    with (folder / METRICS).open("a", encoding="utf-8") as file:
+    with (folder / METRICS_FILE).open("a", encoding="utf-8") as file:
         file.write(metrics.line())

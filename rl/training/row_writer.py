@@ -10,11 +10,11 @@ import pyarrow.parquet as pq
 
 from rl.engines.base import Request
 from rl.evaluation.protocols import Requester, style_of
-from rl.evaluation.samples import ClipError, Clips
+from rl.evaluation.samples import ClipError, Clips, EvalSample
 from rl.models.families import Model
 from rl.rewards import Truth
 from rl.training.row_schema import ROW_SCHEMA, TrainingRow, VideoColumn
-from rl.training.selection import SPLITS, Prompt, RowsError, RowSettings, Selection, Split, requires_object
+from rl.training.selection import SPLITS, RowsError, RowSettings, Selection, Split, TrainingSample, requires_object
 from rl.training.truths import sample_truth
 from storage.reader import Dataset
 from tasks.markers.labels import Style
@@ -42,18 +42,18 @@ def write_row_files(folder: Path, dataset: Dataset, model: Model, settings: RowS
     """
     builder = _RowBuilder(dataset, model, settings)
     exclusions: dict[str, str] = {}
-    prompts = {prompt.sample.sample_id: (split, prompt) for split in SPLITS for prompt in selection.splits[split]}
+    selected = {each.sample.sample_id: (split, each) for split in SPLITS for each in selection.splits[split]}
     with ExitStack() as stack:
         files = {split: stack.enter_context(_RowFile(folder / f"{split}.parquet", split)) for split in SPLITS}
         for video in stored_videos(dataset):
-            for sample in sorted(video.samples, key=lambda sample: sample.sample_id):
-                if sample.sample_id not in prompts:
+            for stored in sorted(video.samples, key=lambda stored: stored.sample_id):
+                if stored.sample_id not in selected:
                     continue
-                split, prompt = prompts[sample.sample_id]
+                split, sample = selected[stored.sample_id]
                 try:
-                    files[split].add(builder.row(video, sample, prompt))
+                    files[split].add(builder.row(video, stored, sample))
                 except ClipError as error:
-                    exclusions[sample.sample_id] = error.reason
+                    exclusions[stored.sample_id] = error.reason
     rest = selection.without(exclusions)
     if empty := [split for split in SPLITS if not rest.splits[split]]:
         raise RowsError(f"no sample of '{dataset.manifest.dataset}' is left for {empty[0]}: {rest.counts()}")
@@ -98,23 +98,22 @@ class _RowBuilder:
         self._style: Style = style_of(dataset.manifest.stages["frames"].params["render"])
         self._requester = Requester(self._protocol, model, Clips(dataset), self._style)
 
-    def row(self, video: StoredVideo, stored: StoredSample, prompt: Prompt) -> TrainingRow:
+    def row(self, video: StoredVideo, stored: StoredSample, sample: TrainingSample) -> TrainingRow:
         """The row of a sample.
 
         Args:
             video: with every instance of the mask database.
             stored: the sample in the dataset's tables.
-            prompt: the same sample as it is prompted.
+            sample: the same sample with its prompt.
 
         Raises:
             ClipError: its frames cannot be read.
         """
-        request = self._requester.first_request(prompt.sample)
+        request = self._requester.first_request(sample.sample)
         assert request is not None
-        return _row(self._dataset.manifest.dataset, prompt, request, self._truth(video, stored, prompt))
+        return _row(self._dataset.manifest.dataset, sample, request, self._truth(video, stored, sample.sample))
 
-    def _truth(self, video: StoredVideo, stored: StoredSample, prompt: Prompt) -> Truth:
-        sample = prompt.sample
+    def _truth(self, video: StoredVideo, stored: StoredSample, sample: EvalSample) -> Truth:
         if not requires_object(self._protocol, sample):
             assert sample.span_s is not None
             return Truth(sample.span_s, style=self._style)
@@ -123,8 +122,8 @@ class _RowBuilder:
         return sample_truth(video, stored, drawn, self._style)
 
 
-def _row(source: str, prompt: Prompt, request: Request, truth: Truth) -> TrainingRow:
-    sample, visual = prompt.sample, request.visual
+def _row(source: str, training_sample: TrainingSample, request: Request, truth: Truth) -> TrainingRow:
+    sample, visual = training_sample.sample, request.visual
     (width, height), times = visual.size, list(visual.times_s)
     frames = list(visual.frames)
     video = VideoColumn(frames=frames, width=width, height=height, fps=visual.fps, times_s=times)
@@ -140,6 +139,6 @@ def _row(source: str, prompt: Prompt, request: Request, truth: Truth) -> Trainin
             "sample_id": sample.sample_id,
             "video_id": sample.video_id,
             "clip_id": sample.clip_id,
-            "prompt_tokens": prompt.tokens,
+            "prompt_tokens": training_sample.prompt_tokens,
         },
     }

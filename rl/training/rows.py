@@ -163,7 +163,7 @@ def _record(folder: Path, dataset: Dataset, shape: Mapping[str, JsonValue], sele
         content_hash=dataset.manifest.content_hash,
         settings=dict(shape),
         counts=selection.counts(),
-        longest_prompt_tokens=max(prompt.tokens for prompt in selection.prompts()),
+        longest_prompt_tokens=max(sample.prompt_tokens for sample in selection.samples()),
         exclusions=dict(selection.exclusions),
         file_sizes={path.name: path.stat().st_size for path in sorted(folder.glob("*.parquet"))},
     )

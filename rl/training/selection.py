@@ -60,11 +60,11 @@ class RowSettings(Config):
         return protocol
 
 
-class Prompt(NamedTuple):
+class TrainingSample(NamedTuple):
     """A sample to train on, with the tokens of its prompt, those of the video included."""
 
     sample: EvalSample
-    tokens: int
+    prompt_tokens: int
 
 
 @dataclass(frozen=True)
@@ -72,18 +72,18 @@ class Selection:
     """Samples to train on.
 
     Attributes:
-        splits: split -> prompts in the order of their keys; no video is in both.
+        splits: split -> samples in the order of their keys; no video is in both.
         exclusions: sample ID -> reason: the label step's (`target_not_drawn`, ...), the clip's (`no_objects`, ...), or
             `task_not_trained`, `no_true_span`, `several_objects`, `special_token` (a sentence that contains a token of the
             model such as a video's placeholder), `prompt_too_long`.
     """
 
-    splits: Mapping[Split, Sequence[Prompt]]
+    splits: Mapping[Split, Sequence[TrainingSample]]
     exclusions: Mapping[str, str]
 
-    def prompts(self) -> list[Prompt]:
-        """Prompts of every split."""
-        return [prompt for split in SPLITS for prompt in self.splits[split]]
+    def samples(self) -> list[TrainingSample]:
+        """Samples of every split."""
+        return [sample for split in SPLITS for sample in self.splits[split]]
 
     def without(self, exclusions: Mapping[str, str]) -> Selection:
         """The selection with further samples excluded.
@@ -91,12 +91,12 @@ class Selection:
         Args:
             exclusions: sample ID -> reason.
         """
-        splits = {split: [p for p in prompts if p.sample.sample_id not in exclusions] for split, prompts in self.splits.items()}
+        splits = {split: [s for s in samples if s.sample.sample_id not in exclusions] for split, samples in self.splits.items()}
         return Selection(splits, {**self.exclusions, **exclusions})
 
     def counts(self) -> dict[str, int]:
         """Number of samples of each split, and of excluded ones by reason."""
-        by_split = {str(split): len(prompts) for split, prompts in self.splits.items()}
+        by_split = {str(split): len(samples) for split, samples in self.splits.items()}
         return by_split | dict(sorted(Counter(self.exclusions.values()).items()))
 
 
@@ -113,26 +113,26 @@ def select_samples(dataset: Dataset, model: Model, settings: RowSettings) -> Sel
         RowsError: the model's family is not supported, or fewer than two videos are left.
     """
     sample_filter = _SampleFilter(dataset, model, settings)
-    samples = eval_samples(dataset, set(Task))
-    prompts, exclusions = [], {}
-    for sample in samples[: settings.limit] if settings.limit else samples:
+    every = eval_samples(dataset, set(Task))
+    samples, exclusions = [], {}
+    for sample in every[: settings.limit] if settings.limit else every:
         reason, tokens = sample_filter.check(sample)
         if reason:
             exclusions[sample.sample_id] = reason
         else:
-            prompts.append(Prompt(sample, tokens))
-    validation = _validation_videos(dataset, prompts, settings, exclusions)
-    splits: dict[Split, list[Prompt]] = {split: [] for split in SPLITS}
-    for prompt in prompts:
-        splits["val" if prompt.sample.video_id in validation else "train"].append(prompt)
+            samples.append(TrainingSample(sample, tokens))
+    validation = _validation_videos(dataset, samples, settings, exclusions)
+    splits: dict[Split, list[TrainingSample]] = {split: [] for split in SPLITS}
+    for each in samples:
+        splits["val" if each.sample.video_id in validation else "train"].append(each)
     return Selection(splits, exclusions)
 
 
 def _validation_videos(
-    dataset: Dataset, prompts: Sequence[Prompt], settings: RowSettings, exclusions: Mapping[str, str]
+    dataset: Dataset, samples: Sequence[TrainingSample], settings: RowSettings, exclusions: Mapping[str, str]
 ) -> set[str]:
     """IDs of the videos for validation: those with the smallest seeded hashes."""
-    videos = {prompt.sample.video_id for prompt in prompts}
+    videos = {each.sample.video_id for each in samples}
     if len(videos) < len(SPLITS):
         counts = ", ".join(f"{reason} {count}" for reason, count in Counter(exclusions.values()).items()) or "none"
         name = dataset.manifest.dataset

@@ -10,9 +10,9 @@ from __future__ import annotations
 import os
 from typing import Any
 
-NAME = "rl.verl.plugin"
+PLUGIN = "rl.verl.plugin"
 _ON_CPU = os.environ.get("VERL_PLATFORM", "").strip().lower() == "cpu"
-_OWN_TRAINING = NAME in os.environ.get("VERL_USE_EXTERNAL_MODULES", "").split(",")
+_OWN_TRAINING = PLUGIN in os.environ.get("VERL_USE_EXTERNAL_MODULES", "").split(",")
 
 
 def load_replica() -> Any:

@@ -22,7 +22,7 @@ from verl.workers.rollout.replica import RolloutReplica, TokenOutput
 
 from rl.engines.positions import add_positions
 
-NAME = "transformers"
+ROLLOUT = "transformers"
 MAX_BATCH = 32
 """Most requests of one batch."""
 _VISION = ("image_token_id", "video_token_id", "vision_start_token_id")
@@ -31,7 +31,7 @@ _VISION = ("image_token_id", "video_token_id", "vision_start_token_id")
 
 def server_name(rank: int) -> str:
     """Name of a replica's actor in Ray."""
-    return f"{NAME}_server_{rank}"
+    return f"{ROLLOUT}_server_{rank}"
 
 
 @dataclass(frozen=True, eq=False)
@@ -242,7 +242,7 @@ class Adapter(BaseRollout):
             NotImplementedError: the weights have another format.
         """
         if wire_format != "named_tensors":
-            raise NotImplementedError(f"the rollout '{NAME}' takes named tensors, not {wire_format}")
+            raise NotImplementedError(f"the rollout '{ROLLOUT}' takes named tensors, not {wire_format}")
         state = {name: tensor.detach().to("cpu", torch.float32).clone() for name, tensor in weights}
         if self._leads:
             server = ray.get_actor(server_name(self._replica))

@@ -24,7 +24,7 @@ _STORE_BYTES = 300 * 2**20
 """Object store of a local Ray on a CPU: holds a tiny model's weights once."""
 _QUEUE = ("TransferQueueController", "transfer_queue")
 """Name and namespace of verl's queue, an actor that a second training on the cluster would use as its own."""
-PATIENCE_S, POLL_S = 60.0, 1.0
+QUEUE_TIMEOUT_S, QUEUE_POLL_S = 60.0, 1.0
 """How long the queue of a killed training may take to vanish, and the interval of checks, seconds."""
 
 
@@ -86,13 +86,13 @@ def wait_for_queue() -> None:
     """
     import ray
 
-    deadline = time.monotonic() + PATIENCE_S
+    deadline = time.monotonic() + QUEUE_TIMEOUT_S
     while time.monotonic() < deadline:
         try:
             ray.get_actor(_QUEUE[0], namespace=_QUEUE[1])
         except ValueError:
             return
-        time.sleep(POLL_S)
+        time.sleep(QUEUE_POLL_S)
     raise TrainingError("another training is running on this Ray cluster, and verl allows one at a time: wait or stop it")
 
 

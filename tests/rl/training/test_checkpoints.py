@@ -8,7 +8,7 @@ import pytest
 from rl.models.families import ModelError
 from rl.models.trained import trained_model
 from rl.rewards import RewardConfig, RewardError
-from rl.training.checkpoints import CHECKPOINTS, FAILURES, METRICS, last_step, read_metrics, rewind, step_folder
+from rl.training.checkpoints import CHECKPOINTS, FAILURES, METRICS_FILE, last_step, read_metrics, rewind, step_folder
 from rl.training.driver import training_error
 from rl.training.recipes import RECIPES
 from rl.training.records import DatasetRecord, Lineage, read_lineage, write_lineage
@@ -37,7 +37,7 @@ def run(tmp_path: Path) -> Path:
         actor.mkdir(parents=True)
         (actor / "model.pt").write_bytes(b"weights")
     (tmp_path / CHECKPOINTS / TRACKER).write_text("2")
-    (tmp_path / METRICS).write_text("".join(json.dumps({"step": step}) + "\n" for step in (1, 2, 3)) + '{"step": 4, "lo')
+    (tmp_path / METRICS_FILE).write_text("".join(json.dumps({"step": step}) + "\n" for step in (1, 2, 3)) + '{"step": 4, "lo')
     return tmp_path
 
 

@@ -75,10 +75,10 @@ def test_the_plan_counts_the_tokens_that_the_processor_makes(trained_dataset: Da
 
 
 def test_a_longer_prompt_is_refused(trained_dataset: Dataset, model: Model) -> None:
-    tokens = sorted(prompt.tokens for prompt in select_samples(trained_dataset, model, RowSettings()).prompts())
+    tokens = sorted(sample.prompt_tokens for sample in select_samples(trained_dataset, model, RowSettings()).samples())
     plan = select_samples(trained_dataset, model, RowSettings(max_prompt_tokens=tokens[4]))
     assert plan.counts()["prompt_too_long"] == sum(count > tokens[4] for count in tokens)
-    assert all(prompt.tokens <= tokens[4] for prompt in plan.prompts())
+    assert all(sample.prompt_tokens <= tokens[4] for sample in plan.samples())
 
 
 def test_rows_hold_the_stored_frames_and_their_times(trained_dataset: Dataset, model: Model, tmp_path: Path) -> None:
@@ -217,4 +217,4 @@ def test_only_the_first_samples_where_so_asked(trained_dataset: Dataset, model: 
     keys = [asked.sample_id for asked in eval_samples(trained_dataset, set(Task))]
     settings = RowSettings(limit=6)
     plan = select_samples(trained_dataset, model, settings)
-    assert {prompt.sample.sample_id for prompt in plan.prompts()} | set(plan.exclusions) == set(keys[:6])
+    assert {each.sample.sample_id for each in plan.samples()} | set(plan.exclusions) == set(keys[:6])

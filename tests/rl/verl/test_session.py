@@ -29,8 +29,8 @@ def test_too_few_devices_are_counted(monkeypatch: pytest.MonkeyPatch, recipe: st
 
 def test_a_second_training_on_the_cluster_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     """verl would take the other's queue for its own."""
-    monkeypatch.setattr(session, "PATIENCE_S", 0.05)
-    monkeypatch.setattr(session, "POLL_S", 0.01)
+    monkeypatch.setattr(session, "QUEUE_TIMEOUT_S", 0.05)
+    monkeypatch.setattr(session, "QUEUE_POLL_S", 0.01)
     monkeypatch.setattr(ray, "get_actor", lambda *_, **__: object())
     with pytest.raises(TrainingError, match="another training is running on this Ray cluster"):
         session.wait_for_queue()
@@ -42,7 +42,7 @@ def test_a_second_training_on_the_cluster_is_refused(monkeypatch: pytest.MonkeyP
         except StopIteration:
             raise ValueError("no such actor") from None
 
-    monkeypatch.setattr(session, "PATIENCE_S", 5.0)
+    monkeypatch.setattr(session, "QUEUE_TIMEOUT_S", 5.0)
     monkeypatch.setattr(ray, "get_actor", vanishing)
     session.wait_for_queue()
 
