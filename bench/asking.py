@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import os
 import resource
 import tempfile
 import time
 from collections.abc import Iterator
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +20,7 @@ from rl.evaluation.samples import Clips, EvalSample, eval_samples
 from rl.models.families import Model
 from rl.models.registry import find_model
 from storage.commit import BundleEntry, Rows, write_bundle
+from storage.common.config import shaping
 from storage.manifest import Ending, publish, published_stage
 from storage.outcomes import Outcome
 from storage.reader import Dataset
@@ -29,7 +28,7 @@ from storage.schema import CLIPS, SAMPLES, VIDEOS
 from storage.schema import FRAMES as FRAMES_SCHEMA
 from storage.stages import StageSpec, StageStore
 from tasks.benchmarks.samples import Task
-from tasks.markers.render import RenderConfig
+from tasks.build.stages import FramesParameters
 from tasks.video.jpeg import encode_jpeg
 
 VIDEOS_COUNT, SENTENCES, FRAMES, SIZE = 50, 20, 40, (364, 196)
@@ -66,9 +65,9 @@ def run() -> list[Figure]:
 def stored(folder: Path) -> Dataset:
     """Publish videos of 20 s with 40 rendered frames and 20 sentences each."""
     ids = [f"video-{n:03d}.mp4" for n in range(VIDEOS_COUNT)]
-    render = {"render": json.loads(json.dumps(asdict(RenderConfig())))}
+    shown = shaping(FramesParameters(masks="masks-0"))
     masks = StageStore(folder, StageSpec("masks", 1, {}, ("videos",)))
-    frames = StageStore(folder, StageSpec("frames", 1, render, ("clips", "frames", "samples")))
+    frames = StageStore(folder, StageSpec("frames", 1, shown, ("clips", "frames", "samples")))
     for store in (masks, frames):
         store.prepare()
         entries = [BundleEntry(video_id, video_id, Outcome("done")) for video_id in ids]

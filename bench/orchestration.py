@@ -9,15 +9,16 @@ from functools import partial
 from pathlib import Path
 
 from bench.figures import Figure, at_most, told
-from infra.ray.pool import PoolConfig, RayPool
+from infra.ray.pool import RayPool
 from storage.commit import BundleEntry
 from storage.folders.open import folder_at
 from storage.outcomes import Outcome
 from storage.stages import StageStore
 from tasks.benchmarks.samples import Benchmark, Clip, VideoJob
 from tasks.build.plan import Build
+from tasks.build.pool import PoolConfig
 from tasks.build.run import run_masks
-from tasks.build.workers import BuildConfig
+from tasks.build.stages import BuildConfig
 from tasks.video.reader import Source
 
 VIDEOS = 2000
@@ -46,7 +47,7 @@ def run() -> list[Figure]:
         started = time.perf_counter()
         assert sum(1 for _ in pool(NoWork, jobs)) == VIDEOS
         door = time.perf_counter() - started
-        build = Build(folder_at(Path(root) / "bench"), Benchmark(jobs), BuildConfig())
+        build = Build(folder_at(Path(root) / "bench"), Benchmark(jobs), BuildConfig(detector="motion"))
         started = time.perf_counter()
         run_masks(build, lambda _factory, todo: pool(partial(NoWork, build.masks), todo), lambda _progress: None)
         stage = time.perf_counter() - started

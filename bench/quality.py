@@ -11,9 +11,9 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from bench.figures import Figure, at_least, told
-from infra.forms.benchmarks import SampleParameters
 from infra.ray.pool import RayPool
 from storage.reader import Dataset
+from tasks.build.parameters import BENCHMARKS
 from tasks.build.run import publish_build, run_frames, run_masks
 from tasks.masks.instances import box_iou
 
@@ -28,9 +28,9 @@ class Score(NamedTuple):
 
 def build(root: Path, **chosen: Any) -> tuple[Dataset, Path]:
     """Build the sample; returns the dataset and the folder of its source."""
-    parameters = SampleParameters(root=str(root), **chosen)
+    parameters = BENCHMARKS["sample"](root=str(root), **chosen)
     made = parameters.build()
-    with RayPool(parameters.pool()) as pool:
+    with RayPool(parameters.pool, parameters.ray) as pool:
         masks = run_masks(made, pool, lambda _: None)
         frames = run_frames(made, masks, pool, lambda _: None)
         publish_build(made, masks, frames, parameters.error_budget)
@@ -86,7 +86,7 @@ def run() -> list[Figure]:
         answers = [i for ids in data.table("samples", ["answer_ids"]).column(0).to_pylist() for i in ids]
         spread = max(answers.count(a) for a in set(answers)) / len(answers)
         script = str(source / "true_boxes.json")
-        data, source = build(Path(root), name="true-boxes", detector="scripted", detector_weights=script)
+        data, source = build(Path(root), name="true-boxes", detector={"name": "scripted", "weights": script})
         return [
             *default,
             *figures("true boxes", scores(data, source), bounds=False),

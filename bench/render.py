@@ -16,7 +16,8 @@ from storage.folders.open import folder_at
 from storage.outcomes import Outcome
 from tasks.benchmarks.samples import Benchmark, Clip, Sample, VideoJob
 from tasks.build.plan import Build
-from tasks.build.workers import BuildConfig, FramesWorker, mask_rows, video_row
+from tasks.build.stages import BuildConfig
+from tasks.build.workers import FramesWorker, mask_rows, video_row
 from tasks.detection.base import Detection
 from tasks.markers.render import load_tracked_video, render_video
 from tasks.masks.instances import Mask, encode_mask
@@ -50,7 +51,7 @@ def stored(folder: Path, path: Path) -> tuple[Build, VideoJob]:
             tubes.put(index, object_id, encode_mask(wobbly(video, index, object_id)))
     boxes = tuple(tubes.frames[index][3].box for index in range(50, 150))
     job = VideoJob(source, (Clip("clip"),), (Sample("s", "clip", "The third.", 2.0, 6.0, 50, boxes),))
-    build = Build(folder_at(folder), Benchmark([job]), BuildConfig())
+    build = Build(folder_at(folder), Benchmark([job]), BuildConfig(detector="motion"))
     sha256 = content_hash(path)
     build.masks.prepare()
     tables = {"videos": video_row(source, video, tubes, sha256, folder_at(folder)), "masks": mask_rows(source.video_id, tubes)}
@@ -86,7 +87,7 @@ def run() -> list[Figure]:
 
         def from_masks() -> None:
             video, masks = (build.masks.read(shard, table, job.source.video_id) for table in ("videos", "masks"))
-            rendered = render_video(job, load_tracked_video(job.source, video, masks), build.config.render)
+            rendered = render_video(job, load_tracked_video(job.source, video, masks), build.config)
             assert rendered.samples[0]["answer_ids"] == (3,)
             assert len(rendered.frames) == 16
 

@@ -27,12 +27,13 @@ from typing import Any, NamedTuple
 from bench import scale_scribe
 from bench.figures import Figure, at_least, told
 from bench.scale_scribe import Scribe, benchmark
-from infra.ray.pool import PoolConfig, RayPool
+from infra.ray.pool import RayPool
 from storage.folders.open import folder_at
 from storage.manifest import load_manifest
 from tasks.build.plan import Build
+from tasks.build.pool import PoolConfig
 from tasks.build.run import publish_build, run_frames, run_masks
-from tasks.build.workers import BuildConfig
+from tasks.build.stages import BuildConfig
 
 DRIVERS, VIDEOS, SHARD = 50, 30, 5
 PHASES = ("plan masks", "masks", "commit masks", "plan frames", "frames", "commit frames", "publish", "published")
@@ -131,9 +132,9 @@ def _drive(videos: Any, root: Path, diary: Diary) -> None:
     from ray import cloudpickle
 
     cloudpickle.register_pickle_by_value(scale_scribe)
-    build = Build(folder_at(root / "set"), videos, BuildConfig())
+    build = Build(folder_at(root / "set"), videos, BuildConfig(detector="motion"))
 
-    with _committing(diary.write), RayPool(PoolConfig(workers=2, cpus=0.5, address="auto")) as pool:
+    with _committing(diary.write), RayPool(PoolConfig(workers=2, cpus_per_worker=0.5), "auto") as pool:
 
         def fan_out(stage: str, _factory: object, jobs: Sequence[Any]) -> Iterator[Any]:
             diary.write(stage)

@@ -12,9 +12,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from infra.forms.benchmarks import OwnParameters
 from storage.outcomes import Outcome
 from tasks.benchmarks.samples import VideoJob
+from tasks.build.parameters import BENCHMARKS, BuildParameters
 from tasks.build.workers import Worker, WorkerFactory
 from tasks.sample.broken import BROKEN
 from tasks.sample.encode import write_video
@@ -82,16 +82,15 @@ def _square() -> Frames:
     return pictures
 
 
-def parameters(written: Written, root: Path, **chosen: Any) -> OwnParameters:
+def parameters(written: Written, root: Path, **chosen: Any) -> BuildParameters:
     """A build of them with the scripted detector and the embedded tracker."""
-    return OwnParameters(
+    return BENCHMARKS["own"](
         root=str(root),
         name="many",
         annotations=str(written.annotations),
         videos=str(written.videos),
-        detector="scripted",
-        detector_weights=str(written.boxes),
-        marker_size=40,
+        detector={"name": "scripted", "weights": str(written.boxes)},
+        markers={"size": 40},
         error_budget=0.5,
         **chosen,
     )

@@ -10,20 +10,21 @@ from typing import Any
 from unittest.mock import patch
 
 from bench.figures import Figure, at_most, told
-from infra.forms.benchmarks import SampleParameters
-from infra.rendering import render, render_seconds, rendered_clips, variant
+from infra.ray.build import rerender_dataset
 from storage.reader import Dataset
+from tasks.build.parameters import BENCHMARKS
+from tasks.build.rerender import render_seconds, rendered_clips, variant
 from tasks.build.run import run_build, run_here
 from tasks.metrics.arrays import source_of
 from tasks.tracking.annotator import build_detector, build_tracker
 from tasks.video.reader import open_video
 
 SETTINGS: dict[str, dict[str, Any]] = {
-    "size-30": {"marker_size": 30},
-    "size-40": {"marker_size": 40},
+    "size-30": {"markers.size": 30},
+    "size-40": {"markers.size": 40},
     "upper": {"marker_style": "upper"},
     "mix": {"marker_style": "mix"},
-    "theta-0": {"theta": 0},
+    "theta-0": {"markers.theta": 0},
 }
 VIDEOS = 8
 
@@ -31,11 +32,11 @@ VIDEOS = 8
 def run() -> list[Figure]:
     """Build the sample once, and show it otherwise five times, in this process."""
     with tempfile.TemporaryDirectory() as root, _counted() as calls:
-        base = SampleParameters.model_validate({"root": root, "videos": VIDEOS}).build()
+        base = BENCHMARKS["sample"].model_validate({"root": root, "videos": VIDEOS}).build()
         run_build(base, run_here, lambda _: None, 0.5)
         built = len(calls)
         for name, changes in SETTINGS.items():
-            render(base.folder, name, changes, lambda _: None, run_here)
+            rerender_dataset(base.folder, name, changes, lambda _: None, run_here)
         shown = [Dataset(variant(base.folder, name, changes).folder) for name, changes in SETTINGS.items()]
         clips = sum(map(rendered_clips, shown))
         decoding = _decoding(shown[-1])
@@ -54,13 +55,13 @@ def _counted() -> Iterator[list[str]]:
     """Each time a detector or a tracker is made."""
     calls: list[str] = []
 
-    def detector(config: Any) -> Any:
+    def detector(config: Any, weights: Any) -> Any:
         calls.append("detector")
-        return build_detector(config)
+        return build_detector(config, weights)
 
-    def tracker(config: Any) -> Any:
+    def tracker(config: Any, weights: Any) -> Any:
         calls.append("tracker")
-        return build_tracker(config)
+        return build_tracker(config, weights)
 
     with patch("tasks.tracking.annotator.build_detector", detector), patch("tasks.tracking.annotator.build_tracker", tracker):
         yield calls

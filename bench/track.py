@@ -9,7 +9,6 @@ from __future__ import annotations
 import tempfile
 import time
 from collections.abc import Mapping
-from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -17,14 +16,15 @@ import numpy as np
 
 from bench.figures import Figure, at_least, at_most, shared, told
 from bench.official import counted, official_predictor, opened, released_procedure
+from storage.common.config import changed
 from tasks.detection.base import Detection
 from tasks.masks.instances import Box
-from tasks.tracking.base import Budget, TrackConfig, Work
+from tasks.tracking.base import MemoryConfig, TrackerConfig, Work
 from tasks.tracking.discovery import track
 from tasks.tracking.sam2.tracker import Sam2Tracker
 from tasks.video.reader import Source, Video, open_video
 
-CONFIG = TrackConfig(tracker="sam2", model="tiny", image_size_px=256, max_iou=1.1, max_overlap=1.1, identity=False)
+CONFIG = TrackerConfig(name="sam2", sam2={"model": "tiny", "image_size_px": 256}, max_iou=1, max_overlap=1, identity=False)
 """Every detection is a new object, and none is taken for another: the figures are about known numbers of objects."""
 
 EVERY_15: Mapping[int, int] = {0: 3, 15: 1, 30: 1, 45: 1}
@@ -94,7 +94,7 @@ class Bench:
         detections = {key: [Detection(box, "object", 0.9) for box in boxes.get(key, [])] for key in sorted({*keys, *boxes})}
         with counted(self._tracker._model) as passes:
             start = time.perf_counter()
-            tubes, work = track(video, self._tracker, detections, replace(CONFIG, **chosen))
+            tubes, work = track(video, self._tracker, detections, CONFIG.model_copy(update=chosen))
             seconds = time.perf_counter() - start
         assert len(passes) == work.encoder_passes
         return Run(seconds, work, len(tubes.objects))
@@ -122,7 +122,7 @@ class Bench:
             figures.append(
                 at_most(f"encoder passes a frame: {name}", made.work.encoder_passes / frames, 1.0, "counted at the encoder")
             )
-        again = self.ours(24, {0: 1, 21: 1}, budget=Budget(0, 0))
+        again = self.ours(24, {0: 1, 21: 1}, memory=MemoryConfig(features_mb=0, spill_mb=0))
         figures.append(
             at_most("encoder passes a frame: no room for features", again.work.encoder_passes / 24, 2.0, again.work.features)
         )
@@ -195,13 +195,13 @@ class Bench:
         from tasks.tracking.sam2.encoding import upsample_logits
 
         video = self._videos[24]
-        half = Sam2Tracker(replace(CONFIG, precision="bfloat16"))
+        half = Sam2Tracker(changed(CONFIG, {"sam2.precision": "bfloat16"}))
         [boxes] = found(video, {0: 3}).values()
-        with self._tracker.open(video, range(1), 0, Budget()) as session:
+        with self._tracker.open(video, range(1), 0, MemoryConfig()) as session:
             masks = dict(enumerate(session.segment(0, boxes), 1))
         logits = []
         for tracker in (self._tracker, half):
-            with tracker.open(video, range(12), 0, Budget()) as session:
+            with tracker.open(video, range(12), 0, MemoryConfig()) as session:
                 session.add(0, masks)
                 logits.append(
                     torch.cat(

@@ -43,9 +43,9 @@ ENTRY = "infra.cli:main"
 """Where every walk starts."""
 IN_PROCESS = "tasks.build.run:run_here"
 """Runs videos one after another in this process; workers get them from a function like this."""
-POOL = "infra.build:RayPool"
+POOL = "infra.ray.build:RayPool"
 """What `stvg build` opens to run videos on workers."""
-BUILD = {"annotations": "own.jsonl", "videos": "videos", "detector": "motion", "every_frames": 5}
+BUILD = {"annotations": "own.jsonl", "videos": "videos", "detector": {"name": "motion", "every_frames": 5}}
 
 
 @dataclass(frozen=True)
@@ -142,10 +142,10 @@ def _prepare(walk: Walk) -> None:
     Path("own.jsonl").write_text("".join(line for line in lines if "broken.mp4" not in line), encoding="utf-8")
     Path("setup.toml").write_text(SETUP, encoding="utf-8")
     for name in walk.datasets:
-        from infra.forms.benchmarks import OwnParameters
+        from tasks.build.parameters import BENCHMARKS
         from tasks.build.run import run_build, run_here
 
-        build = OwnParameters.model_validate({**BUILD, "name": name}).build()
+        build = BENCHMARKS["own"].model_validate({**BUILD, "name": name}).build()
         run_build(build, run_here, lambda _: None, 0.0)
 
 

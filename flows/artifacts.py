@@ -8,7 +8,7 @@ from contextlib import suppress
 import httpx
 from prefect.artifacts import create_link_artifact, create_progress_artifact, update_progress_artifact
 
-from infra.build import seldom
+from infra.ray.build import throttled
 from storage.progress import OnProgress, Progress
 
 MOST_ROWS = 500
@@ -33,7 +33,7 @@ def progress_artifact(key: str, description: str, phrase: Callable[[Progress], s
         with suppress(httpx.HTTPError):  # a restart of the server must not stop the work
             update_progress_artifact(artifact, share, description=phrase(progress))  # type: ignore[arg-type]
 
-    return seldom(report)
+    return throttled(report)
 
 
 def report_artifact(page: str, name: str) -> None:

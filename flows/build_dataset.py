@@ -19,8 +19,7 @@ from flows.artifacts import MOST_ROWS, progress_artifact
 from flows.automations import BUDGET_EXCEEDED
 from flows.families import by_function_name, flows_of
 from flows.limits import gpu_slot
-from infra.build import Built
-from infra.forms.build import BuildParameters
+from infra.ray.build import BuiltDataset
 from infra.ray.build_job import run_job, stop_job
 from infra.ray.metrics import measured
 from infra.ray.pool import RayPool
@@ -31,6 +30,7 @@ from storage.outcomes import BudgetError
 from storage.progress import OnProgress, Progress
 from storage.reader import Dataset
 from tasks.build.estimate import Estimate, estimate
+from tasks.build.parameters import BuildParameters
 from tasks.build.plan import Build, StagePlan, plan_frames, plan_masks
 from tasks.build.run import publish_build, run_frames, run_masks
 from tasks.metrics.quality import measure_quality, quality_rows
@@ -104,7 +104,7 @@ def preview(folder: Folder) -> str:
 
 
 @task(name="job", **_ONCE)
-def job(parameters: BuildParameters) -> Built:
+def job(parameters: BuildParameters) -> BuiltDataset:
     """Build on a cluster, as a Ray Job that is submitted now or at work already."""
     return run_job(parameters, _progress("job"))
 
@@ -138,7 +138,7 @@ def run(parameters: BuildParameters) -> str | State[str]:
 
 
 def _as_job(parameters: BuildParameters) -> Folder:
-    with gpu_slot(parameters.gpus_per_worker):
+    with gpu_slot(parameters.pool.gpus_per_worker):
         return folder_at(job(_whole(parameters)).dataset)
 
 
@@ -146,9 +146,9 @@ def _steps(parameters: BuildParameters) -> Folder:
     """The steps of a build, in order."""
     log = get_run_logger()
     build = parameters.build()
-    with build.folder.lock(), RayPool(parameters.pool()) as pool:
+    with build.folder.lock(), RayPool(parameters.pool, parameters.ray) as pool:
         log.info("%s: %s", build.folder, plan(_whole(build)))
-        with gpu_slot(parameters.gpus_per_worker):
+        with gpu_slot(parameters.pool.gpus_per_worker):
             tracked = masks(_whole(build), _whole(pool))
             rendered = frames(_whole(build), _whole(tracked), _whole(pool))
         manifest = publish(_whole(build), _whole(tracked), _whole(rendered), parameters.error_budget)

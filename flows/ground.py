@@ -22,7 +22,7 @@ def grounding(parameters: GroundParameters) -> GroundResult:
     """Ground the sentence and publish the answer as artifacts."""
     for text in shown_otherwise(parameters):
         get_run_logger().warning(text)
-    with gpu_slot(parameters.gpus_per_worker):
+    with gpu_slot(parameters.pool.gpus_per_worker):
         result = run_ground(parameters, _progress(), server_of(parameters))
     create_markdown_artifact(_markdown(result), key="answer", description="Answer of the model, and its tube")
     url = Path(result.clip).absolute().as_uri()

@@ -7,7 +7,6 @@ from functools import cache
 
 from pydantic import BaseModel
 
-from infra.forms.benchmarks import BENCHMARKS
 from infra.ground import GroundParameters
 from infra.nightly import NightlyParameters
 from infra.sweeps import SweepParameters
@@ -15,6 +14,7 @@ from infra.tables.form import TABLES
 from rl.evaluation.parameters import EvaluateParameters
 from rl.training.parameters import TRAININGS, deployment_of
 from storage.common.config import with_defaults
+from tasks.build.parameters import BENCHMARKS
 
 EVALUATIONS = {
     name: with_defaults(EvaluateParameters, f"Evaluate{name.title().replace('-', '')}", dataset=name) for name in BENCHMARKS

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import re
 from contextlib import nullcontext
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from pathlib import Path
 from typing import ClassVar
 
 from pydantic import Field
 
-from infra.forms.build import BuildParameters, Located
 from infra.ray.pool import RayPool
 from rl.engines.open import open_engine
 from rl.engines.server import Server
@@ -21,21 +20,23 @@ from rl.evaluation.parameters import InferenceParameters
 from rl.evaluation.protocols import protocol_named
 from rl.models.families import Model, differences
 from rl.prompts.templates import prompt_named
+from storage.common.config import Located, changed
 from storage.folders.cache import find_remote
 from storage.folders.files import hash8
 from storage.folders.open import is_url
 from storage.progress import OnProgress, Progress
 from storage.reader import Dataset
 from tasks.benchmarks.samples import AnnotationError, Benchmark, Clip, Task, VideoJob
+from tasks.build.parameters import BuildParameters
 from tasks.build.run import run_build, run_here
-from tasks.build.workers import BuildConfig
+from tasks.build.stages import BuildConfig
 from tasks.video.reader import Source
 
 
 class GroundParameters(BuildParameters, InferenceParameters):
     """Ask a model where and when a sentence is in a video; get a tube of boxes and masks, and a clip with it drawn."""
 
-    dataset: ClassVar[str] = "ground"
+    benchmark: ClassVar[str] = "ground"
 
     video: Located = Field(title="Video", description="A video file, or its s3:// URL.")
     sentence: str = Field(title="Sentence", min_length=1, max_length=2000, description="What to look for, in words.")
@@ -51,7 +52,7 @@ class GroundParameters(BuildParameters, InferenceParameters):
         key = hash8([source, self.start_s, self.end_s])
         return f"{self.root}/{self.name or f'{_slug(Path(self.video).stem)}-{key}'}"
 
-    def benchmark(self) -> Benchmark:
+    def read(self) -> Benchmark:
         """The video, with the section as its clip.
 
         Raises:
@@ -71,7 +72,7 @@ class GroundParameters(BuildParameters, InferenceParameters):
         if not self.end_s:
             return config
         lasts_s, cap_s = self.end_s - self.start_s + 1, config.limits.max_duration_s
-        return replace(config, limits=replace(config.limits, max_duration_s=min(lasts_s, cap_s) if cap_s else lasts_s))
+        return changed(config, {"limits.max_duration_s": min(lasts_s, cap_s) if cap_s else lasts_s})
 
 
 STEPS = ("objects", "frames", "model", "answer", "clip")
@@ -117,7 +118,7 @@ def run_ground(parameters: GroundParameters, on_progress: OnProgress, server: Se
 
 def shown_otherwise(parameters: GroundParameters) -> list[str]:
     """What the frames show otherwise than the model was trained with, a phrase each."""
-    return differences(parameters.located_model(), asdict(parameters.config().render))
+    return differences(parameters.located_model(), parameters.config())
 
 
 def built(parameters: GroundParameters, on_progress: OnProgress) -> Dataset:
@@ -135,7 +136,8 @@ def built(parameters: GroundParameters, on_progress: OnProgress) -> Dataset:
 
     build = parameters.build()
     _begin(on_progress, "objects")
-    with build.folder.lock(), RayPool(parameters.pool()) if parameters.ray else nullcontext(run_here) as fan_out:
+    workers = RayPool(parameters.pool, parameters.ray) if parameters.ray else nullcontext(run_here)
+    with build.folder.lock(), workers as fan_out:
         run_build(build, fan_out, step, error_budget=1)
     dataset = Dataset(build.folder)
     if not dataset.video_ids("clips"):

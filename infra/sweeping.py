@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from threading import Lock
 
+from infra.ray.build import rerender_dataset
 from infra.ray.engine_actors import replicated
-from infra.rendering import render, render_seconds, rendered_clips, variant
 from infra.sweeps import Sweep
 from rl.engines.base import EngineError
 from rl.engines.open import engine_identity
@@ -18,6 +18,7 @@ from rl.evaluation.results import EvaluationResults, results_of
 from rl.evaluation.run import Evaluation
 from storage.progress import OnProgress
 from storage.reader import Dataset
+from tasks.build.rerender import render_seconds, rendered_clips, variant
 from tasks.build.run import FanOut
 
 Ask = Callable[[EvaluateParameters, Evaluation], EvaluationResults]
@@ -33,11 +34,11 @@ def render_missing(sweep: Sweep, on_progress: OnProgress, fan_out: FanOut | None
     """Render the datasets whose markers are not shown yet; returns how many.
 
     Raises:
-        DatasetError, SweepError, BudgetError: as `infra.rendering.render` does.
+        DatasetError, SweepError, BudgetError: as `tasks.build.rerender.variant` does.
     """
     missing = sweep.to_render()
     for base, setting in missing:
-        render(base, setting, sweep.markers[setting], on_progress, fan_out)
+        rerender_dataset(base, setting, sweep.markers[setting], on_progress, fan_out)
     return len(missing)
 
 

@@ -10,7 +10,6 @@ from typing import Annotated, Any, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
-from infra.rendering import rendered, variant
 from rl.engines.open import engine_identity
 from rl.evaluation.cells import Cell, CellPlan, CellStatus, cell_status
 from rl.evaluation.parameters import EvaluateParameters
@@ -23,6 +22,7 @@ from storage.common.config import comma_separated, error_text, nested
 from storage.folders.folder import Folder
 from storage.folders.open import folder_at, resolve_folder
 from storage.reader import Dataset
+from tasks.build.rerender import is_rendered, variant
 from tasks.metrics.arrays import has_truth
 
 M = TypeVar("M", bound=BaseModel)
@@ -127,7 +127,7 @@ class Sweep:
             SweepError: a setting changes more than how frames are shown.
         """
         pairs = self.settings()
-        return [(base, setting) for base, setting in pairs if not rendered(base, setting, self.markers[setting])]
+        return [(base, setting) for base, setting in pairs if not is_rendered(base, setting, self.markers[setting])]
 
     def parameters(self, cell: Cell) -> EvaluateParameters:
         """The evaluation that a cell is."""
@@ -159,7 +159,7 @@ class Sweep:
     def status(self, cell: Cell) -> CellStatus:
         """How far a cell has come; before its dataset is rendered, its base gives the number of samples."""
         changes = self.markers.get(cell.markers, {})
-        ready = not changes or rendered(self.base(cell.benchmark), cell.markers, changes)
+        ready = not changes or is_rendered(self.base(cell.benchmark), cell.markers, changes)
         try:
             evaluation = self.evaluation(cell if ready else replace(cell, markers=""))
             if not evaluation.protocol.captions and not has_truth(evaluation.dataset, evaluation.protocol.tasks):

@@ -7,13 +7,13 @@ from typing import NamedTuple
 
 from pydantic import JsonValue
 
-from infra.forms.benchmarks import BENCHMARKS
 from infra.sweeps import SweepParameters
 from rl.training.parameters import TrainParameters
 from rl.training.plan import RunPlan
 from rl.training.prepare import prepare_run
 from rl.training.recipe import RecipeError
 from storage.common.names import one_of
+from tasks.build.parameters import BENCHMARKS
 
 
 class FollowUp(NamedTuple):

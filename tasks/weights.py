@@ -22,6 +22,10 @@ TRUSTED = "trusted.txt"
 code."""
 
 
+RANDOM = "random"
+"""Name of random weights, which try a model without its file."""
+
+
 class WeightsError(InputError):
     """A weight file that is missing or is not the expected one."""
 
@@ -79,6 +83,15 @@ def find_weights(name: str, folder: Path | None = None) -> Weights:
             return Weights(place.resolve(), _sha256_of_folder(place, files))
     looked = " and ".join(str(place) for place in places)
     raise WeightsError(f"no weight file '{name}': looked for {looked}; put it there or set STVG_WEIGHTS to its folder")
+
+
+def weights_named(name: str) -> Weights | None:
+    """Weights by name, path or URL; None for an empty name and for `random`.
+
+    Raises:
+        WeightsError: they are missing.
+    """
+    return find_weights(name) if name and name != RANDOM else None
 
 
 def trust_weights(path: Path) -> Weights:

@@ -24,11 +24,10 @@ os.environ.setdefault("RAY_worker_niceness", "0")  # 15 otherwise: on a busy mac
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # processes that tests start would compile the project again, each of them
 
 from infra.ray.session import set_environment
-from tasks.build.workers import BuildConfig
+from tasks.build.stages import BuildConfig
 from tasks.detection.base import Detection
-from tasks.markers.render import RenderConfig
 from tasks.masks.instances import Box, Instance, Mask, encode_mask, tight_box
-from tasks.tracking.base import Budget, Work
+from tasks.tracking.base import MemoryConfig, Work
 from tasks.video.reader import Frames, Video
 
 pytest_plugins = ["tests.times", "tests.command", "tests.s3", "tests.ray_cluster", "tests.trained", "tests.browser"]
@@ -120,7 +119,9 @@ class ColourModels:
         self.detected += 1
         return [[d for d in map(_detection, _masks(video.frames([i])[0]).items()) if d] for i in indices]
 
-    def open(self, video: Video, frames: range, last_prompt: int, budget: Budget) -> AbstractContextManager[ColourSession]:
+    def open(
+        self, video: Video, frames: range, last_prompt: int, memory: MemoryConfig
+    ) -> AbstractContextManager[ColourSession]:
         self.opened += 1
         return nullcontext(ColourSession(video, frames))
 
@@ -178,15 +179,15 @@ def colour_models() -> type[ColourModels]:
 def models(monkeypatch: pytest.MonkeyPatch) -> ColourModels:
     """Replace detector and tracker of in-process builds by models that count their calls."""
     made = ColourModels()
-    monkeypatch.setattr("tasks.tracking.annotator.build_detector", lambda _config: made)
-    monkeypatch.setattr("tasks.tracking.annotator.build_tracker", lambda _config: made)
+    monkeypatch.setattr("tasks.tracking.annotator.build_detector", lambda _config, _weights: made)
+    monkeypatch.setattr("tasks.tracking.annotator.build_tracker", lambda _config, _weights: made)
     return made
 
 
 @pytest.fixture
 def config() -> BuildConfig:
     """The default configuration."""
-    return BuildConfig(render=RenderConfig())
+    return BuildConfig(detector="motion")
 
 
 @pytest.fixture

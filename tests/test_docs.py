@@ -20,7 +20,7 @@ from flows.register import registrations
 from infra.cli.app import app
 from infra.cli.lazy import LazyGroup
 from tasks.benchmarks.samples import AnnotationError
-from tasks.detection.base import DetectConfig
+from tasks.detection.base import DetectorConfig
 from tasks.metrics.tubes import Case, Tube
 from tasks.video.reader import Source, open_video
 
@@ -114,7 +114,7 @@ def shown_in(page: str, *names: str) -> dict[str, Any]:
 
 
 def test_the_detector_of_the_how_to_finds_what_is_coloured(square_clip: Path) -> None:
-    made = shown_in("how-to/detector.md")["VividDetector"](DetectConfig())
+    made = shown_in("how-to/detector.md")["VividDetector"](DetectorConfig(name="motion"))
     video = open_video(Source("a", square_clip))
     [[first], [later]] = made.detect(video, [0, 30])
     assert first.category == "colour"
@@ -122,7 +122,7 @@ def test_the_detector_of_the_how_to_finds_what_is_coloured(square_clip: Path) ->
 
 
 def test_the_adapter_of_the_how_to_reads_and_refuses(tmp_path: Path, square_clip: Path) -> None:
-    read = shown_in("how-to/dataset.md", "infra.forms.benchmarks")["read_shots"]
+    read = shown_in("how-to/dataset.md")["read_shots"]
     shots = tmp_path / "shots.json"
     record = {"video": square_clip.name, "text": "It moves.", "from": 0.5, "to": 1}
     shots.write_text(json.dumps([record]))

@@ -20,7 +20,6 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from infra.maintenance import asked_for
 from storage.common.errors import InputError
 from storage.folders.folder import Folder
 from storage.folders.open import folder_at
@@ -39,10 +38,11 @@ from tasks.benchmarks.stvg_r1_train import held_out_names
 from tasks.benchmarks.tvgbench import read_tvgbench
 from tasks.benchmarks.videoocr import read_videoocr
 from tasks.benchmarks.vidstg import read_vidstg
+from tasks.build.parameters import parameters_of
 from tasks.build.plan import Build, plan_masks
 from tasks.build.rows import mask_rows
 from tasks.build.run import publish_build, run_frames, run_here, run_masks
-from tasks.build.workers import BuildConfig
+from tasks.build.stages import BuildConfig
 from tasks.exchange.imports import MaskImporter, RecordedConfig
 from tasks.metrics.cases import read_cases, score_cases
 from tasks.metrics.predictions import read_predictions
@@ -284,7 +284,7 @@ def test_recorded_masks(layout: str, tmp_path: Path) -> None:
     @given(dice)
     def damage(chance: random.Random) -> None:
         path.write_bytes(damaged(RECORDS[layout], chance))
-        found = read_or_refuse(lambda: MaskImporter(RecordedConfig(layout)).annotate(job, video))
+        found = read_or_refuse(lambda: MaskImporter(RecordedConfig(layout=layout)).annotate(job, video))
         if found is not None:
             assert all(0 <= frame < 7 for frame in found.tubes.frames)
             seen = [(i, one) for here in found.tubes.frames.values() for i, one in here.items()]
@@ -293,7 +293,7 @@ def test_recorded_masks(layout: str, tmp_path: Path) -> None:
             mask_rows("a.mp4", found.tubes)
 
     path.write_text(json.dumps(RECORDS[layout]))
-    assert MaskImporter(RecordedConfig(layout)).annotate(job, video).tubes.objects
+    assert MaskImporter(RecordedConfig(layout=layout)).annotate(job, video).tubes.objects
     damage()
 
 
@@ -405,7 +405,10 @@ def build(tmp_path: Path, square_clip: Path, models: Any) -> Build:
         sample = Sample(name, name, "The red one.", Task.SPATIO_TEMPORAL, 0.0, 1.0, 0, 9, (truth,))
         jobs.append(VideoJob(Source(name, path), (Clip(name),), (sample,)))
     made = Build(
-        folder_at(tmp_path / "set"), Benchmark(jobs, {"read": 2}), BuildConfig(), BuildRequest("folder", {"videos": "videos"})
+        folder_at(tmp_path / "set"),
+        Benchmark(jobs, {"read": 2}),
+        BuildConfig(detector="motion"),
+        request=BuildRequest("folder", {"videos": "videos"}),
     )
     masks = run_masks(made, run_here, lambda _: None)
     publish_build(made, masks, run_frames(made, masks, run_here, lambda _: None), 1.0)
@@ -510,7 +513,7 @@ def test_requests(build: Build) -> None:
     @given(dice)
     def damage(chance: random.Random) -> None:
         path.write_bytes(damaged(json.loads(sound), chance))
-        parameters = read_or_refuse(lambda: asked_for(str(build.folder)))
+        parameters = read_or_refuse(lambda: parameters_of(str(build.folder)))
         assert parameters is None or Path(parameters.root) / parameters.name == Path(str(build.folder))
 
     damage()

@@ -11,13 +11,13 @@ from unittest.mock import patch
 import numpy as np
 
 from tasks.masks.instances import Instance, Mask
-from tasks.tracking.base import Budget
+from tasks.tracking.base import MemoryConfig
 from tasks.tracking.sam2.encoding import upsample_logits
 from tasks.tracking.sam2.tracker import MEAN, STD, Sam2Session, Sam2Tracker
 from tasks.video.reader import Frames
 
 SHAPES = 5
-ROOM = Budget(features_mb=16_384, spill_mb=0)
+ROOM = MemoryConfig(features_mb=16_384, spill_mb=0)
 
 
 @dataclass(frozen=True)

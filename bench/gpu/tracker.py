@@ -13,7 +13,8 @@ from bench.figures import Figure, at_least, at_most, told
 from bench.gpu.clip import Clip, drawn_clip, official_frames, own_frames, own_session, show_objects, smooth_masks
 from bench.gpu.machine import synchronize
 from bench.official import official_predictor
-from tasks.tracking.base import TrackConfig
+from storage.common.config import changed
+from tasks.tracking.base import TrackerConfig
 from tasks.tracking.sam2.model import CONFIGS
 from tasks.tracking.sam2.tracker import Sam2Tracker
 
@@ -36,7 +37,7 @@ class Size:
         official_timed: the same.
     """
 
-    config: TrackConfig
+    config: TrackerConfig
     objects: tuple[int, ...] = (1, 4, 8, 16, 32, 64)
     warm: int = 18
     timed: int = 20
@@ -46,11 +47,11 @@ class Size:
     @property
     def clip(self) -> Clip:
         """A clip long enough."""
-        return drawn_clip(self.warm + self.timed + 3, self.config.image_size_px)
+        return drawn_clip(self.warm + self.timed + 3, self.config.sam2.image_size_px)
 
 
-LARGE = Size(TrackConfig(tracker="sam2", model="large", precision="bfloat16", device="cuda"))
-DRY = Size(TrackConfig(tracker="sam2", model="tiny", image_size_px=128), (1, 2), 1, 1, 1, 1)
+LARGE = Size(TrackerConfig(name="sam2", device="cuda"))
+DRY = Size(TrackerConfig(name="sam2", sam2={"model": "tiny", "image_size_px": 128}), (1, 2), 1, 1, 1, 1)
 
 
 def plain(dry: bool) -> Iterator[Figure]:
@@ -61,7 +62,9 @@ def plain(dry: bool) -> Iterator[Figure]:
     own: dict[int, float] = {}
     yield from _own(tracker, clip, size, own)
     yield from _busy(tracker, clip, size)
-    official = official_predictor(tracker._model, CONFIGS[size.config.model], size.config.image_size_px, size.config.device)
+    official = official_predictor(
+        tracker._model, CONFIGS[size.config.sam2.model], size.config.sam2.image_size_px, size.config.device
+    )
     for objects in size.objects:
         seconds = _official(official, clip, size, objects)
         yield told(f"official: frames/s, {objects} objects", 1 / seconds, f"{size.official_timed} frames")
@@ -94,10 +97,10 @@ def compiled(dry: bool) -> Iterator[Figure]:
 def official_compiled(dry: bool) -> Iterator[Figure]:
     """With the official predictor's parts compiled, in the mode in which this tracker's are."""
     size = _compiled(dry)
-    tracker, clip = Sam2Tracker(replace(size.config, compiled=False)), size.clip
+    tracker, clip = Sam2Tracker(changed(size.config, {"sam2.compiled": False})), size.clip
     show_objects(tracker._model)
     with _default_mode():
-        name, side, device = CONFIGS[size.config.model], size.config.image_size_px, size.config.device
+        name, side, device = CONFIGS[size.config.sam2.model], size.config.sam2.image_size_px, size.config.device
         official = official_predictor(tracker._model, name, side, device, vos_optimized=not dry)
     for objects in size.objects:
         seconds = _official(official, clip, size, objects)
@@ -108,7 +111,9 @@ def _compiled(dry: bool) -> Size:
     """Sixteen objects first: the shapes of fewer are then compiled as the same."""
     if dry:
         return DRY
-    return replace(LARGE, config=replace(LARGE.config, compiled=True), objects=(16, 64, 4, 8, 32, 1), official_warm=10)
+    return replace(
+        LARGE, config=changed(LARGE.config, {"sam2.compiled": True}), objects=(16, 64, 4, 8, 32, 1), official_warm=10
+    )
 
 
 @contextmanager
@@ -138,7 +143,7 @@ def _own(tracker: Sam2Tracker, clip: Clip, size: Size, seconds: dict[int, float]
 
 
 def _official(predictor: Any, clip: Clip, size: Size, objects: int) -> float:
-    frames = official_frames(predictor, clip, objects, size.config.precision)
+    frames = official_frames(predictor, clip, objects, size.config.resolved(gpu=False).sam2.precision)
     return _seconds_a_frame(frames, size.official_warm, size.official_timed)
 
 

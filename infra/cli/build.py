@@ -19,8 +19,8 @@ from infra.cli.console import Bars, plain, printable, stoppable
 from infra.cli.flags import options
 from infra.cli.lazy import Entry
 from infra.cli.options import AsJson
-from infra.forms.build import BuildParameters
 from storage.common.errors import StvgError
+from tasks.build.parameters import DatasetParameters
 
 if TYPE_CHECKING:
     from tasks.build.check import Finding
@@ -45,20 +45,20 @@ def check_entries() -> dict[str, Entry]:
 
 def import_entries() -> dict[str, Entry]:
     """The commands of `stvg import` by layout."""
-    from infra.forms.imports import IMPORTS, UNUSED
+    from tasks.build.parameters import IMPORTS
 
-    return {name: Entry(model.__doc__ or "", partial(options(model, UNUSED), build_command)) for name, model in IMPORTS.items()}
+    return {name: Entry(model.__doc__ or "", partial(options(model), build_command)) for name, model in IMPORTS.items()}
 
 
 def _entries(function: Callable[..., None]) -> dict[str, Entry]:
-    from infra.forms.benchmarks import BENCHMARKS
+    from tasks.build.parameters import BENCHMARKS
 
     return {name: Entry(model.__doc__ or "", partial(options(model), function)) for name, model in BENCHMARKS.items()}
 
 
-def build_command(parameters: BuildParameters, as_json: AsJson = False) -> None:
+def build_command(parameters: DatasetParameters, as_json: AsJson = False) -> None:
     """Build a dataset with a bar a stage, here or as a Ray Job, and print where it is."""
-    from infra.build import build_dataset
+    from infra.ray.build import build_dataset
     from infra.ray.build_job import run_job
 
     with stoppable(), Bars(quiet=as_json) as bars:
@@ -70,7 +70,7 @@ def build_command(parameters: BuildParameters, as_json: AsJson = False) -> None:
     plain().print(Text.assemble((built.dataset, "bold"), f": {counts}\npreview: {built.preview}"))
 
 
-def plan_command(parameters: BuildParameters, as_json: AsJson = False) -> None:
+def plan_command(parameters: DatasetParameters, as_json: AsJson = False) -> None:
     """Print the plan and the estimate of a build."""
     from tasks.build.estimate import estimate
     from tasks.build.plan import plan_frames, plan_masks
@@ -88,14 +88,14 @@ def plan_command(parameters: BuildParameters, as_json: AsJson = False) -> None:
 
 
 def check_command(
-    parameters: BuildParameters,
+    parameters: DatasetParameters,
     quick: Annotated[bool, typer.Option(help="Read the files' indices and decode no frame.")] = False,
     as_json: AsJson = False,
 ) -> None:
     """Check every video of a benchmark, and print the counts and the unusable ones; exit code 1 if there are any."""
     from tasks.build.check import check_videos, states
 
-    benchmark = parameters.benchmark()
+    benchmark = parameters.read()
     with Bars(as_json) as bars:
         findings = check_videos(benchmark.jobs, not quick, bars.update)
     if as_json:
@@ -113,15 +113,15 @@ def job(
     python: Annotated[str, typer.Option(help="Version of Python that whoever submitted the job runs.")],
 ) -> None:
     """Build inside a Ray Job, and tell progress and the dataset as JSON lines."""
-    from infra.build import build_dataset, seldom
-    from infra.forms.imports import BUILDS
+    from infra.ray.build import build_dataset, throttled
     from infra.ray.build_job import tell
     from infra.ray.session import same_version
+    from tasks.build.parameters import BUILDS
 
     same_version("Python", platform.python_version(), python)
     asked = BUILDS[benchmark].model_validate_json(parameters)
     try:
-        tell(build_dataset(asked, seldom(tell)))
+        tell(build_dataset(asked, throttled(tell)))
     except StvgError:
         raise
     except Exception:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import inspect
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Iterator
 from typing import Annotated, Any, TypeVar, get_origin
 
 import typer
@@ -20,13 +20,12 @@ ARGUMENTS = frozenset({"annotations", "masks", "videos", "dataset", "video", "se
 _BOUNDS = {"min": "ge", "max": "le"}
 
 
-def options(model: type[M], without: Collection[str] = ()) -> Callable[[Callable[..., R]], Callable[..., R]]:
+def options(model: type[M]) -> Callable[[Callable[..., R]], Callable[..., R]]:
     """Let `function(parameters: model, ...)` be a command whose options are the fields of a model.
 
     Args:
         model: the parameter model; a field `size` of its group `markers` becomes `--markers.size`, and a field `name` of the
             group `detector` becomes `--detector`.
-        without: top-level fields that stay at their defaults and have no option.
 
     Returns:
         A decorator. The signature that typer reads has required fields first, then the other ones by group, then the remaining
@@ -35,7 +34,7 @@ def options(model: type[M], without: Collection[str] = ()) -> Callable[[Callable
 
     def decorate(function: Callable[..., R]) -> Callable[..., R]:
         others = list(inspect.signature(function, eval_str=True).parameters.values())[1:]
-        by_parameter = {"__".join(leaf.path): leaf for leaf in leaves(model) if leaf.path[0] not in without}
+        by_parameter = {"__".join(leaf.path): leaf for leaf in leaves(model)}
 
         @functools.wraps(function)
         def command(**values: Any) -> R:

@@ -30,7 +30,7 @@ def _changes(given: Sequence[str]) -> dict[str, str]:
 
     pairs = [text.partition("=") for text in given]
     if wrong := [name for name, equals, _ in pairs if not equals or name in {"root", "name"}]:
-        raise RequeueError(f"--set {wrong[0]}: give it as parameter=value, such as max_duration_s=3600; the dataset stays this")
+        raise RequeueError(f"--set {wrong[0]}: write parameter=value, say limits.max_objects=50; the dataset stays this")
     return {name.replace("-", "_"): value for name, _, value in pairs}
 
 
@@ -42,15 +42,15 @@ def requeue(
     as_json: AsJson = False,
 ) -> None:
     """Run again only the videos that ended for a reason, and publish; without --reason, show the reasons there are."""
-    from infra.maintenance import asked_for
     from infra.ray.pool import RayPool
+    from tasks.build.parameters import parameters_of
     from tasks.build.requeue import check_same_stages, plan_requeue, with_reasons
     from tasks.build.requeue import requeue as run_again
 
-    parameters = asked_for(dataset, _changes(set_ or ()))
+    parameters = parameters_of(dataset, _changes(set_ or ()))
     build = parameters.build()
     if set_:
-        check_same_stages(asked_for(dataset).build(), build)
+        check_same_stages(parameters_of(dataset).build(), build)
     if not reason:
         _tell({"dataset": dataset, "reasons": _kinds(with_reasons(build))}, as_json)
         return
@@ -59,7 +59,7 @@ def requeue(
         hint = {} if as_json else {"next": "add --yes to run them again"}
         _tell({**_asked(dataset, asked), **hint}, as_json)
         return
-    with build.folder.lock(), RayPool(parameters.pool()) as pool, Bars(as_json) as bars:
+    with build.folder.lock(), RayPool(parameters.pool, parameters.ray) as pool, Bars(as_json) as bars:
         asked = plan_requeue(build, reason)
         manifest = run_again(build, asked, pool, bars.update, parameters.error_budget)
     _tell({**_asked(dataset, asked), **_published(manifest, build)}, as_json)
@@ -97,11 +97,11 @@ def replay(
     as_json: AsJson = False,
 ) -> None:
     """Run one stage of one video again in this process and compare it with what is stored; the dataset is left alone."""
-    from infra.maintenance import asked_for
+    from tasks.build.parameters import parameters_of
     from tasks.build.replay import replay as run_again
 
     scratch = str(out or tempfile.mkdtemp(prefix="stvg-replay-"))
-    found = run_again(asked_for(dataset).build(), video, stage, scratch)
+    found = run_again(parameters_of(dataset).build(), video, stage, scratch)
     if as_json:
         print(json.dumps({**asdict(found), "folder": str(found.folder), "differences": _differences(found)}))
     else:

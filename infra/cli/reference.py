@@ -28,8 +28,9 @@ class Row(NamedTuple):
 
 _HEAD = """# Commands and parameters
 
-Options of commands, forms of deployments and Python's parameter models are one: `--max-objects` is the field `max_objects`, and
-what the form calls *Most objects*. Every command takes `--help`, and `-v` (`--verbose`) for debug messages and
+Options of commands, forms of deployments and Python's parameter models are one: `--limits.max-objects` is the field
+`max_objects` of the group `limits`, and what the form shows as *Most objects* below *Limits*. In files and `--set` it is
+`limits.max_objects`. Every command takes `--help`, and `-v` (`--verbose`) for debug messages and
 tracebacks; without it, messages of the level `STVG_LOG` (`WARNING`) and above are logged.
 
 Exit codes: 0 done, 1 the run failed, 2 the input cannot be used, 3 the error budget is exceeded, 130 interrupted.

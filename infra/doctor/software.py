@@ -9,8 +9,9 @@ from pathlib import Path
 from packaging.requirements import Requirement
 
 from infra.doctor.findings import Finding
-from infra.forms.model_weights import DETECTORS, SAM2_MODELS, sam2_file
 from rl.models.registry import WEIGHT_FOLDERS
+from tasks.detection.base import OWN_WEIGHTS
+from tasks.tracking.base import SAM2_MODELS, sam2_weights
 from tasks.weights import WeightsError, find_weights, weights_folder
 
 _MAIN_PACKAGES = ("torch", "ray", "prefect", "sam2", "ultralytics", "transformers", "verl", "decord", "av", "pyarrow")
@@ -44,7 +45,7 @@ def _version(name: str) -> str | None:
 
 def weights() -> Iterator[Finding]:
     """Present weights with their place, hash and whether they may run code; and the names of the missing ones."""
-    names = dict.fromkeys((*DETECTORS.values(), *map(sam2_file, SAM2_MODELS), *WEIGHT_FOLDERS))
+    names = dict.fromkeys((*OWN_WEIGHTS.values(), *map(sam2_weights, SAM2_MODELS), *WEIGHT_FOLDERS))
     present = [name for name in names if (weights_folder() / name).exists()]
     for name in present:
         yield Finding("weights", "there", _summary(weights_folder() / name))

@@ -9,6 +9,7 @@ from typing import Any
 from infra.ray.poison import Task, WorkerError
 from storage.outcomes import Outcome
 from tasks.benchmarks.samples import VideoJob
+from tasks.build.pool import PoolConfig
 from tasks.build.workers import Worker, WorkerFactory
 
 MOST_LOST = 3
@@ -33,12 +34,13 @@ class _Actor:
 class Actors:
     """The actors of a pool: those starting, those at work, those free, and how to replace one."""
 
-    def __init__(self, factory: WorkerFactory, count: int, cpus: float, gpus: float, recycle_after: int = 0) -> None:
+    def __init__(self, factory: WorkerFactory, count: int, config: PoolConfig) -> None:
         import ray
 
-        self._remote = ray.remote(num_cpus=cpus, num_gpus=gpus, max_restarts=0, max_task_retries=0)(_Actor)
+        resources = {"num_cpus": config.cpus_per_worker, "num_gpus": config.gpus_per_worker}
+        self._remote = ray.remote(**resources, max_restarts=0, max_task_retries=0)(_Actor)
         self._factory = factory
-        self._recycle_after = recycle_after
+        self._recycle_after = config.recycle_after
         self.count = count
         self.starting: dict[Any, Any] = {}
         self.busy: dict[Any, tuple[Any, Task]] = {}

@@ -13,6 +13,7 @@ from itertools import count
 from storage.common.errors import TransientError
 from storage.outcomes import Outcome
 from tasks.benchmarks.samples import VideoJob
+from tasks.build.pool import RetryConfig
 
 KILLED = frozenset({"worker_died", "worker_out_of_memory", "deadline"})
 """Reasons for which a video is held to have killed its worker, or would not let go of it."""
@@ -22,22 +23,6 @@ NODE_LOST = "node_lost"
 
 class WorkerError(TransientError):
     """Workers that cannot start, or cannot live: nothing is wrong with any one video, so the run stops."""
-
-
-@dataclass(frozen=True)
-class Patience:
-    """How often a video is tried.
-
-    Attributes:
-        deaths: workers a video may kill before it is quarantined; machines it may lose before it waits for the next run.
-        tries: how often a video that failed otherwise is tried in one run.
-        breaker: videos in a row, each of which kills the first worker that takes it up, after which the run stops; never fewer
-            than twice the workers, so that each has been replaced and the new one died too.
-    """
-
-    deaths: int = 3
-    tries: int = 2
-    breaker: int = 10
 
 
 @dataclass
@@ -56,20 +41,20 @@ class Task:
         self.deaths += reason in KILLED
         self.losses += reason == NODE_LOST
 
-    def again(self, outcome: Outcome, patience: Patience) -> bool:
+    def again(self, outcome: Outcome, retries: RetryConfig) -> bool:
         """Whether to try it once more after `outcome`; if so it is put off a little, longer with each try."""
         if outcome.status != "failed":
             return False
         self.not_before = time.monotonic() + random.uniform(0.05, 0.2) * 2**self.tries  # noqa: S311
         if outcome.reason in KILLED:
-            return self.deaths < patience.deaths
+            return self.deaths < retries.max_deaths
         if outcome.reason == NODE_LOST:
-            return self.losses < patience.deaths
-        return self.tries - self.deaths - self.losses < patience.tries
+            return self.losses < retries.max_deaths
+        return self.tries - self.deaths - self.losses < retries.max_attempts
 
-    def final(self, outcome: Outcome, patience: Patience) -> Outcome:
+    def final(self, outcome: Outcome, retries: RetryConfig) -> Outcome:
         """The outcome with its attempts; a video that killed its last worker is quarantined."""
-        if outcome.status == "failed" and outcome.reason in KILLED and self.deaths >= patience.deaths:
+        if outcome.status == "failed" and outcome.reason in KILLED and self.deaths >= retries.max_deaths:
             detail = f"{outcome.sentence}, {self.deaths} times"
             return Outcome("quarantined", outcome.reason, detail, self.tries, outcome.seconds)
         return replace(outcome, attempts=self.tries)
@@ -107,8 +92,8 @@ class Breaker:
     Only a video's first death counts: later ones are expected of a poisonous video, and come together at the end of a run.
     """
 
-    def __init__(self, patience: Patience, workers: int) -> None:
-        self._most, self._row = max(patience.breaker, 2 * workers), 0
+    def __init__(self, retries: RetryConfig, workers: int) -> None:
+        self._most, self._row = max(retries.breaker, 2 * workers), 0
 
     def note(self, task: Task, outcome: Outcome) -> None:
         """Take note of how a try ended.

@@ -9,52 +9,29 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from types import TracebackType
 from typing import Any
 
 from infra.ray.actors import Actors
-from infra.ray.poison import NODE_LOST, Breaker, Patience, Task, Waiting
+from infra.ray.poison import NODE_LOST, Breaker, Task, Waiting
 from infra.ray.session import ray_session
 from storage.common.log import logger
 from storage.outcomes import Outcome
 from tasks.benchmarks.samples import VideoJob
+from tasks.build.pool import PoolConfig
 from tasks.build.run import Ended
 from tasks.build.workers import WorkerFactory
 
 _LOG = logger(__name__)
 
 
-@dataclass(frozen=True)
-class PoolConfig:
-    """How many workers, and their limits; nothing here shapes a dataset.
-
-    Attributes:
-        workers: actors; 0 takes one a CPU.
-        cpus: CPUs of each.
-        gpus: GPUs of each, fractions allowed.
-        deadline_s: a video still running after so long is stopped with its worker.
-        patience: how often a video is tried, and what stops the run.
-        recycle_after: videos after which a worker is replaced by a fresh one, which returns whatever memory it lost; 0 never.
-        placed_within_s: a run none of whose workers is up for so long stops: the cluster has no room for them.
-        address: of a running Ray cluster; None starts a Ray of its own on this machine.
-    """
-
-    workers: int = 0
-    cpus: float = 1.0
-    gpus: float = 0.0
-    deadline_s: float = 3600.0
-    patience: Patience = field(default_factory=Patience)
-    recycle_after: int = 0
-    placed_within_s: float = 1800.0
-    address: str | None = None
-
-
 @dataclass
 class RayPool:
     """A `tasks.build.run.FanOut` on Ray. A context manager: Ray starts with the first job and ends with the block."""
 
-    config: PoolConfig = field(default_factory=PoolConfig)
+    config: PoolConfig = PoolConfig()  # noqa: RUF009  frozen
+    address: str = ""
     _session: ExitStack | None = None
 
     def __enter__(self) -> RayPool:
@@ -73,9 +50,9 @@ class RayPool:
         """
         if self._session is None:
             self._session = ExitStack()
-            self._session.enter_context(ray_session(self.config.address, self.config.workers))
+            self._session.enter_context(ray_session(self.address or None, self.config.workers))
         count = min(self.config.workers or _cpus(), len(jobs))
-        actors = Actors(factory, count, self.config.cpus, self.config.gpus, self.config.recycle_after)
+        actors = Actors(factory, count, self.config)
         try:
             yield from _drive(actors, jobs, self.config)
         finally:
@@ -90,7 +67,7 @@ def _cpus() -> int:
 
 def _drive(actors: Actors, jobs: Sequence[VideoJob], config: PoolConfig) -> Iterator[Ended]:
     waiting = Waiting(Task(job) for job in jobs)
-    breaker = Breaker(config.patience, actors.count)
+    breaker = Breaker(config.retries, actors.count)
     while waiting or actors.busy:
         while actors.free and (task := waiting.next()) is not None:
             actors.give(task)
@@ -98,10 +75,10 @@ def _drive(actors: Actors, jobs: Sequence[VideoJob], config: PoolConfig) -> Iter
         for ended, task in _next_endings(actors, _wait_s(actors, waiting, config), config):
             task.note(ended.outcome.reason)
             breaker.note(task, ended.outcome)
-            if task.again(ended.outcome, config.patience):
+            if task.again(ended.outcome, config.retries):
                 waiting.later(task)
             else:
-                yield replace(ended, outcome=task.final(ended.outcome, config.patience))
+                yield replace(ended, outcome=task.final(ended.outcome, config.retries))
 
 
 def _next_endings(actors: Actors, wait_s: float, config: PoolConfig) -> Iterator[tuple[Ended, Task]]:

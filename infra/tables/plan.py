@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from infra.rendering import rendered
 from infra.tables.steps import FORESEEN, cell_status_or_reason, check_gpus, published
-from infra.tables.table import Part, Reproduction, Step, keeps_masks
+from infra.tables.table import Part, Reproduction, Step
 from rl.models.registry import SCHOOLED, TINY, find_model
 from rl.paper.numbers import CEILING
 from rl.training.records import read_lineage
 from storage.common.config import error_text
+from tasks.build.rerender import is_rendered, keeps_masks
 
 
 def plan_rows(table: Reproduction) -> list[dict[str, Any]]:
@@ -35,7 +35,7 @@ def _left(table: Reproduction, step: Step) -> str:
         return _left_to_train(table, part)
     base = published(table, part.benchmark)
     if part.changes and keeps_masks(part.changes):
-        there = base and rendered(table.folder(part.benchmark), part.setting, part.changes)
+        there = base and is_rendered(table.folder(part.benchmark), part.setting, part.changes)
         return "" if there else "to render"
     if published(table, part.dataset):
         return ""

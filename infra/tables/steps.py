@@ -10,15 +10,14 @@ from functools import partial
 
 from pydantic import ValidationError
 
-from infra.build import build_dataset
 from infra.ray import gpus, job
+from infra.ray.build import build_dataset, rerender_dataset
 from infra.ray.build_job import run_job, stop_job
 from infra.ray.session import ClusterError
 from infra.ray.train_job import training_driver, training_job
-from infra.rendering import render, rendered
 from infra.sweeping import Ask, ask_quietly, run_cells
 from infra.sweeps import Sweep
-from infra.tables.table import Part, Reproduction, Step, keeps_masks
+from infra.tables.table import Part, Reproduction, Step
 from infra.train import prepare_training
 from rl.engines.base import EngineError
 from rl.evaluation.cells import Cell, CellStatus
@@ -35,6 +34,7 @@ from storage.common.errors import InputError, StvgError
 from storage.manifest import DatasetError
 from storage.progress import OnProgress, Progress
 from storage.reader import Dataset
+from tasks.build.rerender import is_rendered, keeps_masks
 from tasks.build.run import FanOut
 
 FORESEEN = (StvgError, ValidationError)
@@ -73,8 +73,8 @@ def take(
 def _build(table: Reproduction, part: Part, on_progress: OnProgress, fan_out: FanOut | None) -> None:
     if part.changes and keeps_masks(part.changes):
         base = table.folder(part.benchmark)
-        if not rendered(base, part.setting, part.changes):
-            render(base, part.setting, part.changes, on_progress, fan_out)
+        if not is_rendered(base, part.setting, part.changes):
+            rerender_dataset(base, part.setting, part.changes, on_progress, fan_out)
     elif part.changes or part.benchmark in table.setup.builds or not published(table, part.dataset):
         parameters = table.build(part)
         (run_job if parameters.as_job else build_dataset)(parameters, on_progress)

@@ -10,9 +10,6 @@ from typing import Any, NamedTuple
 
 from pydantic import BaseModel, ConfigDict
 
-from infra.forms.benchmarks import BENCHMARKS
-from infra.forms.build import BuildParameters
-from infra.maintenance import asked_for
 from infra.sweeps import Sweep
 from rl.evaluation.cells import Cell
 from rl.evaluation.parameters import EvaluateParameters
@@ -26,7 +23,8 @@ from storage.common.names import one_of
 from storage.folders.files import hash8
 from storage.folders.folder import Folder
 from storage.folders.open import folder_at
-from tasks.build.workers import masks_spec
+from tasks.build.parameters import BENCHMARKS, DatasetParameters, parameters_of
+from tasks.build.rerender import keeps_masks
 
 SETUP = "reproduce.toml"
 
@@ -64,7 +62,8 @@ class Part(NamedTuple):
     def setting(self) -> str:
         """Name of what is changed; empty for nothing."""
         return "-".join(
-            f"{key}-{value:g}" if type(value) is float else f"{key}-{value}" for key, value in self.changes.items()
+            f"{path.rpartition('.')[2]}-{value:g}" if type(value) is float else f"{path.rpartition('.')[2]}-{value}"
+            for path, value in self.changes.items()
         ).lower()
 
     @property
@@ -128,7 +127,7 @@ class Reproduction:
         """Where a dataset is."""
         return folder_at(self.root).child(dataset)
 
-    def build(self, part: Part) -> BuildParameters:
+    def build(self, part: Part) -> DatasetParameters:
         """The build of a part's dataset.
 
         Raises:
@@ -138,7 +137,7 @@ class Reproduction:
         """
         if part.changes:
             ray = self.setup.builds.get(part.benchmark, {}).get("ray", "")
-            made = asked_for(str(self.folder(part.benchmark)), part.changes)
+            made = parameters_of(str(self.folder(part.benchmark)), part.changes)
             return made.model_copy(update={"name": part.dataset, "ray": ray})
         if part.benchmark not in self.setup.builds:
             raise SweepError(
@@ -147,7 +146,7 @@ class Reproduction:
             )
         given = {"benchmark": part.benchmark, **self.setup.builds[part.benchmark]}
         form = one_of(BENCHMARKS, str(given.pop("benchmark")), "benchmark", SweepError)
-        return form.model_validate({**given, "root": self.root, "name": part.benchmark})
+        return form.model_validate({**nested(given), "root": self.root, "name": part.benchmark})
 
     def training(self, part: Part) -> TrainParameters:
         """The training of a part's model, in a folder named by all that shapes it.
@@ -197,11 +196,3 @@ class Reproduction:
         """These evaluations, each once."""
         markers = {part.setting: part.changes for part in self.parts if part.changes}
         return Sweep(list(dict.fromkeys(cells)), markers, nested(self.setup.evaluate), self.root, self.out)
-
-
-def keeps_masks(changes: Mapping[str, Any]) -> bool:
-    """Whether a build with these changes has the masks of one without."""
-    return (
-        masks_spec(BuildParameters.model_validate({}).config()).key
-        == masks_spec(BuildParameters.model_validate(changes).config()).key
-    )

@@ -270,11 +270,6 @@ def clip_failure(error: ClipError) -> ParsedResponse:
     return ParsedResponse(failure=f"{error.reason}: {error}")
 
 
-def style_of(render: Mapping[str, Mapping[str, Style]]) -> Style:
-    """What is written on objects, by the `render` parameters in a dataset's manifest."""
-    return render["markers"]["style"]
-
-
 def check_tasks(protocol: Protocol, tasks: Iterable[Task]) -> None:
     """Make sure that a protocol has requests for a dataset.
 

@@ -14,7 +14,7 @@ from rl.engines.base import Engine
 from rl.engines.config import DecodingConfig
 from rl.evaluation.batches import prepare_batches, run_batches, split_batches
 from rl.evaluation.predictions import TABLE, commit_batches, pending_batches, store_batch
-from rl.evaluation.protocols import Protocol, Requester, check_tasks, style_of
+from rl.evaluation.protocols import Protocol, Requester, check_tasks
 from rl.evaluation.samples import Clips, EvalSample, eval_samples
 from rl.models.families import Model, differences
 from rl.prompts.templates import prompts
@@ -24,6 +24,7 @@ from storage.progress import OnProgress, Progress, no_progress
 from storage.reader import Dataset
 from storage.stages import StageSpec, StageStore
 from tasks.benchmarks.samples import Task
+from tasks.build.stages import frames_parameters
 
 PREDICTIONS_VERSION = 2
 """Version of the code that shapes predictions: increased when the same responses give other rows."""
@@ -66,7 +67,7 @@ class Evaluation:
 
     def rendering_differences(self) -> list[str]:
         """How the dataset renders frames differently than the model's training did, a phrase each."""
-        return differences(self.model, self.dataset.manifest.stages["frames"].params["render"])
+        return differences(self.model, frames_parameters(self.dataset))
 
     def store(self, engine: Engine) -> StageStore:
         """The store of its predictions: a folder named by all that shapes them."""
@@ -148,5 +149,5 @@ def remaining_samples(evaluation: Evaluation, store: StageStore) -> int:
 def _requester(evaluation: Evaluation) -> Requester:
     # A dataset of its own: a reader's open files belong to one thread.
     dataset = Dataset(evaluation.dataset.folder)
-    style = style_of(dataset.manifest.stages["frames"].params["render"])
+    style = frames_parameters(dataset).markers.style
     return Requester(evaluation.protocol, evaluation.model, Clips(dataset), style)

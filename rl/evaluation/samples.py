@@ -12,6 +12,7 @@ from typing import Any
 from rl.engines.base import VisualInput
 from storage.reader import Dataset
 from tasks.benchmarks.samples import Task
+from tasks.build.stages import frames_parameters
 from tasks.metrics.arrays import source_of, timeline_of
 from tasks.video.diagnosis import VideoError
 from tasks.video.jpeg import encode_jpeg
@@ -135,8 +136,8 @@ class Clips:
 
     def __init__(self, dataset: Dataset) -> None:
         self._dataset = dataset
-        render = dataset.manifest.stages["frames"].params["render"]
-        self._fps, self._quality = render["sampling"]["fps"], render["jpeg_quality"]
+        shown = frames_parameters(dataset)
+        self._fps, self._quality = shown.sampling.fps, shown.rendering.jpeg_quality
         self._videos: OrderedDict[tuple[str, tuple[int, int]], tuple[Video, ExitStack]] = OrderedDict()
 
     def marked(self, sample: EvalSample) -> VisualInput:

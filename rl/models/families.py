@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from storage.common.errors import InputError
+from tasks.markers.render import FramesConfig
 from tasks.weights import Weights
 
 Times = Literal["positions", "timestamps", "prompt"]
@@ -79,32 +80,28 @@ class Model:
     shown: Mapping[str, Any] | None = None
 
 
-def shown_by(render: Mapping[str, Any]) -> dict[str, Any]:
-    """How a dataset shows its frames, the keys of `TRAINING_SHOWN`; what a model trained on it is to be shown.
+def shown_by(frames: FramesConfig) -> dict[str, Any]:
+    """How a dataset shows its frames, by the keys of `TRAINING_SHOWN`; a model that is trained on it expects the same."""
+    return {key: _value(frames, key) for key in TRAINING_SHOWN}
+
+
+def differences(model: Model, frames: FramesConfig) -> list[str]:
+    """How a dataset's frames differ from those that the model was trained with, a phrase each.
 
     Args:
-        render: the `render` parameters in the dataset's manifest.
-    """
-    return {key: _value(render, key) for key in TRAINING_SHOWN}
-
-
-def differences(model: Model, shown: Mapping[str, Any]) -> list[str]:
-    """What a dataset shows otherwise than the model was trained with, a phrase each.
-
-    Args:
-        model: whose training is compared; nothing is, where nobody says.
-        shown: the `render` parameters in the dataset's manifest.
+        model: without a record of its training it has no differences.
+        frames: how the dataset shows its frames.
     """
     told = []
     for key, trained in (model.shown or {}).items():
-        if (value := _value(shown, key)) != trained:
+        if (value := _value(frames, key)) != trained:
             told.append(f"{key} is {value} in the dataset and was {trained} in the training of {model.name}")
     return told
 
 
-def _value(parameters: Mapping[str, Any], key: str) -> Any:
-    """A value by its dotted key; None if there is none."""
-    value: Any = parameters
+def _value(frames: FramesConfig, key: str) -> Any:
+    """A value by its dotted path; None if there is none."""
+    value: Any = frames
     for part in key.split("."):
-        value = value.get(part) if isinstance(value, Mapping) else None
+        value = getattr(value, part, None)
     return value

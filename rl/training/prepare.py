@@ -16,6 +16,7 @@ from rl.training.plan import RunPlan, plan_run
 from rl.training.recipe import RecipeError
 from rl.training.records import DatasetRecord, TrainingRun, read_run, write_run
 from rl.training.rows import write_rows
+from tasks.build.stages import frames_parameters
 
 ROWS = "rows"
 """Folder of all training rows, beside the folders of trainings."""
@@ -47,7 +48,7 @@ def prepare_run(parameters: TrainParameters) -> RunPlan:
         steps=parameters.steps,
         reward=parameters.reward if isinstance(parameters, GrpoParameters) else None,
         dataset=DatasetRecord(path=str(dataset.folder), content_hash=dataset.manifest.content_hash),
-        rendering=shown_by(dataset.manifest.stages["frames"].params["render"]),
+        rendering=shown_by(frames_parameters(dataset)),
     )
     plan = plan_run(parameters.folder, run)
     _claim_folder(plan)

@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from rl.engines.base import Request
-from rl.evaluation.protocols import Requester, style_of
+from rl.evaluation.protocols import Requester
 from rl.evaluation.samples import ClipError, Clips, EvalSample
 from rl.models.families import Model
 from rl.rewards import Truth
@@ -17,6 +17,7 @@ from rl.training.row_schema import ROW_SCHEMA, TrainingRow, VideoColumn
 from rl.training.selection import SPLITS, RowsError, RowSettings, Selection, Split, TrainingSample, requires_object
 from rl.training.truths import sample_truth
 from storage.reader import Dataset
+from tasks.build.stages import frames_parameters
 from tasks.markers.labels import Style
 from tasks.metrics.arrays import StoredSample, StoredVideo, stored_videos
 
@@ -95,7 +96,7 @@ class _RowBuilder:
 
     def __init__(self, dataset: Dataset, model: Model, settings: RowSettings) -> None:
         self._dataset, self._protocol = dataset, settings.training_protocol()
-        self._style: Style = style_of(dataset.manifest.stages["frames"].params["render"])
+        self._style: Style = frames_parameters(dataset).markers.style
         self._requester = Requester(self._protocol, model, Clips(dataset), self._style)
 
     def row(self, video: StoredVideo, stored: StoredSample, sample: TrainingSample) -> TrainingRow:

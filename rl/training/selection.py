@@ -10,7 +10,7 @@ from typing import Any, Literal, NamedTuple
 from pydantic import Field
 
 from rl.engines.inputs import chat_text, load_processor
-from rl.evaluation.protocols import Protocol, ProtocolError, Requester, protocol_named, style_of
+from rl.evaluation.protocols import Protocol, ProtocolError, Requester, protocol_named
 from rl.evaluation.samples import ClipError, Clips, EvalSample, eval_samples
 from rl.models.families import Model
 from storage.common.config import Config
@@ -18,6 +18,7 @@ from storage.common.errors import InputError
 from storage.folders.files import json_digest
 from storage.reader import Dataset
 from tasks.benchmarks.samples import Task
+from tasks.build.stages import frames_parameters
 
 Split = Literal["train", "val"]
 SPLITS: tuple[Split, ...] = ("train", "val")
@@ -149,7 +150,7 @@ class _SampleFilter:
             raise RowsError(f"'{model.name}' is of the family '{model.family.name}', and only qwen2.5-vl is trained")
         self._dataset, self._model, self._max_tokens = dataset, model, settings.max_prompt_tokens
         self._protocol, self._clips = settings.training_protocol(), Clips(dataset)
-        style = style_of(dataset.manifest.stages["frames"].params["render"])
+        style = frames_parameters(dataset).markers.style
         self._requester = Requester(self._protocol, model, self._clips, style)
         self._processor = load_processor(model)
         self._special_tokens = tuple(self._processor.tokenizer.get_added_vocab())

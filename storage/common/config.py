@@ -165,7 +165,8 @@ def merged(values: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, A
     result = dict(values)
     for name, change in changes.items():
         old = result.get(name)
-        result[name] = merged(old, _group(change)) if isinstance(old, Mapping) else change
+        in_part = isinstance(old, Mapping) and not isinstance(change, Config)
+        result[name] = merged(old, _group(change)) if in_part else change
     return result
 
 

@@ -9,12 +9,24 @@ from __future__ import annotations
 import csv
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
+from pydantic import Field
+
+from storage.common.config import Located
 from storage.folders.folder import Where
 from tasks.benchmarks.collector import SampleCollector
-from tasks.benchmarks.reading import finite_number, load_lines, load_object, record_errors, require, stripped_text
+from tasks.benchmarks.reading import (
+    annotation_file,
+    finite_number,
+    load_lines,
+    load_object,
+    record_errors,
+    require,
+    stripped_text,
+)
 from tasks.benchmarks.samples import AnnotationError, Benchmark, Clip, Sample, Task, VideoFacts
+from tasks.benchmarks.source import AnnotatedSource
 from tasks.benchmarks.videos import Videos
 
 _KIND = "Charades-STA's JSON format"
@@ -90,3 +102,21 @@ def _durations(path: Path) -> dict[str, float]:
             return {row["id"]: finite_number(row["length"]) for row in csv.DictReader(file)}
     except (OSError, UnicodeDecodeError) as error:
         raise AnnotationError(f"'{path}' is not Charades' CSV with columns id and length ({error})") from error
+
+
+class CharadesSource(AnnotatedSource):
+    """Charades-STA: when something happens; as text or JSON."""
+
+    benchmark: ClassVar[str] = "charades-sta"
+
+    annotations: Located = Field(
+        title="Annotation file", description="The file charades_sta_test.txt, or the benchmark in either JSON form."
+    )
+    durations: Located = Field(
+        "", title="Durations", description="The file Charades_v1_test.csv, which the text form needs; empty for none."
+    )
+
+    def read(self) -> Benchmark:
+        """Read the annotations."""
+        durations = annotation_file(self.durations) if self.durations else None
+        return read_charades(annotation_file(self.annotations), self.videos, durations)

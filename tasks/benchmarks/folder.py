@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
+from pydantic import Field
+
+from storage.common.config import Located
 from storage.folders.folder import Where
 from tasks.benchmarks.reading import local_folder
 from tasks.benchmarks.samples import AnnotationError, Benchmark, Clip, VideoJob
+from tasks.benchmarks.source import BenchmarkSource
 from tasks.benchmarks.videos import videos_below
 from tasks.video.images import IMAGE_SUFFIXES
 from tasks.video.reader import VIDEO_SUFFIXES, Source
@@ -29,3 +35,22 @@ def read_folder(videos: Where, image_fps: float | None = None) -> Benchmark:
         raise AnnotationError(f"'{videos}' holds no video ({', '.join(sorted(VIDEO_SUFFIXES))})")
     jobs = [VideoJob(source, (Clip(source.video_id),)) for source in sorted(sources, key=lambda s: s.video_id)]
     return Benchmark(jobs, {"videos": len(jobs)})
+
+
+class FolderSource(BenchmarkSource):
+    """Any folder of videos, without annotations."""
+
+    benchmark: ClassVar[str] = "folder"
+
+    videos: Located = Field(title="Videos folder", description="Folder that is searched in depth for video files.")
+    image_fps: float = Field(
+        0,
+        title="Rate of JPEG folders",
+        ge=0,
+        le=1000,
+        description="Frames per second of videos that are folders of JPEG files; 0 leaves such folders out.",
+    )
+
+    def read(self) -> Benchmark:
+        """List the videos."""
+        return read_folder(self.videos, self.image_fps or None)

@@ -10,11 +10,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
+from pydantic import Field
+
+from storage.common.config import Located
 from storage.folders.folder import Where
 from tasks.benchmarks.collector import SampleCollector
 from tasks.benchmarks.reading import (
+    annotation_file,
     clipped_target,
     corners_from_xywh,
     finite_number,
@@ -25,6 +29,7 @@ from tasks.benchmarks.reading import (
     stripped_text,
 )
 from tasks.benchmarks.samples import AnnotationError, Benchmark, Clip, Sample, Task, VideoFacts
+from tasks.benchmarks.source import AnnotatedSource
 from tasks.benchmarks.videos import Videos
 
 Version = Literal["v1", "v2"]
@@ -90,3 +95,31 @@ def _add(collector: SampleCollector, name: str, record: Any, version: Version, w
 def _size(record: Mapping[str, Any], version: Version) -> tuple[int, int]:
     height, width = record["img_size"] if version == "v2" else (record["height"], record["width"])
     return frame_number(width), frame_number(height)
+
+
+class HcstvgSource(AnnotatedSource):
+    """HC-STVG, v1 or v2 as the annotation file says."""
+
+    benchmark: ClassVar[str] = "hcstvg"
+    version: ClassVar[Version | None] = None
+
+    annotations: Located = Field(title="Annotation file", description="HC-STVG's JSON file, such as val_v2.json.")
+    videos: Located = Field(title="Videos folder", description="Folder that holds the folders 0 to 9 of the release.")
+
+    def read(self) -> Benchmark:
+        """Read the annotations."""
+        return read_hcstvg(annotation_file(self.annotations), self.videos, self.version)
+
+
+class HcstvgV1Source(HcstvgSource):
+    """HC-STVG v1; the paper reports its test split."""
+
+    benchmark: ClassVar[str] = "hcstvg-v1"
+    version: ClassVar[Version | None] = "v1"
+
+
+class HcstvgV2Source(HcstvgSource):
+    """HC-STVG v2; the paper reports its validation split."""
+
+    benchmark: ClassVar[str] = "hcstvg-v2"
+    version: ClassVar[Version | None] = "v2"

@@ -9,15 +9,27 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
+from pydantic import Field
 
+from storage.common.config import Located
 from storage.folders.folder import Where
 from storage.rle import counts_from_json
 from tasks.benchmarks.collector import SampleCollector
-from tasks.benchmarks.reading import frame_number, load_object, local_folder, record_errors, require, stripped_text, video_path
+from tasks.benchmarks.reading import (
+    annotation_file,
+    frame_number,
+    load_object,
+    local_folder,
+    record_errors,
+    require,
+    stripped_text,
+    video_path,
+)
 from tasks.benchmarks.samples import AnnotationError, Benchmark, Clip, Sample, Target, Task, VideoFacts
+from tasks.benchmarks.source import BenchmarkSource
 from tasks.benchmarks.videos import Videos
 from tasks.video.images import IMAGE_SUFFIXES
 from tasks.video.reader import Source
@@ -117,3 +129,23 @@ def _compressed(rle: Mapping[str, Any]) -> dict[str, Any]:
     """COCO's compressed form of a run-length code in any of its forms."""
     height, width = (frame_number(side) for side in rle["size"])
     return {"size": [height, width], "counts": counts_from_json(rle["counts"], height, width)}
+
+
+class MevisSource(BenchmarkSource):
+    """MeViS: masks of one or several objects that an expression means; its valid_u split has public truth."""
+
+    benchmark: ClassVar[str] = "mevis"
+
+    annotations: Located = Field(title="Expressions", description="The file meta_expressions.json of the split.")
+    videos: Located = Field(title="Frames folder", description="Folder that holds JPEGImages, or that folder itself.")
+    masks: Located = Field(
+        "", title="Masks", description="The file mask_dict.json of the split; empty for a split without public truth."
+    )
+    image_fps: float = Field(
+        6, title="Rate of frames", gt=0, le=1000, description="Frames per second of the videos; the benchmark states none."
+    )
+
+    def read(self) -> Benchmark:
+        """Read the annotations."""
+        masks = annotation_file(self.masks) if self.masks else None
+        return read_mevis(annotation_file(self.annotations), masks, self.videos, self.image_fps)

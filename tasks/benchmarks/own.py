@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
+from pydantic import Field
+
+from storage.common.config import Located
 from storage.folders.folder import Where
 from tasks.benchmarks.collector import SampleCollector
 from tasks.benchmarks.reading import (
+    annotation_file,
     clipped_target,
     finite_number,
     frame_number,
@@ -20,6 +24,7 @@ from tasks.benchmarks.reading import (
     video_path,
 )
 from tasks.benchmarks.samples import AnnotationError, Benchmark, Clip, Sample, Target, Task
+from tasks.benchmarks.source import AnnotatedSource
 from tasks.benchmarks.videos import Videos
 from tasks.video.fingerprint import quick_stat
 from tasks.video.reader import Source
@@ -133,3 +138,17 @@ def _task(record: Mapping[str, Any], boxes: bool, span: bool) -> Task:
     if "answer" in record or "options" in record:
         return Task.QUESTION
     return Task.TEMPORAL if span and not boxes else Task.SPATIO_TEMPORAL
+
+
+class OwnSource(AnnotatedSource):
+    """Your own videos and sentences, as JSON Lines."""
+
+    benchmark: ClassVar[str] = "own"
+
+    annotations: Located = Field(
+        title="Annotation file", description="JSON Lines file with one sentence a line; see docs/benchmarks.md."
+    )
+
+    def read(self) -> Benchmark:
+        """Read the annotations."""
+        return read_own(annotation_file(self.annotations), self.videos)

@@ -10,11 +10,12 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from storage.folders.folder import Where
 from tasks.benchmarks.collector import SampleCollector
 from tasks.benchmarks.reading import (
+    annotation_file,
     clipped_target,
     corners_from_xywh,
     frame_number,
@@ -24,6 +25,7 @@ from tasks.benchmarks.reading import (
     stripped_text,
 )
 from tasks.benchmarks.samples import Benchmark, Clip, Sample, Task, VideoFacts
+from tasks.benchmarks.source import AnnotatedSource
 from tasks.benchmarks.videos import Videos
 
 _KIND = "ST-Align's format"
@@ -92,3 +94,21 @@ def extract_sentence(conversations: list[Mapping[str, Any]]) -> str:
     prompt = stripped_text(conversations[0]["value"])
     quoted = ["".join(kinds) for kinds in _QUOTED.findall(prompt)]
     return max(quoted, key=len).strip() if quoted else " ".join(_TOKENS.sub(" ", prompt).split())
+
+
+class StAlignStvgSource(AnnotatedSource):
+    """ST-Align, spatio-temporal: find the object and when."""
+
+    benchmark: ClassVar[str] = "st-align-stvg"
+    task: ClassVar[Task] = Task.SPATIO_TEMPORAL
+
+    def read(self) -> Benchmark:
+        """Read the annotations."""
+        return read_st_align(annotation_file(self.annotations), self.videos, self.task)
+
+
+class StAlignSvgSource(StAlignStvgSource):
+    """ST-Align, spatial: find the object in a given interval."""
+
+    benchmark: ClassVar[str] = "st-align-svg"
+    task: ClassVar[Task] = Task.SPATIAL

@@ -11,12 +11,16 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
-from typing import Any
+from typing import Any, ClassVar
 
+from pydantic import Field
+
+from storage.common.config import Located
 from storage.folders.folder import Where
 from tasks.benchmarks.hcstvg import Version, read_hcstvg
-from tasks.benchmarks.reading import load_json
+from tasks.benchmarks.reading import annotation_file, load_json, local_folder
 from tasks.benchmarks.samples import AnnotationError, Benchmark, Sample, VideoJob
+from tasks.benchmarks.source import BenchmarkSource
 from tasks.benchmarks.vidstg import read_vidstg
 
 
@@ -146,3 +150,49 @@ def _sentence_key(sample: Sample) -> str:
 
 def _ordered(samples: Sequence[Sample]) -> tuple[Sample, ...]:
     return tuple(sorted(samples, key=lambda s: s.sample_id))
+
+
+class StvgR1TrainSource(BenchmarkSource):
+    """The paper's training set: HC-STVG v1 and v2 merged without what is held out, and VidSTG."""
+
+    benchmark: ClassVar[str] = "stvg-r1-train"
+
+    hcstvg_v1_train: Located = Field(title="HC-STVG v1 train", description="Annotation file of HC-STVG v1's train split.")
+    hcstvg_v2_train: Located = Field(title="HC-STVG v2 train", description="Annotation file of HC-STVG v2's train split.")
+    hcstvg_v1_test: Located = Field(
+        title="HC-STVG v1 test", description="Annotation file of HC-STVG v1's test split, whose videos are held out."
+    )
+    hcstvg_v2_val: Located = Field(
+        title="HC-STVG v2 val", description="Annotation file of HC-STVG v2's validation split, whose videos are held out."
+    )
+    hcstvg_v2_test: Located = Field(
+        title="HC-STVG v2 test", description="File of HC-STVG v2's test split, such as query_v2.json; its videos are held out."
+    )
+    hcstvg_videos: Located = Field(title="HC-STVG videos", description="Folder that holds the videos of HC-STVG v1 and v2.")
+    vidstg_train: Located = Field(title="VidSTG train", description="The file train_annotations.json of VidSTG.")
+    vidstg_videos: Located = Field(title="VidSTG videos", description="Folder that holds VidOR's videos.")
+    vidor: Located = Field(title="VidOR annotations", description="Folder of VidOR's JSON files, which hold VidSTG's boxes.")
+    vidstg_val: Located = Field(
+        "",
+        title="VidSTG val",
+        description="File of VidSTG's validation split, such as val_files.json; its videos must not occur.",
+    )
+    vidstg_test: Located = Field(
+        "", title="VidSTG test", description="File of VidSTG's test split, such as test_files.json; its videos must not occur."
+    )
+
+    def read(self) -> Benchmark:
+        """Merge the parts, and make sure that nothing held out is among them."""
+        hcstvg = HcstvgTraining(
+            v1=annotation_file(self.hcstvg_v1_train),
+            v2=annotation_file(self.hcstvg_v2_train),
+            held_out=tuple(map(annotation_file, (self.hcstvg_v1_test, self.hcstvg_v2_val, self.hcstvg_v2_test))),
+            videos=self.hcstvg_videos,
+        )
+        vidstg = VidstgTraining(
+            train=annotation_file(self.vidstg_train),
+            held_out=tuple(map(annotation_file, filter(None, (self.vidstg_val, self.vidstg_test)))),
+            videos=self.vidstg_videos,
+            vidor=local_folder(self.vidor),
+        )
+        return read_stvg_r1_train(hcstvg, vidstg)

@@ -9,12 +9,23 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
-from typing import Any
+from typing import Any, ClassVar
+
+from pydantic import Field
 
 from storage.folders.folder import Where
 from tasks.benchmarks.collector import SampleCollector
-from tasks.benchmarks.reading import finite_number, load_list, record_errors, require, stripped_text, video_path
+from tasks.benchmarks.reading import (
+    annotation_file,
+    finite_number,
+    load_list,
+    record_errors,
+    require,
+    stripped_text,
+    video_path,
+)
 from tasks.benchmarks.samples import Benchmark, Clip, Sample, Task
+from tasks.benchmarks.source import AnnotatedSource
 from tasks.benchmarks.videos import Videos
 
 _KIND = "TVGBench's format"
@@ -70,3 +81,15 @@ def _span(record: Mapping[str, Any]) -> tuple[float, float]:
     if match is None:
         raise ValueError(f"answer {record['answer']!r} is not '<seconds>-<seconds>'")
     return float(match[1]), float(match[2])
+
+
+class TvgbenchSource(AnnotatedSource):
+    """TVGBench: when something happens, in cut segments of five sources."""
+
+    benchmark: ClassVar[str] = "tvgbench"
+
+    cut: bool = Field(False, title="Already cut", description="The video files are cut to their segments already.")
+
+    def read(self) -> Benchmark:
+        """Read the annotations."""
+        return read_tvgbench(annotation_file(self.annotations), self.videos, self.cut)

@@ -7,13 +7,14 @@ A sample's group is `<task_type>/<task>`; its record holds the number of the ite
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from storage.folders.folder import Where
 from tasks.benchmarks.collector import SampleCollector
 from tasks.benchmarks.question_rules import METHODS, stored_record
-from tasks.benchmarks.reading import load_list, record_errors, require, stripped_text
+from tasks.benchmarks.reading import annotation_file, load_list, record_errors, require, stripped_text
 from tasks.benchmarks.samples import Benchmark, Clip, Sample, Task
+from tasks.benchmarks.source import AnnotatedSource
 from tasks.benchmarks.videos import Videos
 
 _FIELDS = ("video_index", "question", "answer", "eval_method", "task", "task_type")
@@ -64,3 +65,13 @@ def _options(value: Any) -> tuple[str, ...]:
     if isinstance(value, str):
         return tuple(line.strip() for line in value.splitlines() if line.strip())
     return tuple(str(choice) for choice in value or ())
+
+
+class VideoocrSource(AnnotatedSource):
+    """MME-VideoOCR: questions about text in videos."""
+
+    benchmark: ClassVar[str] = "mme-videoocr"
+
+    def read(self) -> Benchmark:
+        """Read the annotations."""
+        return read_videoocr(annotation_file(self.annotations), self.videos)

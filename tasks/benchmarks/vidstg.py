@@ -8,20 +8,26 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
+from pydantic import Field
+
+from storage.common.config import Located
 from storage.folders.folder import Where
 from tasks.benchmarks.collector import SampleCollector
 from tasks.benchmarks.reading import (
+    annotation_file,
     clipped_target,
     finite_number,
     frame_number,
     load_list,
+    local_folder,
     record_errors,
     require,
     stripped_text,
 )
 from tasks.benchmarks.samples import Benchmark, Clip, Sample, Target, Task, VideoFacts
+from tasks.benchmarks.source import AnnotatedSource
 from tasks.benchmarks.videos import Videos
 from tasks.benchmarks.vidor import Vidor
 
@@ -122,3 +128,17 @@ def _targets(
     target, outside = clipped_target(frames, [seen[frame] for frame in frames], (facts.width, facts.height))
     collector.counts["boxes clipped to the image"] += outside
     return (target,) if frames else ()
+
+
+class VidstgSource(AnnotatedSource):
+    """VidSTG on VidOR's videos, declarative and interrogative."""
+
+    benchmark: ClassVar[str] = "vidstg"
+
+    vidor: Located = Field(
+        "", title="VidOR annotations", description="Folder of VidOR's JSON files, which hold the boxes; empty for no boxes."
+    )
+
+    def read(self) -> Benchmark:
+        """Read the annotations."""
+        return read_vidstg(annotation_file(self.annotations), self.videos, local_folder(self.vidor) if self.vidor else None)

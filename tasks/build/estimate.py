@@ -9,6 +9,7 @@ from statistics import fmean
 from storage.folders.folder import StoreError
 from tasks.benchmarks.samples import VideoJob
 from tasks.build.plan import Build, StagePlan
+from tasks.build.stages import BuildConfig
 from tasks.video.diagnosis import VideoError
 from tasks.video.reader import local_source, open_video
 
@@ -48,12 +49,16 @@ def estimate(build: Build, masks: StagePlan, frames: StagePlan) -> Estimate:
     if not pending:
         return Estimate(0, 0.0, 0, measured=True)
     lengths = _lengths(masks.todo or frames.todo)
-    track_s = fmean(masks.seconds or [lengths * _SECONDS_A_FRAME.get(build.config.track.tracker, 0.5)])
+    track_s = fmean(masks.seconds or [lengths * _SECONDS_A_FRAME.get(_tracker(build), 0.5)])
     render_s = fmean(frames.seconds or [lengths * _RENDER_SECONDS_A_FRAME])
     seconds = track_s * len(masks.todo) + render_s * len(pending)
     written = [file.bytes for stage in (masks, frames) for shard in stage.store.shards() for file in shard.tables.values()]
     size = sum(written) / len(frames.seconds) if frames.seconds else lengths * _BYTES_A_FRAME
     return Estimate(len(pending), round(seconds, 1), int(size * len(pending)), bool(masks.seconds and frames.seconds))
+
+
+def _tracker(build: Build) -> str:
+    return build.config.tracker.name if isinstance(build.config, BuildConfig) else ""
 
 
 def _lengths(jobs: Sequence[VideoJob]) -> float:

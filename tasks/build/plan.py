@@ -13,7 +13,9 @@ from storage.specification import BuildRequest
 from storage.stages import StageStore, entries_by_video
 from tasks.benchmarks.samples import Benchmark, VideoJob
 from tasks.build.fingerprint import job_hash, job_stat
-from tasks.build.workers import BuildConfig, frames_fingerprint, frames_spec, masks_spec
+from tasks.build.stages import BuildConfig, ImportConfig, frames_spec, masks_spec
+from tasks.build.workers import frames_fingerprint
+from tasks.tracking.annotator import NO_WEIGHTS, AnnotatorWeights
 
 State = Literal["new", "stale", "retry", "done", "filtered", "quarantined"]
 """`stale`: its input changed; `retry`: it failed for a reason that may pass; the rest as in `storage.outcomes`."""
@@ -61,22 +63,31 @@ class StagePlan:
 
 @dataclass(frozen=True)
 class Build:
-    """A dataset to be built: what is wanted, how, and where it goes; and the request, where it came as one."""
+    """A dataset to be built.
+
+    Attributes:
+        folder: folder of the dataset.
+        benchmark: its videos and sentences.
+        config: everything that shapes it; device and precision of the tracker are resolved.
+        weights: weights of detector and tracker.
+        request: what is stored of the parameters, where they were given as such.
+    """
 
     folder: Folder
     benchmark: Benchmark
-    config: BuildConfig
+    config: BuildConfig | ImportConfig
+    weights: AnnotatorWeights = NO_WEIGHTS
     request: BuildRequest | None = None
 
     @property
     def masks(self) -> StageStore:
-        """Where its mask database goes."""
-        return StageStore(self.folder, masks_spec(self.config))
+        """Store of its mask database."""
+        return StageStore(self.folder, masks_spec(self.config, self.weights))
 
     @property
     def frames(self) -> StageStore:
-        """Where its frames go."""
-        return StageStore(self.folder, frames_spec(self.config))
+        """Store of its frames."""
+        return StageStore(self.folder, frames_spec(self.config, self.masks.spec))
 
 
 def plan_masks(build: Build) -> StagePlan:

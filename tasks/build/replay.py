@@ -85,7 +85,7 @@ def replay(build: Build, video_id: str, stage: Stage, scratch: Where) -> Replay:
     fingerprint = job_hash(job)
     tables_of: TablesOf
     if stage == "masks":
-        store, known, tables_of = build.masks, fingerprint, MasksWorker(build.config, build.masks).tables
+        store, known, tables_of = build.masks, fingerprint, MasksWorker(build.config, build.weights, build.masks).tables
     else:
         store, known = build.frames, frames_fingerprint(fingerprint, job)
         tables_of = FramesWorker(build.config, build.masks, build.frames).tables

@@ -37,13 +37,18 @@ FanOut = Callable[[WorkerFactory, Sequence[VideoJob]], Iterable[Ended]]
 
 def run_masks(build: Build, fan_out: FanOut, on_progress: OnProgress, only: Collection[str] | None = None) -> StagePlan:
     """Detect and track what the plan leaves to do, of `only` these videos if given; returns the plan as it stands then."""
+    store_request(build)
+    plan = plan_masks(build)
+    chosen = plan if only is None else plan.of(only)
+    _run(chosen, partial(MasksWorker, build.config, build.weights, plan.store), fan_out, on_progress)
+    return plan_masks(build) if plan.open else plan
+
+
+def store_request(build: Build) -> None:
+    """Write what the build was asked for into the folder of its dataset, where it came from parameters."""
     if build.request is not None:
         stages = build.masks.spec.key, build.frames.spec.key
         write_build_request(build.folder, replace(build.request, stages=stages))
-    plan = plan_masks(build)
-    chosen = plan if only is None else plan.of(only)
-    _run(chosen, partial(MasksWorker, build.config, plan.store), fan_out, on_progress)
-    return plan_masks(build) if plan.open else plan
 
 
 def run_frames(

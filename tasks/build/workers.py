@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 import traceback
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict
 from functools import partial
 from typing import Protocol
 
@@ -17,39 +17,19 @@ from storage.common.log import logger
 from storage.folders.files import json_digest
 from storage.folders.folder import StoreError
 from storage.outcomes import Outcome
-from storage.stages import StageSpec, StageStore
+from storage.stages import StageStore
 from tasks.benchmarks.samples import VideoJob
 from tasks.build.fingerprint import job_hash, job_stat
 from tasks.build.rows import mask_rows, video_row
-from tasks.detection.base import DetectConfig
-from tasks.exchange.imports import MaskImporter, RecordedConfig
-from tasks.markers.render import RenderConfig, load_tracked_video, render_video
-from tasks.tracking.annotator import Annotator, VideoMemoryError, join_notes
-from tasks.tracking.base import TrackConfig
-from tasks.tracking.limits import LimitConfig, LimitError
+from tasks.build.stages import BuildConfig, ImportConfig
+from tasks.exchange.imports import MaskImporter
+from tasks.markers.render import FramesConfig, load_tracked_video, render_video
+from tasks.tracking.annotator import Annotator, AnnotatorWeights, VideoMemoryError, join_notes
+from tasks.tracking.limits import LimitError
 from tasks.video.diagnosis import VideoError
 from tasks.video.fingerprint import content_hash
 from tasks.video.reader import Source, Video, local_source, open_video
 from tasks.video.timeline import Timeline
-
-MASKS_VERSION = 3
-FRAMES_VERSION = 2
-"""Versions of the code that shapes a stage's rows: raised when the same input gives other rows."""
-
-
-@dataclass(frozen=True)
-class BuildConfig:
-    """Everything that shapes a dataset, and the limits within which it is made.
-
-    With `recorded`, masks are read instead of found: nothing is detected or tracked.
-    """
-
-    detect: DetectConfig = field(default_factory=DetectConfig)
-    track: TrackConfig = field(default_factory=TrackConfig)
-    render: RenderConfig = field(default_factory=RenderConfig)
-    limits: LimitConfig = field(default_factory=LimitConfig)
-    recorded: RecordedConfig | None = None
-
 
 _LOG = logger(__name__)
 
@@ -66,25 +46,6 @@ WorkerFactory = Callable[[], Worker]
 """Builds a worker where it is to run; picklable."""
 
 
-def masks_spec(config: BuildConfig) -> StageSpec:
-    """What shapes the mask database: weights by their sha256, not by where they lie."""
-    if config.recorded:
-        return StageSpec("masks", MASKS_VERSION, {"recorded": asdict(config.recorded)}, ("videos", "masks"))
-    detect, tracked = asdict(config.detect), asdict(config.track)
-    detect["prompts"] = list(config.detect.prompts)  # as it comes back from the manifest
-    for not_shaping in ("device", "compiled", "budget"):
-        del tracked[not_shaping]
-    for params, weights in ((detect, config.detect.weights), (tracked, config.track.weights)):
-        params["weights"] = weights.sha256 if weights else None
-    return StageSpec("masks", MASKS_VERSION, {"detect": detect, "track": tracked}, ("videos", "masks"))
-
-
-def frames_spec(config: BuildConfig) -> StageSpec:
-    """What shapes rendered frames and answers: the masks, and how they are shown."""
-    params = {"masks": masks_spec(config).key, "render": asdict(config.render)}
-    return StageSpec("frames", FRAMES_VERSION, params, ("clips", "frames", "samples"))
-
-
 def frames_fingerprint(masks_fingerprint: str, job: VideoJob) -> str:
     """Hash of what goes into a video's frames: its bytes, its clips and its sentences."""
     return json_digest([masks_fingerprint, [asdict(c) for c in job.clips], [s.content() for s in job.samples]])
@@ -93,11 +54,14 @@ def frames_fingerprint(masks_fingerprint: str, job: VideoJob) -> str:
 class MasksWorker:
     """Detects, tracks and encodes: the mask database of one video after another."""
 
-    def __init__(self, config: BuildConfig, store: StageStore) -> None:
+    def __init__(self, config: BuildConfig | ImportConfig, weights: AnnotatorWeights, store: StageStore) -> None:
         _take_one_thread()
-        self._config, self._store = config, store
-        tracked = config.detect, config.track, config.limits
-        self._annotator = MaskImporter(config.recorded) if config.recorded else Annotator(*tracked)
+        self._store = store
+        self._annotator: Annotator | MaskImporter
+        if isinstance(config, ImportConfig):
+            self._annotator = MaskImporter(config.recorded)
+        else:
+            self._annotator = Annotator(config, weights)
 
     def run(self, job: VideoJob) -> Outcome:
         """Find and track the objects of a video."""
@@ -122,7 +86,7 @@ class MasksWorker:
 class FramesWorker:
     """Renders and answers: the frames of one video after another, from its stored masks."""
 
-    def __init__(self, config: BuildConfig, masks: StageStore, frames: StageStore) -> None:
+    def __init__(self, config: FramesConfig, masks: StageStore, frames: StageStore) -> None:
         _take_one_thread()
         self._config, self._masks, self._store = config, masks, frames
         self._committed = masks.shards_by_entry()
@@ -145,8 +109,8 @@ class FramesWorker:
         if not _covers(video, job):
             return Outcome("failed", "not_tracked", "annotated beyond the segments that were tracked: build by a new name"), {}
         with local_source(job.source) as source:
-            tracked = load_tracked_video(source, video, masks, self._config.render.markers.anchor)
-            rendered = render_video(job, tracked, self._config.render)
+            tracked = load_tracked_video(source, video, masks, self._config.markers.anchor)
+            rendered = render_video(job, tracked, self._config)
         if rendered.frames:
             return Outcome("done"), rendered.tables()
         reason = rendered.clips[0]["reason"] if rendered.clips else "no_clips"

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
-from typing import NamedTuple, Protocol, cast
+from typing import Annotated, Literal, NamedTuple, Protocol, cast
 
+from pydantic import Field, ValidationInfo, field_validator
+
+from storage.common.config import RUNTIME, Config
 from storage.common.plugins import load_plugin
+from tasks.detection.vocabulary import Prompts
 from tasks.masks.instances import Box
 from tasks.video.reader import Video
-from tasks.weights import Weights, local_weights
+from tasks.weights import RANDOM, Weights, WeightsError, local_weights, weights_named
 
 
 class Detection(NamedTuple):
@@ -26,36 +29,58 @@ class Detection(NamedTuple):
     score: float
 
 
-@dataclass(frozen=True)
-class DetectConfig:
-    """What is detected, and when; every field shapes the masks.
+OPEN_VOCABULARY = ("grounding-dino", "florence-2")
+"""Detectors that take text prompts; both are folders of weights, and have no random ones."""
 
-    Attributes:
-        detector: a name in `DETECTORS`.
-        confidence: least score kept (section 4.1: 0.25); the box threshold of Grounding DINO.
-        target: `person`, `non-person` or `all`: whether the category is the word `person`, also among text prompts.
-        every_frames: detect on frame 0 and every so many frames (section 4.1: 15).
-        image_size_px: longest side the detector works at.
-        weights: weight file or folder of the detector, or None for its default or none.
-        prompts: what a detector of an open vocabulary looks for, in words. Without any, Grounding DINO looks for COCO's 80
-            names, and Florence-2 names what it sees.
+DetectorName = Literal["motion", "people", "people+motion", "yolo12n", "yolo12x", "grounding-dino", "florence-2", "scripted"]
 
-    Raises:
-        ValueError: prompts are given to a detector that takes none.
-    """
 
-    detector: str = "motion"
-    confidence: float = 0.25
-    target: str = "all"
-    every_frames: int = 15
-    image_size_px: int = 640
-    weights: Weights | None = None
-    prompts: tuple[str, ...] = ()
+class DetectorConfig(Config):
+    """The detector, and the frames on which it works (section 4.1)."""
 
-    def __post_init__(self) -> None:
-        if self.prompts and self.detector not in OPEN_VOCABULARY:
+    name: DetectorName = Field(
+        "people+motion", title="Detector", description="Detector that finds the objects; those of OpenCV need no weights."
+    )
+    weights: Annotated[str, RUNTIME] = Field(
+        "",
+        title="Detector weights",
+        description="Name, path or s3://...#sha256=... of the detector's weights; empty takes its own, random none (YOLO).",
+    )
+    prompts: Prompts = Field(
+        (),
+        title="Text prompts",
+        description="Objects in words for Grounding DINO or Florence-2, comma-separated; empty takes COCO's, or any.",
+    )
+    image_size_px: int = Field(
+        640,
+        title="Detector image size",
+        ge=32,
+        le=4096,
+        description="Longest side in pixels of the detector's input.",
+    )
+    confidence: float = Field(
+        0.25, title="Confidence", ge=0, le=1, description="Detections with a lower score are dropped (paper: 0.25)."
+    )
+    target: Literal["all", "person", "non-person"] = Field(
+        "all", title="Target", description="Categories that are objects: all, only persons, or all but persons."
+    )
+    every_frames: int = Field(
+        15,
+        title="Detect every",
+        ge=1,
+        le=10_000,
+        description="Frames between two searches for new objects (paper: 15).",
+    )
+
+    @field_validator("prompts")
+    @classmethod
+    def _detector_takes_prompts(cls, prompts: tuple[str, ...], info: ValidationInfo) -> tuple[str, ...]:
+        """Refuse prompts that the detector does not read, before any video is opened."""
+        name = info.data.get("name", "")
+        if prompts and name not in OPEN_VOCABULARY:
             others = " or ".join(OPEN_VOCABULARY)
-            raise ValueError(f"the detector '{self.detector}' takes no text prompts: leave them empty, or use {others}")
+            raise ValueError(f"the detector '{name}' takes no text prompts: leave them empty, or use {others}")
+        return prompts
 
 
 class Detector(Protocol):
@@ -81,22 +106,43 @@ DETECTORS: Mapping[str, str] = {
     "florence-2": "tasks.detection.florence:Florence2Detector",
     "scripted": "tasks.detection.scripted:ScriptedDetector",
 }
-"""Name -> class that takes a detector configuration, imported on use."""
-
-OPEN_VOCABULARY = ("grounding-dino", "florence-2")
-"""Detectors that take text prompts; their weights are model folders, and random weights are not available."""
+"""Name -> class taking a `DetectorConfig` and its weights or None; imported when built, so that a name costs no import."""
 
 
-def build_detector(config: DetectConfig) -> Detector:
-    """Load the configured detector; its weights are fetched first if they are remote.
+OWN_WEIGHTS: Mapping[str, str] = {
+    "yolo12n": "yolo12n.pt",
+    "yolo12x": "yolo12x.pt",
+    "grounding-dino": "grounding-dino-base",
+    "florence-2": "florence-2-large",
+}
+"""Detector -> name of its own weights."""
+
+
+def find_detector_weights(config: DetectorConfig) -> Weights | None:
+    """Weights that a detector is configured with, or its own; None for one without, or for random ones.
+
+    Raises:
+        WeightsError: they are missing, or the detector has no random weights.
+    """
+    if config.name in OPEN_VOCABULARY and config.weights == RANDOM:
+        raise WeightsError(f"'{config.name}' has no random weights: name the folder of its own")
+    return weights_named(config.weights or OWN_WEIGHTS.get(config.name, ""))
+
+
+def build_detector(config: DetectorConfig, weights: Weights | None = None) -> Detector:
+    """Load a detector.
+
+    Args:
+        config: names it.
+        weights: its weights, fetched first if they are in an object store; None for a detector without, or with random ones.
 
     Raises:
         ValueError: there is no detector of this name.
         WeightsError: its weights are missing or do not match.
         StoreError: its weights cannot be fetched.
     """
-    with local_weights(config.weights) as weights:
-        return cast(Detector, load_plugin(DETECTORS, config.detector, "detector")(replace(config, weights=weights)))
+    with local_weights(weights) as local:
+        return cast(Detector, load_plugin(DETECTORS, config.name, "detector")(config, local))
 
 
 def key_frames(frame_count: int, every_frames: int) -> range:
@@ -109,7 +155,7 @@ def key_frames(frame_count: int, every_frames: int) -> range:
     return range(0, frame_count, every_frames)
 
 
-def filter_detections(detections: Sequence[Detection], config: DetectConfig) -> list[Detection]:
+def filter_detections(detections: Sequence[Detection], config: DetectorConfig) -> list[Detection]:
     """Detections of the configured target with at least the configured confidence, best score first.
 
     Args:

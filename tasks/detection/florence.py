@@ -7,11 +7,11 @@ from typing import Any
 
 import numpy as np
 
-from tasks.detection.base import DetectConfig, Detection, filter_detections
+from tasks.detection.base import Detection, DetectorConfig, filter_detections
 from tasks.detection.batched import RawDetection, clip_boxes, detect_in_batches
 from tasks.detection.pretrained import Architecture, load_pretrained
 from tasks.video.reader import Frames, Video
-from tasks.weights import WeightsError
+from tasks.weights import Weights, WeightsError
 
 ARCHITECTURE = Architecture(
     "florence-2",
@@ -41,12 +41,12 @@ class Florence2Detector:
         ValueError: a prompt is too long or contains a special token of the model.
     """
 
-    def __init__(self, config: DetectConfig) -> None:
+    def __init__(self, config: DetectorConfig, weights: Weights | None = None) -> None:
         self._config = config
         for prompt in config.prompts:
             if set(prompt) & {"<", ">"}:
                 raise ValueError(f"the text prompt '{prompt}' contains '<' or '>', which are reserved in Florence-2")
-        self._loaded = load_pretrained(config.weights, ARCHITECTURE)
+        self._loaded = load_pretrained(weights, ARCHITECTURE)
         self._tasks = [(PHRASE_TASK, prompt) for prompt in config.prompts] or [(DETECTION_TASK, "")]
         self._most = self._max_tokens()
 

@@ -8,11 +8,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tasks.detection.base import DetectConfig, Detection, filter_detections
+from tasks.detection.base import Detection, DetectorConfig, filter_detections
 from tasks.detection.batched import RawDetection, clip_boxes, detect_in_batches
 from tasks.detection.pretrained import Architecture, load_pretrained
 from tasks.detection.vocabulary import COCO
 from tasks.video.reader import Frames, Video
+from tasks.weights import Weights
 
 ARCHITECTURE = Architecture(
     "grounding-dino",
@@ -37,7 +38,7 @@ class GroundingDinoDetector:
         ValueError: the prompts are too long together, or one contains a separator.
     """
 
-    def __init__(self, config: DetectConfig) -> None:
+    def __init__(self, config: DetectorConfig, weights: Weights | None = None) -> None:
         import torch
 
         self._config = config
@@ -45,7 +46,7 @@ class GroundingDinoDetector:
         for prompt in self._prompts:
             if set(prompt) & {".", "?"}:
                 raise ValueError(f"the text prompt '{prompt}' contains '.' or '?', which end a prompt in Grounding DINO")
-        self._loaded = load_pretrained(config.weights, ARCHITECTURE)
+        self._loaded = load_pretrained(weights, ARCHITECTURE)
         ids, self._owners = prompt_tokens(self._prompts, self._loaded.processor.tokenizer)
         room = self._loaded.model.config.max_text_len
         if len(ids) > room:

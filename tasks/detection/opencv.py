@@ -12,10 +12,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from storage.common.prefetch import prefetch
-from tasks.detection.base import DetectConfig, Detection, filter_detections
+from tasks.detection.base import Detection, DetectorConfig, filter_detections
 from tasks.masks.instances import Box, box_iou
 from tasks.video.motion import camera_motion, flow_magnitude, optical_flow, residual_flow, working_size
 from tasks.video.reader import Frames, Video
+from tasks.weights import Weights
 
 MOTION_OFFSET_S = 0.2
 """Seconds between a key frame and the frames before and after it that motion is measured against: enough for a slow walker to
@@ -40,7 +41,7 @@ _PERSON_WINDOW = (64, 128)
 class MotionDetector:
     """Detects regions that move relative to the camera. Their category is `object`, since motion does not reveal the class."""
 
-    def __init__(self, config: DetectConfig) -> None:
+    def __init__(self, config: DetectorConfig, weights: Weights | None = None) -> None:
         self._config = config
 
     def detect(self, video: Video, indices: Sequence[int]) -> list[list[Detection]]:
@@ -81,7 +82,7 @@ class MotionDetector:
 class PeopleDetector:
     """Detects upright people by OpenCV's histogram-of-oriented-gradients detector."""
 
-    def __init__(self, config: DetectConfig) -> None:
+    def __init__(self, config: DetectorConfig, weights: Weights | None = None) -> None:
         self._config = config
 
     @cached_property
@@ -127,7 +128,7 @@ class PeopleDetector:
 class PeopleAndMotionDetector:
     """Combination of both detectors; where both detect the same region, the person is reported."""
 
-    def __init__(self, config: DetectConfig) -> None:
+    def __init__(self, config: DetectorConfig, weights: Weights | None = None) -> None:
         self._config = config
         self._people, self._motion = PeopleDetector(config), MotionDetector(config)
 

@@ -7,12 +7,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from tasks.detection.base import DetectConfig, Detection, filter_detections
+from tasks.detection.base import Detection, DetectorConfig, filter_detections
 from tasks.video.reader import Video
+from tasks.weights import Weights
 
 
 class ScriptedDetector:
-    """Returns the detections in the JSON file `config.weights.path`; none for videos and frames that it does not list.
+    """Returns the detections in the JSON file `weights.path`; none for videos and frames that it does not list.
 
     The file is {video ID: {frame index as text: [[x1, y1, x2, y2, category, score], ...]}}, boxes in pixels, half-open.
 
@@ -20,11 +21,11 @@ class ScriptedDetector:
         ValueError: no file is configured, or it has another format.
     """
 
-    def __init__(self, config: DetectConfig) -> None:
-        if config.weights is None:
+    def __init__(self, config: DetectorConfig, weights: Weights | None = None) -> None:
+        if weights is None:
             raise ValueError("the scripted detector reads a JSON file of boxes: name it as its weights")
         self._config = config
-        self._script = read_script(config.weights.path)
+        self._script = read_script(weights.path)
 
     def detect(self, video: Video, indices: Sequence[int]) -> list[list[Detection]]:
         """Detections on each frame of `indices`, best score first.

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from storage.common.environment import set_variables
-from tasks.detection.base import DetectConfig, Detection, filter_detections
+from tasks.detection.base import Detection, DetectorConfig, filter_detections
 from tasks.detection.batched import clip_boxes, detect_in_batches
 from tasks.video.reader import Frames, Video
 from tasks.weights import Weights, WeightsError
@@ -27,13 +27,12 @@ class YoloDetector:
     Without weights it is initialised randomly from a fixed seed, for tests only: scores are then about 1e-4.
     """
 
-    def __init__(self, config: DetectConfig) -> None:
+    def __init__(self, config: DetectorConfig, weights: Weights | None = None) -> None:
         import torch
 
         self._config = config
         self._device = "cuda" if torch.cuda.is_available() else "cpu"
-        weights = config.weights
-        self._model = _random_model(config.detector) if weights is None else _load_model(weights, config.detector)
+        self._model = _random_model(config.name) if weights is None else _load_model(weights, config.name)
 
     def detect(self, video: Video, indices: Sequence[int]) -> list[list[Detection]]:
         """Detections on each frame of `indices`, best score first; the next frames are decoded in the background.

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path, PurePosixPath
 from typing import Any, NamedTuple
 
+from storage.common.config import Config
 from storage.folders.cache import RemoteFile
 from storage.folders.folder import Where
 from storage.outcomes import Outcome
@@ -97,13 +98,12 @@ def _job(stem: str, file: Path | RemoteFile, place: Path) -> VideoJob:
     return VideoJob(Source(name, file), (Clip(name),), masks=place)
 
 
-@dataclass(frozen=True)
-class RecordedConfig:
-    """How masks are read; both shape them.
+class RecordedConfig(Config):
+    """How the masks of another tool are read; both fields shape them.
 
     Attributes:
         layout: a name in `IMPORTS`.
-        hold: where every so many frames are recorded, let those between show the masks of the one before.
+        hold: masks that are recorded only on every n-th frame are held over the frames between.
     """
 
     layout: str

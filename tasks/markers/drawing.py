@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import Field
 
+from storage.common.config import Config
 from tasks.markers.labels import Style, label_of
 from tasks.markers.released import Anchor, Filter, released_stroke
 from tasks.masks.instances import Box
@@ -27,27 +28,41 @@ _FAINT = 40
 """Coverage, of 255, below which a pixel does not count as ink."""
 
 
-@dataclass(frozen=True)
-class MarkerConfig:
-    """What is drawn.
+class MarkerConfig(Config):
+    """Which objects are marked, and how (section 3.2, Tables 5 and 6)."""
 
-    Attributes:
-        theta: an object is left out of a frame if its mask is smaller than this fraction of the largest mask of its
-            category there (Table 6: 1/3); 0 draws all.
-        size: the paper's font size (Table 5: 10 to 40, best 20); `digit_height_px` converts it.
-        style: what is written (Table 5: numbers are best).
-        filter: what a mask's size is compared with (`tasks.markers.released`).
-        anchor: where a label stands (`tasks.markers.released`).
-        min_digit_height_px: least height at which a number is taken to be legible, in pixels of the model's frame; the other
-            styles need more (`legible_from_px`).
-    """
-
-    theta: float = 1 / 3
-    size: float = 20.0
-    style: Style = "numbers"
-    filter: Filter = "category"
-    anchor: Anchor = "centroid"
-    min_digit_height_px: float = 8.0
+    theta: float = Field(
+        1 / 3,
+        title="Size filter",
+        ge=0,
+        le=1,
+        description="Masks smaller than this fraction of the largest mask on the frame get no marker; 0 marks all objects.",
+    )
+    size: float = Field(
+        20,
+        title="Marker size",
+        ge=5,
+        le=80,
+        description="Font size of the markers, in the paper's units; the paper finds 20 best.",
+    )
+    style: Style = Field("numbers", title="Marker style", description="Text on an object: numbers, letters, or a mix of them.")
+    filter: Filter = Field(
+        "category",
+        title="Size filter among",
+        description="Masks are compared with the largest of their category (paper), or of the frame (released code).",
+    )
+    anchor: Anchor = Field(
+        "centroid",
+        title="Marker anchor",
+        description="Markers are centred on the centroid of the mask (paper), or placed as the released code does.",
+    )
+    min_digit_height_px: float = Field(
+        8,
+        title="Least digit height",
+        ge=0,
+        le=1000,
+        description="Clips whose digits would be lower than this many pixels are not shown; letters need more.",
+    )
 
     @property
     def legible_from_px(self) -> float:

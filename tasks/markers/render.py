@@ -8,7 +8,9 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+from pydantic import Field
 
+from storage.common.config import Config
 from storage.rle import decode_counts
 from storage.schema import CLIPS, FRAMES, SAMPLES
 from tasks.benchmarks.samples import Clip, Sample, VideoJob
@@ -21,21 +23,27 @@ from tasks.video.sampling import SamplingConfig, model_size, sample_frames
 from tasks.video.timeline import Timeline
 
 
-@dataclass(frozen=True)
-class RenderConfig:
-    """Everything that shapes rendered frames and answers.
+class RenderingConfig(Config):
+    """How frames are stored, and which boxes choose an answer."""
 
-    Attributes:
-        sampling: which frames, at what size.
-        markers: what is drawn on them.
-        jpeg_quality: 1 to 100.
-        answer_rule: who votes for the answer (`tasks.markers.released`).
-    """
+    jpeg_quality: int = Field(95, title="JPEG quality", ge=1, le=100, description="JPEG quality of stored frames, 1 to 100.")
+    answer_rule: AnswerRule = Field(
+        "paper",
+        title="Answer rule",
+        description="Frames that vote for the answer: the rendered ones (paper), or all of the video (released code).",
+    )
 
-    sampling: SamplingConfig = field(default_factory=SamplingConfig)
-    markers: MarkerConfig = field(default_factory=MarkerConfig)
-    jpeg_quality: int = 95
-    answer_rule: AnswerRule = "paper"
+
+class FramesConfig(Config):
+    """Everything that shapes rendered frames and answers."""
+
+    sampling: SamplingConfig = Field(
+        SamplingConfig(), title="Sampling", description="Rate and size of the frames that a model sees."
+    )
+    markers: MarkerConfig = Field(MarkerConfig(), title="Markers", description="Which objects are marked, and how.")
+    rendering: RenderingConfig = Field(
+        RenderingConfig(), title="Rendering", description="How frames are stored, and which boxes choose an answer."
+    )
 
 
 @dataclass(frozen=True)
@@ -96,7 +104,7 @@ def _released_anchors(masks: pa.Table, height: int, width: int) -> pa.Table:
     return masks
 
 
-def render_video(job: VideoJob, tracked: TrackedVideo, config: RenderConfig) -> RenderedVideo:
+def render_video(job: VideoJob, tracked: TrackedVideo, config: FramesConfig) -> RenderedVideo:
     """Render every clip of a video and answer every sentence.
 
     Args:
@@ -115,7 +123,7 @@ def render_video(job: VideoJob, tracked: TrackedVideo, config: RenderConfig) -> 
 
 
 def _render_clip(
-    clip: Clip, samples: Sequence[Sample], tracked: TrackedVideo, config: RenderConfig, out: RenderedVideo
+    clip: Clip, samples: Sequence[Sample], tracked: TrackedVideo, config: FramesConfig, out: RenderedVideo
 ) -> None:
     frames = clip.range_in(tracked.timeline)
     if not frames:
@@ -132,18 +140,18 @@ def _render_clip(
             out.frames += _frame_rows(clip, indices, drawn, size, height_px, tracked, config)
     start_s = _start_s(clip, frames, tracked.timeline)
     ordered = sorted(samples, key=lambda s: s.sample_id)
-    if config.answer_rule == "released" and not reason:
+    if config.rendering.answer_rule == "released" and not reason:
         drawn = {f: _numbered(tracked, f, config) for f in tracked.candidates}
     voting: Mapping[int, Sequence[Candidate]] = {} if reason else drawn
-    video_id, timeline, rule = tracked.source.video_id, tracked.timeline, config.answer_rule
+    video_id, timeline, rule = tracked.source.video_id, tracked.timeline, config.rendering.answer_rule
     out.samples += [sample_row(sample, video_id, start_s, timeline, voting, reason, rule) for sample in ordered]
 
 
-def _numbered(tracked: TrackedVideo, frame: int, config: RenderConfig) -> list[Candidate]:
+def _numbered(tracked: TrackedVideo, frame: int, config: FramesConfig) -> list[Candidate]:
     return filter_by_size(tracked.candidates.get(frame, ()), config.markers.theta, config.markers.filter)
 
 
-def _refusal(samples: Sequence[Sample], height_px: float, tracked: TrackedVideo, config: RenderConfig) -> str:
+def _refusal(samples: Sequence[Sample], height_px: float, tracked: TrackedVideo, config: FramesConfig) -> str:
     """Why a clip is not shown: its video has nothing to point at, or its numbers could not be read."""
     if samples and not any(sample.task.needs_objects for sample in samples):
         return ""
@@ -191,7 +199,7 @@ def _frame_rows(
     size: tuple[int, int],
     height_px: float,
     tracked: TrackedVideo,
-    config: RenderConfig,
+    config: FramesConfig,
 ) -> list[dict[str, Any]]:
     images = open_video(tracked.source, size).frames(indices)
     scale = size[0] / tracked.width, size[1] / tracked.height
@@ -207,7 +215,7 @@ def _frame_rows(
                 "frame_index": index,
                 "time_s": float(tracked.timeline.times_s[index] - clip.start_s),
                 "markers": [marker._asdict() for marker in markers],
-                "jpeg": encode_jpeg(image, config.jpeg_quality),
+                "jpeg": encode_jpeg(image, config.rendering.jpeg_quality),
             }
         )
     return rows

@@ -4,16 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import TypeVar
+from typing import Annotated, TypeVar
 
+from pydantic import Field
+
+from storage.common.config import RUNTIME, Config
 from storage.outcomes import Outcome
 from tasks.benchmarks.samples import VideoJob
-from tasks.detection.base import DetectConfig, build_detector, key_frames
-from tasks.tracking.base import Budget, TrackConfig, Work, build_tracker
+from tasks.detection.base import DetectorConfig, build_detector, find_detector_weights, key_frames
+from tasks.tracking.base import MemoryConfig, TrackerConfig, Work, build_tracker, find_tracker_weights
 from tasks.tracking.discovery import CrowdedError, track
 from tasks.tracking.limits import LimitConfig, LimitError, annotated_segments, within_duration
 from tasks.tracking.tubes import Tubes
 from tasks.video.reader import Video
+from tasks.weights import Weights
 
 T = TypeVar("T")
 
@@ -41,12 +45,43 @@ class VideoAnnotation:
     note: Outcome
 
 
+class AnnotatorConfig(Config):
+    """What finds and follows objects, and on which videos it gives up; the limits shape no mask."""
+
+    detector: DetectorConfig = Field(DetectorConfig(), title="Detector", description="The detector that finds objects.")
+    tracker: TrackerConfig = Field(TrackerConfig(), title="Tracker", description="The tracker that follows objects.")
+    limits: Annotated[LimitConfig, RUNTIME] = Field(
+        LimitConfig(), title="Limits", description="Limits on long and crowded videos."
+    )
+
+
+@dataclass(frozen=True)
+class AnnotatorWeights:
+    """Weight files of a detector and of a tracker; None for one without, or with random ones."""
+
+    detector: Weights | None = None
+    tracker: Weights | None = None
+
+
+NO_WEIGHTS = AnnotatorWeights()
+
+
+def find_annotator_weights(config: AnnotatorConfig) -> AnnotatorWeights:
+    """Weights of a detector and of a tracker, by the names in their configuration or their own.
+
+    Raises:
+        WeightsError: a file or folder is missing, or the detector has no random weights.
+    """
+    return AnnotatorWeights(find_detector_weights(config.detector), find_tracker_weights(config.tracker))
+
+
 class Annotator:
     """Annotates one video after another with one detector and one tracker."""
 
-    def __init__(self, detect: DetectConfig, track: TrackConfig, limits: LimitConfig) -> None:
-        self._detector, self._tracker = build_detector(detect), build_tracker(track)
-        self._detect, self._track, self._limits = detect, track, limits
+    def __init__(self, config: AnnotatorConfig, weights: AnnotatorWeights = NO_WEIGHTS) -> None:
+        self._config = config
+        self._detector = build_detector(config.detector, weights.detector)
+        self._tracker = build_tracker(config.tracker, weights.tracker)
 
     def annotate(self, job: VideoJob, video: Video) -> VideoAnnotation:
         """Detect and track the objects of a video.
@@ -60,7 +95,7 @@ class Annotator:
             VideoMemoryError: the video does not fit in memory.
             VideoError: the video cannot be decoded.
         """
-        segments = within_duration(job, video, self._limits)
+        segments = within_duration(job, video, self._config.limits)
         note = _cut_note(segments, video, "it is longer than the limit")
         try:
             annotation = self._within_memory(video, segments)
@@ -69,31 +104,33 @@ class Annotator:
         else:
             return replace(annotation, note=join_notes(note, annotation.note))
         if annotated == list(segments):
-            raise LimitError("too_many_objects", f"{crowded}: raise max_objects, or the detector's confidence")
+            raise LimitError("too_many_objects", f"{crowded}: raise limits.max_objects, or the detector's confidence")
         note = _cut_note(annotated, video, f"it has {crowded}")
         try:
             annotation = self._within_memory(video, annotated)
         except CrowdedError as error:
-            raise LimitError("too_many_objects", f"{error}, in its annotated segments alone: raise max_objects") from error
+            raise LimitError(
+                "too_many_objects", f"{error}, in its annotated segments alone: raise limits.max_objects"
+            ) from error
         return replace(annotation, note=join_notes(note, annotation.note))
 
     def _within_memory(self, video: Video, segments: Sequence[range]) -> VideoAnnotation:
         """Annotate, with a second attempt with off-loaded features if memory runs out."""
-        budget = self._track.budget
-        annotation = none_if_out_of_memory(lambda: self._annotation(video, segments, budget))
+        memory = self._config.tracker.memory
+        annotation = none_if_out_of_memory(lambda: self._annotation(video, segments, memory))
         if annotation is not None:
             return annotation
-        annotation = none_if_out_of_memory(lambda: self._annotation(video, segments, budget.lean()))
+        annotation = none_if_out_of_memory(lambda: self._annotation(video, segments, memory.lean()))
         if annotation is None:
             raise VideoMemoryError("memory ran out, and again with features off-loaded: lower the tracker's image size")
         return replace(annotation, note=join_notes(_OFF_LOADED, annotation.note))
 
-    def _annotation(self, video: Video, segments: Sequence[range], budget: Budget) -> VideoAnnotation:
-        every = self._detect.every_frames
+    def _annotation(self, video: Video, segments: Sequence[range], memory: MemoryConfig) -> VideoAnnotation:
+        every = self._config.detector.every_frames
         keys = [frames.start + key for frames in segments for key in key_frames(len(frames), every)]
         detections = dict(zip(keys, self._detector.detect(video, keys), strict=True))
-        config = replace(self._track, budget=budget)
-        tubes, work = track(video, self._tracker, detections, config, segments, self._limits.max_objects)
+        config = self._config.tracker.model_copy(update={"memory": memory})
+        tubes, work = track(video, self._tracker, detections, config, segments, self._config.limits.max_objects)
         return VideoAnnotation(tubes, work, segments, _features_note(work, sum(map(len, segments))))
 
 

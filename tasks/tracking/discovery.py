@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from tasks.detection.base import Detection
 from tasks.masks.instances import Instance, Mask, encode_mask, intersections
-from tasks.tracking.base import Session, TrackConfig, Tracker, Work
+from tasks.tracking.base import Session, Tracker, TrackerConfig, Work
 from tasks.tracking.identity import lost_objects, match_lost
 from tasks.tracking.tubes import Tubes
 from tasks.video.reader import Video
@@ -28,7 +28,7 @@ def track(
     video: Video,
     tracker: Tracker,
     detections: Mapping[int, Sequence[Detection]],
-    config: TrackConfig,
+    config: TrackerConfig,
     segments: Sequence[range] = (),
     max_objects: int = 0,
 ) -> tuple[Tubes, Work]:
@@ -52,7 +52,7 @@ def track(
     for frames in segments or [range(len(video))]:
         here = {key: boxes for key, boxes in sorted(detections.items()) if key in frames}
         last = max((key for key, boxes in here.items() if boxes), default=frames.start)
-        with tracker.open(video, frames, last, config.budget) as session:
+        with tracker.open(video, frames, last, config.memory) as session:
             _Tracking(video, session, tubes, config, max_objects).run(here, frames)
             work += session.work()
     return tubes, work
@@ -65,7 +65,7 @@ class _Tracking:
     video: Video
     session: Session
     tubes: Tubes
-    config: TrackConfig
+    config: TrackerConfig
     max_objects: int
     started: bool = False
     late: dict[int, dict[int, Mask]] = field(default_factory=dict)
@@ -117,7 +117,7 @@ class _Tracking:
         return fresh
 
 
-def is_new(instance: Instance, known: Sequence[Instance], shape: tuple[int, int], config: TrackConfig) -> bool:
+def is_new(instance: Instance, known: Sequence[Instance], shape: tuple[int, int], config: TrackerConfig) -> bool:
     """Whether an instance is below both thresholds with every known instance of its frame.
 
     Args:

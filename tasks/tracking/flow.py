@@ -8,12 +8,13 @@ from contextlib import AbstractContextManager, nullcontext
 import numpy as np
 
 from tasks.masks.instances import Box, Instance, Mask, encode_mask
-from tasks.tracking.base import Budget, TrackConfig, Work
+from tasks.tracking.base import MemoryConfig, TrackerConfig, Work
 from tasks.tracking.box_segmentation import segment_box, untracked_part
 from tasks.tracking.follow import Follower
 from tasks.tracking.prepared_frame import PreparedFrame, prepare_frame
 from tasks.video.motion import camera_motion, flow_magnitude, optical_flow, residual_flow, working_size
 from tasks.video.reader import Video, open_video
+from tasks.weights import Weights
 
 WORK_SIZE_PX = 480
 """Longer side of the frames that are tracked; masks are scaled up."""
@@ -26,17 +27,17 @@ CACHED_FRAMES = 6
 class FlowTracker:
     """Tracker by optical flow; it has no model."""
 
-    def __init__(self, config: TrackConfig) -> None:
+    def __init__(self, config: TrackerConfig, weights: Weights | None = None) -> None:
         self._config = config
 
-    def open(self, video: Video, frames: range, last_prompt: int, budget: Budget) -> AbstractContextManager[FlowSession]:
+    def open(self, video: Video, frames: range, last_prompt: int, memory: MemoryConfig) -> AbstractContextManager[FlowSession]:
         """Open a session for one video; no features are cached.
 
         Args:
             video: the opened video.
             frames: consecutive native frame indices to track.
             last_prompt: last native frame on which an object may be added.
-            budget: memory and disk for image features, in MiB.
+            memory: memory and disk for image features.
         """
         return nullcontext(FlowSession(video, frames))
 

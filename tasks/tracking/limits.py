@@ -3,23 +3,31 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
+from pydantic import Field
+
+from storage.common.config import Config
 from tasks.benchmarks.samples import VideoJob
 from tasks.video.reader import Video
 
 
-@dataclass(frozen=True)
-class LimitConfig:
-    """What is tracked at most; not a part of what a mask is, so a raised cap leaves finished videos as they are.
+class LimitConfig(Config):
+    """Limits on what is tracked. They shape no mask, so that finished videos stay as they are when a limit is raised."""
 
-    Attributes:
-        max_duration_s: seconds of a video that are tracked; 0 has no cap.
-        max_objects: objects of a video; 0 has no cap.
-    """
-
-    max_duration_s: float = 0.0
-    max_objects: int = 0
+    max_duration_s: float = Field(
+        1200,
+        title="Longest video",
+        ge=0,
+        le=864_000,
+        description="Longest video in seconds; of longer ones only the annotated segments are tracked. 0 sets no limit.",
+    )
+    max_objects: int = Field(
+        100,
+        title="Most objects",
+        ge=0,
+        le=10_000,
+        description="Maximum objects per video; beyond it only the annotated segments are tracked. 0 sets no limit.",
+    )
 
 
 class LimitError(Exception):
@@ -68,7 +76,7 @@ def within_duration(job: VideoJob, video: Video, limits: LimitConfig) -> list[ra
     segments = annotated_segments(job, video)
     lasts_s = _lasts_s(video, segments)
     if lasts_s > cap:
-        raise LimitError("too_long", f"{lasts_s:.0f} s to track, and the limit is {cap:g} s: raise max_duration_s")
+        raise LimitError("too_long", f"{lasts_s:.0f} s to track, and the limit is {cap:g} s: raise limits.max_duration_s")
     return segments
 
 

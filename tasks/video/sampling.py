@@ -7,10 +7,11 @@ A 30 s clip of 16:9 frames has input frames of 308x168, not 96x96.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 
 import numpy as np
+from pydantic import Field
 
+from storage.common.config import Config
 from tasks.video.timeline import Timeline
 
 FRAME_FACTOR = 2
@@ -22,19 +23,30 @@ MAX_FRAMES = 768
 MAX_FRAME_PIXELS = 768 * PIXEL_FACTOR**2
 
 
-@dataclass(frozen=True)
-class SamplingConfig:
-    """Rate and pixel budget.
+class SamplingConfig(Config):
+    """Rate and pixel budget of the frames that a model sees (section 3.1)."""
 
-    Attributes:
-        fps: frames a second (section 3.1: 2).
-        total_pixels: budget of a clip; half the pixels it may have (released code: 2048 * 28 * 28).
-        min_pixels: least pixels of a frame (released code: 16 * 28 * 28).
-    """
-
-    fps: float = 2.0
-    total_pixels: int = 2048 * PIXEL_FACTOR**2
-    min_pixels: int = 16 * PIXEL_FACTOR**2
+    fps: float = Field(
+        2,
+        title="Frames per second",
+        gt=0,
+        le=30,
+        description="Frames per second at which a model sees a clip (paper: 2).",
+    )
+    total_pixels: int = Field(
+        2048 * PIXEL_FACTOR**2,
+        title="Pixel budget",
+        ge=100_000,
+        le=100_000_000,
+        description="Pixel budget of a clip as qwen-vl-utils counts it: half the pixels that its frames may have together.",
+    )
+    min_pixels: int = Field(
+        16 * PIXEL_FACTOR**2,
+        title="Least pixels",
+        ge=PIXEL_FACTOR**2,
+        le=MAX_FRAME_PIXELS,
+        description="Least pixels of a frame, whatever the budget; the released code takes 16 * 28 * 28.",
+    )
 
 
 def sample_frames(timeline: Timeline, frames: range, fps: float) -> list[int]:

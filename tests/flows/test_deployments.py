@@ -13,12 +13,12 @@ from flows import evaluate
 from flows.deployments import FLOWS
 from flows.nightly import nightly_schedule
 from flows.register import EVALUATIONS, registrations
-from infra.forms.benchmarks import BENCHMARKS
 from infra.ground import GroundParameters
 from infra.nightly import NightlyParameters
 from infra.sweeps import SweepParameters
 from infra.tables.form import TABLES
 from rl.training.parameters import TRAININGS, deployment_of
+from tasks.build.parameters import BENCHMARKS
 
 SNAPSHOTS = Path(__file__).parent / "snapshots"
 
@@ -67,6 +67,12 @@ def test_the_nightly_is_scheduled_and_at_work_only_where_its_file_is(tmp_path: P
 
 def test_only_the_nightly_starts_by_itself(registered: dict[str, object]) -> None:
     assert [name for name, made in registered.items() if made.schedules] == ["nightly/benchmarks"]  # type: ignore[attr-defined]
+
+
+def fields_of(schema: dict[str, Any]) -> list[tuple[str, dict[str, Any]]]:
+    """Fields of a form and of the groups in it."""
+    own = list(schema["properties"].items())
+    return own + [field for _, shown in own if "properties" in shown for field in fields_of(shown)]
 
 
 FORMS = [

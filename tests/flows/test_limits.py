@@ -14,7 +14,7 @@ from prefect.settings import PREFECT_API_AUTH_STRING, PREFECT_API_URL, temporary
 
 import flows.build_dataset as building
 from flows.limits import GPU_LIMIT, gpu_slot
-from infra.forms.benchmarks import FolderParameters
+from tasks.build.parameters import BENCHMARKS
 
 
 @pytest.mark.heavy
@@ -49,5 +49,5 @@ def test_both_stages_run_on_the_gpus_and_what_follows_does_not(
         monkeypatch.setattr(building, name, step(name))
     monkeypatch.setattr(building, "get_run_logger", getLogger)
     monkeypatch.setattr(building, "gpu_slot", slot)
-    building.run(FolderParameters(videos=str(square_clip.parent), root=str(tmp_path), gpus_per_worker=0.5))
+    building.run(BENCHMARKS["folder"](videos=str(square_clip.parent), root=str(tmp_path), pool={"gpus_per_worker": 0.5}))
     assert happened == ["plan", "take 0.5", "masks", "frames", "give back", "publish", "preview"]

@@ -13,10 +13,10 @@ import psutil
 import pytest
 
 from infra.cli.server import deployments
-from infra.forms.benchmarks import BENCHMARKS
 from infra.prefect.access import environment, free_port
 from infra.prefect.local import server
 from storage.manifest import load_manifest
+from tasks.build.parameters import BENCHMARKS
 from tasks.build.run import publish_build, run_frames, run_here, run_masks
 
 pytestmark = pytest.mark.heavy

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from infra.forms.benchmarks import OwnParameters
+from tasks.build.parameters import BENCHMARKS
 from tasks.build.run import run_build, run_here
 
 pytestmark = pytest.mark.heavy
@@ -21,7 +21,7 @@ benchmarks = ["own"]
 decoding.max_tokens = 4
 [markers.built]
 [markers.theta-0]
-theta = 0
+"markers.theta" = 0
 """
 
 
@@ -34,7 +34,7 @@ def parameters(tmp_path: Path, square_clip: Path, models: Any) -> dict[str, str]
     line = {"video": "a.mp4", "sentence": "It moves.", "span_s": [0.5, 2.5], "boxes": boxes}
     (tmp_path / "own.jsonl").write_text(json.dumps(line))
     given = {"annotations": str(tmp_path / "own.jsonl"), "videos": str(tmp_path / "videos"), "root": str(tmp_path / "sets")}
-    run_build(OwnParameters(**given).build(), run_here, lambda _: None, 0.0)  # type: ignore[arg-type]
+    run_build(BENCHMARKS["own"](**given).build(), run_here, lambda _: None, 0.0)  # type: ignore[arg-type]
     (tmp_path / "sweep.toml").write_text(SWEEP)
     return {"file": str(tmp_path / "sweep.toml"), "root": str(tmp_path / "sets"), "out": str(tmp_path / "out")}
 

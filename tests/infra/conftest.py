@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
-from infra.forms.benchmarks import OwnParameters
 from infra.sweeps import SweepParameters
 from rl.engines.base import Response
+from tasks.build.parameters import BENCHMARKS
 from tasks.build.run import run_build, run_here
 from tests.scripted import ScriptedEngine
 
@@ -24,9 +24,9 @@ protocols = ["marked", "unmarked"]
 decoding.max_tokens = 8
 [markers.built]
 [markers.size-40]
-marker_size = 40
+"markers.size" = 40
 [markers.theta-0]
-theta = 0
+"markers.theta" = 0
 """
 
 
@@ -76,7 +76,7 @@ def sweep_of(
         shutil.copy(square_clip, videos / name)
         lines.append(json.dumps({"video": name, "sentence": "It moves.", "span_s": [0.5, 2.5], "boxes": _boxes()}))
     (tmp_path / "own.jsonl").write_text("\n".join(lines))
-    build = OwnParameters(annotations=str(tmp_path / "own.jsonl"), videos=str(videos), root=str(tmp_path / "sets")).build()
+    build = BENCHMARKS["own"](annotations=str(tmp_path / "own.jsonl"), videos=str(videos), root=str(tmp_path / "sets")).build()
     run_build(build, run_here, lambda _: None, 0.0)
 
     def make(*changes: tuple[str, str], model: type[SweepParameters] = SweepParameters) -> SweepParameters:

@@ -17,7 +17,10 @@ from rl.evaluation.regression import DropError, RegressionRun, SeriesRun
 from rl.evaluation.results import EvaluationResults
 from tasks.build.run import run_here
 
-ONE = (('["marked", "unmarked"]', '["marked"]'), ("[markers.size-40]\nmarker_size = 40\n[markers.theta-0]\ntheta = 0\n", ""))
+ONE = (
+    ('["marked", "unmarked"]', '["marked"]'),
+    ('[markers.size-40]\n"markers.size" = 40\n[markers.theta-0]\n"markers.theta" = 0\n', ""),
+)
 WORSE = "<think>It is red.</think><answer>Target ID: 1, Time range: 0.5 to 1.0</answer>"
 
 

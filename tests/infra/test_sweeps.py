@@ -11,7 +11,6 @@ from typing import Any
 import pytest
 
 from infra.cli.sweep import sweep_command
-from infra.forms.benchmarks import OwnParameters
 from infra.sweeping import ask_quietly, render_missing, render_timings, run_cells
 from infra.sweeps import Sweep, SweepParameters
 from rl.engines.base import EngineError
@@ -24,6 +23,7 @@ from rl.models.registry import find_model
 from rl.training.recipes import RECIPES
 from rl.training.records import DatasetRecord, Lineage, write_lineage
 from storage.manifest import DatasetError
+from tasks.build.parameters import BENCHMARKS
 from tasks.build.run import run_build, run_here
 
 
@@ -83,7 +83,7 @@ def test_a_finished_sweep_asks_nothing_and_says_the_same(
 
 
 def test_a_setting_that_shows_the_same_is_the_same_evaluation(sweep_of: Callable[..., SweepParameters], engine: Any) -> None:
-    sweep = sweep_of(("marker_size = 40", "marker_size = 20")).sweep()
+    sweep = sweep_of(('"markers.size" = 40', '"markers.size" = 20')).sweep()
     render_missing(sweep, lambda _: None, run_here)
     asked = {one.cell.markers: one.evaluated for one in run(sweep) if one.cell.protocol == "marked"}
     assert asked == {"built": True, "size-40": False, "theta-0": True}
@@ -199,7 +199,7 @@ def test_a_benchmark_without_public_truth_says_what_to_build_instead(
     (tmp_path / "hidden.jsonl").write_text(json.dumps({"video": "a.mp4", "sentence": "It moves.", "task": "segmentation"}))
     videos = str(tmp_path / "videos")
     given = {"annotations": str(tmp_path / "hidden.jsonl"), "videos": videos, "root": parameters.root, "name": "mevis"}
-    run_build(OwnParameters.model_validate(given).build(), run_here, lambda _: None, 0.0)
+    run_build(BENCHMARKS["own"].model_validate(given).build(), run_here, lambda _: None, 0.0)
     sweep = sweep_of(('"own"', '"mevis"'), ('["marked", "unmarked"]', '["marked"]')).sweep()
     render_missing(sweep, lambda _: None, run_here)
     said = {one.reason for one in run(sweep)}

@@ -20,7 +20,7 @@ from storage.reader import Dataset
 from tasks.benchmarks.samples import Benchmark, Clip, Sample, Target, Task, VideoJob
 from tasks.build.plan import Build
 from tasks.build.run import publish_build, run_frames, run_here, run_masks
-from tasks.build.workers import BuildConfig
+from tasks.build.stages import BuildConfig
 from tasks.video.reader import Source
 
 RED = [(10.0 + f, 20.0, 50.0 + f, 60.0) for f in range(40)]
@@ -45,7 +45,7 @@ def asked_dataset(tmp_path: Path, square_clip: Path, clip_factory: Callable[...,
         VideoJob(Source("a.mp4", square_clip), (Clip("late", 1.0, 4.0), Clip("whole")), ASKED),
         VideoJob(Source("grey.mp4", grey), (Clip("grey"),), (nothing,)),
     ]
-    build = Build(tmp_path / "datasets" / "squares", Benchmark(jobs), BuildConfig())
+    build = Build(tmp_path / "datasets" / "squares", Benchmark(jobs), BuildConfig(detector="motion"))
     tracked = run_masks(build, run_here, lambda _: None)
     publish_build(build, tracked, run_frames(build, tracked, run_here, lambda _: None), 1.0)
     return Dataset(build.folder)

@@ -7,12 +7,13 @@ from typing import Any
 
 from rl.engines.base import Engine, EngineError
 from rl.evaluation.ground.result import GroundResult, Mask, TubeFrame
-from rl.evaluation.protocols import ParsedResponse, Requester, protocol_named, style_of
+from rl.evaluation.protocols import ParsedResponse, Requester, protocol_named
 from rl.evaluation.samples import ClipError, Clips, EvalSample
 from rl.models.families import Model
 from storage.common.errors import InputError
 from storage.reader import Dataset
 from tasks.benchmarks.samples import Task
+from tasks.build.stages import frames_parameters
 from tasks.masks.instances import Box
 from tasks.metrics.repair import Choice, choose_objects
 
@@ -47,7 +48,7 @@ def ground(dataset: Dataset, sentence: str, model: Model, engine: Engine) -> Gro
         EngineError: The engine gave no response.
     """
     clips, sample = Clips(dataset), only_sample(dataset, sentence)
-    requester = Requester(protocol_named(PROTOCOL), model, clips, style_of(dataset.manifest.stages["frames"].params["render"]))
+    requester = Requester(protocol_named(PROTOCOL), model, clips, frames_parameters(dataset).markers.style)
     try:
         request = requester.first_request(sample)
     except ClipError as error:

@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
-from tasks.tracking.base import Budget
+from tasks.tracking.base import MemoryConfig
 
 if TYPE_CHECKING:
     import torch
@@ -54,9 +54,9 @@ class FeatureStore:
         kept: storage of the features.
     """
 
-    def __init__(self, encode: Callable[[int], Features], reused: range, budget: Budget) -> None:
+    def __init__(self, encode: Callable[[int], Features], reused: range, memory: MemoryConfig) -> None:
         """Create an empty store; frames of `reused` are requested twice, first ascending and then descending."""
-        self._encode, self._reused, self._budget = encode, reused, budget
+        self._encode, self._reused, self._memory = encode, reused, memory
         self._resident: dict[int, list[torch.Tensor]] = {}
         self._file: _SpillFile | None = None
         self._current: tuple[int, Features] | None = None
@@ -92,11 +92,11 @@ class FeatureStore:
 
     def _keep(self, index: int, levels: list[torch.Tensor]) -> None:
         size = sum(level.nbytes for level in levels)
-        if size * (len(self._resident) + 1) <= self._budget.features_mb * 2**20:
+        if size * (len(self._resident) + 1) <= self._memory.features_mb * 2**20:
             self._resident[index] = levels
             return
         spilled = len(self._file) if self._file else 0
-        if size * (spilled + 1) <= self._budget.spill_mb * 2**20:
+        if size * (spilled + 1) <= self._memory.spill_mb * 2**20:
             self._file = self._file or _SpillFile()
             self._file.put(index, levels)
             self.kept = "spilled" if self.kept == "held" else self.kept

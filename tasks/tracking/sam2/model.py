@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from tasks.tracking.base import TrackConfig
+from tasks.tracking.base import TrackerConfig
 from tasks.weights import Weights, WeightsError
 
 CONFIGS = {"tiny": "t", "small": "s", "base_plus": "b+", "large": "l"}
@@ -13,9 +13,6 @@ CONFIGS = {"tiny": "t", "small": "s", "base_plus": "b+", "large": "l"}
 RANDOM_SEED = 61
 """Seed of random weights. With most seeds, masks are empty or cover the whole frame; with this one, masks of the tiny model
 cover 5 to 95 % of most frames, forward and backward."""
-
-STRIDE = 32
-"""Stride of the encoder: image sizes must be a multiple of it, or its feature levels do not match."""
 
 OVERRIDES = (
     "++model._target_=tasks.tracking.sam2.cohorts.CohortSAM2",
@@ -27,28 +24,27 @@ COMPILED = {"image_encoder": False, "memory_attention": True, "memory_encoder": 
 """Parts compiled by `compiled`, and whether their shapes vary."""
 
 
-def build_model(config: TrackConfig) -> Any:
+def build_model(config: TrackerConfig, weights: Weights | None) -> Any:
     """Build the model in evaluation mode.
 
+    Args:
+        config: size, image size, device, whether its parts are compiled.
+        weights: its checkpoint; None fills it with random weights from a fixed seed.
+
     Raises:
-        ValueError: there is no model of this name, or the image size is not supported.
         WeightsError: the checkpoint cannot be read or belongs to another model.
     """
     import torch
     from sam2 import build_sam
 
-    if config.model not in CONFIGS:
-        raise ValueError(f"there is no SAM2.1 model '{config.model}'; known: {', '.join(CONFIGS)}")
-    if config.image_size_px % STRIDE:
-        raise ValueError(f"SAM2.1 needs an image size that is a multiple of {STRIDE}, not {config.image_size_px}")
-    name = f"configs/sam2.1/sam2.1_hiera_{CONFIGS[config.model]}.yaml"
-    chosen = [*OVERRIDES, f"++model.image_size={config.image_size_px}"]
+    name = f"configs/sam2.1/sam2.1_hiera_{CONFIGS[config.sam2.model]}.yaml"
+    chosen = [*OVERRIDES, f"++model.image_size={config.sam2.image_size_px}"]
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(RANDOM_SEED)
         model = build_sam.build_sam2(name, device=config.device, hydra_overrides_extra=chosen, apply_postprocessing=True)
-    if config.weights is not None:
-        _load(model, config.weights, config.model)
-    return _compiled(model) if config.compiled else model
+    if weights is not None:
+        _load(model, weights, config.sam2.model)
+    return _compiled(model) if config.sam2.compiled else model
 
 
 def _compiled(model: Any) -> Any:

@@ -5,17 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from tasks.masks.instances import Box, Instance, Mask
-from tasks.tracking.base import Budget, TrackConfig, Work
+from tasks.tracking.base import MemoryConfig, TrackerConfig, Work
 from tasks.tracking.sam2.encoding import encode_logits, masks_from_logits
 from tasks.tracking.sam2.features import Features, FeatureStore
 from tasks.tracking.sam2.frames import FrameFeed
 from tasks.tracking.sam2.memory import Memory, chunked
 from tasks.tracking.sam2.model import build_model
 from tasks.video.reader import Video, open_video
+from tasks.weights import Weights
 
 if TYPE_CHECKING:
     import torch
@@ -30,28 +30,30 @@ class Sam2Tracker:
     Without weights it is initialised randomly from a fixed seed, for tests only.
     """
 
-    def __init__(self, config: TrackConfig) -> None:
-        self._config, self._model = config, build_model(config)
+    def __init__(self, config: TrackerConfig, weights: Weights | None = None) -> None:
+        self._config = config.resolved(gpu=False)
+        self._model = build_model(self._config, weights)
 
     @contextmanager
-    def open(self, video: Video, frames: range, last_prompt: int, budget: Budget) -> Iterator[Sam2Session]:
+    def open(self, video: Video, frames: range, last_prompt: int, memory: MemoryConfig) -> Iterator[Sam2Session]:
         """Open a session for consecutive frames of a video, which is opened again at the encoder's square input size.
 
         Args:
             video: the opened video.
             frames: consecutive native frame indices to track.
             last_prompt: last native frame on which an object may be added.
-            budget: memory and disk for image features, in MiB.
+            memory: memory and disk for image features.
         """
+        config = self._config.model_copy(update={"memory": memory})
         with ExitStack() as stack:
-            yield Sam2Session(self._model, replace(self._config, budget=budget), video, frames, last_prompt, stack)
+            yield Sam2Session(self._model, config, video, frames, last_prompt, stack)
 
 
 class Sam2Session:
     """Tracking session of one video; see `tasks.tracking.base.Session` for its methods."""
 
     def __init__(
-        self, model: Any, config: TrackConfig, video: Video, frames: range, last_prompt: int, stack: ExitStack
+        self, model: Any, config: TrackerConfig, video: Video, frames: range, last_prompt: int, stack: ExitStack
     ) -> None:
         self._model, self._config, self._video, self._frames = model, config, video, frames
         self._mean, self._std = (_channels(values, model.device) for values in (MEAN, STD))
@@ -60,7 +62,7 @@ class Sam2Session:
         self._encoder_pool = ThreadPoolExecutor(1, thread_name_prefix="encode-masks")
         stack.callback(self._encoder_pool.shutdown)
         reused = range(frames.start, last_prompt + 1 if config.backward else frames.start)
-        self._features = FeatureStore(self._encode, reused, config.budget)
+        self._features = FeatureStore(self._encode, reused, config.memory)
         self._memory = self._new_memory(reverse=False)
         self._steps_back = 0
 
@@ -72,7 +74,7 @@ class Sam2Session:
             boxes: (x1, y1, x2, y2) in pixels of the video, half-open.
         """
         with self._running():
-            batches = chunked(boxes, self._config.budget.objects_at_once)
+            batches = chunked(boxes, self._config.memory.objects_at_once)
             return [mask for some in batches for mask in self._masks(index, some)]
 
     def add(self, index: int, masks: Mapping[int, Mask]) -> None:
@@ -104,7 +106,7 @@ class Sam2Session:
         return Work(store.passes, self._memory.steps + self._steps_back, store.kept)
 
     def _new_memory(self, reverse: bool) -> Memory:
-        return Memory(self._model, len(self._video), self._config.budget.objects_at_once, reverse)
+        return Memory(self._model, len(self._video), self._config.memory.objects_at_once, reverse)
 
     def _forward(self, start: int, stop: int) -> Iterator[tuple[int, list[int], torch.Tensor]]:
         for index in range(start + 1, stop + 1):
@@ -158,7 +160,7 @@ class Sam2Session:
         import torch
 
         out = self._model.forward_image(self._image(index)[None])
-        dtype = getattr(torch, self._config.precision)
+        dtype = getattr(torch, self._config.sam2.precision)
         return Features([level.to(dtype) for level in out["backbone_fpn"]], out["vision_pos_enc"])
 
     def _image(self, index: int) -> torch.Tensor:
@@ -176,7 +178,7 @@ class Sam2Session:
     def _running(self) -> Iterator[None]:
         import torch
 
-        half = self._config.precision != "float32"
+        half = self._config.sam2.precision != "float32"
         with torch.inference_mode(), torch.autocast(self._model.device.type, torch.bfloat16, enabled=half):
             yield
 

@@ -78,7 +78,7 @@ def test_score_prints_a_case_files_report(tmp_path: Path, stvg: Any) -> None:
 
 
 def test_an_option_out_of_bounds_is_refused(tmp_path: Path, stvg: Any) -> None:
-    done = stvg("build", "sample", "--theta", "3", cwd=tmp_path)
+    done = stvg("build", "sample", "--markers.theta", "3", cwd=tmp_path)
     assert done.returncode == 2
     assert "theta" in done.stderr
 

@@ -14,7 +14,7 @@ from storage.reader import Dataset
 from tasks.benchmarks.folder import read_folder
 from tasks.build.plan import Build
 from tasks.build.run import run_build, run_here
-from tasks.build.workers import BuildConfig
+from tasks.build.stages import BuildConfig
 
 
 def test_what_cannot_be_exchanged_is_one_sentence_and_exit_code_2(tmp_path: Path, stvg: Any) -> None:
@@ -37,7 +37,7 @@ def test_what_cannot_be_exchanged_is_one_sentence_and_exit_code_2(tmp_path: Path
 def test_a_dataset_goes_out_and_comes_back(tmp_path: Path, square_clip: Path, models: Any, stvg: Any) -> None:
     (tmp_path / "videos").mkdir()
     shutil.copy(square_clip, tmp_path / "videos" / "a.mp4")
-    build = Build(folder_at(tmp_path / "datasets" / "mine"), read_folder(tmp_path / "videos"), BuildConfig())
+    build = Build(folder_at(tmp_path / "datasets" / "mine"), read_folder(tmp_path / "videos"), BuildConfig(detector="motion"))
     run_build(build, run_here, lambda _: None, 0.0)
     assert models.opened == 1
     told = json.loads(stvg("export", "released", "datasets/mine", "out/released", "--json", cwd=tmp_path).stdout)
@@ -46,7 +46,7 @@ def test_a_dataset_goes_out_and_comes_back(tmp_path: Path, square_clip: Path, mo
     assert refused.returncode == 2
     assert refused.stderr == "error: --media means nothing to 'hf': leave it out\n"
 
-    options = ("released", "out/released", "videos", "--name", "again", "--workers", 1, "--json")
+    options = ("released", "out/released", "videos", "--name", "again", "--pool.workers", 1, "--json")
     done = stvg("import", *options, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout)["counts"] == {"done": 1}

@@ -10,10 +10,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from infra.forms.build import BuildParameters
-from infra.maintenance import asked_for
 from storage.manifest import DatasetError
 from storage.specification import BuildRequest, write_build_request
+from tasks.build.parameters import BuildParameters, parameters_of
 
 
 @pytest.fixture
@@ -21,22 +20,23 @@ def dataset(tmp_path: Path) -> Path:
     (tmp_path / "videos").mkdir()
     folder = tmp_path / "sets" / "mine"
     write_build_request(
-        folder, BuildRequest("folder", {"videos": str(tmp_path / "videos"), "max_duration_s": 3.0, "workers": 1})
+        folder,
+        BuildRequest("folder", {"videos": str(tmp_path / "videos"), "limits": {"max_duration_s": 3.0}, "pool": {"workers": 1}}),
     )
     return folder
 
 
 def test_parameters_come_back_as_they_were_given_with_what_is_set(dataset: Path) -> None:
-    parameters = asked_for(str(dataset), {"max_duration_s": "3600"})
+    parameters = parameters_of(str(dataset), {"limits.max_duration_s": "3600"})
     assert isinstance(parameters, BuildParameters)
-    assert (parameters.max_duration_s, parameters.workers, parameters.detector) == (3600, 1, "people+motion")
+    assert (parameters.limits.max_duration_s, parameters.pool.workers, parameters.detector.name) == (3600, 1, "people+motion")
     assert Path(parameters.root) / parameters.name == dataset
 
 
 def test_a_benchmark_nobody_knows_is_refused(dataset: Path) -> None:
     write_build_request(dataset, BuildRequest("gone", {}))
     with pytest.raises(DatasetError, match="built from 'gone', which is no benchmark known here"):
-        asked_for(str(dataset))
+        parameters_of(str(dataset))
 
 
 def test_bad_input_is_one_sentence_and_exit_code_2(dataset: Path, tmp_path: Path, stvg: Any) -> None:
@@ -65,8 +65,8 @@ def test_a_dataset_is_requeued_replayed_and_cleared(tmp_path: Path, clip_factory
     frames = [np.roll(np.random.default_rng(0).integers(0, 255, (96, 128, 3), np.uint8), n, 1) for n in range(30)]
     clip_factory(tmp_path / "videos" / "short.mp4", frames[:10])
     clip_factory(tmp_path / "videos" / "long.mp4", frames)
-    build = ("build", "folder", "videos", "--name", "mine", "--detector", "motion", "--workers", "1", "--json")
-    built = stvg(*build, "--max-duration-s", "2", cwd=tmp_path)
+    build = ("build", "folder", "videos", "--name", "mine", "--detector", "motion", "--pool.workers", "1", "--json")
+    built = stvg(*build, "--limits.max-duration-s", "2", cwd=tmp_path)
     counts = json.loads(built.stdout)["counts"]
     assert counts["filtered: too_long"] == 1
     request = json.loads((tmp_path / "datasets" / "mine" / "build.json").read_text())
@@ -83,7 +83,7 @@ def test_a_dataset_is_requeued_replayed_and_cleared(tmp_path: Path, clip_factory
     other = stvg("requeue", "datasets/mine", "--reason", "too_long", cwd=tmp_path)
     assert other.returncode == 2
     assert "no video ended for the reason 'too_long'" in other.stderr
-    keys = stvg("requeue", "datasets/mine", "--set", "marker_size=40", cwd=tmp_path)
+    keys = stvg("requeue", "datasets/mine", "--set", "markers.size=40", cwd=tmp_path)
     assert keys.returncode == 2
     assert "the frames are others" in keys.stderr
 
@@ -101,7 +101,7 @@ def test_a_dataset_is_requeued_replayed_and_cleared(tmp_path: Path, clip_factory
     assert json.loads(stvg("inspect", "datasets/mine", "--json", cwd=tmp_path).stdout) == before
     assert json.loads(stvg("gc", "datasets/mine", "--older-than", "0", "--json", cwd=tmp_path).stdout)["files"] == []
     assert json.loads(stvg("inspect", "datasets/mine", "--verify", "--json", cwd=tmp_path).stdout) == {"damaged": []}
-    last = json.loads(stvg(*build, "--max-duration-s", "60", cwd=tmp_path).stdout)
+    last = json.loads(stvg(*build, "--limits.max-duration-s", "60", cwd=tmp_path).stdout)
     assert last["content_hash"] == before["content_hash"]
     table = next((tmp_path / "datasets" / "mine").glob("masks-*/shard-*.videos.parquet"))
     table.write_bytes(table.read_bytes()[:-1] + b"x")

@@ -14,13 +14,13 @@ from typing import Any
 import pytest
 
 from infra.cli.server import running
-from infra.forms.benchmarks import FolderParameters
 from infra.prefect.access import ask, free_port
 from infra.ray.build_job import RefusedError, job_of, run_job, stop_job
 from infra.ray.session import ClusterError
 from storage.folders.files import BusyError
 from storage.manifest import load_manifest
 from storage.reader import Dataset
+from tasks.build.parameters import BENCHMARKS, BuildParameters
 from tasks.build.run import publish_build, run_frames, run_here, run_masks
 
 pytestmark = pytest.mark.heavy
@@ -42,24 +42,24 @@ class Builds:
         pipes: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
         return subprocess.Popen([*command, *options], env={**self.env, **env}, **pipes)
 
-    def jobs(self, parameters: FolderParameters) -> list[Any]:
+    def jobs(self, parameters: BuildParameters) -> list[Any]:
         start = job_of(parameters).stem
         return [job for job in self.client.list_jobs() if (job.submission_id or "").startswith(start)]
 
-    def job(self, parameters: FolderParameters) -> Any:
+    def job(self, parameters: BuildParameters) -> Any:
         """The one job of a build."""
         [job] = self.jobs(parameters)
         return job
 
-    def logs(self, parameters: FolderParameters) -> str:
+    def logs(self, parameters: BuildParameters) -> str:
         return "".join(str(self.client.get_job_logs(job.submission_id)) for job in self.jobs(parameters))
 
-    def wait_for_progress(self, parameters: FolderParameters, follower: subprocess.Popen[str]) -> None:
+    def wait_for_progress(self, parameters: BuildParameters, follower: subprocess.Popen[str]) -> None:
         """Wait until the job of a build has told progress, or who follows it has ended."""
         self.until(lambda: follower.poll() is not None or '{"progress"' in self.logs(parameters))
 
-    def parameters(self, root: Path, name: str, videos: Path) -> FolderParameters:
-        return FolderParameters(root=str(root), name=name, videos=str(videos), detector="motion", ray=self.address)
+    def parameters(self, root: Path, name: str, videos: Path) -> BuildParameters:
+        return BENCHMARKS["folder"](root=str(root), name=name, videos=str(videos), detector="motion", ray=self.address)
 
 
 @pytest.fixture(scope="module")

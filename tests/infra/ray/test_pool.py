@@ -6,15 +6,16 @@ import signal
 import sys
 import time
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from infra.ray.poison import Patience, WorkerError
-from infra.ray.pool import PoolConfig, RayPool, _failure
+from infra.ray.poison import WorkerError
+from infra.ray.pool import RayPool, _failure
+from storage.common.config import changed
 from storage.outcomes import Outcome
 from tasks.benchmarks.samples import VideoJob
+from tasks.build.pool import PoolConfig
 from tasks.build.run import Ended
 from tasks.video.reader import Source, open_video
 
@@ -82,7 +83,7 @@ def test_workers_are_built_once_and_share_the_videos(pool: RayPool) -> None:
 
 
 def test_workers_are_recycled_after_so_many_videos(pool: RayPool) -> None:
-    recycling = RayPool(replace(pool.config, workers=1, recycle_after=3), pool._session)
+    recycling = RayPool(changed(pool.config, {"workers": 1, "recycle_after": 3}), _session=pool._session)
     ended = run(recycling, *[f"good-{n}" for n in range(8)])
     counted: dict[str, list[int]] = {}
     for pid, nth in (e.outcome.detail.split() for e in ended.values()):
@@ -113,14 +114,14 @@ def test_native_crashes_and_hanging_decodes_are_contained_alike(pool: RayPool, t
 
 
 def test_a_breaker_stops_a_run_whose_workers_all_die(pool: RayPool) -> None:
-    brittle = RayPool(replace(pool.config, patience=Patience(breaker=4)), pool._session)
+    brittle = RayPool(changed(pool.config, {"retries.breaker": 4}), _session=pool._session)
     jobs = [VideoJob(Source(f"die-{n}", Path("/nowhere")), ()) for n in range(40)]
     with pytest.raises(WorkerError, match=r"4 videos in a row each ended their worker .*worker_died"):
         list(brittle(Scripted, jobs))
 
 
 def test_a_cluster_without_room_for_any_worker_is_said_to_be_so(pool: RayPool) -> None:
-    greedy = RayPool(replace(pool.config, cpus=1000.0, placed_within_s=0.5), pool._session)
+    greedy = RayPool(changed(pool.config, {"cpus_per_worker": 1000, "placed_within_s": 0.5}), _session=pool._session)
     with pytest.raises(WorkerError, match=r"no worker came up within 0.5 s: the Ray cluster lacks the CPUs or GPUs"):
         list(greedy(Scripted, [VideoJob(Source("good-1", Path("/nowhere")), ())]))
 
@@ -155,7 +156,6 @@ def test_workers_that_cannot_start_stop_the_run_with_their_reason(pool: RayPool)
 def test_a_pool_that_has_nothing_to_do_starts_no_ray() -> None:
     with RayPool(PoolConfig()) as idle:
         assert idle._session is None
-    assert replace(PoolConfig(), workers=3).workers == 3
 
 
 def test_a_ray_that_does_not_start_is_one_sentence(monkeypatch: pytest.MonkeyPatch) -> None:

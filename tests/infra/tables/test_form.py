@@ -53,7 +53,7 @@ def test_settings_of_markers_are_rendered_and_parts_of_the_preprocessing_built()
     assert all(keeps_masks(part.changes) for part in [*table("5").parts, *table("6").parts])
     own = {part.setting: keeps_masks(part.changes) for part in table("11").parts if part.changes}
     assert own == {"every_frames-10000": False, "backward-false": False}
-    assert {step.key for step in table("5").steps} >= {"hcstvg-v1-marker-size-10", "hcstvg-v1-marker-style-mix"}
+    assert {step.key for step in table("5").steps} >= {"hcstvg-v1-size-10", "hcstvg-v1-style-mix"}
 
 
 def test_a_table_with_trainings_needs_their_dataset_first_and_each_once() -> None:

@@ -10,7 +10,6 @@ import pytest
 import typer
 
 from infra.cli.reproduce import reproduce_command
-from infra.forms.benchmarks import SampleParameters
 from infra.tables.form import TABLES, ReproduceParameters
 from infra.tables.plan import plan_rows
 from infra.tables.steps import answers, stop, take
@@ -20,6 +19,7 @@ from rl.paper.comparison import Unavailable
 from storage.progress import Progress
 from storage.reader import Dataset
 from tasks.benchmarks.samples import Task
+from tasks.build.parameters import BENCHMARKS
 from tasks.build.run import run_build, run_here
 
 SETUP = """
@@ -143,8 +143,8 @@ def test_a_stopped_table_stops_the_jobs_of_its_builds_and_fails_over_none(
 
 @pytest.mark.heavy
 def test_an_interval_that_is_annotated_in_frames_is_told_in_seconds(small: ReproduceParameters, tmp_path: Path) -> None:
-    given = {"root": str(tmp_path), "videos": 1, "fps": 0.2, "like": "st-align-svg", "error_budget": 1.0}
-    build = SampleParameters.model_validate(given).build()
+    given = {"root": str(tmp_path), "videos": 1, "sampling": {"fps": 0.2}, "like": "st-align-svg", "error_budget": 1.0}
+    build = BENCHMARKS["sample"].model_validate(given).build()
     run_build(build, run_here, quiet, 1.0)
     [asked] = eval_samples(Dataset(build.folder), {Task.SPATIAL})
     truth = json.loads((tmp_path / "sources" / "sample-1" / "annotations.json").read_text())["0_sample.mp4"]

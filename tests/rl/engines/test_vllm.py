@@ -21,8 +21,7 @@ from tasks.benchmarks.hcstvg import read_hcstvg
 from tasks.benchmarks.samples import Task
 from tasks.build.plan import Build
 from tasks.build.run import publish_build, run_frames, run_here, run_masks
-from tasks.build.workers import BuildConfig
-from tasks.detection.base import DetectConfig
+from tasks.build.stages import BuildConfig
 from tasks.sample import SampleConfig, generate
 
 pytestmark = pytest.mark.heavy
@@ -54,7 +53,7 @@ def sample(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
     folder = tmp_path_factory.mktemp("sample")
     generate(folder / "sources", SampleConfig(videos=VIDEOS, broken=False))
     read = read_hcstvg(folder / "sources" / "annotations.json", folder / "sources" / "videos")
-    build = Build(folder / "datasets" / "sample", read, BuildConfig(detect=DetectConfig("motion")))
+    build = Build(folder / "datasets" / "sample", read, BuildConfig(detector="motion"))
     tracked = run_masks(build, run_here, lambda _: None)
     publish_build(build, tracked, run_frames(build, tracked, run_here, lambda _: None), 1.0)
     return Dataset(build.folder)

@@ -25,7 +25,7 @@ from tasks.benchmarks.samples import Benchmark
 from tasks.benchmarks.videoocr import read_videoocr
 from tasks.build.plan import Build
 from tasks.build.run import publish_build, run_frames, run_here, run_masks
-from tasks.build.workers import BuildConfig
+from tasks.build.stages import BuildConfig
 from tests.scripted import ScriptedEngine
 
 FRAMES, LATE, FPS = 20, 5, 10
@@ -33,7 +33,7 @@ RED_IS, GREEN_IS = 1, 2
 
 
 def built(folder: Path, benchmark: Benchmark) -> Dataset:
-    build = Build(folder, benchmark, BuildConfig())
+    build = Build(folder, benchmark, BuildConfig(detector="motion"))
     tracked = run_masks(build, run_here, lambda _: None)
     publish_build(build, tracked, run_frames(build, tracked, run_here, lambda _: None), 0.0)
     return Dataset(build.folder)

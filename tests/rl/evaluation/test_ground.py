@@ -19,7 +19,7 @@ from storage.rle import decode_counts
 from tasks.benchmarks.samples import Benchmark, Clip, VideoJob
 from tasks.build.plan import Build
 from tasks.build.run import run_build, run_here
-from tasks.build.workers import BuildConfig
+from tasks.build.stages import BuildConfig
 from tasks.video.reader import Source, open_video
 from tests.scripted import ScriptedEngine
 
@@ -32,7 +32,7 @@ def section(tmp_path: Path, models: object) -> Section:
 
     def make(video: Path, start_s: float = 0.0, end_s: float | None = None) -> Dataset:
         jobs = [VideoJob(Source(video.name, video), (Clip("section", start_s, end_s),))]
-        build = Build(tmp_path / "section", Benchmark(jobs), BuildConfig())
+        build = Build(tmp_path / "section", Benchmark(jobs), BuildConfig(detector="motion"))
         run_build(build, run_here, lambda _: None, 1.0)
         return Dataset(build.folder)
 

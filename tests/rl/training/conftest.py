@@ -22,6 +22,7 @@ from rl.training.records import DatasetRecord, TrainingRun, write_run
 from rl.training.rows import write_rows
 from rl.training.selection import RowSettings
 from storage.reader import Dataset
+from tasks.build.stages import frames_parameters
 
 ROOT = Path(__file__).resolve().parents[3]
 PATIENCE_S = 600
@@ -99,7 +100,7 @@ def driver_of(trained_dataset: Dataset, tiny: Callable[[str], Model], tmp_path: 
             steps=steps,
             reward=RewardConfig() if recipe.kind == "grpo" else None,
             dataset=DatasetRecord(path=str(trained_dataset.folder), content_hash=manifest.content_hash),
-            rendering=shown_by(manifest.stages["frames"].params["render"]),
+            rendering=shown_by(frames_parameters(trained_dataset)),
         )
         folder = tmp_path / "run"
         folder.mkdir()

@@ -16,6 +16,7 @@ from rl.training.events import EndEvent, parse_event
 from rl.training.records import Lineage, read_lineage, read_run
 from rl.verl.metrics import StepMetrics
 from storage.reader import Dataset
+from tasks.build.stages import frames_parameters
 
 pytestmark = pytest.mark.heavy
 
@@ -73,7 +74,7 @@ def check_model(run: Path, dataset: Dataset) -> None:
     assert model.weights is not None
     assert base.weights is not None
     assert (made.sha256, made.base_sha256) == (model.weights.sha256, base.weights.sha256)
-    assert differences(model, dataset.manifest.stages["frames"].params["render"]) == []
+    assert differences(model, frames_parameters(dataset)) == []
     before, after = (load_file(folder / "model.safetensors") for folder in (base.weights.path, trained_model(run)))
     assert before.keys() == after.keys()
     assert sum(bool((before[name].to(after[name].dtype) != after[name]).any()) for name in after) > len(after) / 2

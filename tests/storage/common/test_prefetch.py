@@ -83,7 +83,7 @@ def test_at_most_so_many_items_are_made_ahead(depth: int) -> None:
             assert len(asked) == number + 1 + depth
 
 
-def test_nothing_runs_before_the_first_item_is_asked_for() -> None:
+def test_nothing_runs_before_the_first_item_is_parameters_of() -> None:
     source = Source(3)
     items = prefetch(source)
     assert ahead_threads() == []

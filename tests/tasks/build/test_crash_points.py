@@ -23,7 +23,7 @@ from storage.reader import Dataset
 from tasks.benchmarks.folder import read_folder
 from tasks.build.plan import Build
 from tasks.build.run import publish_build, run_frames, run_here, run_masks
-from tasks.build.workers import BuildConfig
+from tasks.build.stages import BuildConfig
 
 pytestmark = pytest.mark.heavy
 
@@ -131,7 +131,7 @@ def _build(videos: Path, root: Path, hook: Killing) -> None:
     pq.ParquetWriter.write_table = write_table
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("tasks.build.run.SHARD_VIDEOS", 2)
-        build = Build(folder_at(root / "set"), read_folder(videos), BuildConfig())
+        build = Build(folder_at(root / "set"), read_folder(videos), BuildConfig(detector="motion"))
         sys.addaudithook(hook)
         masks = run_masks(build, run_here, lambda _progress: None)
         sys.audit("tests.point", "between stages")
@@ -168,7 +168,7 @@ def undisturbed(square_clip: Path, tmp_path_factory: pytest.TempPathFactory, col
     (folder / "videos" / "bad.mp4").write_text("not a video, as it happens")
     with pytest.MonkeyPatch.context() as patch:
         for place in ("build_detector", "build_tracker"):
-            patch.setattr(f"tasks.tracking.annotator.{place}", lambda _config: Watched())
+            patch.setattr(f"tasks.tracking.annotator.{place}", lambda _config, _weights: Watched())
         points = builder(folder / "videos", folder / "whole")
         made = load_manifest(folder / "whole" / "set")
         yield Undisturbed(folder / "videos", made.content_hash, rows(folder / "whole" / "set"), points)

@@ -10,15 +10,14 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
+from storage.common.config import changed
 from storage.folders.open import folder_at
 from storage.manifest import DatasetError
 from tasks.benchmarks.samples import Benchmark, Clip, VideoJob
 from tasks.build.plan import Build
 from tasks.build.replay import compare, replay
 from tasks.build.run import publish_build, run_frames, run_here, run_masks
-from tasks.build.workers import BuildConfig
-from tasks.markers.drawing import MarkerConfig
-from tasks.markers.render import RenderConfig
+from tasks.build.stages import BuildConfig
 from tasks.video.reader import Source
 
 
@@ -30,7 +29,7 @@ def build(tmp_path: Path, square_clip: Path, models: Any) -> Build:
     shutil.copy(square_clip, videos / "a.mp4")
     (videos / "bad.mp4").write_text("no video at all, but long enough")
     jobs = [VideoJob(Source(name, videos / name), (Clip(name),)) for name in ("a.mp4", "bad.mp4")]
-    made = Build(folder_at(tmp_path / "set"), Benchmark(jobs), BuildConfig())
+    made = Build(folder_at(tmp_path / "set"), Benchmark(jobs), BuildConfig(detector="motion"))
     masks = run_masks(made, run_here, lambda _: None)
     publish_build(made, masks, run_frames(made, masks, run_here, lambda _: None), 1.0)
     return made
@@ -91,5 +90,5 @@ def test_frames_need_masks_of_the_same_bytes(build: Build, tmp_path: Path) -> No
     source.write_bytes(source.read_bytes() + b"\0\0\0\x08free")
     found = replay(build, "a.mp4", "frames", tmp_path / "scratch")
     assert (found.outcome.reason, found.stored) == ("changed", None)
-    larger = replace(build, config=replace(build.config, render=RenderConfig(markers=MarkerConfig(size=40))))
+    larger = replace(build, config=changed(build.config, {"markers.size": 40}))
     assert replay(larger, "a.mp4", "masks", tmp_path / "scratch").stored is None

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from storage.common.config import changed
 from storage.folders.open import folder_at
 from storage.manifest import DatasetError, Manifest, load_manifest
 from storage.outcomes import BudgetError, Outcome
@@ -19,10 +20,8 @@ from tasks.benchmarks.samples import Benchmark, Clip, VideoJob
 from tasks.build.plan import Build, plan_frames, plan_masks
 from tasks.build.requeue import RequeueError, check_same_stages, plan_requeue, reasons, requeue, with_reasons
 from tasks.build.run import Ended, publish_build, run_frames, run_here, run_masks
-from tasks.build.workers import BuildConfig, WorkerFactory
-from tasks.markers.drawing import MarkerConfig
-from tasks.markers.render import RenderConfig
-from tasks.tracking.limits import LimitConfig
+from tasks.build.stages import BuildConfig
+from tasks.build.workers import WorkerFactory
 from tasks.video.reader import Source
 
 
@@ -61,7 +60,9 @@ def build(tmp_path: Path, square_clip: Path, clip_factory: Callable[..., Path], 
     clip_factory(videos / "grey.mp4", [np.full((180, 240, 3), 90, np.uint8)] * 10)
     jobs = [VideoJob(Source(path.name, path), (Clip(path.name),)) for path in sorted(videos.iterdir())]
     return Build(
-        folder_at(tmp_path / "set"), Benchmark(jobs, {"videos": 5}), BuildConfig(limits=LimitConfig(max_duration_s=5.0))
+        folder_at(tmp_path / "set"),
+        Benchmark(jobs, {"videos": 5}),
+        BuildConfig(detector="motion", limits={"max_duration_s": 5.0}),
     )
 
 
@@ -78,7 +79,7 @@ def tables(build: Build, video_id: str) -> list[Any]:
 
 
 def raised(build: Build) -> Build:
-    return replace(build, config=replace(build.config, limits=LimitConfig(max_duration_s=60.0)))
+    return replace(build, config=changed(build.config, {"limits.max_duration_s": 60.0}))
 
 
 def test_a_raised_cap_runs_the_long_video_and_no_other(build: Build) -> None:
@@ -176,7 +177,7 @@ def test_a_reason_nobody_has_and_one_that_cannot_change_are_refused_in_a_sentenc
         plan_requeue(build, ["tired"])
     with pytest.raises(RequeueError, match="'no_objects' follows from the masks and from what shapes the frames"):
         plan_requeue(build, ["no_objects"])
-    larger = replace(build, config=replace(build.config, render=RenderConfig(markers=MarkerConfig(size=40))))
+    larger = replace(build, config=changed(build.config, {"markers.size": 40}))
     with pytest.raises(RequeueError, match="the frames are others"):
         check_same_stages(build, larger)
     check_same_stages(build, raised(build))

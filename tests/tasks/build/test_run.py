@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from storage.common.config import changed
 from storage.folders.open import folder_at
 from storage.manifest import DatasetError, Manifest, load_manifest
 from storage.outcomes import BudgetError, Outcome
@@ -17,9 +18,9 @@ from storage.reader import Dataset
 from tasks.benchmarks.samples import Benchmark, Clip, Sample, Target, Task, VideoFacts, VideoJob
 from tasks.build.plan import Build, plan_frames, plan_masks
 from tasks.build.run import Ended, publish_build, run_frames, run_here, run_masks
-from tasks.build.workers import BuildConfig, WorkerFactory
+from tasks.build.stages import BuildConfig
+from tasks.build.workers import WorkerFactory
 from tasks.markers.drawing import MarkerConfig
-from tasks.markers.render import RenderConfig
 from tasks.masks.instances import Box
 from tasks.video.reader import Source
 
@@ -61,7 +62,7 @@ def build(tmp_path: Path, square_clip: Path, models: Any) -> Build:
     )
     jobs = [VideoJob(Source("a.mp4", videos / "a.mp4"), clips, samples)]
     jobs += [VideoJob(Source(n, videos / n), (Clip(n),)) for n in ("b.mp4", "bad.mp4", "none.mp4")]
-    return Build(folder_at(tmp_path / "out" / "squares"), Benchmark(jobs, {"records": 4}), BuildConfig())
+    return Build(folder_at(tmp_path / "out" / "squares"), Benchmark(jobs, {"records": 4}), BuildConfig(detector="motion"))
 
 
 def test_a_build_publishes_masks_frames_and_answers(build: Build) -> None:
@@ -131,7 +132,7 @@ def test_another_marker_setting_renders_again_without_detector_or_tracker(
 ) -> None:
     first = run(build)
     calls = models.detected, models.opened
-    other = replace(build, config=replace(build.config, render=RenderConfig(markers=markers)))
+    other = replace(build, config=build.config.model_copy(update={"markers": markers}))
     second = run(other)
     assert (models.detected, models.opened) == calls
     assert second.stages["masks"] == first.stages["masks"]
@@ -235,7 +236,7 @@ def test_videos_without_objects_and_illegible_clips_are_filtered_with_a_reason(
         "quarantined: black": 1,
     }
     assert Dataset(build.folder).rows("clips", "b.mp4").column("reason").to_pylist() == ["outside_video", ""]
-    tiny = replace(build.config, render=RenderConfig(markers=MarkerConfig(size=5)))
+    tiny = changed(build.config, {"markers.size": 5})
     job = VideoJob(jobs[-1].source, jobs[-1].clips[:1])
     made = run(replace(build, benchmark=Benchmark([job]), config=tiny))
     assert made.counts == {"filtered: marker_illegible": 1}

@@ -12,7 +12,6 @@ from typing import Any
 import obstore
 import pytest
 
-from infra.forms.benchmarks import FolderParameters, HcstvgParameters
 from storage.folders.cache import RemoteFile, cache_folder, find_remote
 from storage.folders.folder import Folder, StoreError
 from storage.folders.open import folder_at, write_json
@@ -24,13 +23,14 @@ from tasks.benchmarks.own import read_own
 from tasks.benchmarks.samples import AnnotationError, Benchmark, Clip, VideoJob
 from tasks.build.check import check_videos, states
 from tasks.build.estimate import estimate
+from tasks.build.parameters import BENCHMARKS
 from tasks.build.plan import Build, plan_frames, plan_masks
 from tasks.build.run import publish_build, run_frames, run_here, run_masks
-from tasks.build.workers import BuildConfig, masks_spec
-from tasks.detection.base import DetectConfig, build_detector
+from tasks.build.stages import BuildConfig, masks_spec
+from tasks.detection.base import DetectorConfig, build_detector
 from tasks.preview import write_preview
 from tasks.preview.clip import write_clip
-from tasks.tracking.base import TrackConfig
+from tasks.tracking.annotator import AnnotatorWeights
 from tasks.video.reader import Source
 from tasks.weights import WeightsError, find_weights
 
@@ -55,7 +55,7 @@ def videos(bucket: str, square_clip: Path) -> str:
 
 
 def build_of(videos: str, where: Folder) -> Build:
-    return Build(where, read_folder(videos), BuildConfig())
+    return Build(where, read_folder(videos), BuildConfig(detector="motion"))
 
 
 def test_a_build_is_the_same_dataset_on_disk_and_in_a_store(videos: str, bucket: str, tmp_path: Path) -> None:
@@ -160,7 +160,7 @@ def test_a_video_that_cannot_be_fetched_is_a_failure_of_its_own_and_tried_again(
 
 def test_a_named_video_that_is_not_there_is_missing(videos: str, bucket: str, tmp_path: Path) -> None:
     jobs = [VideoJob(Source(n, RemoteFile(f"{videos}/{n}")), (Clip(n),)) for n in ("none.mp4",)]
-    build = Build(folder_at(f"{bucket}/set"), Benchmark(jobs), BuildConfig())
+    build = Build(folder_at(f"{bucket}/set"), Benchmark(jobs), BuildConfig(detector="motion"))
     assert run(build).counts == {"quarantined: missing": 1}
     (tmp_path / "own.jsonl").write_text(
         '{"video": "deep/b.mp4", "sentence": "x"}\n{"video": "b.mp4", "sentence": "y"}\n', encoding="utf-8"
@@ -173,12 +173,12 @@ def test_a_named_video_that_is_not_there_is_missing(videos: str, bucket: str, tm
 def test_annotations_may_lie_beside_the_videos(videos: str, bucket: str) -> None:
     record = {"bbox": [[1, 2, 3, 4]], "st_time": 0, "ed_time": 1, "st_frame": 1, "English": "It moves.", "img_size": [180, 240]}
     write_json(folder_at(bucket), "val.json", {"b.mp4": record, "none.mp4": record})
-    read = HcstvgParameters(annotations=f"{bucket}/val.json", videos=videos).benchmark()
+    read = BENCHMARKS["hcstvg"](annotations=f"{bucket}/val.json", videos=videos).read()
     assert read.records["videos missing"] == 1
     findings = check_videos(read.jobs, decode=True, on_progress=lambda _: None)
     assert states(findings) == {"there": 1, "missing": 1}
     with pytest.raises(AnnotationError, match=r"there is no annotation file 's3://.*/none\.json'"):
-        HcstvgParameters(annotations=f"{bucket}/none.json", videos=videos).benchmark()
+        BENCHMARKS["hcstvg"](annotations=f"{bucket}/none.json", videos=videos).read()
     with pytest.raises(AnnotationError, match=r"there is no folder of videos 's3://.*/nothing'"):
         read_folder(f"{bucket}/nothing")
     for jpegs in (lambda: read_folder(videos, 6.0), lambda: read_mevis(Path("x"), None, videos, 6.0)):
@@ -200,7 +200,7 @@ def test_preview_clip_and_estimate_find_their_videos(videos: str, bucket: str, t
 
 
 def test_a_form_takes_urls(videos: str, bucket: str) -> None:
-    build = FolderParameters(root=bucket, name="mine", videos=videos, detector="motion").build()
+    build = BENCHMARKS["folder"](root=bucket, name="mine", videos=videos, detector="motion").build()
     assert str(build.folder) == f"{bucket}/mine"
     paths = [str(job.source.path) for job in build.benchmark.jobs]
     assert paths == [f"{videos}/{name}" for name in ("a.mp4", "bad.mp4", "deep/b.mp4")]
@@ -211,18 +211,18 @@ def test_weights_come_by_url_and_sha256_where_a_model_is_built(bucket: str) -> N
     folder_at(bucket).write("script.json", script)
     sha256 = hashlib.sha256(script).hexdigest()
     weights = find_weights(f"{bucket}/script.json#sha256={sha256.upper()}")
-    config = BuildConfig(DetectConfig("scripted", weights=weights), TrackConfig())
+    config = BuildConfig(detector="scripted")
     (cache_folder().parent / "same.json").write_bytes(script)
     local = find_weights(str(cache_folder().parent / "same.json"))
-    assert masks_spec(config).key == masks_spec(BuildConfig(DetectConfig("scripted", weights=local))).key
+    assert masks_spec(config, AnnotatorWeights(weights)).key == masks_spec(config, AnnotatorWeights(local)).key
     assert not (cache_folder() / "files").exists(), "nothing is fetched where no model is built"
-    build_detector(config.detect)
+    build_detector(config.detector, weights)
     assert [path.read_bytes() for path in (cache_folder() / "files").iterdir()] == [script]
     wrong = find_weights(f"{bucket}/script.json#sha256={'0' * 64}")
     with pytest.raises(StoreError, match=f"has sha256 {sha256}, not 0000"):
-        build_detector(DetectConfig("scripted", weights=wrong))
+        build_detector(DetectorConfig(name="scripted"), wrong)
     with pytest.raises(WeightsError, match=r"there are no weights at 's3://.*/none\.pt'"):
-        build_detector(DetectConfig("scripted", weights=find_weights(f"{bucket}/none.pt#sha256={'0' * 64}")))
+        build_detector(DetectorConfig(name="scripted"), find_weights(f"{bucket}/none.pt#sha256={'0' * 64}"))
     for name in ("s3://bucket/x.pt", "s3://bucket/x.pt#sha256=12", f"https://host/x.pt#sha256={sha256}"):
         with pytest.raises(WeightsError, match=r"has no sha256: name weights by URL as s3://"):
             find_weights(name)

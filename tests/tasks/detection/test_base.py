@@ -9,17 +9,18 @@ import numpy as np
 import pytest
 from pydantic import ValidationError
 
-from infra.forms.benchmarks import FolderParameters
-from tasks.build.workers import masks_spec
-from tasks.detection.base import DETECTORS, OPEN_VOCABULARY, DetectConfig
+from tasks.build.parameters import BENCHMARKS, BuildParameters
+from tasks.build.stages import masks_spec
+from tasks.detection.base import DETECTORS, OPEN_VOCABULARY, DetectorConfig
 from tasks.detection.grounding_dino import best_prompts
-from tasks.detection.vocabulary import parse_prompts
+from tasks.detection.vocabulary import COCO
 from tasks.weights import WeightsError, find_weights
 
 
 def test_prompts_are_read_from_one_line() -> None:
-    assert parse_prompts(" a person, red dog ,,a person,") == ("a person", "red dog")
-    assert parse_prompts("") == parse_prompts(" , ") == ()
+    assert DetectorConfig(name="florence-2", prompts=" a person, red dog ,,a person,").prompts == ("a person", "red dog")
+    assert DetectorConfig(prompts="").prompts == DetectorConfig(prompts=" , ").prompts == ()
+    assert len(set(COCO)) == 80
 
 
 def test_known_probabilities_give_known_boxes_in_pixels() -> None:
@@ -41,16 +42,16 @@ def test_known_probabilities_give_known_boxes_in_pixels() -> None:
 @pytest.mark.parametrize("name", ["motion", "people", "people+motion", "yolo12x", "scripted"])
 def test_other_detectors_take_no_prompts(name: str) -> None:
     with pytest.raises(ValueError, match="takes no text prompts: leave them empty, or use grounding-dino or florence-2"):
-        DetectConfig(name, prompts=("dog",))
+        DetectorConfig(name=name, prompts=("dog",))
 
 
 def test_names_of_open_vocabularies_are_registered() -> None:
     assert set(OPEN_VOCABULARY) <= set(DETECTORS)
-    assert DetectConfig("florence-2", prompts=("dog",)).prompts == ("dog",)
+    assert DetectorConfig(name="florence-2", prompts=("dog",)).prompts == ("dog",)
 
 
-def parameters(tmp_path: Path, **values: Any) -> FolderParameters:
-    return FolderParameters(videos=str(tmp_path), **values)
+def parameters(tmp_path: Path, **values: Any) -> BuildParameters:
+    return BENCHMARKS["folder"](videos=str(tmp_path), **values)
 
 
 @pytest.mark.parametrize(("name", "folder"), [("grounding-dino", "grounding-dino-base"), ("florence-2", "florence-2-large")])
@@ -59,20 +60,21 @@ def test_the_forms_prompts_and_folder_reach_the_detector(
 ) -> None:
     monkeypatch.setenv("STVG_WEIGHTS", str(tmp_path))
     with pytest.raises(WeightsError, match=f"no weight file '{folder}': looked for .*put it there or set STVG_WEIGHTS"):
-        parameters(tmp_path, detector=name).config()
+        parameters(tmp_path, detector=name).weights()
     (tmp_path / folder).mkdir()
     (tmp_path / folder / "config.json").write_text("{}")
-    config = parameters(tmp_path, detector=name, prompts=" a dog, red ball ,").config()
-    assert config.detect.prompts == ("a dog", "red ball")
-    assert config.detect.weights == find_weights(folder)
+    given = parameters(tmp_path, detector={"name": name, "prompts": " a dog, red ball ,"})
+    config, weights = given.config(), given.weights()
+    assert config.detector.prompts == ("a dog", "red ball")
+    assert weights.detector == find_weights(folder)
     plain = parameters(tmp_path, detector=name).config()
-    assert plain.detect.prompts == ()
-    assert masks_spec(plain).key != masks_spec(config).key
+    assert plain.detector.prompts == ()
+    assert masks_spec(plain, weights).key != masks_spec(config, weights).key
     with pytest.raises(WeightsError, match=f"'{name}' has no random weights"):
-        parameters(tmp_path, detector=name, detector_weights="random").config()
+        parameters(tmp_path, detector={"name": name, "weights": "random"}).weights()
 
 
 def test_a_form_with_prompts_that_nothing_reads_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ValidationError, match="the detector 'yolo12x' takes no text prompts"):
-        parameters(tmp_path, detector="yolo12x", prompts="dog")
-    assert parameters(tmp_path, detector="motion", prompts=" , ").config().detect.prompts == ()
+        parameters(tmp_path, detector={"name": "yolo12x", "prompts": "dog"})
+    assert parameters(tmp_path, detector={"name": "motion", "prompts": " , "}).config().detector.prompts == ()

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import json
 import shutil
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tasks.detection.base import DetectConfig, build_detector
+from tasks.detection.base import DetectorConfig, build_detector
 from tasks.detection.florence import DETECTION_TASK, PHRASE_TASK, parse_boxes
 from tasks.video.reader import Frames, Source, Video, open_video
 from tasks.weights import Weights, WeightsError, find_weights
@@ -21,8 +20,8 @@ WIDTH, HEIGHT = 240, 180
 SIDE, PLACES = 64, 80
 SEED = 0
 """Of random weights that write some boxes."""
-PLAIN = DetectConfig("florence-2")
-NAMED_TWO = DetectConfig("florence-2", prompts=("Red square", "dog"))
+PLAIN = DetectorConfig(name="florence-2")
+NAMED_TWO = DetectorConfig(name="florence-2", prompts=("Red square", "dog"))
 
 
 def write_tokenizer(folder: Path) -> Any:
@@ -101,7 +100,7 @@ def weights(tmp_path_factory: pytest.TempPathFactory, processor: Any) -> Weights
 
 @pytest.fixture(scope="module")
 def detector(weights: Weights) -> Any:
-    return build_detector(replace(PLAIN, weights=weights))
+    return build_detector(PLAIN, weights)
 
 
 @pytest.fixture
@@ -158,7 +157,7 @@ def test_boxes_are_inside_the_image_and_batches_give_what_frames_give_alone(dete
 def test_each_prompt_is_asked_for_in_turn_and_names_its_boxes(
     weights: Weights, video: Video, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    detector: Any = build_detector(replace(NAMED_TWO, weights=weights))
+    detector: Any = build_detector(NAMED_TWO, weights)
     asked: list[str] = []
     answers = detector._answers
 
@@ -171,7 +170,7 @@ def test_each_prompt_is_asked_for_in_turn_and_names_its_boxes(
     found = detector.detect(video, range(0, 40, 3))
     assert asked == [PHRASE_TASK + "Red square", PHRASE_TASK + "dog"] * 2, "two batches"
     assert {d.category for frame in found for d in frame} == set(NAMED_TWO.prompts)
-    alone = build_detector(replace(NAMED_TWO, weights=weights, prompts=("dog",))).detect(video, range(0, 40, 3))
+    alone = build_detector(NAMED_TWO.model_copy(update={"prompts": ("dog",)}), weights).detect(video, range(0, 40, 3))
     assert alone == [[d for d in frame if d.category == "dog"] for frame in found]
 
 
@@ -197,7 +196,7 @@ def test_the_question_is_the_models_own(detector: Any, processor: Any, video: Vi
 def test_loading_and_detecting_ask_no_network(weights: Weights, video: Video, monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[Any] = []
     monkeypatch.setattr("socket.socket.connect", lambda _self, address: asked.append(address))
-    build_detector(replace(PLAIN, weights=weights)).detect(video, [0])
+    build_detector(PLAIN, weights).detect(video, [0])
     assert asked == []
 
 
@@ -207,13 +206,13 @@ def test_loading_and_detecting_ask_no_network(weights: Weights, video: Video, mo
 )
 def test_prompts_that_do_not_fit_are_refused(weights: Weights, prompt: str, said: str) -> None:
     with pytest.raises(ValueError, match=said):
-        build_detector(replace(PLAIN, weights=weights, prompts=(prompt,)))
+        build_detector(PLAIN.model_copy(update={"prompts": (prompt,)}), weights)
 
 
 def test_folders_that_hold_no_such_model_are_named_in_a_sentence(weights: Weights, processor: Any, tmp_path: Path) -> None:
     def refused(folder: Path | None, match: str) -> None:
         with pytest.raises(WeightsError, match=match):
-            build_detector(replace(PLAIN, weights=None if folder is None else Weights(folder, "")))
+            build_detector(PLAIN, None if folder is None else Weights(folder, ""))
 
     remedy = "'florence-2' needs the folder of florence-community/Florence-2-large, as downloaded from Hugging Face"
     refused(None, "'florence-2' has no random weights: name a folder that holds florence-community/Florence-2-large")

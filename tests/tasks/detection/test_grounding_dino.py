@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import shutil
 import threading
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
-from tasks.detection.base import DetectConfig, Detection, build_detector
+from tasks.detection.base import Detection, DetectorConfig, build_detector
 from tasks.detection.grounding_dino import prompt_tokens
 from tasks.detection.vocabulary import COCO
 from tasks.video.reader import Source, Video, open_video
@@ -21,7 +20,7 @@ pytestmark = pytest.mark.heavy
 
 WIDTH, HEIGHT = 240, 180
 PROMPTS = ("Person", "red dog", "square")
-TINY = DetectConfig("grounding-dino", confidence=0.25, image_size_px=96, prompts=PROMPTS)
+TINY = DetectorConfig(name="grounding-dino", confidence=0.25, image_size_px=96, prompts=PROMPTS)
 
 
 def write_tokenizer(folder: Path) -> Any:
@@ -83,7 +82,7 @@ def weights(tmp_path_factory: pytest.TempPathFactory, tokenizer: Any) -> Weights
 
 @pytest.fixture(scope="module")
 def detector(weights: Weights) -> Any:
-    return build_detector(replace(TINY, weights=weights))
+    return build_detector(TINY, weights)
 
 
 @pytest.fixture
@@ -170,44 +169,41 @@ def test_what_is_found_is_what_the_library_finds(detector: Any, weights: Weights
 def test_the_confidence_is_the_threshold(detector: Any, weights: Weights, video: Video) -> None:
     low = detector.detect(video, [3])[0]
     between = (low[1].score + low[2].score) / 2
-    high = build_detector(replace(TINY, weights=weights, confidence=between)).detect(video, [3])[0]
+    high = build_detector(TINY.model_copy(update={"confidence": between}), weights).detect(video, [3])[0]
     assert high == low[:2]
 
 
 def test_without_prompts_it_looks_for_cocos_names(weights: Weights, video: Video) -> None:
-    detector = build_detector(replace(TINY, weights=weights, prompts=()))
+    detector = build_detector(TINY.model_copy(update={"prompts": ()}), weights)
     names = {d.category for frame in detector.detect(video, [0, 20]) for d in frame}
     assert names
     assert names <= set(COCO)
-    assert names - {"person"} == {
-        d.category
-        for frame in build_detector(replace(TINY, weights=weights, prompts=(), target="non-person")).detect(video, [0, 20])
-        for d in frame
-    }
+    others = TINY.model_copy(update={"prompts": (), "target": "non-person"})
+    assert names - {"person"} == {d.category for frame in build_detector(others, weights).detect(video, [0, 20]) for d in frame}
 
 
 def test_more_text_than_the_model_reads_is_refused(weights: Weights) -> None:
     with pytest.raises(ValueError, match=r"the text prompts take 260 tokens and Grounding DINO reads 256: give fewer"):
-        build_detector(replace(TINY, weights=weights, prompts=("red dog",) * 86))
+        build_detector(TINY.model_copy(update={"prompts": ("red dog",) * 86}), weights)
 
 
 def test_loading_and_detecting_ask_no_network(weights: Weights, video: Video, monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[Any] = []
     monkeypatch.setattr("socket.socket.connect", lambda _self, address: asked.append(address))
-    build_detector(replace(TINY, weights=weights)).detect(video, [0])
+    build_detector(TINY, weights).detect(video, [0])
     assert asked == []
 
 
 @pytest.mark.parametrize("prompt", ["a dog. a cat", "who?"])
 def test_a_prompt_that_would_be_two_is_refused(weights: Weights, prompt: str) -> None:
     with pytest.raises(ValueError, match=r"contains '\.' or '\?', which end a prompt"):
-        build_detector(replace(TINY, weights=weights, prompts=(prompt,)))
+        build_detector(TINY.model_copy(update={"prompts": (prompt,)}), weights)
 
 
 def test_folders_that_hold_no_such_model_are_named_in_a_sentence(weights: Weights, tmp_path: Path) -> None:
     def refused(folder: Path | None, match: str) -> None:
         with pytest.raises(WeightsError, match=match):
-            build_detector(replace(TINY, weights=None if folder is None else Weights(folder, "")))
+            build_detector(TINY, None if folder is None else Weights(folder, ""))
 
     remedy = "'grounding-dino' needs the folder of IDEA-Research/grounding-dino-base"
     refused(None, "'grounding-dino' has no random weights: name a folder that holds IDEA-Research/grounding-dino-base")

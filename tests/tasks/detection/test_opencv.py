@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from tasks.detection import opencv
-from tasks.detection.base import DETECTORS, DetectConfig, Detection, build_detector
+from tasks.detection.base import DETECTORS, Detection, DetectorConfig, build_detector
 from tasks.detection.opencv import motion_regions, suppress_overlaps
 from tasks.detection.scripted import read_script
 from tasks.masks.instances import Box, box_iou
@@ -54,7 +54,7 @@ def video(panned: list[Frames], tmp_path: Path, clip_factory: Callable[..., Path
 
 @pytest.mark.parametrize("index", [0, 9, COUNT - 1])
 def test_motion_finds_what_moves_against_the_camera_at_the_start_in_the_middle_and_at_the_end(video: Video, index: int) -> None:
-    found = build_detector(DetectConfig(detector="motion")).detect(video, [index])[0]
+    found = build_detector(DetectorConfig(name="motion")).detect(video, [index])[0]
     assert len(found) == 1
     assert box_iou(found[0].box, box_at(index)) > 0.6
     assert found[0].category == "object"
@@ -64,12 +64,12 @@ def test_a_camera_that_pans_past_a_still_scene_sees_no_motion(tmp_path: Path, cl
     scene = texture(3, HEIGHT, WIDTH + 3 * COUNT)
     frames = [scene[:, 3 * i : 3 * i + WIDTH] for i in range(COUNT)]
     video = open_video(Source("still", clip_factory(tmp_path / "still.mp4", frames)))
-    assert build_detector(DetectConfig(detector="motion")).detect(video, [0, 10]) == [[], []]
+    assert build_detector(DetectorConfig(name="motion")).detect(video, [0, 10]) == [[], []]
 
 
 @pytest.mark.parametrize("name", EMBEDDED)
 def test_detections_keep_to_the_protocol(video: Video, name: str) -> None:
-    config = DetectConfig(detector=name, confidence=0.0)
+    config = DetectorConfig(name=name, confidence=0.0)
     found = build_detector(config).detect(video, [0, 15])
     assert len(found) == 2
     for detections in found:
@@ -82,14 +82,14 @@ def test_detections_keep_to_the_protocol(video: Video, name: str) -> None:
 
 
 def test_target_and_confidence_are_kept_to(video: Video) -> None:
-    assert build_detector(DetectConfig(detector="motion", target="person")).detect(video, [9]) == [[]]
-    assert build_detector(DetectConfig(detector="motion", target="non-person")).detect(video, [9]) != [[]]
-    assert build_detector(DetectConfig(detector="motion", confidence=1.0)).detect(video, [9]) == [[]]
+    assert build_detector(DetectorConfig(name="motion", target="person")).detect(video, [9]) == [[]]
+    assert build_detector(DetectorConfig(name="motion", target="non-person")).detect(video, [9]) != [[]]
+    assert build_detector(DetectorConfig(name="motion", confidence=1.0)).detect(video, [9]) == [[]]
 
 
 def test_a_video_of_one_frame_has_no_motion(panned: list[Frames], tmp_path: Path, clip_factory: Callable[..., Path]) -> None:
     video = open_video(Source("one", clip_factory(tmp_path / "one.mp4", panned[:1])))
-    assert build_detector(DetectConfig(detector="motion")).detect(video, [0]) == [[]]
+    assert build_detector(DetectorConfig(name="motion")).detect(video, [0]) == [[]]
 
 
 class Listening:
@@ -118,7 +118,7 @@ def test_one_ascending_pass_decodes_no_frame_twice_and_finds_the_same(
     reader = Listening(panned)
     video = Video(Source("panned", Path("panned")), Path("panned"), reader)
     reader.asked.clear()
-    detector = build_detector(DetectConfig(detector=name, confidence=0.0, image_size_px=160))
+    detector = build_detector(DetectorConfig(name=name, confidence=0.0, image_size_px=160))
     found = detector.detect(video, indices)
     assert reader.asked == sorted(set(reader.asked)), "ascending, none twice"
     reach = 0 if name == "people" else 3
@@ -134,7 +134,7 @@ def test_a_pass_over_files_gives_what_frames_sought_one_by_one_give(video: Video
     flows = [optical_flow(gray[index], other, fast=False) for i, other in gray.items() if i != index]
     expected = motion_regions(np.minimum.reduce([flow_magnitude(residual_flow(flow, camera_motion(flow))) for flow in flows]))
     looks = opencv.motion_frames(video, range(COUNT))
-    detector = opencv.MotionDetector(DetectConfig())
+    detector = opencv.MotionDetector(DetectorConfig(name="motion"))
     assert dict(detector.detect_motion(opencv.decode_once(video, looks), looks))[index] == expected
 
 
@@ -153,7 +153,7 @@ def test_a_pass_holds_no_more_pictures_than_it_still_needs(monkeypatch: pytest.M
     monkeypatch.setattr(opencv, "_moving", lambda _here, _others: [])
     frames = [np.full((2, 2, 3), i, np.uint8) for i in range(60)]
     video = Video(Source("plain", Path("plain")), Path("plain"), Listening(frames))
-    opencv.MotionDetector(DetectConfig()).detect(video, range(0, 60, every))
+    opencv.MotionDetector(DetectorConfig(name="motion")).detect(video, range(0, 60, every))
     assert most <= 8, "3 before, 3 after, the frame itself, and the one that has just come"
 
 
@@ -174,14 +174,14 @@ def test_a_person_is_kept_before_the_motion_at_the_same_place() -> None:
 
 def test_people_are_found_where_they_stand(shared: Path) -> None:
     video = open_video(Source("juggle", shared / "data" / "videos" / "05_default_juggle.mp4"))
-    found = build_detector(DetectConfig(detector="people+motion")).detect(video, [0, 15])
+    found = build_detector(DetectorConfig(name="people+motion")).detect(video, [0, 15])
     assert all(found)
 
 
 def scripted(tmp_path: Path, content: Any, **changes: Any) -> Any:
     path = tmp_path / "boxes.json"
     path.write_text(content if isinstance(content, str) else json.dumps(content), "utf-8")
-    return build_detector(DetectConfig(detector="scripted", weights=Weights(path, ""), **changes))
+    return build_detector(DetectorConfig(name="scripted", **changes), Weights(path, ""))
 
 
 def test_a_script_is_followed_and_what_it_leaves_out_is_empty(video: Video, tmp_path: Path) -> None:
@@ -215,7 +215,7 @@ def test_a_malformed_script_is_refused_with_its_place(tmp_path: Path, content: A
 
 def test_a_script_has_to_be_named() -> None:
     with pytest.raises(ValueError, match="JSON file"):
-        build_detector(DetectConfig(detector="scripted"))
+        build_detector(DetectorConfig(name="scripted"))
 
 
 def test_reading_a_script_gives_frames_by_number(tmp_path: Path) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import pickle
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +12,7 @@ import numpy as np
 import pytest
 
 from tasks.detection import yolo
-from tasks.detection.base import DetectConfig, Detection, build_detector
+from tasks.detection.base import Detection, DetectorConfig, build_detector
 from tasks.detection.yolo import YoloDetector
 from tasks.video.reader import Frames, Source, Video
 from tasks.video.timeline import Timeline
@@ -22,7 +21,7 @@ from tasks.weights import Weights, WeightsError, find_weights, trust_weights
 pytestmark = pytest.mark.heavy
 
 HEIGHT, WIDTH = 120, 160
-NANO = DetectConfig(detector="yolo12n", confidence=0.25, image_size_px=160)
+NANO = DetectorConfig(name="yolo12n", confidence=0.25, image_size_px=160)
 
 
 class Drawn:
@@ -79,7 +78,7 @@ def weights(tmp_path_factory: pytest.TempPathFactory) -> Weights:
 
 @pytest.fixture(scope="module")
 def detector(weights: Weights) -> YoloDetector:
-    detector = build_detector(replace(NANO, weights=weights))
+    detector = build_detector(NANO, weights)
     assert isinstance(detector, YoloDetector)
     return detector
 
@@ -137,7 +136,7 @@ def test_frames_are_decoded_a_batch_at_a_time(detector: YoloDetector) -> None:
 def test_the_confidence_is_respected(weights: Weights, detector: YoloDetector, video: Video) -> None:
     low = detector.detect(video, [3])[0]
     between = (low[1].score + low[2].score) / 2
-    high = YoloDetector(replace(NANO, weights=weights, confidence=between)).detect(video, [3])[0]
+    high = YoloDetector(NANO.model_copy(update={"confidence": between}), weights).detect(video, [3])[0]
     assert all(d.score >= NANO.confidence for d in low)
     assert high == low[:2]
 
@@ -145,8 +144,8 @@ def test_the_confidence_is_respected(weights: Weights, detector: YoloDetector, v
 def test_the_target_picks_the_categories(weights: Weights, video: Video) -> None:
     names = {}
     for target in ("person", "non-person", "all"):
-        config = replace(NANO, weights=weights, target=target, confidence=0.02)
-        names[target] = {d.category for frame in YoloDetector(config).detect(video, range(8)) for d in frame}
+        config = NANO.model_copy(update={"target": target, "confidence": 0.02})
+        names[target] = {d.category for frame in YoloDetector(config, weights).detect(video, range(8)) for d in frame}
     assert names["person"] == {"person"}
     assert "person" not in names["non-person"]
     assert names["all"] == names["non-person"] | {"person"}
@@ -158,11 +157,11 @@ def test_weights_are_known_by_their_hash_and_give_the_same_detections_again(
     assert weights.sha256 == hashlib.sha256(weights.path.read_bytes()).hexdigest()
     detector._model.__class__(str(weights.path)).save(tmp_path / "again.pt")
     again = find_weights("again.pt", tmp_path)
-    assert YoloDetector(replace(NANO, weights=again)).detect(video, [0, 4]) == detector.detect(video, [0, 4])
+    assert YoloDetector(NANO, again).detect(video, [0, 4]) == detector.detect(video, [0, 4])
 
 
 def test_random_weights_are_the_same_each_time(video: Video) -> None:
-    config = replace(NANO, confidence=1e-4)
+    config = NANO.model_copy(update={"confidence": 1e-4})
     first, second = (YoloDetector(config).detect(video, [0])[0] for _ in range(2))
     assert first == second
     assert first
@@ -173,10 +172,10 @@ def test_weights_that_cannot_be_used_are_named_in_a_sentence(weights: Weights, t
         find_weights("yolo12x.pt", tmp_path)
     gone = Weights(tmp_path / "gone.pt", weights.sha256)
     with pytest.raises(WeightsError, match=r"no weight file .*gone.pt"):
-        YoloDetector(replace(NANO, weights=gone))
+        YoloDetector(NANO, gone)
     (tmp_path / "notes.pt").write_text("not a checkpoint")
     with pytest.raises(WeightsError, match=r"notes.pt cannot be read"):
-        YoloDetector(replace(NANO, weights=find_weights("notes.pt", tmp_path)))
+        YoloDetector(NANO, find_weights("notes.pt", tmp_path))
 
 
 def test_code_in_a_file_runs_only_if_the_user_trusts_the_file(weights: Weights, tmp_path: Path, monkeypatch: Any) -> None:
@@ -193,21 +192,21 @@ def test_code_in_a_file_runs_only_if_the_user_trusts_the_file(weights: Weights, 
     for name in ("hostile.pt", "plain.pt"):
         found = find_weights(name)
         with pytest.raises(WeightsError, match=rf"{name} cannot be read .*{found.sha256}.*`stvg trust .*{name}`") as error:
-            YoloDetector(replace(NANO, weights=found))
+            YoloDetector(NANO, found)
         assert "\n" not in str(error.value)
     assert not (tmp_path / "it-ran").exists()
     trust_weights(tmp_path / "hostile.pt")
-    YoloDetector(replace(NANO, weights=find_weights("hostile.pt")))
+    YoloDetector(NANO, find_weights("hostile.pt"))
     assert (tmp_path / "it-ran").exists()
     with pytest.raises(WeightsError, match=r"plain\.pt cannot be read"):
-        YoloDetector(replace(NANO, weights=find_weights("plain.pt")))
+        YoloDetector(NANO, find_weights("plain.pt"))
 
 
 def test_weights_of_another_family_are_refused(weights: Weights, tmp_path: Path) -> None:
     library = yolo._ultralytics()
     library.YOLO("yolo11n.yaml").save(tmp_path / "yolo11n.pt")
     with pytest.raises(WeightsError, match=r"yolo11n.pt is not a YOLO12"):
-        YoloDetector(replace(NANO, weights=find_weights("yolo11n.pt", tmp_path)))
+        YoloDetector(NANO, find_weights("yolo11n.pt", tmp_path))
 
     fork = library.YOLO(str(weights.path))
     for layer in [m for m in fork.model.modules() if type(m).__name__ == "AAttn"]:
@@ -215,4 +214,4 @@ def test_weights_of_another_family_are_refused(weights: Weights, tmp_path: Path)
         del layer.qkv
     fork.save(tmp_path / "yolov12n.pt")
     with pytest.raises(WeightsError, match=r"yolov12n.pt is of the yolov12 fork"):
-        YoloDetector(replace(NANO, weights=find_weights("yolov12n.pt", tmp_path)))
+        YoloDetector(NANO, find_weights("yolov12n.pt", tmp_path))

@@ -14,7 +14,7 @@ from storage.reader import Dataset
 from tasks.benchmarks.samples import Benchmark, Clip, Sample, Target, Task, VideoJob
 from tasks.build.plan import Build
 from tasks.build.run import run_build, run_here
-from tasks.build.workers import BuildConfig
+from tasks.build.stages import BuildConfig
 from tasks.video.reader import Source
 
 
@@ -32,6 +32,6 @@ def dataset(tmp_path: Path, square_clip: Path, clip_factory: Callable[..., Path]
         VideoJob(Source("b.mp4", short), (Clip("b"),)),
         VideoJob(Source("deep/a.mp4", square_clip), (Clip("a"),), (sample,)),
     ]
-    build = Build(folder_at(tmp_path / "set"), Benchmark(jobs), BuildConfig())
+    build = Build(folder_at(tmp_path / "set"), Benchmark(jobs), BuildConfig(detector="motion"))
     run_build(build, run_here, lambda _: None, 0.0)
     return Dataset(build.folder)

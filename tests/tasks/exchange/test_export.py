@@ -14,7 +14,7 @@ from storage.reader import Dataset
 from tasks.benchmarks.samples import Benchmark, Clip, VideoJob
 from tasks.build.plan import Build
 from tasks.build.run import run_build, run_here
-from tasks.build.workers import BuildConfig
+from tasks.build.stages import BuildConfig
 from tasks.exchange.base import ExportOptions, FormatError
 from tasks.exchange.export import EXPORTS, export_dataset
 from tasks.video.reader import Source
@@ -22,7 +22,7 @@ from tasks.video.reader import Source
 
 def build(where: Any, clip: Path, *names: str) -> Dataset:
     jobs = [VideoJob(Source(name, clip), (Clip(name),)) for name in names]
-    made = Build(folder_at(where), Benchmark(jobs), BuildConfig())
+    made = Build(folder_at(where), Benchmark(jobs), BuildConfig(detector="motion"))
     run_build(made, run_here, lambda _: None, 0.0)
     return Dataset(made.folder)
 
@@ -107,7 +107,7 @@ def test_names_that_the_released_layout_cannot_tell_apart_are_refused(tmp_path: 
 def test_videos_in_an_object_store_are_copied_for_fiftyone(bucket: str, tmp_path: Path, square_clip: Path) -> None:
     folder_at(bucket).write("a.mp4", square_clip.read_bytes())
     jobs = [VideoJob(Source("a.mp4", find_remote(f"{bucket}/a.mp4")), (Clip("a.mp4"),))]
-    made = Build(folder_at(tmp_path / "set"), Benchmark(jobs), BuildConfig())
+    made = Build(folder_at(tmp_path / "set"), Benchmark(jobs), BuildConfig(detector="motion"))
     run_build(made, run_here, lambda _: None, 0.0)
     with pytest.raises(FormatError, match=r"a.mp4' is in an object store.*add --media"):
         export_dataset(Dataset(made.folder), "fiftyone", tmp_path / "out")

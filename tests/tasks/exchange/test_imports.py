@@ -19,7 +19,7 @@ from tasks.benchmarks.hcstvg import read_hcstvg
 from tasks.benchmarks.samples import AnnotationError
 from tasks.build.plan import Build, plan_masks
 from tasks.build.run import run_build, run_here
-from tasks.build.workers import BuildConfig
+from tasks.build.stages import ImportConfig
 from tasks.exchange.imports import RecordedConfig, recorded_videos, with_masks
 from tasks.metrics.arrays import lost_samples
 
@@ -50,7 +50,7 @@ def videos(tmp_path: Path, clip_factory: Callable[..., Path]) -> Path:
 
 def build_of(tmp_path: Path, videos: Path) -> Build:
     benchmark = recorded_videos("released", tmp_path / "masks", videos)
-    return Build(folder_at(tmp_path / "set"), benchmark, BuildConfig(recorded=RecordedConfig("released")))
+    return Build(folder_at(tmp_path / "set"), benchmark, ImportConfig(recorded=RecordedConfig(layout="released")))
 
 
 def run(build: Build) -> Manifest:
@@ -138,7 +138,7 @@ def test_sentences_of_a_benchmark_are_answered_by_recorded_masks(tmp_path: Path,
     (tmp_path / "val.json").write_text(json.dumps(told))
     benchmark = with_masks(read_hcstvg(tmp_path / "val.json", videos), "released", tmp_path / "masks")
     assert (benchmark.records["videos without masks"], benchmark.records["masks left out"]) == (1, 1)
-    build = Build(folder_at(tmp_path / "set"), benchmark, BuildConfig(recorded=RecordedConfig("released")))
+    build = Build(folder_at(tmp_path / "set"), benchmark, ImportConfig(recorded=RecordedConfig(layout="released")))
     assert run(build).counts == {"done": 1, "filtered: no_masks": 1}
     data = Dataset(build.folder)
     [sample] = data.table("samples").to_pylist()
@@ -155,7 +155,7 @@ def test_videos_in_an_object_store_go_with_masks_on_disk(tmp_path: Path, videos:
     build = Build(
         folder_at(f"{bucket}/set"),
         recorded_videos("released", tmp_path / "masks", f"{bucket}/in"),
-        BuildConfig(recorded=RecordedConfig("released")),
+        ImportConfig(recorded=RecordedConfig(layout="released")),
     )
     assert run(build).counts == {"done": 1}
     assert Dataset(build.folder).boxes("a.mp4", 3) == {1: (3, 10, 33, 50)}

@@ -14,7 +14,7 @@ from storage.rle import decode_counts
 from tasks.benchmarks.samples import AnnotationError
 from tasks.build.plan import Build
 from tasks.build.run import run_build, run_here
-from tasks.build.workers import BuildConfig
+from tasks.build.stages import ImportConfig
 from tasks.exchange import released
 from tasks.exchange.export import export_dataset
 from tasks.exchange.imports import RecordedConfig, recorded_videos
@@ -48,7 +48,7 @@ def test_exported_and_imported_again_masks_and_ids_are_equal(dataset: Dataset, t
     (videos / "deep" / "a.mp4").write_bytes(Path(str(dataset.source("deep/a.mp4"))).read_bytes())
     benchmark = recorded_videos("released", tmp_path / "out", videos)
     assert benchmark.records == {"videos": 2}
-    build = Build(folder_at(tmp_path / "again"), benchmark, BuildConfig(recorded=RecordedConfig("released")))
+    build = Build(folder_at(tmp_path / "again"), benchmark, ImportConfig(recorded=RecordedConfig(layout="released")))
     assert run_build(build, run_here, lambda _: None, 0.0).counts == {"done": 2}
     again = Dataset(build.folder)
     columns = [name for name in dataset.table("masks").column_names if name != "video_id"]

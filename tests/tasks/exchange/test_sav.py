@@ -16,7 +16,7 @@ from storage.reader import Dataset
 from tasks.benchmarks.samples import AnnotationError
 from tasks.build.plan import Build
 from tasks.build.run import run_build, run_here
-from tasks.build.workers import BuildConfig
+from tasks.build.stages import ImportConfig
 from tasks.exchange import sav
 from tasks.exchange.imports import RecordedConfig, recorded_videos
 
@@ -42,7 +42,7 @@ def test_the_real_file_becomes_a_dataset_with_frames(shared: Path, tmp_path: Pat
         build = Build(
             folder_at(tmp_path / f"set-{hold}"),
             recorded_videos("sa-v", shared / "data" / "annotations", tmp_path),
-            BuildConfig(recorded=RecordedConfig("sa-v", hold)),
+            ImportConfig(recorded=RecordedConfig(layout="sa-v", hold=hold)),
         )
         assert run_build(build, run_here, lambda _: None, 0.0).counts == {counts: 1}
         data = Dataset(build.folder)

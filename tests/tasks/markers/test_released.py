@@ -16,8 +16,8 @@ from storage.rle import decode_counts
 from tasks.benchmarks.samples import Benchmark, Clip, Sample, Target, Task, VideoJob
 from tasks.build.plan import Build
 from tasks.build.run import publish_build, run_frames, run_here, run_masks
-from tasks.build.workers import BuildConfig
-from tasks.markers.drawing import Candidate, MarkerConfig, filter_by_size
+from tasks.build.stages import BuildConfig
+from tasks.markers.drawing import Candidate, filter_by_size
 from tasks.markers.released import (
     anchor_point,
     inclusive_box,
@@ -26,7 +26,6 @@ from tasks.markers.released import (
     released_font,
     released_size_filter,
 )
-from tasks.markers.render import RenderConfig
 from tasks.markers.vote import vote_sample
 from tasks.masks.instances import Mask, tight_box
 from tasks.video.reader import Source
@@ -101,7 +100,8 @@ def test_a_build_with_the_released_options_draws_and_answers_otherwise(tmp_path:
     job = VideoJob(Source("a.mp4", square_clip), (Clip("a.mp4"),), (sample,))
     seen = {}
     for name, markers, rule in (("paper", {}, "paper"), ("released", {"filter": "frame", "anchor": "released"}, "released")):
-        config = BuildConfig(render=RenderConfig(markers=MarkerConfig(theta=0.9, **markers), answer_rule=rule))  # type: ignore[arg-type]
+        shown = {"markers": {"theta": 0.9, **markers}, "rendering": {"answer_rule": rule}}
+        config = BuildConfig(detector="motion", **shown)
         build = Build(folder_at(tmp_path / name), Benchmark([job]), config)
         masks = run_masks(build, run_here, lambda _: None)
         frames = run_frames(build, masks, run_here, lambda _: None)

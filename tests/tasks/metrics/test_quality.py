@@ -13,7 +13,7 @@ from storage.reader import Dataset
 from tasks.benchmarks.samples import Benchmark, Clip, Sample, Target, Task, VideoJob
 from tasks.build.plan import Build
 from tasks.build.run import publish_build, run_frames, run_here, run_masks
-from tasks.build.workers import BuildConfig
+from tasks.build.stages import BuildConfig
 from tasks.detection.base import Detection
 from tasks.metrics.arrays import stored_videos
 from tasks.metrics.quality import measure_quality, quality_rows
@@ -31,7 +31,7 @@ def publish(tmp_path: Path, square_clip: Path, models: Any) -> Publish:
             VideoJob(Source("a.mp4", square_clip), (Clip("a.mp4"),), tuple(samples)),
             VideoJob(Source("gone.mp4", tmp_path / "gone.mp4"), (Clip("gone.mp4"),), (replace(samples[0], sample_id="lost"),)),
         ]
-        build = Build(folder_at(tmp_path / "out" / "squares"), Benchmark(jobs), BuildConfig())
+        build = Build(folder_at(tmp_path / "out" / "squares"), Benchmark(jobs), BuildConfig(detector="motion"))
         masks = run_masks(build, run_here, lambda _: None)
         frames = run_frames(build, masks, run_here, lambda _: None)
         publish_build(build, masks, frames, 1.0)

@@ -17,7 +17,7 @@ from storage.rle import encode_counts
 from tasks.benchmarks.samples import Benchmark, Clip, Sample, Target, Task, VideoJob
 from tasks.build.plan import Build
 from tasks.build.run import publish_build, run_frames, run_here, run_masks
-from tasks.build.workers import BuildConfig
+from tasks.build.stages import BuildConfig
 from tasks.metrics.cases import ScoreError
 from tasks.metrics.conventions import CONVENTIONS
 from tasks.metrics.predictions import PredictionsError, read_predictions
@@ -57,7 +57,7 @@ def dataset(tmp_path: Path, square_clip: Path, models: Any) -> Dataset:
         VideoJob(Source("a.mp4", square_clip), (Clip("late", 1.0, 4.0),), samples),
         VideoJob(Source("gone.mp4", tmp_path / "gone.mp4"), (Clip("gone.mp4"),), (replace(STVG, sample_id="lost"),) * 2),
     ]
-    build = Build(folder_at(tmp_path / "out" / "squares"), Benchmark(jobs), BuildConfig())
+    build = Build(folder_at(tmp_path / "out" / "squares"), Benchmark(jobs), BuildConfig(detector="motion"))
     tracked = run_masks(build, run_here, lambda _: None)
     frames = run_frames(build, tracked, run_here, lambda _: None)
     publish_build(build, tracked, frames, 1.0)

@@ -13,7 +13,7 @@ from storage.reader import Dataset
 from tasks.benchmarks.samples import Benchmark, Clip, Sample, Target, Task, VideoJob
 from tasks.build.plan import Build
 from tasks.build.run import publish_build, run_frames, run_here, run_masks
-from tasks.build.workers import BuildConfig
+from tasks.build.stages import BuildConfig
 from tasks.preview import write_preview
 from tasks.video.reader import Source
 

@@ -11,7 +11,7 @@ from storage.reader import Dataset
 from tasks.benchmarks.folder import read_folder
 from tasks.build.plan import Build
 from tasks.build.run import publish_build, run_frames, run_here, run_masks
-from tasks.build.workers import BuildConfig
+from tasks.build.stages import BuildConfig
 from tasks.preview.clip import write_clip
 from tasks.video.reader import Source, open_video
 
@@ -20,7 +20,7 @@ from tasks.video.reader import Source, open_video
 def test_a_clip_keeps_every_frame_and_its_time_and_tints_the_objects(tmp_path: Path, square_clip: Path) -> None:
     (tmp_path / "videos").mkdir()
     shutil.copy(square_clip, tmp_path / "videos" / "a.mp4")
-    build = Build(folder_at(tmp_path / "set"), read_folder(tmp_path / "videos"), BuildConfig())
+    build = Build(folder_at(tmp_path / "set"), read_folder(tmp_path / "videos"), BuildConfig(detector="motion"))
     masks = run_masks(build, run_here, lambda _: None)
     publish_build(build, masks, run_frames(build, masks, run_here, lambda _: None), 0.0)
     data = Dataset(build.folder)

@@ -14,7 +14,7 @@ from storage.reader import Dataset
 from tasks.benchmarks.samples import Benchmark, Clip, Sample, Target, Task, VideoJob
 from tasks.build.plan import Build
 from tasks.build.run import publish_build, run_frames, run_here, run_masks
-from tasks.build.workers import BuildConfig
+from tasks.build.stages import BuildConfig
 from tasks.preview import PREVIEW, current_preview, summary_tables, write_preview
 from tasks.preview.html import format_bytes, format_count
 from tasks.preview.pictures import outline

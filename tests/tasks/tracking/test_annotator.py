@@ -14,11 +14,11 @@ from storage.outcomes import Outcome
 from storage.stages import StageStore
 from tasks.benchmarks.samples import Clip, VideoJob
 from tasks.build.rows import video_row
-from tasks.build.workers import BuildConfig, MasksWorker, _covers, masks_spec
-from tasks.detection.base import DetectConfig
-from tasks.tracking.annotator import Annotator, is_out_of_memory, join_notes, none_if_out_of_memory
-from tasks.tracking.base import Budget, TrackConfig, Work
-from tasks.tracking.limits import LimitConfig, LimitError, annotated_segments
+from tasks.build.stages import BuildConfig, masks_spec
+from tasks.build.workers import MasksWorker, _covers
+from tasks.tracking.annotator import NO_WEIGHTS, Annotator, AnnotatorConfig, is_out_of_memory, join_notes, none_if_out_of_memory
+from tasks.tracking.base import MemoryConfig, Work
+from tasks.tracking.limits import LimitError, annotated_segments
 from tasks.video.reader import Source, Video, open_video
 
 
@@ -33,7 +33,7 @@ def job(video: Video, *clips: tuple[int, int]) -> VideoJob:
 
 
 def finder(**limits: Any) -> Annotator:
-    return Annotator(DetectConfig(), TrackConfig(), LimitConfig(**limits))
+    return Annotator(AnnotatorConfig(detector="motion", limits=limits))
 
 
 def test_a_video_within_the_caps_is_tracked_whole(video: Video, models: Any) -> None:
@@ -52,7 +52,7 @@ def test_a_long_video_is_cut_to_its_annotated_segments(video: Video, models: Any
 
 
 def test_beyond_the_cap_a_long_video_is_refused_with_a_reason(video: Video, models: Any) -> None:
-    with pytest.raises(LimitError, match=r"2 s to track, and the limit is 1\.5 s: raise max_duration_s") as caught:
+    with pytest.raises(LimitError, match=r"2 s to track, and the limit is 1\.5 s: raise limits.max_duration_s") as caught:
         finder(max_duration_s=1.5).annotate(job(video, (0, 19)), video)
     assert caught.value.reason == "too_long"
     with pytest.raises(LimitError, match="4 s to track"):
@@ -77,18 +77,18 @@ def test_segments_end_with_the_video(video: Video) -> None:
 class Full:
     """Stands before a tracker's `open`: memory runs out while the budget is one of these."""
 
-    def __init__(self, tracker: Any, error: Exception, budgets: Sequence[Budget]) -> None:
+    def __init__(self, tracker: Any, error: Exception, budgets: Sequence[MemoryConfig]) -> None:
         self.tracker, self.error, self.budgets = tracker, error, budgets
-        self.asked: list[Budget] = []
+        self.asked: list[MemoryConfig] = []
 
-    def open(self, video: Video, frames: range, last_prompt: int, budget: Budget) -> Any:
-        self.asked.append(budget)
-        if budget in self.budgets:
+    def open(self, video: Video, frames: range, last_prompt: int, memory: MemoryConfig) -> Any:
+        self.asked.append(memory)
+        if memory in self.budgets:
             raise self.error
-        return self.tracker.open(video, frames, last_prompt, budget)
+        return self.tracker.open(video, frames, last_prompt, memory)
 
 
-USUAL, LEAN = Budget(), Budget(0, 6144, 1)
+USUAL, LEAN = MemoryConfig(), MemoryConfig(features_mb=0, spill_mb=6144, objects_at_once=1)
 ERRORS: Mapping[str, Exception] = {
     "host": MemoryError(),
     "torch's allocator": RuntimeError(
@@ -110,7 +110,8 @@ def test_memory_that_runs_out_is_met_by_off_loading_once(video: Video, models: A
 def test_out_of_memory_twice_quarantines_the_video_and_leaves_the_worker_healthy(
     square_clip: Path, models: Any, tmp_path: Path
 ) -> None:
-    worker = MasksWorker(BuildConfig(), StageStore(tmp_path, masks_spec(BuildConfig())))
+    config = BuildConfig(detector="motion")
+    worker = MasksWorker(config, NO_WEIGHTS, StageStore(tmp_path, masks_spec(config, NO_WEIGHTS)))
     worker._annotator._tracker = full = Full(models, MemoryError(), [USUAL, LEAN])
     outcome = worker.run(VideoJob(Source("bad", square_clip), ()))
     assert (outcome.status, outcome.reason) == ("quarantined", "out_of_memory")
@@ -149,10 +150,14 @@ def test_what_filled_the_memory_is_given_back_before_another_try() -> None:
 
 
 def test_limits_and_budgets_do_not_make_other_masks() -> None:
-    plain = masks_spec(BuildConfig())
-    other = BuildConfig(track=TrackConfig(device="cuda", compiled=True, budget=LEAN), limits=LimitConfig(3.0, 2))
-    assert masks_spec(other).key == plain.key
-    assert masks_spec(BuildConfig(track=TrackConfig(overlapping=False))).key != plain.key
+    plain = masks_spec(BuildConfig(detector="motion"), NO_WEIGHTS)
+    other = BuildConfig(
+        detector="motion",
+        tracker={"device": "cuda", "memory": LEAN, "sam2": {"compiled": True}},
+        limits={"max_duration_s": 3.0, "max_objects": 2},
+    )
+    assert masks_spec(other, NO_WEIGHTS).key == plain.key
+    assert masks_spec(BuildConfig(detector="motion", tracker={"overlapping": False}), NO_WEIGHTS).key != plain.key
 
 
 def test_notes_are_joined() -> None:

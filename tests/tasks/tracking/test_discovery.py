@@ -9,16 +9,16 @@ import numpy as np
 import pytest
 
 from storage.common.plugins import load_plugin
-from tasks.detection.base import DETECTORS, DetectConfig, Detection, filter_detections, key_frames
+from tasks.detection.base import DETECTORS, Detection, DetectorConfig, filter_detections, key_frames
 from tasks.masks.instances import Box, Instance, Mask, encode_mask
-from tasks.tracking.base import TRACKERS, Budget, TrackConfig, Work
+from tasks.tracking.base import TRACKERS, MemoryConfig, TrackerConfig, Work
 from tasks.tracking.discovery import CrowdedError, is_new, track
 from tasks.tracking.tubes import Tubes
 from tasks.video.reader import Source, Video, open_video
 
 
 def tracked(video: Video, tracker: Any, detections: Mapping[int, Sequence[Detection]], **chosen: Any) -> Tubes:
-    return track(video, tracker, detections, TrackConfig(**chosen))[0]
+    return track(video, tracker, detections, TrackerConfig(**chosen))[0]
 
 
 def test_objects_get_ids_in_order_of_discovery_and_keep_them(square_clip: Path, models: Any) -> None:
@@ -48,7 +48,7 @@ class Still:
         self.swept: list[int] = []
         self.opened: list[tuple[range, int]] = []
 
-    def open(self, video: Video, frames: range, last_prompt: int, budget: Budget) -> AbstractContextManager[Still]:
+    def open(self, video: Video, frames: range, last_prompt: int, memory: MemoryConfig) -> AbstractContextManager[Still]:
         self.video, self.frames, self.instances = video, frames, dict[int, Instance]()
         self.opened.append((frames, last_prompt))
         return nullcontext(self)
@@ -162,7 +162,7 @@ def test_overlapping_masks_are_an_option_and_the_older_object_keeps_its_pixels(v
 def test_segments_are_tracked_apart_and_share_their_ids(video: Video) -> None:
     tracker = Still(B.box)
     found = {5: [A], 20: [B], 25: [A, B]}
-    tubes, work = track(video, tracker, found, TrackConfig(identity=False), [range(5, 10), range(20, 30)])
+    tubes, work = track(video, tracker, found, TrackerConfig(identity=False), [range(5, 10), range(20, 30)])
     assert [frames for frames, _ in tracker.opened] == [range(5, 10), range(20, 30)]
     assert sorted(tubes.frames) == [*range(5, 10), *range(20, 30)]
     assert tubes.discovered_at == {1: 5, 2: 20, 3: 25}
@@ -171,7 +171,7 @@ def test_segments_are_tracked_apart_and_share_their_ids(video: Video) -> None:
 
 def test_too_many_objects_are_an_error(video: Video) -> None:
     with pytest.raises(CrowdedError, match="more than 1 objects by frame 15"):
-        track(video, Still(), {0: [A], 15: [B]}, TrackConfig(), max_objects=1)
+        track(video, Still(), {0: [A], 15: [B]}, TrackerConfig(), max_objects=1)
 
 
 def test_work_adds_up_and_the_farther_place_counts() -> None:
@@ -202,7 +202,7 @@ def test_new_means_below_both_thresholds_with_every_known_mask() -> None:
         return instance
 
     def new(one: Instance, *known: Instance) -> bool:
-        return is_new(one, known, (1, 100), TrackConfig())
+        return is_new(one, known, (1, 100), TrackerConfig())
 
     assert new(bar(0, 10))
     assert new(bar(0, 10), bar(50, 90))
@@ -213,9 +213,9 @@ def test_new_means_below_both_thresholds_with_every_known_mask() -> None:
 
 def test_the_target_and_confidence_choose_detections() -> None:
     found = [Detection(A.box, "dog", 0.5), Detection(A.box, "person", 0.3), Detection(A.box, "person", 0.2)]
-    assert [d.score for d in filter_detections(found, DetectConfig(target="person"))] == [0.3]
-    assert [d.score for d in filter_detections(found, DetectConfig(target="non-person"))] == [0.5]
-    assert [d.score for d in filter_detections(found, DetectConfig(confidence=0.0))] == [0.5, 0.3, 0.2]
+    assert [d.score for d in filter_detections(found, DetectorConfig(target="person"))] == [0.3]
+    assert [d.score for d in filter_detections(found, DetectorConfig(target="non-person"))] == [0.5]
+    assert [d.score for d in filter_detections(found, DetectorConfig(confidence=0.0))] == [0.5, 0.3, 0.2]
 
 
 def test_every_registered_name_loads() -> None:

@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 
 from storage.rle import decode_counts
-from tasks.detection.base import DetectConfig, build_detector, key_frames
+from tasks.detection.base import DetectorConfig, build_detector, key_frames
 from tasks.masks.instances import Box, Instance, Mask, mask_iou, tight_box
 from tasks.sample.annotated_clip import AnnotatedClip, make_clip
 from tasks.sample.scene import SampleConfig
-from tasks.tracking.base import Budget, Session, TrackConfig, build_tracker
+from tasks.tracking.base import MemoryConfig, Session, TrackerConfig, build_tracker
 from tasks.tracking.box_segmentation import untracked_part
 from tasks.tracking.discovery import track
 from tasks.tracking.regions import clean_mask, enclosing_box
@@ -73,7 +73,7 @@ def video(frames: list[Frames], tmp_path: Path, clip_factory: Callable[..., Path
 
 
 def opened(video: Video) -> Session:
-    with build_tracker(TrackConfig(tracker="flow")).open(video, range(len(video)), len(video), Budget()) as session:
+    with build_tracker(TrackerConfig(name="flow")).open(video, range(len(video)), len(video), MemoryConfig()) as session:
         return session
 
 
@@ -197,8 +197,8 @@ def tubes(story: AnnotatedClip, tmp_path_factory: pytest.TempPathFactory) -> Tub
     write_video(path, story.frames, 10)
     video = open_video(Source("story", path))
     keys = key_frames(len(video), 15)
-    found = build_detector(DetectConfig()).detect(video, keys)
-    return track(video, build_tracker(TrackConfig()), dict(zip(keys, found, strict=True)), TrackConfig())[0]
+    found = build_detector(DetectorConfig(name="motion")).detect(video, keys)
+    return track(video, build_tracker(TrackerConfig()), dict(zip(keys, found, strict=True)), TrackerConfig())[0]
 
 
 def test_the_figure_that_a_sample_names_is_one_object_with_its_true_mask(story: AnnotatedClip, tubes: Tubes) -> None:

@@ -10,9 +10,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tasks.detection.base import DetectConfig, build_detector
+from tasks.detection.base import DetectorConfig, build_detector
 from tasks.masks.instances import Mask
-from tasks.tracking.base import Budget, TrackConfig, build_tracker
+from tasks.tracking.base import MemoryConfig, TrackerConfig, build_tracker
 from tasks.video.reader import Frames, Source, open_video
 
 HEIGHT, WIDTH, COUNT = 72, 96, 10
@@ -49,7 +49,7 @@ def test_the_flow_tracker_follows_or_loses_any_motion(
 ) -> None:
     frames, masks = scene(x, y, dx, dy, side, shrink)
     video = open_video(Source("a.mp4", clip_factory(tmp_path / "a.mp4", frames)))
-    with build_tracker(TrackConfig()).open(video, range(COUNT), COUNT - 1, Budget()) as session:
+    with build_tracker(TrackerConfig()).open(video, range(COUNT), COUNT - 1, MemoryConfig()) as session:
         session.add(0, {1: masks[0]})
         forward = dict(session.forward(0, COUNT - 1))
         backward = list(session.backward({COUNT - 1: {2: masks[-1]}})) if masks[-1].any() else []
@@ -69,7 +69,7 @@ def test_detectors_take_pictures_of_any_shape(
     rng = np.random.default_rng(1)
     images = [rng.integers(0, 255, (height, width, 3), dtype=np.uint8) for _ in range(4)]
     video = open_video(Source("a.mp4", clip_factory(tmp_path / "a.mp4", images)))
-    for detections in build_detector(DetectConfig(name)).detect(video, [0, 2]):
+    for detections in build_detector(DetectorConfig(name)).detect(video, [0, 2]):
         for detection in detections:
             x1, y1, x2, y2 = detection.box
             assert 0 <= x1 < x2 <= width

@@ -8,11 +8,13 @@ from typing import Any
 
 import numpy as np
 import pytest
+from pydantic import ValidationError
 
+from storage.common.config import changed
 from storage.rle import decode_counts
 from tasks.detection.base import Detection
 from tasks.masks.instances import Box, Mask, mask_iou
-from tasks.tracking.base import Budget, TrackConfig, Work, build_tracker
+from tasks.tracking.base import MemoryConfig, TrackerConfig, Work, build_tracker
 from tasks.tracking.discovery import track
 from tasks.tracking.sam2 import model as sam2_model
 from tasks.tracking.sam2.encoding import masks_from_logits
@@ -26,7 +28,7 @@ HEIGHT, WIDTH, FRAMES, SIDE = 240, 320, 22, 128
 FIGURES = ((40, 60, 3, 1), (200, 90, -3, 2), (120, 150, 2, -3))
 COLOURS = ((230, 40, 40), (40, 220, 60), (50, 60, 240))
 BOXES: tuple[Box, ...] = ((20, 35, 60, 85), (180, 65, 220, 115), (100, 125, 140, 175))
-TINY = TrackConfig(tracker="sam2", model="tiny", image_size_px=SIDE, max_iou=1.0, max_overlap=1.0, identity=False)
+TINY = TrackerConfig(name="sam2", sam2={"model": "tiny", "image_size_px": SIDE}, max_iou=1.0, max_overlap=1.0, identity=False)
 
 
 def drawn(index: int) -> Frames:
@@ -81,7 +83,7 @@ def video(clip: Path) -> Video:
 
 @pytest.fixture
 def session(tracker: Sam2Tracker, video: Video) -> Iterator[Sam2Session]:
-    with tracker.open(video, range(FRAMES), FRAMES, Budget()) as session:
+    with tracker.open(video, range(FRAMES), FRAMES, MemoryConfig()) as session:
         yield session
 
 
@@ -160,7 +162,7 @@ def test_logits_are_those_of_the_official_predictor(
 
 def test_objects_of_a_batch_do_not_change_one_another(tracker: Sam2Tracker, session: Sam2Session, video: Video) -> None:
     together = own_logits(session, reverse=False)
-    with tracker.open(video, range(FRAMES), FRAMES, Budget(objects_at_once=1)) as alone:
+    with tracker.open(video, range(FRAMES), FRAMES, MemoryConfig(objects_at_once=1)) as alone:
         one_by_one = own_logits(alone, reverse=False)
     assert together.keys() == one_by_one.keys()
     assert max(float((together[key] - one_by_one[key]).abs().max()) for key in together) < 1e-4
@@ -192,7 +194,7 @@ def test_frames_are_those_of_the_official_loader(clip: Path, session: Sam2Sessio
 def test_frames_of_a_real_clip_are_those_of_the_official_loader(shared: Path, tracker: Sam2Tracker) -> None:
     path = shared / "data" / "videos" / "bedroom.mp4"
     video = open_video(Source("bedroom.mp4", path))
-    with tracker.open(video, range(len(video)), 0, Budget()) as session:
+    with tracker.open(video, range(len(video)), 0, MemoryConfig()) as session:
         assert_same_frames(path, session)
 
 
@@ -221,14 +223,18 @@ def test_every_frame_is_encoded_once_both_ways(tracker: Sam2Tracker, video: Vide
 
 
 @pytest.mark.parametrize(
-    ("budget", "passes", "features"),
-    [(Budget(4, 0), FRAMES, "held"), (Budget(1, 4), FRAMES, "spilled"), (Budget(0, 0), FRAMES + 13, "encoded_again")],
+    ("memory", "passes", "features"),
+    [
+        (MemoryConfig(features_mb=4, spill_mb=0), FRAMES, "held"),
+        (MemoryConfig(features_mb=1, spill_mb=4), FRAMES, "spilled"),
+        (MemoryConfig(features_mb=0, spill_mb=0), FRAMES + 13, "encoded_again"),
+    ],
 )
 def test_beyond_the_budget_features_spill_or_are_encoded_again_and_masks_stay(
-    tracker: Sam2Tracker, video: Video, budget: Budget, passes: int, features: str
+    tracker: Sam2Tracker, video: Video, memory: MemoryConfig, passes: int, features: str
 ) -> None:
     expected, _ = track(video, tracker, DETECTIONS, TINY)
-    config = TrackConfig(**{**vars(TINY), "budget": budget})
+    config = TINY.model_copy(update={"memory": memory})
     tubes, work = track(video, tracker, DETECTIONS, config)
     assert {f: list(here) for f, here in tubes.frames.items()} == {f: list(here) for f, here in expected.frames.items()}
     for index, here in expected.frames.items():
@@ -260,7 +266,7 @@ def test_an_object_added_again_starts_anew(tracker: Sam2Tracker, session: Sam2Se
     assert session._memory.ids == [1, 2]
     assert [cohort.ids for cohort in session._memory._cohorts] == [[1], [2]]
     [(_, _, logits)] = list(session._forward(3, 4))
-    with tracker.open(session._video, range(FRAMES), FRAMES, Budget()) as fresh:
+    with tracker.open(session._video, range(FRAMES), FRAMES, MemoryConfig()) as fresh:
         fresh.add(3, {2: THREE})
         [(_, _, expected)] = list(fresh._forward(3, 4))
     assert float((logits[1] - expected[0]).abs().max()) < 1e-4
@@ -282,7 +288,7 @@ def test_overlapping_masks_are_an_option(session: Sam2Session) -> None:
 
 
 def test_bfloat16_stays_near_float32(video: Video, tracker: Sam2Tracker) -> None:
-    half = build_tracker(TrackConfig(**{**vars(TINY), "precision": "bfloat16"}))
+    half = build_tracker(changed(TINY, {"sam2.precision": "bfloat16"}))
     a, b = (track(video, one, {0: SEEN[:2]}, TINY, [range(8)])[0] for one in (tracker, half))
     size = HEIGHT, WIDTH
     ious = [
@@ -302,34 +308,34 @@ def test_a_checkpoint_gives_the_masks_it_was_saved_with(
 
     with monkeypatch.context() as patch:
         patch.setattr(sam2_model, "RANDOM_SEED", sam2_model.RANDOM_SEED + 1)
-        changed = Sam2Tracker(TINY)
-    torch.save({"model": changed._model.state_dict()}, tmp_path / "sam2.1_tiny.pt")
+        other = Sam2Tracker(TINY)
+    torch.save({"model": other._model.state_dict()}, tmp_path / "sam2.1_tiny.pt")
     weights = find_weights("sam2.1_tiny.pt", tmp_path)
-    loaded = Sam2Tracker(TrackConfig(model="tiny", image_size_px=SIDE, weights=weights))
+    loaded = Sam2Tracker(TINY, weights)
 
     with (
-        changed.open(session._video, range(FRAMES), 0, Budget()) as one,
-        loaded.open(session._video, range(FRAMES), 0, Budget()) as two,
+        other.open(session._video, range(FRAMES), 0, MemoryConfig()) as one,
+        loaded.open(session._video, range(FRAMES), 0, MemoryConfig()) as two,
     ):
         expected, found = one.segment(0, BOXES), two.segment(0, BOXES)
     assert all(np.array_equal(a, b) for a, b in zip(found, expected, strict=True))
     assert not all(np.array_equal(a, b) for a, b in zip(found, session.segment(0, BOXES), strict=True))
     with pytest.raises(WeightsError, match=r"sam2.1_tiny.pt is not a SAM2.1 small checkpoint"):
-        Sam2Tracker(TrackConfig(model="small", image_size_px=SIDE, weights=weights))
+        Sam2Tracker(changed(TINY, {"sam2.model": "small"}), weights)
 
 
 def test_what_cannot_be_built_is_said_in_a_sentence(tmp_path: Path) -> None:
     (tmp_path / "notes.pt").write_text("not a checkpoint")
     weights = find_weights("notes.pt", tmp_path)
     with pytest.raises(WeightsError, match=r"notes.pt is not a SAM2.1 tiny checkpoint"):
-        Sam2Tracker(TrackConfig(model="tiny", image_size_px=SIDE, weights=weights))
+        Sam2Tracker(TINY, weights)
     weights.path.unlink()
     with pytest.raises(WeightsError, match=r"no weight file .*notes.pt"):
-        Sam2Tracker(TrackConfig(model="tiny", image_size_px=SIDE, weights=weights))
-    with pytest.raises(ValueError, match=r"no SAM2.1 model 'huge'"):
-        Sam2Tracker(TrackConfig(model="huge"))
-    with pytest.raises(ValueError, match="multiple of 32, not 144"):
-        Sam2Tracker(TrackConfig(model="tiny", image_size_px=144))
+        Sam2Tracker(TINY, weights)
+    with pytest.raises(ValidationError, match=r"sam2\.model\n.*'tiny', 'small', 'base_plus' or 'large'"):
+        TrackerConfig(name="sam2", sam2={"model": "huge"})
+    with pytest.raises(ValidationError, match="multiple of 32"):
+        TrackerConfig(name="sam2", sam2={"image_size_px": 144})
 
 
 def test_memory_does_not_grow_with_the_length_of_the_video(tracker: Sam2Tracker, tmp_path: Path) -> None:
@@ -339,7 +345,7 @@ def test_memory_does_not_grow_with_the_length_of_the_video(tracker: Sam2Tracker,
     path = encoded(tmp_path / "long.mp4", [drawn(index % FRAMES) for index in range(10 * FRAMES)])
     video, process = open_video(Source("long.mp4", path)), psutil.Process()
     held: list[int] = []
-    with tracker.open(video, range(len(video)), len(video), Budget(1, 0)) as session:
+    with tracker.open(video, range(len(video)), len(video), MemoryConfig(features_mb=1, spill_mb=0)) as session:
         session.add(0, {1: ONE})
         for steps in (session.forward(0, len(video) - 1), session.backward({len(video) - 1: {2: TWO}})):
             held += [process.memory_info().rss for _ in steps]

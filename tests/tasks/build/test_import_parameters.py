@@ -8,12 +8,12 @@ from typing import Any
 
 import pytest
 
-from infra.forms.benchmarks import BENCHMARKS
-from infra.forms.imports import BUILDS, IMPORTS, UNUSED
 from tasks.benchmarks.samples import AnnotationError
-from tasks.build.workers import masks_spec
+from tasks.build.parameters import BENCHMARKS, BUILDS, IMPORTS
+from tasks.build.stages import masks_spec
 from tasks.exchange import imports
 from tasks.exchange.imports import RecordedConfig
+from tasks.tracking.annotator import NO_WEIGHTS
 
 
 def test_each_layout_has_a_form_and_no_name_is_a_benchmarks() -> None:
@@ -26,12 +26,10 @@ def test_each_layout_has_a_form_and_no_name_is_a_benchmarks() -> None:
 def test_what_is_left_out_shapes_no_mask(name: str) -> None:
     """And what is asked for is heard."""
     own: dict[str, Any] = {"masks": "m", "videos": "v"}
-    usual = IMPORTS[name](**own).config()
-    assert usual.recorded == RecordedConfig(name)
-    other = IMPORTS[name](**own, detector="people", every_frames=3, tracker="flow", max_iou=0.1, identity=False)
-    assert masks_spec(other.config()).key == masks_spec(usual).key
-    assert {"detector", "tracker", "max_objects", "sam2_model", "gpus_per_worker"} <= set(UNUSED)
-    assert not {"root", "name", "masks", "videos", "theta", "fps", "workers", "ray", "error_budget", "hold"} & set(UNUSED)
+    assert IMPORTS[name](**own).config().recorded == RecordedConfig(layout=name)
+    fields = set(IMPORTS[name].model_fields)
+    assert not {"detector", "tracker", "limits"} & fields
+    assert {"root", "name", "masks", "videos", "markers", "sampling", "rendering", "pool", "ray", "error_budget"} <= fields
 
 
 def test_annotations_give_sentences_to_videos_with_masks(tmp_path: Path) -> None:
@@ -40,23 +38,23 @@ def test_annotations_give_sentences_to_videos_with_masks(tmp_path: Path) -> None
     (tmp_path / "own.jsonl").write_text(json.dumps({"video": "a.mp4", "sentence": "It falls."}))
     (tmp_path / "videos" / "a.mp4").write_bytes(b"bytes")
     own: dict[str, Any] = {"masks": str(tmp_path / "masks"), "videos": str(tmp_path / "videos")}
-    [bare] = IMPORTS["released"](**own).benchmark().jobs
-    [told] = IMPORTS["released"](**own, annotations=str(tmp_path / "own.jsonl")).benchmark().jobs
+    [bare] = IMPORTS["released"](**own).read().jobs
+    [told] = IMPORTS["released"](**own, annotations=str(tmp_path / "own.jsonl")).read().jobs
     assert bare.masks == told.masks == tmp_path / "masks" / "a" / "mask_data"
     assert ([s.sentence for s in bare.samples], [s.sentence for s in told.samples]) == ([], ["It falls."])
     (tmp_path / "wrong.json").write_text("[]")
     with pytest.raises(AnnotationError, match="HC-STVG"):
-        IMPORTS["released"](**own, annotations=str(tmp_path / "wrong.json")).benchmark()
+        IMPORTS["released"](**own, annotations=str(tmp_path / "wrong.json")).read()
 
 
 def test_sa_v_holds_masks_unless_told_not_to() -> None:
     asked: dict[str, Any] = {"masks": "m", "videos": "v"}
     held, bare = (IMPORTS["sa-v"](**asked, hold=hold).config() for hold in (True, False))
-    assert (held.recorded, bare.recorded) == (RecordedConfig("sa-v"), RecordedConfig("sa-v", hold=False))
-    assert masks_spec(held).key != masks_spec(bare).key
+    assert (held.recorded, bare.recorded) == (RecordedConfig(layout="sa-v"), RecordedConfig(layout="sa-v", hold=False))
+    assert masks_spec(held, NO_WEIGHTS).key != masks_spec(bare, NO_WEIGHTS).key
 
 
 def test_paths_are_placed_for_a_cluster(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    placed = IMPORTS["released"](masks="m", videos="s3://bucket/videos").placed()  # type: ignore[call-arg]
+    placed = IMPORTS["released"](masks="m", videos="s3://bucket/videos").located()  # type: ignore[call-arg]
     assert (placed.masks, placed.videos) == (str(tmp_path / "m"), "s3://bucket/videos")
