@@ -107,6 +107,23 @@ def register_rollout(name: str, adapter: str) -> None:
     _resolve(door)[(name, "async")] = adapter
 
 
+def set_server(replica: Any, server: Any, address: str) -> None:
+    """Set the server of a rollout's replica, which verl reads from two private attributes.
+
+    Args:
+        replica: an instance of verl's `RolloutReplica`.
+        server: handle of the server's actor.
+        address: name of the actor, in place of a network address.
+
+    Raises:
+        VerlError: verl's replicas have no such attributes.
+    """
+    for name, value in (("_server_handle", server), ("_server_address", address)):
+        if not hasattr(replica, name):
+            raise VerlError(f"a rollout's replica of verl {version('verl')} has no '{name}': install verl=={VERL}")
+        setattr(replica, name, value)
+
+
 def use_ragged_positions() -> None:
     """Replace verl's repair of position IDs, which breaks on equally long sequences, by `ragged_by_length`."""
     name = "verl.utils.tensordict_utils.maybe_fix_3d_position_ids"

@@ -21,6 +21,7 @@ from verl.workers.rollout.base import BaseRollout
 from verl.workers.rollout.replica import RolloutReplica, TokenOutput
 
 from rl.engines.positions import add_positions
+from rl.verl.private import set_server
 
 ROLLOUT = "transformers"
 MAX_BATCH = 32
@@ -189,22 +190,13 @@ class RolloutServer:
 class Replica(RolloutReplica):
     """verl's handle of a server."""
 
-    @property
-    def server_handle(self) -> Any:
-        """The server's actor."""
-        return self.servers[0]
-
-    @property
-    def server_address(self) -> str:
-        """The actor's name, in place of a network address."""
-        return server_name(self.replica_rank)
-
     async def launch_servers(self) -> None:
         """Start the actor; it reserves no device, since it generates while training waits."""
         options = {"name": server_name(self.replica_rank), "max_concurrency": self.max_concurrency, "num_cpus": 0}
         server = ray.remote(RolloutServer).options(**options).remote(self.config, self.model_config)
         await server.ready.remote()
         self.servers = [server]
+        set_server(self, server, server_name(self.replica_rank))
 
 
 class Adapter(BaseRollout):
