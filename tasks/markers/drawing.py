@@ -1,4 +1,4 @@
-"""Red numbers on objects: which are drawn, where, how large (section 3.2, Tables 5 and 6)."""
+"""Object markers: selection by size, placement, and drawing of labels (section 3.2, Tables 5 and 6)."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ from tasks.masks.instances import Box
 from tasks.video.reader import Frames
 
 RED = (255, 0, 0)
-"""RGB."""
+"""Marker colour, RGB."""
 _PAPER_DIGIT_HEIGHT_PX = 22.0
-"""Height of a digit at font scale 1 in the released code, its stroke included."""
+"""Height of a digit at font scale 1 in the released code, including the stroke."""
 _DIGIT_HEIGHT_PX = 20.8
 """Height of a digit at font scale 1 here, measured."""
 _NEEDED: dict[Style, float] = {"numbers": 1.0, "upper": 9 / 8, "mix": 9 / 8, "lower": 10 / 8}
 """Digit height at which 99 % of a style's labels are read, over that of numbers: measured, `test_label_reader.py`."""
 _FAINT = 40
-"""Coverage, of 255, below which a pixel does not count as ink."""
+"""Coverage, of 255, below which a pixel is not part of the glyph."""
 
 
 class MarkerConfig(Config):
@@ -75,7 +75,7 @@ class MarkerConfig(Config):
 
 
 class Candidate(NamedTuple):
-    """An object on a frame, as far as markers and labels need it: native pixels."""
+    """An object on a frame with what markers and answers need, in native pixels."""
 
     object_id: int
     category: str
@@ -96,8 +96,8 @@ class Marker(NamedTuple):
 def digit_height_px(size: float, long_side_px: int) -> float:
     """Height of a digit of the paper's font size on a frame whose longer side is `long_side_px`.
 
-    The released code draws with font scale size / 30 * long side / 336, at which a digit is 22 px times that scale high:
-    size 20 is 15.9 px on a frame of 364x196.
+    The released code draws with font scale size / 30 * long side / 336, at which a digit is 22 px times that scale high: size
+    20 is 15.9 px on a frame of 364x196.
 
     Args:
         size: font size as in Table 5 of the paper, 5 to 80.
@@ -107,7 +107,7 @@ def digit_height_px(size: float, long_side_px: int) -> float:
 
 
 def filter_by_size(candidates: Sequence[Candidate], theta: float, among: Filter = "category") -> list[Candidate]:
-    """Objects of a frame whose mask reaches `theta` times the largest of their category there, or of the frame.
+    """Objects of a frame whose mask is at least `theta` times the largest of its category there, or of the frame.
 
     Args:
         candidates: objects of one frame.
@@ -129,18 +129,18 @@ def place_markers(
     style: Style = "numbers",
     anchor: Anchor = "centroid",
 ) -> list[Marker]:
-    """Put a marker on each object.
+    """Marker of each object.
 
     Args:
         candidates: objects of one frame, native pixels.
-        scale: rendered over native pixels, (x, y).
-        size: (width, height) of the rendered frame.
-        height_px: digit height.
-        style: what is written.
-        anchor: whether labels are centred on their anchor, or begin there at the bottom left, as released.
+        scale: rendered size over native size, (x, y).
+        size: (width, height) of the rendered frame in pixels.
+        height_px: digit height in pixels.
+        style: style of the labels.
+        anchor: `centroid` centres labels on their anchor; `released` places their bottom left corner there.
 
     Returns:
-        Markers centred on the anchors, moved inwards where a number would leave the frame; released ones stay and are cut.
+        Markers centred on the anchors and moved inwards where they would leave the frame; released ones are clipped instead.
     """
     markers = []
     for c in candidates:
@@ -159,7 +159,7 @@ def _inside(centre: float, extent: int, limit: int) -> float:
 
 
 def draw_markers(image: Frames, markers: Iterable[Marker], height_px: float, anchor: Anchor = "centroid") -> None:
-    """Draw markers in place on a frame, uint8 (height, width, 3), RGB.
+    """Draw markers on a frame in place.
 
     Args:
         image: uint8 (height, width, 3), RGB.
@@ -178,11 +178,10 @@ def draw_markers(image: Frames, markers: Iterable[Marker], height_px: float, anc
 
 @lru_cache(maxsize=4096)
 def glyph(label: str, height_px: float, anchor: Anchor = "centroid") -> NDArray[np.float32]:
-    """Coverage of a label's pixels, float32 (height, width) in [0, 1], cut to its ink; its digits are `height_px` high.
+    """Coverage of the pixels of a label, float32 (height, width) in [0, 1], cropped to its ink, with digits `height_px` high.
 
-    Strokes are an eighth as thick, or as the released code has them.
-
-    The ink is measured, not taken from the font's metrics, which differ between OpenCV versions.
+    Strokes are an eighth of the height thick, or as thick as in the released code. The ink is measured, since font metrics
+    differ between OpenCV versions.
 
     Args:
         label: text to draw.

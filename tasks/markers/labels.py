@@ -1,4 +1,4 @@
-"""What is written on an object for its ID: numbers, letters, or a mix (Table 5). A label always maps back to its ID."""
+"""Text labels of object IDs: numbers, letters, or a mix (Table 5). Every label maps back to its ID."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _DIGITS_OF_MIX = 9
 
 
 def label_of(object_id: int, style: Style) -> str:
-    """The label of an ID, which counts from 1.
+    """Label of an object ID.
 
     Args:
         object_id: ID of the object, from 1.
@@ -31,7 +31,7 @@ def label_of(object_id: int, style: Style) -> str:
 
 
 def id_of(label: str, style: Style) -> int | None:
-    """The ID of a label, in either case as models write it; None for what the style never writes.
+    """Object ID of a label in upper or lower case; None if the style has no such label.
 
     Args:
         label: text of a marker, in either case.
@@ -50,7 +50,7 @@ def id_of(label: str, style: Style) -> int | None:
 
 
 def label_noun(style: Style) -> str:
-    """What a prompt calls the labels."""
+    """Noun for a label in a prompt."""
     return {"numbers": "number", "upper": "letter", "lower": "letter", "mix": "label"}[style]
 
 

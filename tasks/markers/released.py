@@ -1,7 +1,7 @@
-"""What the released STVG-R1 code does otherwise than the paper, as named options; the paper's ways are the defaults.
+"""Options that reproduce the released STVG-R1 code where it differs from the paper; the defaults follow the paper.
 
-Its boxes are inclusive pixel extents (x2, y2 are the last pixel), its filter compares with all objects of a frame, its text
-starts at its anchor instead of being centred on it, and its answers vote on every native frame.
+In the released code, boxes are inclusive pixel extents (x2, y2 are the last pixel), the size filter compares with all objects
+of a frame, labels start at their anchor instead of being centred on it, and all native frames vote for the answer.
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ from storage.rle import Mask
 from tasks.masks.instances import Box, tight_box
 
 Filter = Literal["category", "frame"]
-"""What an object's mask is compared with: the largest of its category (paper), or of the frame (released code)."""
+"""Reference of the size filter: the largest mask of the category (paper), or of the frame (released code)."""
 Anchor = Literal["centroid", "released"]
-"""Where a label stands: centred on the mask's centroid (paper), or begun at the released code's point."""
+"""Position of a label: centred on the centroid of the mask (paper), or starting at the released code's point."""
 AnswerRule = Literal["paper", "released"]
-"""Who votes for the answer: rendered frames with IoU (paper), or every native frame with "+1" IoU (released code)."""
+"""Voters for the answer: rendered frames with IoU (paper), or all native frames with "+1" IoU (released code)."""
 
 
 def inclusive_box(mask: Mask) -> tuple[int, int, int, int] | None:
@@ -30,7 +30,7 @@ def inclusive_box(mask: Mask) -> tuple[int, int, int, int] | None:
 
 
 def anchor_point(mask: Mask) -> tuple[int, int]:
-    """The released anchor (x, y) of a mask that is not empty: middle row of its extent, mean of its pixels there."""
+    """Anchor (x, y) of the released code for a non-empty mask: middle row of its extent, mean column of its pixels there."""
     x1, y1, x2, y2 = inclusive_box(mask) or (0, 0, 0, 0)
     y = (y1 + y2) // 2
     columns = np.flatnonzero(mask[y])
@@ -38,7 +38,7 @@ def anchor_point(mask: Mask) -> tuple[int, int]:
 
 
 def released_font(size: float, width: int, height: int) -> tuple[float, int]:
-    """OpenCV's font scale and thickness on a frame of this size in pixels.
+    """OpenCV's font scale and thickness in the released code, for a frame size in pixels.
 
     Args:
         size: font size as in Table 5 of the paper.
@@ -50,12 +50,12 @@ def released_font(size: float, width: int, height: int) -> tuple[float, int]:
 
 
 def released_stroke(scale: float) -> int:
-    """Thickness of a stroke in pixels at a font scale."""
+    """Stroke thickness in pixels at a font scale."""
     return max(2, int(2 * scale))
 
 
 def released_size_filter(areas: Mapping[int, int], fraction: float = 1 / 3) -> list[int]:
-    """IDs whose mask reaches a fraction of the largest of the frame.
+    """IDs whose mask is at least a fraction of the largest mask of the frame.
 
     Args:
         areas: object ID -> mask area in pixels.
@@ -66,15 +66,15 @@ def released_size_filter(areas: Mapping[int, int], fraction: float = 1 / 3) -> l
 
 
 def released_answer(kept: Mapping[int, Mapping[int, Box]], st_frame: int, truth: Sequence[Box]) -> int | None:
-    """The released vote.
+    """Answer ID by the vote of the released code.
 
     Args:
         kept: native frame -> ID -> inclusive box, of the objects that pass the filter.
-        st_frame: as annotated, taken for the 0-based frame of the first true box.
-        truth: true boxes, one a frame, corners.
+        st_frame: annotated start frame, interpreted as the 0-based frame of the first true box.
+        truth: true boxes as corners, one per frame.
 
     Returns:
-        The ID that is best on most frames, the first seen on a tie; None if none overlaps on any.
+        The ID with the most votes, the first one on a tie; None if no object overlaps on any frame.
     """
     votes: Counter[int] = Counter()
     for offset, true in enumerate(truth):
@@ -86,7 +86,7 @@ def released_answer(kept: Mapping[int, Mapping[int, Box]], st_frame: int, truth:
 
 
 def plus_one_iou(a: Box, b: Box) -> float:
-    """IoU of boxes whose x2 and y2 are taken for the last pixel: each side is longer by one.
+    """IoU of boxes with inclusive x2 and y2, whose sides are longer by one.
 
     Args:
         a: (x1, y1, x2, y2) in pixels, closed.

@@ -1,4 +1,4 @@
-"""Frames as a model will see them: sampled, resized, numbered, JPEG; and the answer each sentence has on them."""
+"""Rendering of clips for a model: frames are sampled, resized, marked and compressed, and sentences answered on them."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ class FramesConfig(Config):
 
 @dataclass(frozen=True)
 class TrackedVideo:
-    """What the mask stage knows of a video, as rendering needs it: native pixels, 0-based frame indices."""
+    """Objects of a video from the mask stage: native pixels, 0-based frame indices."""
 
     source: Source
     width: int
@@ -59,7 +59,7 @@ class TrackedVideo:
 
 @dataclass
 class RenderedVideo:
-    """Rows of the three tables of one video."""
+    """Rows of the tables clips, frames and samples of one video."""
 
     clips: list[dict[str, Any]] = field(default_factory=list)
     frames: list[dict[str, Any]] = field(default_factory=list)
@@ -75,12 +75,12 @@ class RenderedVideo:
 
 
 def load_tracked_video(source: Source, video: pa.Table, masks: pa.Table, anchor: Anchor = "centroid") -> TrackedVideo:
-    """Build a `Tracked` from the video's row and its mask rows; decodes masks for the released anchor alone.
+    """Build a `TrackedVideo` from rows of the tables videos and masks; only the released anchor decodes masks.
 
     Args:
         source: location of the video.
-        video: the row of the videos table.
-        masks: its rows of the masks table.
+        video: row of the video in the videos table.
+        masks: rows of the video in the masks table.
         anchor: `centroid`, or `released` for the released code's position.
     """
     row = video.to_pylist()[0]
@@ -152,7 +152,7 @@ def _numbered(tracked: TrackedVideo, frame: int, config: FramesConfig) -> list[C
 
 
 def _refusal(samples: Sequence[Sample], height_px: float, tracked: TrackedVideo, config: FramesConfig) -> str:
-    """Why a clip is not shown: its video has nothing to point at, or its numbers could not be read."""
+    """Reason why a clip has no frames: its video has no objects, or its markers would not be legible."""
     if samples and not any(sample.task.needs_objects for sample in samples):
         return ""
     if not tracked.candidates:

@@ -1,4 +1,4 @@
-"""The answer: which drawn IDs a sentence's true boxes mean, by equations 2 and 3."""
+"""Answer vote: the drawn object ID that a sentence's true boxes correspond to, by equations 2 and 3."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from tasks.masks.instances import box_iou
 
 
 class TargetAnswer(NamedTuple):
-    """The answer ID of one target with its quality.
+    """Answer ID of one target, with its quality.
 
     Attributes:
-        object_id: the ID most frames vote for; None without a vote.
-        vote_share: its votes over the rendered frames of the true span.
-        mean_iou: mean IoU of its boxes with the true ones over these frames; a frame where it is not drawn counts 0.
-        votes: its votes.
-        reason: empty, or why there is no answer: `span_not_rendered` or `target_not_drawn`.
+        object_id: ID with the most votes; None without votes.
+        vote_share: its votes over the number of rendered frames in the true span.
+        mean_iou: mean IoU of its boxes with the true boxes over these frames; 0 for frames where it is not drawn.
+        votes: number of its votes.
+        reason: empty, or the reason why there is no answer: `span_not_rendered` or `target_not_drawn`.
     """
 
     object_id: int | None
@@ -31,10 +31,10 @@ class TargetAnswer(NamedTuple):
 
 
 class SampleAnswer(NamedTuple):
-    """The answer to a sample: the IDs of its targets, ascending, each once; and means over its targets.
+    """Answer of a sample: distinct IDs of its targets, ascending, and means over its targets.
 
-    `reason` is empty if any target has an ID or the sample asks for none; else why: `no_true_boxes` or a reason of
-    `Answer`.
+    `reason` is empty if a target has an ID or the task needs no objects; otherwise it is `no_true_boxes` or a reason of
+    `TargetAnswer`.
     """
 
     object_ids: tuple[int, ...] = ()
@@ -47,13 +47,13 @@ class SampleAnswer(NamedTuple):
 def vote_sample(
     sample: Sample, span: tuple[int, int] | None, drawn: Mapping[int, Sequence[Candidate]], rule: AnswerRule = "paper"
 ) -> SampleAnswer:
-    """Answer a sample.
+    """Answer a sample by the votes of frames.
 
     Args:
-        sample: the sentence and its targets.
-        span: its true span in native frames, closed; None where it has none.
-        drawn: rendered frame (native index) -> objects with a marker there; every frame for the released rule.
-        rule: who votes; the quality is told by the paper's equations in either case.
+        sample: sentence with its targets.
+        span: true span in native frames, closed; None without a span.
+        drawn: rendered frame (native index) -> objects with a marker there; all native frames for the released rule.
+        rule: voting rule; the quality follows the paper's equations in either case.
     """
     if not sample.task.needs_objects:
         return SampleAnswer()
@@ -70,21 +70,21 @@ def vote_sample(
 
 
 def _released(target: Target, drawn: Mapping[int, Sequence[Candidate]]) -> int | None:
-    """The released vote; boxes come one frame late, since `st_frame` counts from 1 and is read as if from 0."""
+    """Answer of the released code, with boxes one frame late, since it reads the 1-based `st_frame` as 0-based."""
     kept = {f: {c.object_id: (c.box[0], c.box[1], c.box[2] - 1, c.box[3] - 1) for c in seen} for f, seen in drawn.items()}
     truth = [(x1, y1, x2, y2) for x1, y1, x2, y2 in target.boxes.tolist()]
     return released_answer(kept, int(target.frames[0]) + 1, truth)
 
 
 def vote_target(target: Target, drawn: Mapping[int, Sequence[Candidate]]) -> TargetAnswer:
-    """Let every rendered frame of the true span vote for the drawn object that overlaps the true box most.
+    """Answer of one target: each rendered frame of the true span votes for the drawn object with the highest IoU.
 
     Args:
-        target: the true boxes.
+        target: target with its true boxes.
         drawn: rendered frame of the span (native index) -> objects with a marker there.
 
     Returns:
-        Equation 3's ID; a tie of votes goes to the larger sum of IoUs, then to the smaller ID.
+        The ID of equation 3; ties are resolved by the sum of IoUs, then by the smaller ID.
     """
     truth = {frame: box for frame in drawn if (box := target.box_at(frame)) is not None}
     if not truth:

@@ -1,1 +1,1 @@
-"""Scores by named convention: no number leaves here without the rule it follows, its denominator and what was missing."""
+"""Metrics by named convention; each result states its convention, its denominator and the number of missing predictions."""

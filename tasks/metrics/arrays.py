@@ -1,4 +1,4 @@
-"""A published dataset's sentences and tubes as arrays, a video at a time: what scoring and quality are computed from."""
+"""Samples and tubes of a published dataset as arrays, one video at a time, for scoring and quality measurement."""
 
 from __future__ import annotations
 
@@ -32,10 +32,10 @@ class StoredSample:
 
     Attributes:
         span_s: true span, seconds of the clip, half-open; None without truth.
-        span: true span, native frames, closed; None without truth, or where it has no length.
-        question: how its answer is scored, where the task is a question.
-        clip_start_s: when its clip starts, seconds of the video.
-        clip: native frames of its clip, closed; None if the clip lies outside the video.
+        span: true span, native frames, closed; None without truth or without duration.
+        question: scoring rule of the answer, for the task question.
+        clip_start_s: start of the clip, seconds of the video.
+        clip: native frames of the clip, closed; None if the clip is outside the video.
     """
 
     sample_id: str
@@ -54,13 +54,13 @@ class StoredSample:
 
 @dataclass(frozen=True)
 class StoredVideo:
-    """A video with its instances, one row an object a frame, sorted by frame and object.
+    """A video with its instances, one row per object and frame, sorted by frame and object.
 
     Attributes:
         frames: int64 (n,), native frame of each row.
         objects: int64 (n,), object ID of each row.
         boxes: float64 (n, 4), pixels, half-open.
-        extra: further columns that were asked for, by name; names as numbers, equal ones equal.
+        extra: additional columns by name; names are encoded as integers.
     """
 
     video_id: str
@@ -79,11 +79,11 @@ class StoredVideo:
 
 
 def stored_videos(dataset: Dataset, extra: tuple[str, ...] = ()) -> Iterator[StoredVideo]:
-    """Videos that have sentences, in order; memory does not grow with their number.
+    """Videos with samples, in order, with memory use independent of their number.
 
     Args:
-        dataset: what to read.
-        extra: further columns of whole numbers or names of the masks table.
+        dataset: a published dataset.
+        extra: additional integer or name columns of the masks table.
     """
     with (
         Scan(dataset, "videos", _VIDEO, _timelines) as videos,
@@ -110,14 +110,14 @@ def stored_videos(dataset: Dataset, extra: tuple[str, ...] = ()) -> Iterator[Sto
 
 
 def source_of(dataset: Dataset, video_id: str) -> Source:
-    """Where a video's pixels were when it was tracked; of a folder of JPEGs with the rate at which they are shown.
+    """Location of a video when it was tracked; for a folder of JPEGs, with its frame rate.
 
     Args:
         dataset: a published dataset.
         video_id: ID of the video, its path below the videos folder.
 
     Raises:
-        DatasetError: no such video.
+        DatasetError: there is no such video.
     """
     path = dataset.source(video_id)
     fps: float = dataset.rows("videos", video_id, ["fps"]).column(0)[0].as_py()
@@ -125,27 +125,27 @@ def source_of(dataset: Dataset, video_id: str) -> Source:
 
 
 def timeline_of(dataset: Dataset, video_id: str) -> Timeline:
-    """When each native frame of a video is on screen.
+    """Presentation times of the native frames of a video.
 
     Args:
         dataset: a published dataset.
         video_id: ID of the video, its path below the videos folder.
 
     Raises:
-        DatasetError: no such video.
+        DatasetError: there is no such video.
     """
     [row] = dataset.rows("videos", video_id, ["times_s", "duration_s"]).to_pylist()
     return Timeline(np.asarray(row["times_s"], np.float64), row["duration_s"])
 
 
 def lost_samples(dataset: Dataset) -> int:
-    """Number of sentences of videos that have no rows of them."""
+    """Number of samples of videos without rows."""
     published = set(dataset.video_ids("samples"))
     return sum(row["samples"] for row in dataset.outcomes.to_pylist() if row["video_id"] not in published)
 
 
 def has_truth(dataset: Dataset, tasks: Collection[Task]) -> bool:
-    """Whether there is a truth to score by, of any sentence of these tasks.
+    """Whether any sample of these tasks has a truth to score against.
 
     Args:
         dataset: a published dataset.
@@ -167,20 +167,20 @@ def _timelines(rows: pa.Table) -> list[tuple[tuple[int, int], Timeline]]:
 
 
 def _instances(rows: pa.Table, extra: tuple[str, ...]) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
-    """Whole numbers (n, 2 + extra): frame, object, extras; and boxes (n, 4)."""
+    """Integers (n, 2 + extra): frame, object, extra columns; and boxes (n, 4)."""
     numbers = np.stack([column_numbers(rows, name) for name in (*_MASKS[:2], *extra)], axis=1)
     return numbers, np.stack([column_numbers(rows, name) for name in _MASKS[2:]], axis=1).astype(np.float64)
 
 
 def column_numbers(rows: pa.Table, name: str) -> NDArray[np.int64]:
-    """A column of whole numbers without nulls; of names, numbers that are equal where the names are.
+    """Values of an integer column without nulls, or integer codes of a name column.
 
     Args:
         rows: rows of a table.
         name: column of integers or of dictionary-encoded names.
     """
-    whole = rows.column(name).combine_chunks()
-    codes = whole.indices if pa.types.is_dictionary(whole.type) else whole
+    column = rows.column(name).combine_chunks()
+    codes = column.indices if pa.types.is_dictionary(column.type) else column
     # Not to_numpy, which imports pandas: that alone takes a second.
     return np.from_dlpack(codes).astype(np.int64)
 
@@ -205,11 +205,11 @@ def _targets(values: pa.StructArray) -> list[Target]:
 
 
 def _split(lists: pa.ListArray | pa.ChunkedArray, kind: type[Any]) -> list[NDArray[Any]]:
-    """A column of lists of numbers as one array a row."""
-    whole = lists.combine_chunks() if isinstance(lists, pa.ChunkedArray) else lists
-    values = np.from_dlpack(whole.flatten()).astype(kind)
-    ends = np.cumsum([0, *whole.value_lengths().to_pylist()])
-    return [values[ends[n] : ends[n + 1]] for n in range(len(whole))]
+    """A column of lists of numbers as one array per row."""
+    column = lists.combine_chunks() if isinstance(lists, pa.ChunkedArray) else lists
+    values = np.from_dlpack(column.flatten()).astype(kind)
+    ends = np.cumsum([0, *column.value_lengths().to_pylist()])
+    return [values[ends[n] : ends[n + 1]] for n in range(len(column))]
 
 
 def _sample(row: dict[str, Any], clip: dict[str, Any]) -> StoredSample:

@@ -11,10 +11,10 @@ from numpy.typing import NDArray
 RESAMPLES = 1000
 LEVEL = 0.95
 _DRAWS_IN_MEMORY = 2_000_000
-"""Drawn indices that are in memory together."""
+"""Maximum number of drawn indices in memory."""
 
 Interval = tuple[float, float]
-"""Lower and upper side of a confidence interval."""
+"""Lower and upper bound of a confidence interval."""
 
 
 class PairedDifference(NamedTuple):
@@ -29,14 +29,14 @@ def mean_intervals(
 ) -> dict[str, Interval]:
     """Confidence interval of each mean.
 
-    Samples are drawn with replacement, all means from the same draws; the same seed gives the same interval. Sentences about
-    one video count as independent, so that intervals are a little too narrow where a video has many.
+    Samples are drawn with replacement, with the same draws for all means; the same seed gives the same interval. Sentences
+    about one video count as independent, so intervals are slightly too narrow where videos have many.
 
     Args:
-        values: name of a mean -> its values, one a sample in the same order for every mean.
-        resamples: number of draws.
-        level: share of draws within the interval, in (0, 1).
-        seed: of the draws.
+        values: name of a mean -> its values, one per sample, in the same order for every mean.
+        resamples: number of resamples.
+        level: confidence level, in (0, 1).
+        seed: seed of the draws.
     """
     table = np.array(list(values.values()), np.float64)
     low, high = _sides(table, resamples, level, seed)
@@ -46,13 +46,13 @@ def mean_intervals(
 def paired_difference(
     differences: Sequence[float], resamples: int = RESAMPLES, level: float = LEVEL, seed: int = 0
 ) -> PairedDifference:
-    """Mean of per-sample differences, and its confidence interval: both scores of a sample are drawn together.
+    """Mean of per-sample differences and its confidence interval, with both scores of a sample drawn together.
 
     Args:
-        differences: later score less earlier score, one a sample.
-        resamples: number of draws.
-        level: share of draws within the interval, in (0, 1).
-        seed: of the draws.
+        differences: second score minus first score, one per sample.
+        resamples: number of resamples.
+        level: confidence level, in (0, 1).
+        seed: seed of the draws.
     """
     table = np.array([differences], np.float64)
     low, high = _sides(table, resamples, level, seed)
@@ -60,7 +60,7 @@ def paired_difference(
 
 
 def _sides(table: NDArray[np.float64], resamples: int, level: float, seed: int) -> tuple[NDArray[Any], NDArray[Any]]:
-    """Lower and upper side of the mean of each row, whose columns are drawn with replacement."""
+    """Bounds of the mean of each row, with columns drawn with replacement."""
     count = table.shape[1]
     if count == 0:
         return np.zeros(len(table)), np.zeros(len(table))

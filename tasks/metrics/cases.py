@@ -1,4 +1,4 @@
-"""The neutral case file: truths and predictions of one evaluation in JSON, whatever they came from.
+"""Case file: truths and predictions of one evaluation in a JSON format that is independent of datasets.
 
 `{"cases": [{"sample_id", "fps", "frame_count", "gt", "pred"}, ...]}`, `gt` and `pred` each
 `{"start_frame", "end_frame", "boxes": {"<frame>": [x1, y1, x2, y2]}}`, frames 0-based and closed, boxes in pixels; `pred` null
@@ -25,23 +25,23 @@ from tasks.video.reader import MAX_FRAME_COUNT
 
 
 class ScoreError(InputError):
-    """What cannot be scored; one sentence that names sample and field."""
+    """Invalid input of scoring; the message is a sentence that names sample and field."""
 
 
 def find_convention(name: str) -> Convention:
-    """A convention by its name.
+    """Convention by name.
 
     Raises:
-        ScoreError: there is none of this name.
+        ScoreError: there is no convention of this name.
     """
     return one_of(CONVENTIONS, name, "convention", ScoreError)
 
 
 def find_rules(name: str) -> tuple[Convention, TemporalConvention]:
-    """The rules for boxes and for times of that name; for what it says nothing of, the default ones.
+    """Spatio-temporal and temporal convention of a name; the default one for a kind without this name.
 
     Raises:
-        ScoreError: there is none of this name.
+        ScoreError: there is no convention of this name.
     """
     if name not in CONVENTIONS and name not in TEMPORAL:
         raise ScoreError(f"there is no convention '{name}': choose from {', '.join({**CONVENTIONS, **TEMPORAL})}")
@@ -49,10 +49,10 @@ def find_rules(name: str) -> tuple[Convention, TemporalConvention]:
 
 
 def score_cases(cases: Iterable[Case], convention: str = DEFAULT) -> TaskReport:
-    """Score cases by a convention; a missing prediction scores zero.
+    """Score cases by a convention; missing predictions score zero.
 
     Raises:
-        ScoreError: there is no such convention.
+        ScoreError: there is no convention of this name.
     """
     rule = find_convention(convention)
     tally = Tally(rule.name, rule.reaches)
@@ -65,7 +65,7 @@ def read_cases(path: Path) -> list[Case]:
     """Read a case file.
 
     Raises:
-        ScoreError: it is missing, is no case file, or holds an impossible case.
+        ScoreError: the file is missing, has another format, or contains an invalid case.
     """
     try:
         value = json.loads(path.read_text(encoding="utf-8"))
@@ -75,12 +75,12 @@ def read_cases(path: Path) -> list[Case]:
         raise ScoreError(f"'{path}' is not a JSON file ({error})") from error
     records = value.get("cases") if isinstance(value, dict) else value
     if not isinstance(records, list) or not records:
-        raise ScoreError(f"'{path}' holds no cases: it must be a list of them, or an object with a list 'cases'")
+        raise ScoreError(f"'{path}' holds no cases: it must be a list of cases, or an object with a list 'cases'")
     cases = [_case(record, number) for number, record in enumerate(records)]
     seen: set[str] = set()
     for case in cases:
         if case.sample_id in seen:
-            raise ScoreError(f"sample '{case.sample_id}' stands in '{path}' twice: sample IDs must be unique")
+            raise ScoreError(f"sample '{case.sample_id}' is in '{path}' twice: sample IDs must be unique")
         seen.add(case.sample_id)
     return cases
 

@@ -1,7 +1,7 @@
-"""Spatio-temporal scores as the paper defines them and as each published evaluator computes them.
+"""Spatio-temporal metrics as the paper and as each published evaluator defines them.
 
-All take the IoU of boxes without "+1". They differ in which frames count, whether a span's last frame belongs to it,
-whether two disjoint spans are joined by the gap between them (hull), and whether a threshold must be passed or reached.
+All use the IoU of boxes without "+1". They differ in the frames that count, whether the last frame of a span belongs to it,
+whether the hull of two disjoint spans includes the gap between them, and whether a threshold must be reached or exceeded.
 `docs/conventions.md` scores one answer by all of them.
 """
 
@@ -19,13 +19,13 @@ ScoreT_co = TypeVar("ScoreT_co", bound=Callable[..., Any], covariant=True)
 
 
 class Rule(NamedTuple, Generic[ScoreT_co]):
-    """A way to score.
+    """A scoring rule.
 
     Attributes:
-        name: what a result carries.
-        about: one sentence.
-        strict: whether a score counts above a threshold alone, or also at it.
-        score: computes it.
+        name: name in results.
+        about: description, one phrase.
+        strict: whether a score must exceed a threshold, or only reach it.
+        score: computes the score.
     """
 
     name: str
@@ -34,7 +34,7 @@ class Rule(NamedTuple, Generic[ScoreT_co]):
     score: ScoreT_co
 
     def reaches(self, score: float, threshold: float) -> bool:
-        """Whether a score counts at a threshold.
+        """Whether a score passes a threshold.
 
         Args:
             score: score in [0, 1].
@@ -44,11 +44,11 @@ class Rule(NamedTuple, Generic[ScoreT_co]):
 
 
 Convention = Rule[Callable[[Case], Scores]]
-"""Scores a case that has a prediction."""
+"""Rule that scores a case with a prediction."""
 
 
 def paper(case: Case) -> Scores:
-    """Section 3.3: sum of IoU over the frames of both spans, over the frames of either; spans closed, in native frames."""
+    """Section 3.3: sum of IoU over the intersection of both spans, divided by the size of their union; closed native spans."""
     truth, predicted = case.truth, _predicted(case)
     inter = max(0, min(truth.end, predicted.end) - max(truth.start, predicted.start) + 1)
     union = truth.length + predicted.length - inter
@@ -57,7 +57,7 @@ def paper(case: Case) -> Scores:
 
 
 def hcstvg_official(case: Case) -> Scores:
-    """eval_hcvg.py: frames on which both have a box, over the closed hull of both spans."""
+    """eval_hcvg.py: sum of IoU over frames where both have a box, divided by the size of the closed hull of both spans."""
     truth, predicted = case.truth, _predicted(case)
     hull = max(truth.end, predicted.end) - min(truth.start, predicted.start) + 1
     # Boxes outside both spans count too, in the published script; here no score passes 1.
@@ -65,7 +65,7 @@ def hcstvg_official(case: Case) -> Scores:
 
 
 def tubedetr(case: Case) -> Scores:
-    """TubeDETR: half-open spans; boxes on a grid of 5 frames a second, missing ones taken from the nearest frame."""
+    """TubeDETR: half-open spans; boxes at 5 frames per second, missing ones taken from the nearest frame."""
     return _tubedetr(case, five_fps(case.frame_count))
 
 
@@ -87,7 +87,7 @@ def _tubedetr(case: Case, grid: NDArray[np.int64]) -> Scores:
 
 
 def five_fps(frame_count: int) -> NDArray[np.int64]:
-    """TubeDETR's frames of a video that is taken to last 20 s: the first of each fifth of a second, without the last."""
+    """TubeDETR's frames of a video that is assumed to last 20 s: the first of each fifth of a second, without the last."""
     ticks = np.floor(np.arange(frame_count - 1) * (5 / (frame_count / 20))).astype(np.int64)
     return np.flatnonzero(np.diff(ticks, prepend=-1) > 0).astype(np.int64)
 
@@ -110,7 +110,7 @@ def five_fps_of_clip(start: int, stop: int, fps: float) -> NDArray[np.int64]:
 
 
 def resample_nearest(tube: Tube, frames: NDArray[np.int64]) -> Tube:
-    """A tube with a box on each of `frames`: that of its nearest frame, the earlier on a tie.
+    """Tube with a box on each of `frames`, that of its nearest frame, the earlier one on a tie.
 
     Args:
         tube: tube of one object.
@@ -138,9 +138,9 @@ def stcat_cgstvg_tastvg(case: Case) -> Scores:
 
 
 def stvg_r1_released(case: Case) -> Scores:
-    """The released evaluate.py: spans in seconds, frames by truncation.
+    """The released evaluate.py: spans in seconds, converted to frames by truncation.
 
-    True boxes come one frame late, since HC-STVG's 1-based `st_frame` is read as 0-based.
+    True boxes are one frame late, since HC-STVG's 1-based `st_frame` is read as 0-based.
     """
     truth, predicted = case.truth, _predicted(case)
     late = Tube(truth.start, truth.end, truth.frames + 1, truth.boxes)
@@ -149,7 +149,7 @@ def stvg_r1_released(case: Case) -> Scores:
 
 
 def span_seconds(case: Case, tube: Tube, stated: tuple[float, float] | None) -> tuple[float, float]:
-    """A span in seconds: as stated, else when its first and its last frame start to be shown, as HC-STVG states them.
+    """Span in seconds: as annotated, otherwise the start times of its first and last frame, as in HC-STVG.
 
     Args:
         case: case with frame rate.
@@ -160,7 +160,7 @@ def span_seconds(case: Case, tube: Tube, stated: tuple[float, float] | None) -> 
 
 
 def hull_iou(a: tuple[float, float], b: tuple[float, float]) -> float:
-    """Intersection over hull of two intervals; 0 where the hull has no length or either is reversed.
+    """Intersection over hull of two intervals; 0 if the hull has no length or an interval is reversed.
 
     Args:
         a: (start, end) of the first interval.
@@ -171,7 +171,7 @@ def hull_iou(a: tuple[float, float], b: tuple[float, float]) -> float:
 
 
 def released_v_iou(true_s: tuple[float, float], predicted_s: tuple[float, float], fps: float, shared: Overlap) -> float:
-    """VIoU of the released evaluate.py: closed frame ranges by truncation; one common frame counts for none.
+    """VIoU of the released evaluate.py: closed frame ranges by truncation; a single common frame counts as none.
 
     Args:
         true_s: true span, seconds of the video.
@@ -186,7 +186,7 @@ def released_v_iou(true_s: tuple[float, float], predicted_s: tuple[float, float]
 
 
 def st_align(case: Case) -> Scores:
-    """LLaVA-ST: on 100 frames of the clip, IoU over the frames on which both have a box, over those where either has one.
+    """LLaVA-ST: sum of IoU over 100 frames of the clip where both have a box, divided by those where either has one.
 
     Times are relative to the clip, rounded to 3 decimals.
     """
@@ -202,7 +202,7 @@ def st_align(case: Case) -> Scores:
 
 
 def _predicted(case: Case) -> Tube:
-    assert case.predicted is not None, "a missing prediction is counted, not scored"
+    assert case.predicted is not None, "missing predictions are not scored by conventions"
     return case.predicted
 
 
@@ -219,4 +219,4 @@ CONVENTIONS: Mapping[str, Convention] = {
         Convention("st_align", "LLaVA-ST: 100 frames of the clip, frames where either has a box", False, st_align),
     )
 }
-"""Every convention by name."""
+"""Name -> convention."""

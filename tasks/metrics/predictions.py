@@ -1,8 +1,8 @@
-"""What a model answered, read from JSON Lines or Parquet: what evaluation writes and scoring reads.
+"""Predictions files, JSON Lines or Parquet, written by evaluation and read by scoring.
 
-A row has `sample_id`, and of the rest what its task asks for: `object_id` or `object_ids`, `start_s` and `end_s` (seconds of
-the clip, half-open), `answer`; in place of an object `boxes`, native frame -> [x1, y1, x2, y2], pixels, half-open. A field that
-is absent or null was not answered.
+A row has `sample_id` and the fields of its task: `object_id` or `object_ids`, `start_s` and `end_s` (seconds of the clip,
+half-open), `answer`, or, instead of an object, `boxes`: native frame -> [x1, y1, x2, y2], pixels, half-open. An absent or null
+field was not predicted.
 """
 
 from __future__ import annotations
@@ -21,17 +21,17 @@ FIELDS = ("sample_id", "object_id", "object_ids", "start_s", "end_s", "answer", 
 
 
 class PredictionsError(InputError):
-    """A predictions file that cannot be used; the message names file, row and field."""
+    """An invalid predictions file; the message names file, row and field."""
 
 
 class Prediction(NamedTuple):
-    """One answer.
+    """Prediction for one sample.
 
     Attributes:
-        object_ids: the objects named, in the order in which they were.
-        span_s: seconds of the clip, half-open, as given; None if no time was.
-        answer: to a question; None if there is none.
-        boxes: native frame -> box, pixels, half-open; None where objects were named instead.
+        object_ids: predicted object IDs, in the order of the response.
+        span_s: predicted span in seconds of the clip, half-open; None without one.
+        answer: answer to a question; None without one.
+        boxes: native frame -> box, pixels, half-open; None if objects were predicted.
     """
 
     object_ids: tuple[int, ...] = ()
@@ -41,10 +41,10 @@ class Prediction(NamedTuple):
 
 
 def read_predictions(path: Path) -> dict[str, Prediction]:
-    """Read a predictions file, sample ID -> answer.
+    """Read a predictions file: sample ID -> prediction.
 
     Raises:
-        PredictionsError: it is missing, of the wrong kind, or names a sample twice.
+        PredictionsError: the file is missing, has another format, or contains a sample twice.
     """
     if not path.is_file():
         raise PredictionsError(f"there is no predictions file '{path}'")
@@ -95,14 +95,14 @@ def _parquet(path: Path) -> Iterator[tuple[str, Mapping[str, Any]]]:
 
 
 def prediction_of(row: Mapping[str, Any], where: str) -> Prediction:
-    """The prediction of a row.
+    """Prediction of a row.
 
     Args:
         row: one record of a predictions file.
         where: position of the record, for error messages.
 
     Raises:
-        PredictionsError: a field is of the wrong kind; `where` is named.
+        PredictionsError: a field has the wrong type; the message starts with `where`.
     """
     ids = row.get("object_ids")
     if ids is None:
@@ -121,7 +121,7 @@ def prediction_of(row: Mapping[str, Any], where: str) -> Prediction:
 
 
 def _boxes(value: Any, where: str) -> Mapping[int, Box] | None:
-    """Boxes by frame: an object in JSON, rows of frame and box in Parquet."""
+    """Boxes by frame, from an object in JSON or from rows of frame and box in Parquet."""
     if not value:
         return None
     try:
@@ -135,5 +135,5 @@ def _boxes(value: Any, where: str) -> Mapping[int, Box] | None:
 
 
 def is_number(value: Any) -> bool:
-    """Whether a JSON value is a finite number that a float can hold."""
+    """Whether a JSON value is a finite number within the range of a float."""
     return isinstance(value, (int, float)) and not isinstance(value, bool) and abs(value) <= sys.float_info.max

@@ -1,7 +1,7 @@
-"""How good a dataset can make its user: what the best possible answers on it would score (section 3.2, Table 6 left).
+"""Data quality: detection losses, identity errors, and upper bounds of scores on a dataset (section 3.2, Table 6 left).
 
-Everything is told per theta, the size filter below which an object gets no number. Samples of lost videos count as
-failures: the denominator is that of the plan.
+Results are per theta, the size filter below which an object gets no marker. Samples of lost videos count as failures: the
+denominator is the number of planned samples.
 """
 
 from __future__ import annotations
@@ -21,21 +21,21 @@ from tasks.masks.instances import box_ious
 from tasks.metrics.arrays import StoredSample, StoredVideo, column_numbers, lost_samples, stored_videos
 
 THETAS = (0.0, 1 / 4, 1 / 3, 1 / 2)
-"""Table 6's."""
+"""Values of Table 6."""
 DETECTED_IOU = 0.5
-"""A target counts as detected on a frame where an object has at least this IoU with its true box."""
+"""Minimum IoU with the true box for a target to count as detected on a frame."""
 
 
 @dataclass(frozen=True)
 class ThetaQuality:
-    """What a size filter leaves.
+    """Quality with one size filter.
 
     Attributes:
-        theta: the filter.
-        not_detected: samples with a target that no numbered object matches on any frame of the true span.
+        theta: minimum mask area as a fraction of the largest of the category.
+        not_detected: samples with a target that no marked object matches on any frame of the true span.
         no_answer: samples without an answer ID.
-        ceiling: m_vIoU, vIoU@0.3 and vIoU@0.5 with true time and answer ID, from the numbered objects alone.
-        ceiling_full: the same from the whole mask database.
+        ceiling: m_vIoU, vIoU@0.3 and vIoU@0.5 of true time and answer ID with the boxes of marked objects only.
+        ceiling_full: the same with all boxes of the mask database.
     """
 
     theta: float
@@ -50,13 +50,13 @@ class Quality:
     """Data quality of a dataset.
 
     Attributes:
-        samples: sentences with true boxes, those of lost videos among them.
-        lost: sentences of lost videos.
-        ids: mean number of IDs that match a target at one time or another; 1 is best.
-        switches: mean number of changes from one matching ID to another.
-        fragments: mean number of stretches in which one ID matches without a gap.
+        samples: samples with true boxes, including those of lost videos.
+        lost: samples of lost videos.
+        ids: mean number of IDs that match a target over time; 1 is best.
+        switches: mean number of changes of the matching ID.
+        fragments: mean number of maximal runs with one matching ID.
         covered: mean share of a target's frames on which an object matches.
-        thetas: one entry a size filter.
+        thetas: quality per size filter.
     """
 
     samples: int
@@ -69,17 +69,17 @@ class Quality:
 
     @property
     def identity(self) -> str:
-        """How well targets keep their identity, in one sentence."""
+        """Summary of identity preservation in one sentence."""
         means = f"{self.ids:.2f} IDs, {self.switches:.2f} switches and {self.fragments:.2f} fragments a target"
         return f"{means}; an object matches it on {self.covered:.0%} of its frames. {self.samples} sentences, {self.lost} lost."
 
 
 def measure_quality(dataset: Dataset, thetas: Sequence[float] = THETAS) -> Quality | None:
-    """Measure a dataset; None if no sample of it has true boxes. Reads no mask and no picture.
+    """Measure a dataset without decoding masks or images; None if no sample has true boxes.
 
     Args:
         dataset: a published dataset.
-        thetas: size-filter fractions to report, each in [0, 1].
+        thetas: size filters to report, each in [0, 1].
     """
     looks: list[_SampleQuality] = []
     with Scan(dataset, "frames", ["clip_id", "frame_index"], _rendered_frames) as scan:
@@ -108,7 +108,7 @@ def _sample_qualities(
 
 
 def _ratios(video: StoredVideo) -> NDArray[np.float64]:
-    """Area of each row over the largest of its category on its frame."""
+    """Area of each row relative to the largest of its category on its frame."""
     area, category = video.extra["area"].astype(np.float64), video.extra["category"]
     if not len(area):
         return area
@@ -121,7 +121,7 @@ def _ratios(video: StoredVideo) -> NDArray[np.float64]:
 
 @dataclass(frozen=True)
 class _Match:
-    """Rows of the instances on a target's frames within the span, and their IoU with its box."""
+    """Instances on the frames of a target within the span, with their IoU with its box."""
 
     frames: NDArray[np.int64]
     objects: NDArray[np.int64]
@@ -132,7 +132,7 @@ class _Match:
 
 @dataclass(frozen=True)
 class _SampleQuality:
-    """One sample: per theta (detected, answered, vIoU drawn, vIoU full), and per target its identity."""
+    """One sample: per theta (detected, answered, vIoU of marked boxes, vIoU of all boxes), and per target its identity."""
 
     thetas: list[tuple[bool, bool, float, float]]
     identity: list[tuple[float, float, float, float]]
@@ -167,7 +167,7 @@ def _match(video: StoredVideo, sample: StoredSample, target: Target, ratios: NDA
 
 
 def _best(match: _Match, rows: NDArray[np.intp]) -> NDArray[np.intp]:
-    """Of `rows`, the one of largest IoU on each frame; the smaller ID on a tie."""
+    """Row of highest IoU on each frame among `rows`; the smaller ID on a tie."""
     order = rows[np.lexsort((match.objects[rows], -match.ious[rows], match.frames[rows]))]
     first = np.flatnonzero(np.diff(match.frames[order], prepend=-1))
     chosen: NDArray[np.intp] = order[first]
@@ -175,7 +175,7 @@ def _best(match: _Match, rows: NDArray[np.intp]) -> NDArray[np.intp]:
 
 
 def _at(match: _Match, theta: float, rendered: NDArray[Any]) -> tuple[bool, bool, float, float]:
-    """Whether the target is detected and answered at a theta, and vIoU of the answer: as drawn, and in full."""
+    """Whether the target is detected and answered at a theta, and the vIoU with marked boxes and with all boxes."""
     drawn = match.ratios >= theta
     detected = bool((match.ious[drawn] >= DETECTED_IOU).any())
     seen = np.flatnonzero(drawn & np.isin(match.frames, rendered))
@@ -192,7 +192,7 @@ def _at(match: _Match, theta: float, rendered: NDArray[Any]) -> tuple[bool, bool
 
 
 def _identity(match: _Match) -> tuple[float, float, float, float]:
-    """Of one target, over all objects: IDs that match, switches, fragments, covered share."""
+    """For one target, over all objects: matching IDs, switches, fragments, covered share."""
     best = _best(match, np.flatnonzero(match.ious >= DETECTED_IOU))
     ids, frames = match.objects[best], match.frames[best]
     if not len(ids):
@@ -224,7 +224,7 @@ def _scores(values: Iterable[float], total: int) -> tuple[float, float, float]:
 
 
 def quality_rows(quality: Quality) -> list[dict[str, Any]]:
-    """One row a theta, for tables: shares and means in per cent."""
+    """Table with one row per theta: shares and means in per cent."""
     return [
         {
             "theta": f"{t.theta:.3g}",

@@ -1,4 +1,4 @@
-"""MME-VideoOCR's accuracies: containment, multiple choice, and questions that need a judge."""
+"""Accuracies of MME-VideoOCR: containment, multiple choice, and questions that need a judge."""
 
 from __future__ import annotations
 
@@ -8,23 +8,23 @@ from collections.abc import Callable
 from tasks.benchmarks.question_rules import METHODS, QuestionRule
 
 Judge = Callable[[str, str], bool]
-"""(true answer, answer) -> whether they mean the same; a model does this in the published evaluation."""
+"""(true answer, predicted answer) -> whether they have the same meaning; decided by a model in the published evaluation."""
 
 _WHOLE_ANSWER = ("trajectory", "scrambled")
-"""Questions whose kind contains one of these words take the whole answer, not a part of it."""
+"""Words in the kind of a question whose answer must match completely, not by containment."""
 
 
 def is_correct(rule: QuestionRule, truth: str, answer: str, judge: Judge | None = None) -> bool | None:
-    """Whether an answer is right; None if the rule needs a judge and there is none.
+    """Whether an answer is correct; None if the rule needs a judge and there is none.
 
     Args:
         rule: how the question is scored.
         truth: the true answer; in a containment match, parts that must all appear are separated by ';'.
-        answer: the model's.
+        answer: predicted answer.
         judge: decides questions of the method `gpt_assisted_scoring`.
 
     Raises:
-        ValueError: the method is not known.
+        ValueError: the method is unknown.
     """
     if rule.method == "containment_match":
         return _contains(rule.kind, truth, answer)

@@ -1,4 +1,4 @@
-"""J and F of masks, as DAVIS and MeViS compute them on every frame."""
+"""Region similarity J and contour accuracy F of masks, as DAVIS and MeViS compute them per frame."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from numpy.typing import NDArray
 from storage.rle import Mask
 
 _BOUNDARY_TOLERANCE = 0.008
-"""Of the frame's diagonal: how far a contour may lie from the true one and still match."""
+"""Maximum distance of matching contour pixels as a fraction of the frame's diagonal."""
 
 
 def j_and_f(truth: Mask, predicted: Mask) -> tuple[float, float]:
-    """Region similarity J and contour accuracy F of one frame, in [0, 1]; masks are bool (height, width).
+    """Region similarity J and contour accuracy F of one frame, each in [0, 1].
 
-    Two empty masks are perfect: 1 and 1.
+    Two empty masks score 1 and 1.
 
     Args:
         truth: true mask, bool (height, width).
@@ -37,7 +37,7 @@ def region_similarity(truth: Mask, predicted: Mask) -> float:
 
 
 def contour_accuracy(truth: Mask, predicted: Mask) -> float:
-    """F measure of contour pixels that lie within 0.8 % of the diagonal of the other contour.
+    """F measure of contour pixels that are within 0.8 % of the diagonal of the other contour.
 
     Args:
         truth: true mask, bool (height, width).
@@ -57,7 +57,7 @@ def contour_accuracy(truth: Mask, predicted: Mask) -> float:
 
 
 def contour(mask: Mask) -> NDArray[np.bool_]:
-    """Pixels that differ from the one to the right, below, or below right; outside counts like the border pixel."""
+    """Pixels that differ from the pixel to the right, below, or below right; the image is padded with its edge."""
     padded = np.pad(np.ascontiguousarray(mask), ((0, 1), (0, 1)), mode="edge")
     here = padded[:-1, :-1]
     line: NDArray[np.bool_] = (here != padded[:-1, 1:]) | (here != padded[1:, :-1]) | (here != padded[1:, 1:])

@@ -1,7 +1,7 @@
 """ID repair: a box for every frame of the predicted span, also where the predicted ID is missing.
 
-The fallback credits an ID that may never have been there, so scores are told with and without repair. Which masks are
-repaired: all of the mask database, drawn or not (`docs/conventions.md`).
+The fallback credits an ID that may never have been visible, so scores are reported with and without repair. Repair uses all
+masks of the mask database, marked or not (`docs/conventions.md`).
 """
 
 from __future__ import annotations
@@ -18,14 +18,14 @@ from tasks.metrics.tubes import Tube
 
 MIN_IOU = 0.4
 MIN_OVERLAP = 0.6
-"""Of the intersection over the smaller box (Algorithm 1, line 21)."""
+"""Minimum intersection over the area of the smaller box (Algorithm 1, line 21)."""
 
 Frames = Mapping[int, Mapping[int, Box]]
 """Native frame -> object ID -> box."""
 
 
 class RepairedTube(NamedTuple):
-    """A repaired tube, and on how many frames its box is the ID's own, a corrected one, or a fallback."""
+    """A repaired tube, with the number of frames whose box is the ID's own, corrected, or a fallback."""
 
     tube: Tube
     kept: int
@@ -34,20 +34,20 @@ class RepairedTube(NamedTuple):
 
 
 class Choice(NamedTuple):
-    """The object whose box stands for the ID on a frame: its own, the one that took it over, or the largest there."""
+    """Object whose box is used on a frame: that of the ID, its successor, or the largest one."""
 
     object_id: int
     kind: Literal["kept", "corrected", "fallback"]
 
 
 def choose_objects(boxes: Frames, object_id: int, span: tuple[int, int]) -> dict[int, Choice]:
-    """Algorithm 1 of A.5: the object that stands for the predicted ID on each frame of the predicted span with any object.
+    """Algorithm 1 of A.5: object to use on each frame of the predicted span that has any object.
 
     Line 16 reads the ID sets as lines 10, 23 and 28 have changed them, so that the box chosen on an earlier frame may be the
     reference of a later one.
 
     Args:
-        boxes: every object of every frame that has any.
+        boxes: native frame -> object ID -> box.
         object_id: the predicted ID.
         span: the predicted span, native frames, closed.
     """
@@ -77,7 +77,7 @@ def _nearest_reference(frame: int, previous: int | None, upcoming: int | None) -
 
 
 def _choice(candidates: Mapping[int, Box], object_id: int, reference: Box | None, corrections: set[int]) -> Choice:
-    """The choice on one frame; persists a correction (lines 4 to 29)."""
+    """Choice on one frame; corrections persist (lines 4 to 29)."""
     if object_id in candidates:
         return Choice(object_id, "kept")
     known = sorted(corrections & set(candidates))
@@ -92,7 +92,7 @@ def _choice(candidates: Mapping[int, Box], object_id: int, reference: Box | None
 
 
 def repair(boxes: Frames, object_id: int, span: tuple[int, int]) -> RepairedTube:
-    """The tube of `choices`, which see; frames without any object stay without a box.
+    """Repair a tube by Algorithm 1; frames without any object have no box.
 
     Args:
         boxes: native frame -> object ID -> box.
@@ -106,7 +106,7 @@ def repair(boxes: Frames, object_id: int, span: tuple[int, int]) -> RepairedTube
 
 
 def overlap_of_smaller(a: Box, b: Box) -> float:
-    """Intersection of two boxes over the smaller one's area; 0 if that has none.
+    """Intersection of two boxes over the area of the smaller one; 0 if that is empty.
 
     Args:
         a: (x1, y1, x2, y2) in pixels, half-open.
@@ -126,7 +126,7 @@ def _largest(candidates: Mapping[int, Box]) -> int:
 
 
 def _nearest(frames: list[int], frame: int) -> int:
-    """The earlier one on a tie."""
+    """Nearest frame; the earlier one on a tie."""
     return min(frames, key=lambda f: (abs(f - frame), f))
 
 
@@ -136,11 +136,11 @@ def _tube(span: tuple[int, int], chosen: Mapping[int, Box]) -> Tube:
 
 
 def repair_released(boxes: Frames, object_id: int, span: tuple[int, int]) -> RepairedTube:
-    """The repair of the released evaluate.py, which has no thresholds and no persisted corrections.
+    """Repair of the released evaluate.py, which has no thresholds and no persistent corrections.
 
-    `current` is the last box known to be the ID's. Where the ID is missing, the box that overlaps `current` most is used,
-    else the largest of the frame; in a frame without objects, the ID's last own box, if there was one, which becomes
-    `current`. Before anything is known, the nearest frame of the span that has the ID says what to look for.
+    `current` is the last box attributed to the ID. Where the ID is missing, the box with the highest IoU with `current` is
+    used, otherwise the largest box of the frame; on a frame without objects, the last own box of the ID, if there is one, which
+    becomes `current`. Before the first one, the box of the ID on the nearest frame of the span is the reference.
 
     Args:
         boxes: native frame -> object ID -> box.
@@ -173,6 +173,6 @@ def repair_released(boxes: Frames, object_id: int, span: tuple[int, int]) -> Rep
 
 
 def _most_like(reference: Box, candidates: Mapping[int, Box]) -> Box | None:
-    """The box of largest IoU above 0 with `reference`; the first of equals."""
+    """Box with the highest positive IoU with `reference`; the first one on a tie."""
     best = max(candidates.values(), key=lambda box: box_iou(reference, box), default=None)
     return best if best is not None and box_iou(reference, best) > 0 else None

@@ -1,7 +1,7 @@
-"""Scoring a published dataset: predictions name objects and seconds, the mask database gives their boxes and frames.
+"""Scoring of predictions on a published dataset: predicted objects and times are resolved by the mask database.
 
-Boxes come from the whole mask database, drawn or not. Every planned sample is in a denominator: samples without a prediction,
-and samples of lost videos, score zero and are counted.
+Boxes come from the whole mask database, marked or not. Every planned sample is in a denominator: samples without a prediction
+and samples of lost videos score zero and are counted.
 """
 
 from __future__ import annotations
@@ -37,19 +37,19 @@ def score_dataset(
     judge: Judge | None = None,
     intervals: bool = False,
 ) -> ConventionScores:
-    """Score predictions of a dataset's samples.
+    """Score predictions for the samples of a dataset.
 
     Args:
         dataset: a published dataset.
         predictions: a predictions file, or sample ID -> prediction; None scores the true times and answer IDs, which gives the
-            ceiling.
-        convention: of boxes or of times; tasks that it does not cover follow the paper's.
-        judge: decides questions that no rule can; without it they score zero.
+            upper bound.
+        convention: spatio-temporal or temporal convention; other tasks use the paper's.
+        judge: decides questions that need a judge; they score zero without one.
         intervals: whether means have confidence intervals.
 
     Raises:
-        ScoreError: there is no such convention.
-        PredictionsError: the file cannot be used, or none of its samples is in the dataset.
+        ScoreError: there is no convention of this name.
+        PredictionsError: the file is invalid, or none of its samples is in the dataset.
     """
     rule, temporal = find_rules(convention)
     answers = read_predictions(predictions) if isinstance(predictions, Path) else predictions
@@ -102,13 +102,13 @@ class _Scorer:
         self.without_truth = self.unjudged = 0
 
     def count_lost(self, lost: int) -> None:
-        """Add samples of lost videos to the denominator of the main task: the task of each is not known any more."""
+        """Add samples of lost videos to the denominator of the main task, since their tasks are unknown."""
         for tallies in (self.plain, self.repaired):
             if tallies:
                 max(tallies.values(), key=lambda tally: tally.samples).lost = lost
 
     def score(self, video: StoredVideo, sample: StoredSample, given: Prediction | None, ceiling: bool) -> None:
-        """Score a sample; `ceiling` takes the true frames for the predicted ones."""
+        """Score a sample; `ceiling` uses the true frames instead of the predicted ones."""
         if sample.task in {Task.SPATIO_TEMPORAL, Task.SPATIAL}:
             self._boxes(video, sample, given, ceiling)
         elif sample.task is Task.TEMPORAL:
@@ -140,14 +140,14 @@ class _Scorer:
         repaired.add(sample.sample_id, again, sample.group)
 
     def _predicted_tubes(self, video: StoredVideo, given: Prediction, span: Span) -> tuple[Tube, Tube]:
-        """The tube that an answer means in a span, and the repaired one; an answer of times alone has no boxes."""
+        """Predicted tube in a span, and the repaired one; a prediction of times only has no boxes."""
         if given.object_ids and not given.boxes:
             return self._tubes(video, given.object_ids[0], span)
         tube = filled_tube(span, given.boxes) if given.boxes else Tube(*span, np.empty(0, np.int64), np.empty((0, 4)))
         return tube, tube
 
     def _tubes(self, video: StoredVideo, object_id: int, span: Span) -> tuple[Tube, Tube]:
-        """The object's tube in the span, and the repaired one; the same where the ID is on every frame with objects."""
+        """Tube of the object in the span, and the repaired one; both are equal if the ID is on every frame with objects."""
         low, high = np.searchsorted(video.frames, [span[0], span[1] + 1])
         frames, objects, boxes = video.frames[low:high], video.objects[low:high], video.boxes[low:high]
         own = objects == object_id
@@ -209,7 +209,7 @@ class _Scorer:
 
 
 def _span(video: StoredVideo, sample: StoredSample, given: Prediction | None) -> Span | None:
-    """The frames on screen in the predicted seconds; None if they are none."""
+    """Frames on screen in the predicted seconds; None if there are none."""
     if given is None or given.span_s is None:
         return None
     frames = video.timeline.frames_in(*(sample.clip_start_s + time for time in given.span_s))

@@ -1,4 +1,4 @@
-"""J and F of an expression: the union of the objects named against the union of those meant, on every frame."""
+"""J and F of referring expressions: the union of predicted objects against the union of true objects on every frame."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from tasks.metrics.regions import j_and_f
 def segmentation_scores(
     dataset: Dataset, video: StoredVideo, targets: Sequence[Target], object_ids: Sequence[int]
 ) -> tuple[float, float]:
-    """Mean J and mean F over every frame of a video, as MeViS takes them.
+    """Mean J and mean F over every frame of a video, as in MeViS.
 
     Args:
         dataset: a published dataset.

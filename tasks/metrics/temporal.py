@@ -1,4 +1,4 @@
-"""Temporal scores on seconds, by named convention; spans are half-open."""
+"""Temporal metrics in seconds by named convention; spans are half-open."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from tasks.metrics.conventions import Rule, hull_iou
 Span = tuple[float, float]
 
 TemporalConvention = Rule[Callable[[Span, Span], float]]
-"""Compares a true and a predicted span."""
+"""Rule that compares a true and a predicted span."""
 
 
 def interval_iou(truth: Span, predicted: Span) -> float:
-    """Equation 4: intersection over union of two intervals; 0 where either has no length or is reversed.
+    """Equation 4: intersection over union of two intervals; 0 if either has no length or is reversed.
 
     Args:
         truth: true (start, end) in seconds, half-open.
@@ -21,7 +21,7 @@ def interval_iou(truth: Span, predicted: Span) -> float:
     """
     if truth[1] <= truth[0] or predicted[1] <= predicted[0]:
         return 0.0
-    # Where they overlap, their union is their hull; where they do not, nothing is shared.
+    # The union equals the hull if the intervals overlap; otherwise the intersection is empty.
     return hull_iou(truth, predicted)
 
 
@@ -37,4 +37,4 @@ TEMPORAL: Mapping[str, TemporalConvention] = {
         TemporalConvention("lmms_eval", "lmms-eval: the hull, a reversed prediction is turned round", False, _unswapped),
     )
 }
-"""Every temporal convention by name."""
+"""Name -> temporal convention."""

@@ -1,4 +1,4 @@
-"""What is compared: a true and a predicted tube of one sample."""
+"""Tubes and cases: the true and the predicted tube of a sample."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ class Tube:
 
     Attributes:
         start, end: native frames, 0-based, closed.
-        frames: int64 (n,), frames that have a box, ascending; they need not fill the span, nor lie inside it.
-        boxes: float64 (n, 4), pixels, (x1, y1, x2, y2), half-open; scored as they are.
+        frames: int64 (n,), frames with a box, ascending; they may have gaps and extend beyond the span.
+        boxes: float64 (n, 4), pixels, (x1, y1, x2, y2), half-open; scored without clipping.
     """
 
     start: int
@@ -30,18 +30,18 @@ class Tube:
 
     @property
     def length(self) -> int:
-        """Frames of its span."""
+        """Number of frames of the span."""
         return self.end - self.start + 1
 
 
 class Overlap(NamedTuple):
-    """Frames on which both tubes have a box, ascending, and the IoU there."""
+    """Frames on which both tubes have a box, ascending, and their IoU."""
 
     frames: NDArray[np.int64]
     ious: NDArray[np.float64]
 
     def total(self, first: int, last: int) -> float:
-        """Sum of IoUs on frames of the closed range [first, last].
+        """Sum of IoUs over the closed frame range [first, last].
 
         Args:
             first: first native frame.
@@ -52,13 +52,13 @@ class Overlap(NamedTuple):
 
 
 def filled_tube(span: tuple[int, int], boxes: Mapping[int, Box]) -> Tube:
-    """A tube from boxes on some frames, which stand for the frames around them.
+    """Tube from boxes on some frames, interpolated between them.
 
-    Between neighbours no further apart than usual boxes are interpolated; the first and the last hold for one such step
-    beyond. A larger gap stays without boxes: nothing was said of it.
+    Boxes are interpolated between neighbours with typical spacing, and the first and last box extend by one such step. Larger
+    gaps have no boxes.
 
     Args:
-        span: the predicted span, native frames, closed; boxes outside it do not count.
+        span: predicted span, native frames, closed; boxes outside it are ignored.
         boxes: native frame -> box, at least one.
     """
     frames_given = np.array(sorted(frame for frame in boxes if span[0] <= frame <= span[1]), np.int64)
@@ -77,12 +77,12 @@ def filled_tube(span: tuple[int, int], boxes: Mapping[int, Box]) -> Tube:
 
 @dataclass(frozen=True, eq=False)
 class Case:
-    """One sample to be scored.
+    """One sample to score.
 
     Attributes:
         fps, frame_count: of the video, native.
-        predicted: None if there is no prediction.
-        clip: the clip the sample speaks of, native frames, closed; None for the whole video.
+        predicted: None without a prediction.
+        clip: clip of the sample, native frames, closed; None for the whole video.
         truth_s, predicted_s: the spans in seconds of the video, half-open; None for those of the frames, as
             `conventions.seconds` says.
     """
@@ -98,7 +98,7 @@ class Case:
 
     @cached_property
     def overlap(self) -> Overlap:
-        """Where both tubes have a box."""
+        """IoU on the frames on which both tubes have a box."""
         if self.predicted is None:
             return Overlap(np.empty(0, np.int64), np.empty(0))
         return overlap(self.truth, self.predicted)
@@ -117,7 +117,7 @@ def overlap(a: Tube, b: Tube) -> Overlap:
 
 
 class Scores(NamedTuple):
-    """Scores of one sample in [0, 1]; `gt_v_iou` is vIoU with the true interval given, None where a convention has none."""
+    """Scores of one sample in [0, 1]; `gt_v_iou` is the vIoU with the true interval, None if it is not defined."""
 
     t_iou: float
     v_iou: float
