@@ -37,7 +37,7 @@ settings.load_profile("shared-machine")
 set_environment(local=True)  # Ray reads it at its first import, which may be that of a test's module
 
 FPS = 10
-SERVER = "server"
+SERVER, FLOWS = "server", "tests/flows/*.py"
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -50,15 +50,13 @@ def _same_scheduler() -> Iterator[None]:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """With several workers, the tests of a file stay together, and so do all that use the Prefect server; slow files begin."""
+    """With several workers, the tests of a file stay together, as do files that use the Prefect server; slow files begin."""
     if hasattr(config, "workerinput"):
-        items.sort(key=lambda item: (item.get_closest_marker("heavy") is None, _group(item) != SERVER))
+        serving = {item.path for item in items if SERVER in getattr(item, "fixturenames", ()) and item.path.match(FLOWS)}
+        slow = {item.path for item in items if item.get_closest_marker("heavy")}
+        items.sort(key=lambda item: (item.path not in slow, item.path not in serving))
         for item in items:
-            item.add_marker(pytest.mark.xdist_group(_group(item)))
-
-
-def _group(item: pytest.Item) -> str:
-    return SERVER if SERVER in getattr(item, "fixturenames", ()) else item.nodeid.partition("::")[0]
+            item.add_marker(pytest.mark.xdist_group(SERVER if item.path in serving else item.nodeid.partition("::")[0]))
 
 
 @pytest.fixture(scope="session")

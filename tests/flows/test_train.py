@@ -12,8 +12,6 @@ from typing import Any
 import psutil
 import pytest
 
-from infra.cli.server import running
-from infra.prefect.access import free_port
 from rl.training.checkpoints import read_metrics
 from rl.training.parameters import TRAININGS
 from rl.training.records import read_lineage
@@ -28,16 +26,6 @@ def cluster(clusters: Any) -> Iterator[Any]:
     """One node with a slot that stands for a GPU."""
     with clusters(("--num-cpus", "16", "--num-gpus", "1")) as made:
         yield made
-
-
-@pytest.fixture(scope="module")
-def serving(server_factory: Any, cluster: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
-    """A server whose flows reach the cluster."""
-    with pytest.MonkeyPatch.context() as patch:
-        for name, value in cluster.env.items():
-            patch.setenv(name, value)
-        with running(free_port(), tmp_path_factory.mktemp("prefect")) as env:
-            yield server_factory(env)
 
 
 @pytest.fixture
@@ -63,16 +51,16 @@ def drivers(folder: Path) -> list[psutil.Process]:
 
 
 def test_a_killed_training_goes_on_and_its_model_is_merged_registered_and_evaluated(
-    serving: Any, cluster: Any, given: dict[str, Any], tmp_path: Path
+    server: Any, cluster: Any, given: dict[str, Any], tmp_path: Path
 ) -> None:
     folder = TRAININGS["sample"].model_validate(given).folder
-    run = serving.start("train-grpo/sample", **given)
-    cluster.until(lambda: (folder / TRACKER).is_file() or ended(serving, run), 400)
+    run = server.start("train-grpo/sample", **given)
+    cluster.until(lambda: (folder / TRACKER).is_file() or ended(server, run), 400)
     for driver in drivers(folder):
         os.kill(driver.pid, signal.SIGKILL)
-    state = cluster.until(lambda: ended(serving, run), 400)
-    shown = serving.artifacts({"id": run})
-    every = serving.ask("artifacts/filter", {"flow_runs": {"id": {"any_": [run]}}})
+    state = cluster.until(lambda: ended(server, run), 400)
+    shown = server.artifacts({"id": run})
+    every = server.ask("artifacts/filter", {"flow_runs": {"id": {"any_": [run]}}})
     progress = max(artifact["data"] for artifact in every if artifact["key"] == "steps")
     assert state == "COMPLETED", "the task that follows the job is tried again, and goes on"
     steps = read_metrics(folder)
@@ -99,13 +87,11 @@ decoding.max_tokens = 4
 """
 
 
-def test_a_model_is_trained_on_true_answers_and_swept(
-    serving: Any, cluster: Any, given: dict[str, Any], tmp_path: Path
-) -> None:
+def test_a_model_is_trained_on_true_answers_and_swept(server: Any, cluster: Any, given: dict[str, Any], tmp_path: Path) -> None:
     (tmp_path / "sweep.toml").write_text(SWEEP)
     asked = {**given, "steps": 1, "evaluate": [], "sweep": str(tmp_path / "sweep.toml")}
-    run = serving.start("train-sft/sample", **asked)
-    assert cluster.until(lambda: ended(serving, run), 400) == "COMPLETED"
+    run = server.start("train-sft/sample", **asked)
+    assert cluster.until(lambda: ended(server, run), 400) == "COMPLETED"
     folder = TRAININGS["sample-sft"].model_validate(asked).folder
     [step] = read_metrics(folder)
     assert (step.loss or 0) > 0

@@ -38,7 +38,7 @@ class Driver:
     def started(self) -> Iterator[subprocess.Popen[bytes]]:
         """Whatever happens, nothing of it is left."""
         env = {name: value for name, value in os.environ.items() if not name.startswith(("RAY_", "VERL_"))}
-        env |= {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
+        env |= {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1", "RAY_worker_niceness": "0"}
         command = [self.python, "-m", "rl.training.driver", str(self.run)]
         with self.log.open("wb") as output:
             driver = subprocess.Popen(command, env=env, stdout=output, stderr=output, start_new_session=True)
