@@ -33,7 +33,8 @@ from tasks.build.estimate import Estimate, estimate
 from tasks.build.parameters import BuildParameters
 from tasks.build.plan import Build, StagePlan, plan_frames, plan_masks
 from tasks.build.run import publish_build, run_frames, run_masks
-from tasks.metrics.quality import measure_quality, quality_rows
+from tasks.metrics.quality import measure_quality
+from tasks.metrics.quality_report import quality_rows
 from tasks.preview import PREVIEW, current_preview, summary_tables
 
 T = TypeVar("T")

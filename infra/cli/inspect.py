@@ -54,7 +54,7 @@ def quality(
     from storage.manifest import DatasetError
     from storage.reader import Dataset
     from tasks.metrics.quality import measure_quality as measure
-    from tasks.metrics.quality import quality_rows
+    from tasks.metrics.quality_report import quality_rows
 
     report = measure(Dataset(dataset))
     if report is None:

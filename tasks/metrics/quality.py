@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -19,59 +19,12 @@ from storage.scan import Scan
 from tasks.benchmarks.samples import Target
 from tasks.masks.instances import box_ious
 from tasks.metrics.arrays import StoredSample, StoredVideo, column_numbers, lost_samples, stored_videos
+from tasks.metrics.quality_report import Ceiling, Quality, ThetaQuality
 
 THETAS = (0.0, 1 / 4, 1 / 3, 1 / 2)
 """Values of Table 6."""
 DETECTED_IOU = 0.5
 """Minimum IoU with the true box for a target to count as detected on a frame."""
-
-
-@dataclass(frozen=True)
-class ThetaQuality:
-    """Quality with one size filter.
-
-    Attributes:
-        theta: minimum mask area as a fraction of the largest of the category.
-        not_detected: samples with a target that no marked object matches on any frame of the true span.
-        no_answer: samples without an answer ID.
-        ceiling: m_vIoU, vIoU@0.3 and vIoU@0.5 of true time and answer ID with the boxes of marked objects only.
-        ceiling_full: the same with all boxes of the mask database.
-    """
-
-    theta: float
-    not_detected: int
-    no_answer: int
-    ceiling: tuple[float, float, float]
-    ceiling_full: tuple[float, float, float]
-
-
-@dataclass(frozen=True)
-class Quality:
-    """Data quality of a dataset.
-
-    Attributes:
-        samples: samples with true boxes, including those of lost videos.
-        lost: samples of lost videos.
-        ids: mean number of IDs that match a target over time; 1 is best.
-        switches: mean number of changes of the matching ID.
-        fragments: mean number of maximal runs with one matching ID.
-        covered: mean share of a target's frames on which an object matches.
-        thetas: quality per size filter.
-    """
-
-    samples: int
-    lost: int
-    ids: float
-    switches: float
-    fragments: float
-    covered: float
-    thetas: tuple[ThetaQuality, ...]
-
-    @property
-    def identity(self) -> str:
-        """Summary of identity preservation in one sentence."""
-        means = f"{self.ids:.2f} IDs, {self.switches:.2f} switches and {self.fragments:.2f} fragments a target"
-        return f"{means}; an object matches it on {self.covered:.0%} of its frames. {self.samples} sentences, {self.lost} lost."
 
 
 def measure_quality(dataset: Dataset, thetas: Sequence[float] = THETAS) -> Quality | None:
@@ -130,12 +83,30 @@ class _Match:
     true_frames: int
 
 
+class _BestAnswer(NamedTuple):
+    """The best possible answer at a theta: vIoU with numbered objects alone, and with all masks."""
+
+    detected: bool
+    has_id: bool
+    v_iou_drawn: float = 0.0
+    v_iou_full: float = 0.0
+
+
+class _Identity(NamedTuple):
+    """Of one target, over all objects: IDs that match, switches, fragments, covered share."""
+
+    ids: float = 0.0
+    switches: float = 0.0
+    fragments: float = 0.0
+    covered: float = 0.0
+
+
 @dataclass(frozen=True)
 class _SampleQuality:
-    """One sample: per theta (detected, answered, vIoU of marked boxes, vIoU of all boxes), and per target its identity."""
+    """The best answer to one sample at each theta, and the identity of each of its targets."""
 
-    thetas: list[tuple[bool, bool, float, float]]
-    identity: list[tuple[float, float, float, float]]
+    answers: list[_BestAnswer]
+    identity: list[_Identity]
 
 
 def _sample_quality(
@@ -146,12 +117,18 @@ def _sample_quality(
     thetas: Sequence[float],
 ) -> _SampleQuality:
     matches = [_match(video, sample, target, ratios) for target in sample.targets]
-    rows = []
-    for theta in thetas:
-        each = [_at(match, theta, rendered) for match in matches]
-        detected, answered = (all(e[i] for e in each) for i in (0, 1))
-        rows.append((detected, answered, float(np.mean([e[2] for e in each])), float(np.mean([e[3] for e in each]))))
-    return _SampleQuality(rows, [_identity(match) for match in matches])
+    answers = [_over_targets([_best_answer(match, theta, rendered) for match in matches]) for theta in thetas]
+    return _SampleQuality(answers, [_identity(match) for match in matches])
+
+
+def _over_targets(answers: Sequence[_BestAnswer]) -> _BestAnswer:
+    """The answer to a sample: every target must be detected and have an ID, vIoU is the mean."""
+    return _BestAnswer(
+        all(answer.detected for answer in answers),
+        all(answer.has_id for answer in answers),
+        float(np.mean([answer.v_iou_drawn for answer in answers])),
+        float(np.mean([answer.v_iou_full for answer in answers])),
+    )
 
 
 def _match(video: StoredVideo, sample: StoredSample, target: Target, ratios: NDArray[np.float64]) -> _Match:
@@ -174,68 +151,54 @@ def _best(match: _Match, rows: NDArray[np.intp]) -> NDArray[np.intp]:
     return chosen
 
 
-def _at(match: _Match, theta: float, rendered: NDArray[Any]) -> tuple[bool, bool, float, float]:
-    """Whether the target is detected and answered at a theta, and the vIoU with marked boxes and with all boxes."""
+def _best_answer(match: _Match, theta: float, rendered: NDArray[Any]) -> _BestAnswer:
     drawn = match.ratios >= theta
     detected = bool((match.ious[drawn] >= DETECTED_IOU).any())
     seen = np.flatnonzero(drawn & np.isin(match.frames, rendered))
     best = _best(match, seen)
     voters = match.objects[best[match.ious[best] > 0]]
     if not len(voters) or not match.true_frames:
-        return detected, False, 0.0, 0.0
+        return _BestAnswer(detected, has_id=False)
     ids, votes = np.unique(voters, return_counts=True)
     overlap = [match.ious[seen][match.objects[seen] == i].sum() for i in ids]
     winner = max(zip(votes, overlap, -ids, strict=True))[2] * -1
     mine = match.objects == winner
-    full, rendered = match.ious[mine].sum(), match.ious[mine & drawn].sum()
-    return detected, True, float(rendered / match.true_frames), float(full / match.true_frames)
+    full, numbered = match.ious[mine].sum(), match.ious[mine & drawn].sum()
+    return _BestAnswer(detected, True, float(numbered / match.true_frames), float(full / match.true_frames))
 
 
-def _identity(match: _Match) -> tuple[float, float, float, float]:
-    """For one target, over all objects: matching IDs, switches, fragments, covered share."""
+def _identity(match: _Match) -> _Identity:
     best = _best(match, np.flatnonzero(match.ious >= DETECTED_IOU))
     ids, frames = match.objects[best], match.frames[best]
     if not len(ids):
-        return 0.0, 0.0, 0.0, 0.0
+        return _Identity()
     true = np.unique(match.frames)
     changed = ids[1:] != ids[:-1]
     gap = np.diff(np.searchsorted(true, frames)) > 1
     fragments = 1 + int((changed | gap).sum())
-    return float(len(np.unique(ids))), float(changed.sum()), float(fragments), len(ids) / max(1, match.true_frames)
+    covered = len(ids) / max(1, match.true_frames)
+    return _Identity(float(len(np.unique(ids))), float(changed.sum()), float(fragments), covered)
 
 
-def _summary(looks: Sequence[_SampleQuality], lost: int, thetas: Sequence[float]) -> Quality:
-    total = len(looks) + lost
-    identity = np.array([row for look in looks for row in look.identity])
+def _summary(samples: Sequence[_SampleQuality], lost: int, thetas: Sequence[float]) -> Quality:
+    total = len(samples) + lost
+    identity = np.array([row for sample in samples for row in sample.identity]).mean(axis=0)
     summaries = []
     for number, theta in enumerate(thetas):
-        rows = [look.thetas[number] for look in looks]
-        failed = sum(not row[0] for row in rows) + lost, sum(not row[1] for row in rows) + lost
+        answers = [sample.answers[number] for sample in samples]
         summaries.append(
-            ThetaQuality(theta, *failed, _scores((r[2] for r in rows), total), _scores((r[3] for r in rows), total))
+            ThetaQuality(
+                theta=theta,
+                not_detected=sum(not answer.detected for answer in answers) + lost,
+                no_answer=sum(not answer.has_id for answer in answers) + lost,
+                ceiling=_ceiling((answer.v_iou_drawn for answer in answers), total),
+                ceiling_full=_ceiling((answer.v_iou_full for answer in answers), total),
+            )
         )
-    ids, switches, fragments, covered = (float(value) for value in identity.mean(axis=0))
-    return Quality(total, lost, ids, switches, fragments, covered, tuple(summaries))
+    means = _Identity(*(float(value) for value in identity))
+    return Quality(samples=total, lost=lost, thetas=tuple(summaries), **means._asdict())
 
 
-def _scores(values: Iterable[float], total: int) -> tuple[float, float, float]:
-    scores = np.array([*values])
-    return tuple(float(value) / total for value in (scores.sum(), (scores > 0.3).sum(), (scores > 0.5).sum()))  # type: ignore[return-value]
-
-
-def quality_rows(quality: Quality) -> list[dict[str, Any]]:
-    """Table with one row per theta: shares and means in per cent."""
-    return [
-        {
-            "theta": f"{t.theta:.3g}",
-            "samples": quality.samples,
-            "not detected": f"{t.not_detected} ({100 * t.not_detected / quality.samples:.1f} %)",
-            "no answer": t.no_answer,
-            **{f"ceiling {name}": f"{100 * v:.1f}" for name, v in zip(_SCORES, t.ceiling, strict=True)},
-            **{f"full {name}": f"{100 * v:.1f}" for name, v in zip(_SCORES, t.ceiling_full, strict=True)},
-        }
-        for t in quality.thetas
-    ]
-
-
-_SCORES = ("m_vIoU", "vIoU@0.3", "vIoU@0.5")
+def _ceiling(v_ious: Iterable[float], total: int) -> Ceiling:
+    scores = np.array([*v_ious])
+    return Ceiling(*(float(value) / total for value in (scores.sum(), (scores > 0.3).sum(), (scores > 0.5).sum())))

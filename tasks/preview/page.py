@@ -8,7 +8,8 @@ from pathlib import Path
 
 from storage.folders.local import LocalFolder
 from storage.reader import Dataset
-from tasks.metrics.quality import measure_quality, quality_rows
+from tasks.metrics.quality import measure_quality
+from tasks.metrics.quality_report import quality_rows
 from tasks.preview.collect import VideoCard, collect_card
 from tasks.preview.html import render_page
 from tasks.preview.summary import answer_rows, gaps, outcome_rows, parameters, totals

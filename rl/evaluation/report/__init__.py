@@ -1,1 +1,1 @@
-"""A page that shows how good a model is: scores, the paper beside them, nights, and where and why it fails."""
+"""Reports: pages with scores, tables of the paper, regression runs, and samples by kind of failure."""

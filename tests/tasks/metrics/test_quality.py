@@ -16,7 +16,8 @@ from tasks.build.run import publish_build, run_frames, run_here, run_masks
 from tasks.build.stages import BuildConfig
 from tasks.detection.base import Detection
 from tasks.metrics.arrays import stored_videos
-from tasks.metrics.quality import measure_quality, quality_rows
+from tasks.metrics.quality import measure_quality
+from tasks.metrics.quality_report import quality_rows
 from tasks.video.reader import Source
 
 Publish = Callable[[list[Sample]], Dataset]
