@@ -10,7 +10,7 @@ from rl.engines.base import Request, Response, VisualInput
 from rl.engines.inputs import round_to_factor
 from rl.evaluation.samples import ClipError, Clips, EvalSample
 from rl.models.families import Model
-from rl.prompts.answers import parse_answer
+from rl.prompts.answers import Field, parse_answer
 from rl.prompts.boxes import parse_box
 from rl.prompts.captions import parse_captions
 from rl.prompts.templates import Message, prompt_named
@@ -202,13 +202,18 @@ class Requester:
             parsed.answer = response.text.strip()
             parsed.captions = parse_captions(response.text, self._style) if self._protocol.captions else {}
             return parsed
-        answer = parse_answer(response.text, self._style)
+        answer = parse_answer(response.text, self._style, self._fields(sample.task))
         parsed.formatted, parsed.thought = answer.formatted, answer.thought
         if self._protocol.marked and sample.task.needs_objects:
             parsed.object_ids, parsed.ids_status = answer.object_ids, answer.ids_status
         if sample.task in {Task.SPATIO_TEMPORAL, Task.TEMPORAL}:
             parsed.span_s, parsed.span_status = answer.span_s, answer.span_status
         return parsed
+
+    def _fields(self, task: Task) -> list[Field]:
+        """Fields that the prompt of a task requests."""
+        ids: list[Field] = ["ids"] if self._protocol.marked and task.needs_objects else []
+        return [*ids, "span"] if task in {Task.SPATIO_TEMPORAL, Task.TEMPORAL} else ids
 
     def box_requests(self, sample: EvalSample, parsed: ParsedResponse) -> list[BoxRequest]:
         """A request for each rendered frame of both the predicted and the true span; none where the protocol has no boxes.

@@ -1,22 +1,25 @@
 """Parser of a model's answer: object IDs and a time range, each field on its own.
 
-It accepts the many ways in which models write: brackets and quotes, `s` and `seconds`, `to`, `and`, `-`, minutes and seconds,
-several IDs, "no target", an answer without tags. It never guesses: two IDs with "or", two ranges, frame numbers in place of
-seconds and a single time are unreadable. Every pattern begins with a literal and is tried once, so that the time is linear in
-the length of the text.
+It accepts the many ways in which models write: markdown, JSON, tables, numbered lists, other field names, `Start time` and
+`End time`, answers without tags or without field names. It never guesses: a value that could mean two things is unreadable.
 """
 
 from __future__ import annotations
 
 import re
+import unicodedata
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, NamedTuple, TypeVar
 
-from tasks.markers.labels import Style, id_of
+from rl.prompts.values import Ids, Span, Status, bare_span, parse_ids, parse_span
+from tasks.markers.labels import Style
 
-Status = Literal["read", "none", "missing", "unreadable"]
-"""Result of parsing a field: `read`; `none`, the answer states that there is no target; `missing`, the answer does not mention
-the field; `unreadable`, its value is ambiguous or not in a known form."""
+__all__ = ["BOTH", "Field", "ParsedAnswer", "Status", "parse_answer", "parse_ids"]
+
+V = TypeVar("V")
+Field = Literal["ids", "span"]
+BOTH: tuple[Field, ...] = ("ids", "span")
 
 
 @dataclass(frozen=True)
@@ -42,123 +45,223 @@ class ParsedAnswer:
     body: str
 
 
-_TAG = re.compile(r"<(/?)(think|answer)>", re.IGNORECASE | re.ASCII)
-_FLAGS = re.IGNORECASE | re.ASCII
-_FIELD = re.compile(
-    r"\b(?:(?P<ids>target|(?:target|object)[ _]ids?|ids?)|(?P<time>time(?:[ _](?:range|interval|span|period))?))"
-    r"\b ?(?:is|are|:|=)",
-    _FLAGS,
-)
-_BRACKETS, _DASHES = "[](){}<>\"'*_`\u201c\u201d\u2018\u2019", "\u2010\u2011\u2012\u2013\u2014\u2212~"
-_MARKUP = str.maketrans(dict.fromkeys(_BRACKETS, " ") | dict.fromkeys(_DASHES, "-"))
-_EMPTY = re.compile(r"^[\s\[\](){}]*[\[({]\s*[\])}]")
-_NOTHING = re.compile(r"(?:there is )?(?:none|null|nothing|n/a|no (?:target|object|one|match)s?|not present)\b", _FLAGS)
-_PREFIX = re.compile(r"(?:(?:the|object|person|target|number|letter|label|ids?|and) |#)+", _FLAGS)
-_JOIN = re.compile(r" ?(?:[,;&]|and\b) ?(?:and\b ?)?", _FLAGS)
-_LABEL = re.compile(r"\d{1,6}(?![\w.]*\d|\w)|[a-z]{1,2}(?!\w)", _FLAGS)
-_DOUBT = re.compile(r" ?(?:(?:or|nor|to|of|not|maybe)\b|[-/?]|\.\w)", _FLAGS)
-_UNIT = r"(?: ?(?:s|secs?|seconds?)\b\.?)?"
-_TIME = r"(?:(\d{1,4}):)?(\d{1,7}(?:\.\d{1,9})?)(?![\d:])"
-_RANGE = re.compile(rf"(?:(?:from|between) )?{_TIME}{_UNIT} ?(?:to|and|until|through|-|,) ?{_TIME}{_UNIT}", _FLAGS)
-_OTHER_UNIT = re.compile(r" ?(?:%|frames?\b|f\b|ms\b|m\b|mins?\b|minutes?\b|h\b|hours?\b)", _FLAGS)
-_DIGIT = re.compile(r"\d", re.ASCII)
-
-
-def parse_answer(text: str, style: Style = "numbers") -> ParsedAnswer:
+def parse_answer(text: str, style: Style = "numbers", fields: Collection[Field] = BOTH) -> ParsedAnswer:
     """Parse an answer; no text raises an error.
 
     Args:
         text: Whole response of the model.
         style: Style of the markers on the frames, which determines the possible labels.
+        fields: Fields that the prompt requests; only these may stand in the answer without their name.
     """
-    thought, body, formatted = _parts(text)
-    fields = list(_FIELD.finditer(tidy := " ".join(body.split())))
-    ends = [*(field.start() for field in fields), len(tidy)][1:]
-    ids, spans = [], []
-    for field, end in zip(fields, ends, strict=True):
-        value = tidy[field.end() : end]
-        if field["ids"]:
-            ids.append(parse_ids(value, style))
-        else:
-            spans.append(_parse_span(value))
-    object_ids, id_status = ids[0] if len(set(ids)) == 1 else ((), "unreadable" if ids else "missing")
-    span_s, span_status = spans[0] if len(set(spans)) == 1 else (None, "unreadable" if spans else "missing")
-    return ParsedAnswer(object_ids, id_status, span_s, span_status, thought, formatted, body)
+    parts = _parts(text)
+    tidy = _tidy(parts.body)
+    values = _field_values(tidy)
+    span_s, span_status = _span_of(values, tidy, fields)
+    object_ids, ids_status = _ids_of(values, tidy, style, fields)
+    if parts.cut and tidy[-1:].isalnum():
+        # The last value may lack its end.
+        if values and values[-1].kind == "ids" and ids_status == "read":
+            object_ids, ids_status = (), "unreadable"
+        elif values and values[-1].kind in {"time", "end"} and span_status == "read":
+            span_s, span_status = None, "unreadable"
+    return ParsedAnswer(object_ids, ids_status, span_s, span_status, parts.thought, parts.formatted, parts.body)
 
 
-def _parts(text: str) -> tuple[str, str, bool]:
+class _Parts(NamedTuple):
+    thought: str
+    body: str
+    formatted: bool
+    cut: bool
+    """Whether an opened answer never ends."""
+
+
+_TAG = re.compile(r"< ?(/?) ?(think(?:ing)?|answer) ?>", re.IGNORECASE | re.ASCII)
+_STRICT = re.compile(r"<(/?)(think|answer)>", re.IGNORECASE | re.ASCII)
+
+
+def _parts(text: str) -> _Parts:
     """Thought, body, and whether the whole text is well formed."""
-    tags = [(tag[1] + tag[2].lower(), tag.start(), tag.end()) for tag in _TAG.finditer(text)]
+    tags = [(tag[1] + tag[2].lower().removesuffix("ing"), tag.start(), tag.end()) for tag in _TAG.finditer(text)]
     names = [name for name, _, _ in tags]
-    thought, body = "", text
-    opened = {name: n for n, name in enumerate(names)}
-    if "think" in opened:
-        start = tags[opened["think"]][2]
-        closing = [first for name, first, _ in tags if name == "/think" and first >= start]
-        thought = text[start : closing[0] if closing else len(text)]
-        body = text[closing[0] + len("</think>") :] if closing else ""
-    elif "/think" in opened:
-        body = text[tags[opened["/think"]][2] :]
-    if "answer" in opened:
-        start = tags[opened["answer"]][2]
-        closing = [first for name, first, _ in tags if name == "/answer" and first >= start]
-        body = text[start : closing[0] if closing else len(text)]
+    thought, rest = "", 0
+    if "think" in names:
+        opened = len(names) - 1 - names[::-1].index("think")
+        closing = next((n for n in range(opened, len(names)) if names[n] == "/think"), None)
+        answers = [n for n in range(len(names)) if names[n] == "answer" and n > names.index("think")]
+        if closing is not None:
+            thought, rest = text[tags[opened][2] : tags[closing][1]], tags[closing][2]
+        elif answers:
+            thought, rest = text[tags[names.index("think")][2] : tags[answers[-1]][1]], tags[answers[-1]][1]
+        else:
+            thought, rest = text[tags[opened][2] :], len(text)
+    elif "/think" in names:
+        rest = tags[names.index("/think")][2]
+    body, cut = _answer_in(text, [tag for tag in tags if tag[1] >= rest], rest)
+    return _Parts(thought.strip(), body.strip(), _formatted(text), cut)
+
+
+def _answer_in(text: str, tags: list[tuple[str, int, int]], rest: int) -> tuple[str, bool]:
+    """The last answer that is not empty, up to the next tag; without one, the whole rest."""
+    opened = [n for n, tag in enumerate(tags) if tag[0] == "answer"]
+    for n in reversed(opened):
+        end = tags[n + 1][1] if n + 1 < len(tags) else len(text)
+        if text[tags[n][2] : end].strip():
+            return text[tags[n][2] : end], n + 1 == len(tags)
+    return ("", False) if opened else (text[rest:], False)
+
+
+def _formatted(text: str) -> bool:
     whole = text.strip()
-    ordered = names == ["think", "/think", "answer", "/answer"]
-    between = text[tags[1][2] : tags[2][1]].strip() == "" if ordered else False
-    formatted = ordered and between and whole[:7].lower() == "<think>" and whole[-9:].lower() == "</answer>"
-    return thought.strip(), body.strip(), formatted
-
-
-def parse_ids(value: str, style: Style) -> tuple[tuple[int, ...], Status]:
-    """Parse a list of object labels, such as `3`, `[1, 2]` or `B and C`.
-
-    Args:
-        value: Text that contains nothing but labels.
-        style: Style of the markers on the frames, which determines the possible labels.
-
-    Returns:
-        Object IDs in the order of the text, each once, and the result of parsing.
-    """
-    if _EMPTY.match(value):
-        return (), "none"
-    text = " ".join(value.translate(_MARKUP).split())
-    if _NOTHING.match(text):
-        return (), "none"
-    object_ids: list[int] = []
-    position = 0
-    while True:
-        prefix = _PREFIX.match(text, position)
-        label = _LABEL.match(text, prefix.end() if prefix else position)
-        object_id = id_of(label[0], style) if label else None
-        if label is None or object_id is None:
-            break
-        object_ids.append(object_id)
-        position = label.end()
-        join = _JOIN.match(text, position)
-        if join is None:
-            break
-        position = join.end()
-    complete = object_ids and _closes(text[position:], style)
-    return (tuple(dict.fromkeys(object_ids)), "read") if complete else ((), "unreadable")
-
-
-def _closes(rest: str, style: Style) -> bool:
-    """Whether the text after a list of labels contains no further label."""
-    if style in {"numbers", "mix"} and _DIGIT.search(rest):
+    if whole[:7].lower() != "<think>" or whole[-9:].lower() != "</answer>":
         return False
-    return _DOUBT.match(rest) is None and (style == "numbers" or rest.strip(" .,;") == "")
+    tags = list(_STRICT.finditer(whole))
+    names = [tag[1] + tag[2].lower() for tag in tags]
+    return names == ["think", "/think", "answer", "/answer"] and whole[tags[1].end() : tags[2].start()].strip() == ""
 
 
-def _parse_span(value: str) -> tuple[tuple[float, float] | None, Status]:
-    text = " ".join(value.translate(_MARKUP).split())
-    if _NOTHING.match(text):
-        return None, "none"
-    match = _RANGE.match(text)
-    if match is None:
-        return None, "unreadable"
-    rest = text[match.end() :]
-    if _OTHER_UNIT.match(rest) or _DIGIT.search(rest):
-        return None, "unreadable"
-    start, end = (60 * float(minutes or 0) + float(seconds) for minutes, seconds in (match.group(1, 2), match.group(3, 4)))
-    return (start, end), "read"
+_FENCE = re.compile(r"```\w*|\\boxed")
+_ITEM = re.compile(r"^[ \t]*(?:\d{1,2}[.)]|[-*+\u2022]|#{1,6})[ \t]+(?=[*_A-Za-z])", re.MULTILINE)
+_WORDS = {
+    "\u76ee\u6807": "target ", "\u65f6\u95f4\u8303\u56f4": " time range", "\u65f6\u95f4": " time",
+    "\u79d2": " s ", "\u5230": " to ", "\u81f3": " to ",
+}  # fmt: skip
+_QUOTES = str.maketrans(dict.fromkeys("\u201c\u201d\u2018\u2019", '"'))
+
+
+def _tidy(body: str) -> str:
+    """The answer on one line, without markup; line breaks that separate values become semicolons."""
+    if not body.isascii():
+        body = unicodedata.normalize("NFKC", body).translate(_QUOTES)
+        body = "".join(_plain(c) for c in body)
+        for word, plain in _WORDS.items():
+            body = body.replace(word, plain)
+    body = _ITEM.sub("", _FENCE.sub(" ", body))
+    lines = [" ".join(line.split()) for line in body.splitlines()]
+    table = [line for line in lines if line.startswith("|")]
+    if len(table) >= 3:
+        return _row_of(table)
+    text = " ; ".join(line for line in lines if line)
+    return " ".join(text.replace("*", "").replace("`", "").replace("_", " ").split())
+
+
+def _plain(character: str) -> str:
+    kind = unicodedata.category(character)
+    if kind == "Nd":
+        return str(unicodedata.decimal(character))
+    return "" if kind in {"Cf", "Mn", "Me"} else character
+
+
+def _row_of(table: list[str]) -> str:
+    """The first row of a markdown table as `header: value` pairs."""
+    rows = [[cell.strip(" *`") for cell in line.strip("|").split("|")] for line in table]
+    return ", ".join(f"{name}: {value}" for name, value in zip(rows[0], rows[2], strict=False))
+
+
+class _Value(NamedTuple):
+    """A field's text; `weak` for names such as `target`, which may also describe an object."""
+
+    kind: str
+    text: str
+    weak: bool
+    start: int
+
+
+_TIME_NAME = r"(?:time|temporal)[ -]?(?:ranges?|intervals?|spans?|periods?|windows?|segments?|stamps?)?"
+_OTHER_WORD = r"(?!target|object|ids?\b|time|temporal|start|end)[a-z]"
+_FIELD = re.compile(
+    r"(?<![a-z])(?:(?P<ids>(?:target|object)(?: ?object)?[ ]?ids?|ids?)|(?P<weak>target(?: object)?|object)|"
+    r"(?P<start>start(?:s|ing)?(?: time)?)|(?P<end>end(?:s|ing)?(?: time)?)|"
+    rf"(?P<time>{_TIME_NAME})|(?P<other>{_OTHER_WORD}{{3,20}}(?: {_OTHER_WORD}{{2,20}}){{0,2}}(?= ?[:=])))"
+    r"(?: ?\((?:s|secs?|seconds?)\))?[\"']?(?: ?(?:[:=]|\bis\b|\bare\b)|(?P<at>(?= ?[\[#\d])))",
+    re.IGNORECASE | re.ASCII,
+)
+
+
+def _field_values(text: str) -> list[_Value]:
+    """Named fields in the order of the text, each with the text up to the next one."""
+    matches = list(_FIELD.finditer(text))
+    if any(match["ids"] and match["at"] is None for match in matches):  # `object 2` is part of an ID field's value then
+        matches = [match for match in matches if not (match["weak"] or (match["ids"] and match["at"] is not None))]
+    matches = [match for match in matches if match["at"] is None or not (match["start"] or match["end"] or match["other"])]
+    ends = [*(match.start() for match in matches), len(text)][1:]
+    return [
+        _Value(_kind(match), text[match.end() : end].strip(" ,;|/"), bool(match["weak"] or match["at"]), match.start())
+        for match, end in zip(matches, ends, strict=True)
+    ]
+
+
+def _kind(match: re.Match[str]) -> str:
+    return "ids" if match["weak"] else next(kind for kind in ("ids", "start", "end", "time", "other") if match[kind])
+
+
+def _ids_of(values: list[_Value], text: str, style: Style, fields: Collection[Field]) -> Ids:
+    strong = [value for value in values if value.kind == "ids" and not value.weak]
+    candidates = strong or [value for value in values if value.kind == "ids"]
+    parsed = [parse_ids(_before_span(value.text), style) for value in candidates if value.text or len(candidates) == 1]
+    if not parsed:
+        return _bare_ids(values, text, style) if "ids" in fields and not values else ((), "missing")
+    return _one_of(parsed, ((), "unreadable"))
+
+
+_RANGE_BEGINS = re.compile(
+    r"[, ] ?(?:from |between )?\d{1,7}(?:\.\d{1,9})? ?(?:s|secs?|seconds?)? ?(?:to|-|until|and) ?\d", re.ASCII
+)
+
+
+def _before_span(value: str) -> str:
+    match = _RANGE_BEGINS.search(value)
+    return value[: match.start()] if match and "." in match[0] else value
+
+
+_BARE_LABEL = re.compile(r"(?:object |person |id ?|#)?\d", re.IGNORECASE | re.ASCII)
+_LONGEST_LABEL = 20
+
+
+def _bare_ids(values: list[_Value], text: str, style: Style) -> Ids:
+    """A label that stands alone or before a time range, without a field name."""
+    label = _before_span(f"{text} ").strip(" ,;[](){}\"'.")
+    if (
+        not label
+        or len(label) > 20
+        or (style == "numbers" and not re.match(r"(?:object |person |id ?|#)?\d", label, re.IGNORECASE))
+    ):
+        return (), "missing"
+    parsed = parse_ids(label, style)
+    return parsed if parsed[1] == "read" else ((), "missing")
+
+
+def _span_of(values: list[_Value], text: str, fields: Collection[Field]) -> Span:
+    times = [parse_span(_with_ends(values, n)) for n, value in enumerate(values) if value.kind == "time"]
+    if times:
+        return _one_of(times, (None, "unreadable"))
+    starts, ends = ([value.text for value in values if value.kind == kind] for kind in ("start", "end"))
+    if starts and ends:
+        return _one_of([parse_span(f"{a} to {b}") for a, b in zip(starts, ends, strict=False)], (None, "unreadable"))
+    if "span" not in fields:
+        return None, "missing"
+    remainders = [value.text[len(_before_span(value.text)) :] for value in values if value.kind == "ids"]
+    bare = bare_span(" ; ".join([text[: values[0].start] if values else text, *remainders]))
+    return bare if bare[1] == "read" else (None, "missing")
+
+
+_EDGES = " [](){},;-\"'"
+
+
+def _with_ends(values: list[_Value], number: int) -> str:
+    """The text of a time field with the starts and ends that follow it."""
+    parts = [values[number].text]
+    for following in range(number + 1, len(values)):
+        if values[following].kind not in {"start", "end"}:
+            break
+        parts.append(values[following].text)
+    if len(parts) == 1:
+        return parts[0]
+    return " to ".join(part for part in (text.strip(_EDGES).removesuffix(" to").strip(_EDGES) for text in parts) if part)
+
+
+def _one_of(parsed: Sequence[tuple[V, Status]], unreadable: tuple[V, Status]) -> tuple[V, Status]:
+    """The value that the readings of one field agree on; those without a value do not count beside one."""
+    reads = list(dict.fromkeys(each for each in parsed if each[1] == "read"))
+    if len(reads) == 1:
+        return reads[0]
+    return parsed[0] if not reads and all(status == "none" for _, status in parsed) else unreadable
