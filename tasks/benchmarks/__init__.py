@@ -1,1 +1,1 @@
-"""Benchmarks read into one typed form, one adapter a file."""
+"""Benchmarks: one adapter per file, each of which reads annotations into the types of `tasks.benchmarks.samples`."""

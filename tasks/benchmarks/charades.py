@@ -1,7 +1,7 @@
-"""Charades-STA: when something happens, in seconds of the video; as text, or in either of two JSON forms.
+"""Charades-STA: temporal grounding in seconds of the video; annotations as text or in either of two JSON formats.
 
-Text: `3MSZA 24.3 30.4##person turn a light on.`, durations in a CSV beside it. JSON: an object, video ID -> `timestamps`,
-`sentences` and `duration` or `video_duration`. Truths end up to 1.5 s after the video; they are never clamped.
+Text: `3MSZA 24.3 30.4##person turn a light on.`, with durations in a separate CSV. JSON: an object, video ID -> `timestamps`,
+`sentences` and `duration` or `video_duration`. True spans end up to 1.5 s after the video; they are never clipped.
 """
 
 from __future__ import annotations
@@ -36,12 +36,12 @@ def read_charades(annotations: Path, videos: Where, durations: Path | None = Non
     """Read Charades-STA.
 
     Args:
-        annotations: the text file or a JSON form, told apart by whether the content begins with a bracket.
-        videos: the folder that holds `<id>.mp4`, at any depth.
-        durations: `Charades_v1_*.csv`, for the text form.
+        annotations: text file or JSON file, distinguished by suffix and first character.
+        videos: folder with `<id>.mp4` at any depth.
+        durations: `Charades_v1_*.csv`, for the text format.
 
     Raises:
-        AnnotationError: a file is not of its format, or a name leads out of the videos folder.
+        AnnotationError: a file has another format, or a name points outside the videos folder.
     """
     collector = SampleCollector(Videos(videos))
     lengths = {} if durations is None else _durations(durations)
@@ -59,11 +59,11 @@ def _is_json(path: Path) -> bool:
         with path.open("rb") as file:
             return path.suffix == ".json" or file.read(256).lstrip()[:1] in {b"{", b"["}
     except OSError:
-        return False  # the reader of lines says what is wrong
+        return False  # the reader of the text format reports the error
 
 
 Row = tuple[str, str, tuple[float, float], float | None, str]
-"""Video, sentence, true seconds, duration, where it stands."""
+"""Video, sentence, true span in seconds, duration in seconds, position in the annotations."""
 
 
 def _json(path: Path) -> Iterator[Row]:

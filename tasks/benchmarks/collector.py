@@ -1,4 +1,4 @@
-"""Samples gathered by video while an adapter reads its files."""
+"""Collector of samples by video, used by adapters while they read annotations."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tasks.video.reader import Source
 
 @dataclass
 class SampleCollector:
-    """Samples gathered by video while a file is read, with counts of what was read, mended and left out."""
+    """Samples grouped by video, with counts of records, corrections and omissions."""
 
     videos: Videos
     counts: Counter[str] = field(default_factory=Counter)
@@ -24,12 +24,12 @@ class SampleCollector:
     _samples: dict[str, list[Sample]] = field(default_factory=dict)
 
     def add_video(self, name: Any, where: str, facts: VideoFacts | None = None) -> str:
-        """Take note of a video file and return its ID: its name, without folders.
+        """Register a video file by the name in an annotation and return its ID, which is the name without folders.
 
         Args:
             name: file name in an annotation.
             where: position of the name, for error messages.
-            facts: values that the annotation states.
+            facts: properties that the annotations state.
         """
         path = video_path(name, where)
         if path.name not in self._jobs:
@@ -39,11 +39,11 @@ class SampleCollector:
         return path.name
 
     def add_source(self, source: Source, facts: VideoFacts | None = None) -> str:
-        """Take note of a video wherever it is, and return its ID.
+        """Register a video by its source and return its ID.
 
         Args:
             source: location of the video.
-            facts: values that the annotation states.
+            facts: properties that the annotations state.
         """
         if source.video_id not in self._jobs:
             self._jobs[source.video_id] = VideoJob(source, (), (), facts or VideoFacts())
@@ -51,7 +51,7 @@ class SampleCollector:
         return source.video_id
 
     def add_sample(self, video_id: str, clip: Clip, sample: Sample, duration_s: float | None = None) -> None:
-        """Take a clip of a video and a sentence about it; `duration_s` is the clip's, if stated.
+        """Add a clip of a video and a sentence about it.
 
         Args:
             video_id: ID of the video, its path below the videos folder.
@@ -68,10 +68,10 @@ class SampleCollector:
             self.counts["samples without true boxes"] += 1
 
     def benchmark(self) -> Benchmark:
-        """What was gathered.
+        """The collected benchmark.
 
         Raises:
-            AnnotationError: two samples have one ID.
+            AnnotationError: two samples have the same ID.
         """
         seen: set[str] = set()
         repeated = 0
@@ -80,7 +80,7 @@ class SampleCollector:
             repeated += sum(sentences.values()) - len(sentences)
             for sample in samples:
                 if sample.sample_id in seen:
-                    raise AnnotationError(f"two samples are named '{sample.sample_id}': sample IDs must be unique")
+                    raise AnnotationError(f"two samples have the ID '{sample.sample_id}': sample IDs must be unique")
                 seen.add(sample.sample_id)
         jobs = [
             replace(job, clips=tuple(self._clips[video_id].values()), samples=tuple(self._samples[video_id]))

@@ -1,4 +1,4 @@
-"""Any folder of videos: each file is one video and one whole clip, without sentences."""
+"""Folder of videos without annotations: each video is one clip without sentences."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ from tasks.video.reader import VIDEO_SUFFIXES, Source
 
 
 def read_folder(videos: Where, image_fps: float | None = None) -> Benchmark:
-    """Take every video file below a folder; and every folder of JPEGs, if their rate is stated.
+    """Read every video file below a folder, and every folder of JPEGs if a frame rate is given.
 
     Args:
-        videos: the folder; searched in depth.
-        image_fps: frames per second of JPEG folders; None leaves them out.
+        videos: folder, searched at any depth.
+        image_fps: frames per second of JPEG folders; None ignores them.
 
     Raises:
-        AnnotationError: there is no such folder, or no video in it, or JPEGs are asked for from an object store.
+        AnnotationError: the folder does not exist or has no video, or JPEG folders are requested from an object store.
     """
     sources = [Source(name, path) for name, path in videos_below(videos, VIDEO_SUFFIXES).items()]
     if image_fps is not None:

@@ -1,9 +1,9 @@
-"""HC-STVG v1 and v2: one sentence a video, boxes on every native frame of its span.
+"""HC-STVG v1 and v2: one sentence per video, boxes on every native frame of its span.
 
-The annotation file is a JSON object, video file name -> record. `st_frame` is 1-based; `bbox` holds x, y, width, height
-for each frame from it on. v1 has `caption`, `width`, `height`; v2 has `English` and `img_size`, which is height, width.
-The test queries of v2 are a JSON object, video file name -> sentence. Videos lie in folders 0 to 9 below the videos
-folder, .mp4 and .mkv.
+The annotation file is a JSON object, video file name -> record. `st_frame` is 1-based; `bbox` contains x, y, width, height of
+each frame from there on. v1 has `caption`, `width`, `height`; v2 has `English` and `img_size`, which is height, width. The test
+queries of v2 are a JSON object, video file name -> sentence. Videos are in folders 0 to 9 below the videos folder, .mp4 and
+.mkv.
 """
 
 from __future__ import annotations
@@ -34,29 +34,29 @@ from tasks.benchmarks.videos import Videos
 
 Version = Literal["v1", "v2"]
 SENTENCE: Mapping[Version, str] = {"v1": "caption", "v2": "English"}
-"""The field that holds the sentence, which tells the versions apart."""
+"""Field of the sentence, which distinguishes the versions."""
 _FIELDS = ("bbox", "st_time", "ed_time", "st_frame")
 _CLIP_S = 20.0
-"""Every clip is cut to 20 s (README of the release); damaged ones are shorter."""
+"""Every clip has 20 s (README of the release); damaged ones are shorter."""
 
 
 def read_hcstvg(annotations: Path, videos: Where, version: Version | None = None) -> Benchmark:
-    """Read HC-STVG annotations, or the test queries of v2, which come without truth.
+    """Read HC-STVG annotations, or the test queries of v2, which have no truth.
 
     Args:
-        annotations: the JSON file.
-        videos: the folder that holds the videos, at any depth.
-        version: what the file must be; None takes either, as its records say.
+        annotations: JSON file.
+        videos: folder of the videos, at any depth.
+        version: required version; None determines it from each record.
 
     Raises:
-        AnnotationError: the file is not of this format, or a name leads out of the videos folder.
+        AnnotationError: the file has another format, or a name points outside the videos folder.
     """
     collector = SampleCollector(Videos(videos))
     kind = f"HC-STVG {version or 'v1 or v2'}"
     for name, record in load_object(annotations, kind).items():
         where = f"{annotations}: '{name}'"
         if Path(name).name != name:
-            raise AnnotationError(f"{where} is not a plain file name, which is what {kind} names its videos by")
+            raise AnnotationError(f"{where} is not a plain file name, as {kind} requires for videos")
         collector.counts["records"] += 1
         if isinstance(record, str):
             collector.counts["records without truth"] += 1

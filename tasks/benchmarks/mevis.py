@@ -1,8 +1,8 @@
-"""MeViS: masks of one or several objects that an expression means, on JPEG frames.
+"""MeViS: referring expressions for one or several objects with masks, on JPEG frames.
 
-`meta_expressions.json` holds `{"videos": {vid: {"frames": [...], "expressions": {n: {"exp", "obj_id", "anno_id"}}}}}`,
-`mask_dict.json` `{anno_id: [COCO RLE or null a frame]}`. An object may have several annotations: its mask is their union.
-Only the train and valid_u splits have public masks.
+`meta_expressions.json` contains `{"videos": {vid: {"frames": [...], "expressions": {n: {"exp", "obj_id", "anno_id"}}}}}`,
+`mask_dict.json` `{anno_id: [COCO RLE or null per frame]}`. The mask of an object with several annotations is their union. Only
+the train and valid_u splits have public masks.
 """
 
 from __future__ import annotations
@@ -42,12 +42,12 @@ def read_mevis(expressions: Path, masks: Path | None, frames: Where, image_fps: 
 
     Args:
         expressions: `meta_expressions.json` of a split.
-        masks: its `mask_dict.json`; None where the truth is not public.
-        frames: the folder on disk that holds `JPEGImages`, or is it: one folder of JPEGs a video.
+        masks: its `mask_dict.json`; None if the truth is not public.
+        frames: folder on disk with one folder of JPEGs per video, or its parent with `JPEGImages`.
         image_fps: frames per second, which the benchmark does not state.
 
     Raises:
-        AnnotationError: a file is not of its format, or a name leads out of the frames folder.
+        AnnotationError: a file has another format, or a name points outside the frames folder.
     """
     folder = local_folder(frames)
     root = folder / "JPEGImages" if (folder / "JPEGImages").is_dir() else folder
@@ -73,7 +73,7 @@ def _take(collector: SampleCollector, root: Path, vid: str, count: int, image_fp
     if path.name != vid:
         raise AnnotationError(f"{where} is not a plain folder name")
     if folder.exists() and not folder.resolve().is_relative_to(root.resolve()):
-        raise AnnotationError(f"{where}: the frames folder is a link that leads out of '{root}'")
+        raise AnnotationError(f"{where}: the frames folder is a link to a folder outside '{root}'")
     present = folder.is_dir() and any(p.suffix.lower() in IMAGE_SUFFIXES for p in folder.iterdir())
     collector.counts["videos missing"] += not present
     return collector.add_source(Source(vid, folder, image_fps), VideoFacts(frame_count=count))
@@ -97,7 +97,7 @@ def _add(
 
 
 def _by_object(expression: Mapping[str, Any]) -> list[list[Any]]:
-    """Annotation IDs by object. Where objects and annotations do not go in pairs nobody can tell: all are one target."""
+    """Annotation IDs grouped by object; a single group if the lists of objects and annotations have different lengths."""
     objects, annotations = list(expression["obj_id"]), list(expression["anno_id"])
     if len(objects) != len(annotations):
         return [annotations]
@@ -111,7 +111,7 @@ def _span(targets: Sequence[Target]) -> tuple[int | None, int | None]:
 
 
 def _target(annotations: Sequence[Sequence[Any]]) -> Target:
-    """The union of an object's annotations on each frame that has any."""
+    """Union of an object's annotations on each frame with at least one."""
     from pycocotools import mask as coco
 
     frames, codes = [], []
@@ -126,7 +126,7 @@ def _target(annotations: Sequence[Sequence[Any]]) -> Target:
 
 
 def _compressed(rle: Mapping[str, Any]) -> dict[str, Any]:
-    """COCO's compressed form of a run-length code in any of its forms."""
+    """Compressed form of a COCO run-length code in any form."""
     height, width = (frame_number(side) for side in rle["size"])
     return {"size": [height, width], "counts": counts_from_json(rle["counts"], height, width)}
 

@@ -1,4 +1,4 @@
-"""A user's own videos and sentences: JSON Lines, one sample a line (`docs/benchmarks.md`)."""
+"""A user's own videos and sentences in JSON Lines, one sample per line (`docs/benchmarks.md`)."""
 
 from __future__ import annotations
 
@@ -34,14 +34,14 @@ _KIND = "the JSON Lines of docs/benchmarks.md"
 
 
 def read_own(annotations: Path, videos: Where) -> Benchmark:
-    """Read JSON Lines; a video is named by its path below the videos folder.
+    """Read JSON Lines; a video is identified by its path below the videos folder.
 
     Args:
-        annotations: the file.
-        videos: the folder its paths start from.
+        annotations: JSON Lines file.
+        videos: folder that video paths are relative to.
 
     Raises:
-        AnnotationError: a line is not of this format, has an unknown field, or names a path out of the videos folder.
+        AnnotationError: a line has another format or an unknown field, or names a path outside the videos folder.
     """
     collector = SampleCollector(Videos(videos))
     for number, line in load_lines(annotations, _KIND):
@@ -132,7 +132,7 @@ def _pair(value: Any, kind: Callable[[Any], Any]) -> tuple[Any, Any] | None:
 
 
 def _task(record: Mapping[str, Any], boxes: bool, span: bool) -> Task:
-    """As stated, else told from what the truth is."""
+    """Task as stated, or derived from the kind of truth."""
     if "task" in record:
         return Task(record["task"])
     if "answer" in record or "options" in record:

@@ -1,4 +1,4 @@
-"""What all adapters share: reading JSON and its values, and names that stay in their folder."""
+"""Parsing of annotation files: JSON files, field values, and relative paths."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ from tasks.video.reader import MAX_FRAME_COUNT
 
 
 def annotation_file(where: str) -> Path:
-    """An annotation file on this machine's disk: itself, or the copy of an object.
+    """Local path of an annotation file; an object is copied to the cache.
 
     Raises:
-        AnnotationError: there is no such object.
+        AnnotationError: the object does not exist.
         StoreError: the object cannot be read.
     """
     if not is_url(where):
@@ -38,22 +38,22 @@ def annotation_file(where: str) -> Path:
 
 
 def local_folder(where: Where) -> Path:
-    """A folder that is read file by file.
+    """Path of a folder that must be on the local disk.
 
     Raises:
-        AnnotationError: it is not on this machine.
+        AnnotationError: the folder is in an object store.
     """
     folder = folder_at(where)
     if isinstance(folder, LocalFolder):
         return folder.path
-    raise AnnotationError(f"'{where}' must be a folder on disk: of object stores, only video files are read")
+    raise AnnotationError(f"'{where}' must be a folder on disk: only video files are read from object stores")
 
 
 def parse_json(text: str) -> Any:
-    """Read JSON.
+    """Parse JSON.
 
     Raises:
-        ValueError: it is none, or holds half of a surrogate pair, which no file, table or terminal takes.
+        ValueError: the text is not JSON, or contains an unpaired surrogate, which cannot be encoded as UTF-8.
     """
     value = json.loads(text)
     if _SURROGATE.search(text):
@@ -65,21 +65,21 @@ _SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
 
 
 def load_json(path: Path) -> Any:
-    """Read an annotation file.
+    """Read a JSON file.
 
     Raises:
-        AnnotationError: it is missing, or no JSON.
+        AnnotationError: the file is missing or is not JSON.
     """
     try:
         return parse_json(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise AnnotationError(f"there is no annotation file '{path}'") from None
-    except (OSError, ValueError, RecursionError) as error:  # among the latter: integers of too many digits
+    except (OSError, ValueError, RecursionError) as error:  # ValueError includes integers with too many digits
         raise AnnotationError(f"'{path}' is not a JSON file ({error})") from error
 
 
 def load_object(path: Path, kind: str) -> dict[str, Any]:
-    """Read an annotation file that holds a JSON object; `kind` says what it should be, for the message.
+    """Read a JSON file whose content is a non-empty object.
 
     Args:
         path: annotation file.
@@ -92,7 +92,7 @@ def load_object(path: Path, kind: str) -> dict[str, Any]:
 
 
 def load_list(path: Path, kind: str) -> list[Any]:
-    """Read an annotation file that holds a JSON list; `kind` says what it should be, for the message.
+    """Read a JSON file whose content is a non-empty list.
 
     Args:
         path: annotation file.
@@ -105,7 +105,7 @@ def load_list(path: Path, kind: str) -> list[Any]:
 
 
 def load_lines(path: Path, kind: str) -> list[tuple[int, str]]:
-    """Read a text file of one record a line: number from 1 and text of each line that is not empty.
+    """Read a text file with one record per line: 1-based line number and text of each non-empty line.
 
     Args:
         path: text file.
@@ -119,12 +119,12 @@ def load_lines(path: Path, kind: str) -> list[tuple[int, str]]:
         raise AnnotationError(f"'{path}' is not a text file ({error})") from error
     numbered = [(number, line) for number, line in enumerate(lines, start=1) if line.strip()]
     if not numbered:
-        raise AnnotationError(f"'{path}' is empty: {kind} has one record a line")
+        raise AnnotationError(f"'{path}' is empty: {kind} has one record per line")
     return numbered
 
 
 def require(record: Any, names: Iterable[str], where: str, kind: str) -> None:
-    """Raise an `AnnotationError` unless `record` is an object with these fields.
+    """Raise an `AnnotationError` unless a record is an object with the required fields.
 
     Args:
         record: value read from JSON.
@@ -138,7 +138,7 @@ def require(record: Any, names: Iterable[str], where: str, kind: str) -> None:
 
 
 class record_errors:  # noqa: N801  a context manager reads as a word
-    """Names the record in which a value of the wrong kind, or an impossible one, stands."""
+    """Context manager that converts errors of invalid values to an `AnnotationError` that names the record."""
 
     def __init__(self, where: str) -> None:
         self._where = where
@@ -154,7 +154,7 @@ class record_errors:  # noqa: N801  a context manager reads as a word
 
 
 def finite_number(value: Any) -> float:
-    """A number that is one; NaN and infinity, which JSON lets through here, raise `ValueError`."""
+    """Convert a value to a finite float; NaN and infinity, which JSON parsing accepts, raise `ValueError`."""
     number = float(value)
     if not math.isfinite(number):
         raise ValueError(f"{value!r} is not a finite number")
@@ -162,7 +162,7 @@ def finite_number(value: Any) -> float:
 
 
 def frame_number(value: Any) -> int:
-    """A whole number from 0 to `MAX_FRAME_COUNT`, such as of a frame or pixels; anything else raises `ValueError`."""
+    """Convert a value to an integer from 0 to `MAX_FRAME_COUNT`, such as a frame or a size; others raise `ValueError`."""
     number = int(value)
     if isinstance(value, bool) or number != float(value) or not 0 <= number <= MAX_FRAME_COUNT:
         raise ValueError(f"{value!r:.40} is not a whole number from 0 to {MAX_FRAME_COUNT:,}")
@@ -170,20 +170,20 @@ def frame_number(value: Any) -> int:
 
 
 def stripped_text(value: Any) -> str:
-    """A text without white space around it; anything but a text raises `TypeError`."""
+    """Strip a string; values of other types raise `TypeError`."""
     if not isinstance(value, str):
         raise TypeError(f"{value!r:.40} is not a text")
     return value.strip()
 
 
 def corners_from_xywh(box: Iterable[Any]) -> Box:
-    """x, y, width, height into x1, y1, x2, y2."""
+    """Convert x, y, width, height to x1, y1, x2, y2."""
     x, y, width, height = (float(value) for value in box)
     return x, y, x + width, y + height
 
 
 def clipped_target(frames: Iterable[int], boxes: Iterable[Box], size: tuple[int, int] | None) -> tuple[Target, int]:
-    """A target of boxes clipped to an image of (width, height), and how many of them reached beyond it.
+    """Target with boxes clipped to the image, and the number of boxes that extended beyond it.
 
     Args:
         frames: native frame indices.
@@ -193,9 +193,9 @@ def clipped_target(frames: Iterable[int], boxes: Iterable[Box], size: tuple[int,
     at = np.fromiter(frames, np.int64)
     raw = np.asarray([*boxes], np.float64).reshape(-1, 4)
     if len(at) != len(raw) or not np.isfinite(raw).all() or (np.diff(at) <= 0).any() or (at < 0).any():
-        raise ValueError("frames and boxes must be as many, finite, and in ascending order from frame 0")
+        raise ValueError("frames and boxes must be equally many, finite, and in ascending order from frame 0")
     if len(at) and at[-1] > MAX_FRAME_COUNT:
-        raise ValueError(f"frame {at[-1]} is beyond any video's")
+        raise ValueError(f"frame {at[-1]} exceeds the maximum frame index")
     if (raw[:, 2:] < raw[:, :2]).any():
         raise ValueError("a box has a negative width or height")
     if size is None:
@@ -205,14 +205,14 @@ def clipped_target(frames: Iterable[int], boxes: Iterable[Box], size: tuple[int,
 
 
 def video_path(name: Any, where: str) -> PurePosixPath:
-    """A relative path that cannot lead out of the folder it is looked up in.
+    """Check a video name in an annotation: it must be a relative path that stays in its folder.
 
     Args:
         name: value read from JSON.
         where: position of the value, for error messages.
 
     Raises:
-        AnnotationError: it is absolute, climbs with '..', or is no name at all.
+        AnnotationError: the name is absolute, contains '..', or is not a string.
     """
     if not isinstance(name, str) or not is_contained_path(name):
         raise AnnotationError(f"{where} names the video {name!r}, which is not a path below the videos folder")

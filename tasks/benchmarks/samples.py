@@ -1,8 +1,7 @@
-"""The one typed form every benchmark is read into.
+"""Types of benchmarks: clips, targets, samples, and the jobs of videos.
 
-A video is the unit of work, a clip (video, start, end) the unit of rendering; several sentences share a clip, and a
-video has any number of clips. Frame indices are native to the video, 0-based; frame ranges are closed. Seconds are
-half-open.
+A video is the unit of work, a clip (video, start, end) the unit of rendering. Several sentences share a clip, and a video has
+any number of clips. Frame indices are native to the video, 0-based; frame ranges are closed. Seconds are half-open.
 """
 
 from __future__ import annotations
@@ -25,37 +24,37 @@ from tasks.video.timeline import Timeline
 
 
 class AnnotationError(InputError):
-    """Annotations that cannot be read as what they were said to be; the message names file, record and field."""
+    """Annotations in an unexpected format; the message names file, record and field."""
 
 
 class Task(StrEnum):
-    """What a sample asks for."""
+    """Task of a sample, by its expected output."""
 
     SPATIO_TEMPORAL = "spatio-temporal"
-    """Which object, from when to when."""
+    """An object and a time span."""
     SPATIAL = "spatial"
-    """Which object; the interval is given."""
+    """An object; the time span is given."""
     TEMPORAL = "temporal"
-    """From when to when."""
+    """A time span."""
     SEGMENTATION = "segmentation"
-    """The masks of one or more objects."""
+    """Masks of one or more objects."""
     QUESTION = "question"
-    """An answer in words or a letter."""
+    """An answer as text or as the letter of an option."""
 
     @property
     def needs_objects(self) -> bool:
-        """Whether it cannot be asked of a video in which no object was found."""
+        """Whether the task requires a video with tracked objects."""
         return self not in {Task.TEMPORAL, Task.QUESTION}
 
 
 @dataclass(frozen=True)
 class Clip:
-    """A stretch of a video that a model sees.
+    """A section of a video that is one model input.
 
     Attributes:
-        clip_id: unique in the benchmark.
+        clip_id: ID, unique in the benchmark.
         start_s, end_s: seconds of the video, half-open; `end_s` None is the video's end.
-        frames: first and last native frame, closed, where the annotation counts frames; they then outrank the seconds.
+        frames: first and last native frame, closed, if the annotations count frames; they take precedence over seconds.
     """
 
     clip_id: str
@@ -64,7 +63,7 @@ class Clip:
     frames: tuple[int, int] | None = None
 
     def range_in(self, timeline: Timeline) -> range:
-        """Its native frames in a video; empty if it begins after the video's end."""
+        """Native frames of the clip in a video; empty if the clip starts after the end of the video."""
         count = len(timeline.times_s)
         if self.frames is not None:
             return range(self.frames[0], min(self.frames[1] + 1, count))
@@ -73,12 +72,12 @@ class Clip:
 
 @dataclass(frozen=True, eq=False)
 class Target:
-    """Where one object really is.
+    """True location of one object.
 
     Attributes:
-        frames: int64 (n,), native frames with a true box, ascending, not necessarily each one.
+        frames: int64 (n,), native frames with a true box, ascending, with or without gaps.
         boxes: float64 (n, 4), pixels, half-open.
-        counts: COCO compressed run-length codes of its masks on these frames; empty where the truth is boxes.
+        counts: COCO compressed run-length codes of the masks on these frames; empty if the truth consists of boxes.
     """
 
     frames: NDArray[np.int64]
@@ -87,7 +86,7 @@ class Target:
 
     @classmethod
     def dense(cls, start: int, boxes: Sequence[Box]) -> Target:
-        """One box a frame from frame `start` on.
+        """Target with one box per frame from frame `start` on.
 
         Args:
             start: native frame of the first box.
@@ -96,7 +95,7 @@ class Target:
         return cls(np.arange(start, start + len(boxes)), np.asarray(boxes, np.float64).reshape(-1, 4))
 
     def box_at(self, frame: int) -> Box | None:
-        """The true box on a frame: as annotated, or filled in."""
+        """True box on a frame, annotated or interpolated; None without one."""
         filled = self.filled
         at = int(np.searchsorted(filled.frames, frame))
         if at == len(filled.frames) or filled.frames[at] != frame:
@@ -106,9 +105,9 @@ class Target:
 
     @cached_property
     def filled(self) -> Target:
-        """With boxes interpolated between neighbours that are no further apart than usual, masks aside.
+        """Target without masks, with boxes interpolated between neighbours of typical spacing.
 
-        Annotations on a grid have one spacing; a larger gap means that the object is out of sight.
+        Annotations on a grid have constant spacing; the object is not visible in larger gaps.
         """
         steps = np.diff(self.frames)
         if not len(steps) or steps.max() == 1:
@@ -121,27 +120,27 @@ class Target:
 
     @cached_property
     def digest(self) -> str:
-        """Hash of its content."""
+        """Hex sha256 of the content."""
         return hashlib.sha256(b"".join((self.frames.tobytes(), self.boxes.tobytes(), *self.counts))).hexdigest()
 
 
 @dataclass(frozen=True)
 class Sample:
-    """A sentence about a clip and what it means.
+    """A sentence about a clip, with its truth.
 
     Attributes:
-        sample_id: unique in the benchmark.
-        clip_id: the clip it speaks of.
-        sentence: as annotated.
-        task: what is asked.
+        sample_id: ID, unique in the benchmark.
+        clip_id: ID of the clip.
+        sentence: annotated sentence.
+        task: task of the sample.
         start_s, end_s: true span in seconds of the clip, half-open; None where the truth is not public or has none.
         start_frame, end_frame: true span in native frames of the video, closed; None where the annotation does not count
             frames: rendering then fills them in from presentation times.
-        targets: the objects meant; more than one where an expression means several.
-        group: the kind by which the benchmark's results are split, such as `declarative`.
-        options: what a question offers to choose from.
-        answer: a question's true answer.
-        record: where it stands in the annotation file.
+        targets: referred objects; several if an expression refers to several.
+        group: group by which the benchmark splits its results, such as `declarative`.
+        options: options of a question.
+        answer: true answer of a question.
+        record: position in the annotation file.
     """
 
     sample_id: str
@@ -159,14 +158,14 @@ class Sample:
     record: str = ""
 
     def content(self) -> dict[str, Any]:
-        """Its content as JSON values, targets by their hash."""
+        """Content as JSON values, with targets replaced by their digests."""
         shallow = {f.name: getattr(self, f.name) for f in fields(self)}
         return {**shallow, "targets": [target.digest for target in self.targets]}
 
 
 @dataclass(frozen=True)
 class VideoFacts:
-    """What the annotations say of a video, to be held against what its file says; None is not stated.
+    """Properties of a video as stated by the annotations, for comparison with the file; None if not stated.
 
     Attributes:
         frame_count: native frames.
@@ -184,14 +183,14 @@ class VideoFacts:
 
 @dataclass(frozen=True)
 class VideoJob:
-    """Everything wanted of one video.
+    """Work on one video: its source, its clips and its samples.
 
     Attributes:
-        source: its pixels.
-        clips: what a model is to see of it.
-        samples: sentences about these.
-        stated: what annotations say of it.
-        masks: the file or folder that holds its masks already, where they are not to be found (`tasks.exchange.imports`).
+        source: location of the video.
+        clips: clips to render.
+        samples: samples of the clips.
+        facts: properties that the annotations state.
+        masks: file or folder with existing masks, if masks are imported rather than tracked (`tasks.exchange.imports`).
     """
 
     source: Source
@@ -203,7 +202,7 @@ class VideoJob:
 
 @dataclass(frozen=True)
 class Benchmark:
-    """Annotations read: one job a video, by video ID, and what was read, mended and left out, counted by reason."""
+    """A benchmark: one job per video, ordered by video ID, and counts of its records by reason."""
 
     jobs: Sequence[VideoJob]
     records: Mapping[str, int] = field(default_factory=dict)

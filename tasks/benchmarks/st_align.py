@@ -1,8 +1,8 @@
-"""ST-Align (LLaVA-ST): spatio-temporal and spatial grounding, built on VidSTG's videos.
+"""ST-Align (LLaVA-ST): spatio-temporal and spatial grounding on the videos of VidSTG.
 
-The annotation file is a JSON list, of which the published evaluation takes the first 2,000 items. `meta.split` is the clip,
-first and last native frame; `meta.time_token` maps tokens to native frames, `meta.spatial_token` maps a token to
-`{"<frame>": [x, y, width, height]}` on a grid of 100 frames of the clip. The rate of the video is not stated.
+The annotation file is a JSON list; the published evaluation uses its first 2,000 items. `meta.split` is the clip, first and
+last native frame; `meta.time_token` maps tokens to native frames, `meta.spatial_token` maps a token to `{"<frame>": [x, y,
+width, height]}` on a grid of 100 frames of the clip. The frame rate of the video is not stated.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from tasks.benchmarks.videos import Videos
 _KIND = "ST-Align's format"
 PUBLISHED_ITEMS = 2000
 _QUOTED = re.compile(r"\"([^\"]{8,})\"|\u201c([^\u201d]{8,})\u201d|(?<!\w)['\u2018]([^\"]{8,}?)['\u2019](?!\w)")
-"""A stretch in quotation marks of one kind; the lookarounds keep apostrophes from opening or closing one."""
+"""Text in one kind of quotation marks; the lookarounds exclude apostrophes."""
 _TOKENS = re.compile(r"<[^<>]*>")
 
 
@@ -40,12 +40,12 @@ def read_st_align(annotations: Path, videos: Where, task: Task, limit: int | Non
 
     Args:
         annotations: `stvg.json` or `svg.json`.
-        videos: the folder that holds the videos, at any depth.
-        task: spatio-temporal, or spatial: the interval is given.
-        limit: items to take; None takes all.
+        videos: folder of the videos, at any depth.
+        task: spatio-temporal, or spatial with a given interval.
+        limit: number of items to read; None reads all.
 
     Raises:
-        AnnotationError: the file is not of this format, or a name leads out of the videos folder.
+        AnnotationError: the file has another format, or a name points outside the videos folder.
     """
     collector = SampleCollector(Videos(videos))
     records = load_list(annotations, "ST-Align")
@@ -90,7 +90,7 @@ def _add(collector: SampleCollector, number: int, record: Mapping[str, Any], tas
 
 
 def extract_sentence(conversations: list[Mapping[str, Any]]) -> str:
-    """What is asked for, out of the first turn: the longest quoted stretch, else the turn itself without its tokens."""
+    """Query in the first turn: its longest quoted text, otherwise the turn without special tokens."""
     prompt = stripped_text(conversations[0]["value"])
     quoted = ["".join(kinds) for kinds in _QUOTED.findall(prompt)]
     return max(quoted, key=len).strip() if quoted else " ".join(_TOKENS.sub(" ", prompt).split())

@@ -1,8 +1,7 @@
-"""The paper's training set: HC-STVG v1 and v2 merged, everything held out removed, plus VidSTG (section 3.2, data source).
+"""The paper's training set: HC-STVG v1 and v2 merged without held-out videos, plus VidSTG (section 3.2, data source).
 
-v2 annotates v1's clips anew, so that videos of v1's test split stand in v2's training split. Everything whose file name
-is held out is removed and counted. What is held out and still there under another suffix or casing is leakage, an error:
-somebody must look.
+v2 annotates the clips of v1 again, so the training split of v2 contains videos of the test split of v1. Videos whose file name
+is held out are removed and counted. A held-out video that remains under another suffix or casing is leakage, which is an error.
 """
 
 from __future__ import annotations
@@ -25,12 +24,12 @@ from tasks.benchmarks.vidstg import read_vidstg
 
 
 class LeakageError(AnnotationError):
-    """A video that is held out stands among the training videos."""
+    """A held-out video is among the training videos."""
 
 
 @dataclass(frozen=True)
 class HcstvgTraining:
-    """HC-STVG's files: train splits of both versions, the splits held out, and the videos of both."""
+    """Files of HC-STVG: training splits of both versions, held-out splits, and the videos of both."""
 
     v1: Path
     v2: Path
@@ -40,7 +39,7 @@ class HcstvgTraining:
 
 @dataclass(frozen=True)
 class VidstgTraining:
-    """VidSTG's files: the train split, lists or annotations of the splits held out, the videos, and VidOR's boxes."""
+    """Files of VidSTG: the training split, held-out lists or annotations, the videos, and VidOR annotations."""
 
     train: Path
     held_out: tuple[Path, ...]
@@ -49,18 +48,18 @@ class VidstgTraining:
 
 
 def read_stvg_r1_train(hcstvg: HcstvgTraining, vidstg: VidstgTraining) -> Benchmark:
-    """Merge the training set.
+    """Read and merge the training set.
 
-    Videos are named `hcstvg/<file>` and `vidstg/<file>`; samples `v1/<file>`, `v2/<file>` and `vidstg/<id>`. A video of
-    both versions has both sentences, unless they are the same: then v2's stays.
+    Videos are named `hcstvg/<file>` and `vidstg/<file>`; samples `v1/<file>`, `v2/<file>` and `vidstg/<id>`. A video in both
+    versions has both sentences, unless they are equal: then only that of v2.
 
     Args:
         hcstvg: files of HC-STVG v1 and v2.
         vidstg: files of VidSTG.
 
     Raises:
-        AnnotationError: a file is not of its format.
-        LeakageError: a held out video is left.
+        AnnotationError: a file has another format.
+        LeakageError: a held-out video remains.
     """
     counts: Counter[str] = Counter()
     merged: dict[str, VideoJob] = {}
@@ -82,10 +81,10 @@ def read_stvg_r1_train(hcstvg: HcstvgTraining, vidstg: VidstgTraining) -> Benchm
 
 
 def held_out_names(path: Path) -> frozenset[str]:
-    """Names of the videos in a split: an object by name, a list of names, or VidSTG's list of records.
+    """Names of the videos of a split: an object by name, a list of names, or VidSTG's list of records.
 
     Raises:
-        AnnotationError: the file is none of these.
+        AnnotationError: the file has none of these formats.
     """
     value: Any = load_json(path)
     if isinstance(value, list) and value and all(isinstance(record, dict) and "vid" in record for record in value):
@@ -96,14 +95,14 @@ def held_out_names(path: Path) -> frozenset[str]:
 
 
 def check_leakage(jobs: Mapping[str, VideoJob], held_out: Mapping[Path, frozenset[str]]) -> None:
-    """Compare the stems of videos with those held out, whatever their suffix and casing.
+    """Compare the stems of training videos with held-out ones, ignoring suffix and casing.
 
     Args:
         jobs: video ID -> training video.
         held_out: file -> names of its videos.
 
     Raises:
-        LeakageError: they have one in common.
+        LeakageError: they have a video in common.
     """
     ours = {_stem(video_id): video_id for video_id in jobs}
     for path, names in held_out.items():

@@ -1,7 +1,8 @@
-"""TVGBench: when something happens, in 800 segments cut from five sources.
+"""TVGBench: temporal grounding in 800 segments of videos from five sources.
 
-The annotation file is a JSON list. `answer` is "13.4-28.1", seconds of the segment; `start` and `end`, where given, are the
-segment's seconds in the video: 53 files are named with several. 11 answers have no length: nobody can win them, and they count.
+The annotation file is a JSON list. `answer` is "13.4-28.1", seconds of the segment; `start` and `end`, if present, are the
+seconds of the segment in the video, and 53 files have several segments. 11 answers have no duration; they cannot be matched,
+and they count.
 """
 
 from __future__ import annotations
@@ -37,11 +38,11 @@ def read_tvgbench(annotations: Path, videos: Where, cut: bool = False) -> Benchm
 
     Args:
         annotations: the JSON file.
-        videos: the folder that holds the videos, at any depth.
-        cut: the files are cut to their segments already; `start` and `end` are then passed over.
+        videos: folder of the videos, at any depth.
+        cut: whether the files contain the segments only; `start` and `end` are then ignored.
 
     Raises:
-        AnnotationError: the file is not of this format, or a name leads out of the videos folder.
+        AnnotationError: the file has another format, or a name points outside the videos folder.
     """
     collector = SampleCollector(Videos(videos))
     for number, record in enumerate(load_list(annotations, "TVGBench")):
@@ -62,7 +63,7 @@ def read_tvgbench(annotations: Path, videos: Where, cut: bool = False) -> Benchm
 
 
 def _name(record: Mapping[str, Any], where: str) -> str:
-    """The file's name: its folder is that of the authors' machine."""
+    """File name without the folder on the authors' machine."""
     return PurePosixPath(video_path(record["path"], where)).name
 
 

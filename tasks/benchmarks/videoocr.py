@@ -1,7 +1,7 @@
-"""MME-VideoOCR: questions about text in videos, of which some are choices, some contained words, some need a judge.
+"""MME-VideoOCR: questions about text in videos, scored by multiple choice, containment or a judge.
 
-The annotation file is a JSON list of `video_index, question, option, answer, eval_method, task, task_type`.
-A sample's group is `<task_type>/<task>`; its record holds the number of the item and its `eval_method`.
+The annotation file is a JSON list of `video_index, question, option, answer, eval_method, task, task_type`. The group of a
+sample is `<task_type>/<task>`; its record contains the number of the item and its `eval_method`.
 """
 
 from __future__ import annotations
@@ -25,10 +25,10 @@ def read_videoocr(annotations: Path, videos: Where) -> Benchmark:
 
     Args:
         annotations: `dataset.json`.
-        videos: the folder that holds `<video_index>.mp4`, at any depth.
+        videos: folder with `<video_index>.mp4` at any depth.
 
     Raises:
-        AnnotationError: the file is not of this format, or a name leads out of the videos folder.
+        AnnotationError: the file has another format, or a name points outside the videos folder.
     """
     collector = SampleCollector(Videos(videos))
     for number, record in enumerate(load_list(annotations, "MME-VideoOCR")):
@@ -59,7 +59,7 @@ def read_videoocr(annotations: Path, videos: Where) -> Benchmark:
 
 
 def _options(value: Any) -> tuple[str, ...]:
-    """Choices as a list, an object by letter, or one text with a choice a line."""
+    """Options given as a list, as an object by letter, or as a string with one option per line."""
     if isinstance(value, dict):
         return tuple(f"{letter}. {text}" for letter, text in value.items())
     if isinstance(value, str):

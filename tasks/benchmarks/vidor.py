@@ -1,7 +1,7 @@
-"""VidOR's boxes, on which VidSTG is built: one JSON file a video, all its objects on every frame.
+"""VidOR annotations, the boxes of VidSTG: one JSON file per video with all objects on every frame.
 
-`trajectories[frame]` lists `{"tid", "bbox": {"xmin", "ymin", "xmax", "ymax"}}`: absolute pixels, corners, taken as half-open.
-Nearly all of them are interpolated by a tracker.
+`trajectories[frame]` lists `{"tid", "bbox": {"xmin", "ymin", "xmax", "ymax"}}`: absolute pixels, corners, interpreted as
+half-open. Nearly all boxes are interpolated by a tracker.
 """
 
 from __future__ import annotations
@@ -18,13 +18,13 @@ Tracks = Mapping[int, Mapping[int, Box]]
 
 
 class Vidor:
-    """A folder of VidOR annotations; a file is read when its video is first asked for, and only the last is kept."""
+    """Folder of VidOR annotations; files are read on demand, and the last one is cached."""
 
     def __init__(self, folder: Path) -> None:
-        """List the folder, in depth.
+        """List the folder at any depth.
 
         Raises:
-            AnnotationError: it is not there, or holds no JSON file.
+            AnnotationError: the folder does not exist or has no JSON file.
         """
         root = folder.resolve()
         inside = (path for path in sorted(folder.rglob("*.json")) if path.resolve().is_relative_to(root))
@@ -34,10 +34,10 @@ class Vidor:
         self._last: tuple[str, Tracks] = ("", {})
 
     def tracks(self, vid: str) -> Tracks | None:
-        """Boxes of every object of a video; None if its file is not there.
+        """Boxes of every object of a video; None if its file does not exist.
 
         Raises:
-            AnnotationError: the file is not of VidOR's format.
+            AnnotationError: the file has another format.
         """
         if self._last[0] != vid:
             if vid not in self._files:

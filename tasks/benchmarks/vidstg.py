@@ -1,7 +1,7 @@
-"""VidSTG: several sentences a record, several segments a video, boxes in VidOR.
+"""VidSTG: several sentences per record, several segments per video, boxes from VidOR.
 
-The annotation file is a JSON list. `temporal_gt.end_fid` is exclusive, `used_segment.end_fid` inclusive; both count native
-frames from 0. Captions are declarative, questions interrogative. A clip is a video's segment.
+The annotation file is a JSON list. `temporal_gt.end_fid` is exclusive, `used_segment.end_fid` inclusive; both are 0-based
+native frames. Captions are declarative, questions interrogative. A clip is a segment of a video.
 """
 
 from __future__ import annotations
@@ -40,17 +40,17 @@ def read_vidstg(annotations: Path, videos: Where, vidor: Path | None = None) -> 
     """Read VidSTG annotations.
 
     Args:
-        annotations: the JSON file of a split.
-        videos: the folder that holds VidOR's videos, at any depth.
-        vidor: the folder of VidOR's annotations; without it, samples have a true span and no boxes.
+        annotations: JSON file of a split.
+        videos: folder of VidOR's videos, at any depth.
+        vidor: folder of VidOR's annotations; without it, samples have a true span but no boxes.
 
     Raises:
-        AnnotationError: a file is not of its format, or a name leads out of the videos folder.
+        AnnotationError: a file has another format, or a name points outside the videos folder.
     """
     collector = SampleCollector(Videos(videos))
     boxes = Vidor(vidor) if vidor is not None else None
     records = load_list(annotations, "VidSTG")
-    # By video, so that each of VidOR's files is read once.
+    # Sorted by video, so that each file of VidOR is read once.
     numbered = sorted(enumerate(records), key=lambda item: str(item[1].get("vid") if isinstance(item[1], dict) else ""))
     for number, record in numbered:
         where = f"{annotations}: record {number}"

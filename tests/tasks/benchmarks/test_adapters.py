@@ -236,5 +236,5 @@ def test_impossible_values_are_named(write: Write, videos: Path, reader: str, va
 
 def test_two_samples_of_one_name_are_refused(write: Write, videos: Path) -> None:
     lines = "\n".join(json.dumps({**OWN, "sample_id": "same"}) for _ in range(2))
-    with pytest.raises(AnnotationError, match="two samples are named 'same'"):
+    with pytest.raises(AnnotationError, match="two samples have the ID 'same'"):
         read_own(write(lines), videos)
