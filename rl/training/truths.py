@@ -7,9 +7,10 @@ from collections.abc import Collection, Mapping
 import numpy as np
 from numpy.typing import NDArray
 
-from rl.rewards.truth import Span, Truth
+from rl.rewards.truth import Truth
 from tasks.markers.labels import Style
 from tasks.metrics.arrays import StoredSample, StoredVideo
+from tasks.metrics.temporal import Span
 from tasks.metrics.tubes import Tube, overlap
 
 _TIME_DIGITS, _IOU_DIGITS = 6, 4
