@@ -1,4 +1,4 @@
-"""Tries codecs on two frames each: `python -m infra.doctor.codecs` prints which reader decodes which, as JSON.
+"""Tries codecs on two frames each: `python -m infra.doctor.codecs` prints as JSON which ones the reader decodes.
 
 It always runs as a process of its own: some codecs crash, and SVT-AV1 run as root leaves a process under real-time scheduling.
 """
@@ -10,32 +10,32 @@ import json
 import os
 import sys
 import tempfile
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+
+from tasks.video.stream import StreamReader
 
 _ENCODERS = {"h264": "libx264", "hevc": "libx265", "vp9": "libvpx-vp9", "av1": "libsvtav1"}
 _QUIET = {"libx265": {"x265-params": "log-level=none", "preset": "ultrafast"}, "libvpx-vp9": {"deadline": "realtime"}}
 _FRAMES, _SIDE = 2, 64
 
 
-def decoders() -> dict[str, dict[str, bool]]:
-    """Codec -> reader -> whether it decodes it; a codec without an encoder on this machine is left out."""
-    readers: dict[str, Callable[[Path], int]] = {"decord": _by_decord, "PyAV": _by_pyav}
+def decoded_codecs() -> dict[str, bool]:
+    """Codec -> whether the project's reader decodes it; a codec without an encoder on this machine is left out."""
     results = {}
     with tempfile.TemporaryDirectory(prefix="stvg-doctor-") as folder:
         for codec, encoder in _ENCODERS.items():
             path = Path(folder) / f"{codec}.mp4"
             with contextlib.suppress(Exception):
                 _encode(path, encoder)
-                results[codec] = {name: _works(read, path) for name, read in readers.items()}
+                results[codec] = _is_decoded(path)
     return results
 
 
-def _works(read: Callable[[Path], int], path: Path) -> bool:
+def _is_decoded(path: Path) -> bool:
     try:
-        return read(path) == _FRAMES
+        return len(StreamReader(path).get(range(_FRAMES))) == _FRAMES
     except Exception:
         return False
 
@@ -53,22 +53,9 @@ def _encode(path: Path, encoder: str) -> None:
         container.mux(stream.encode())
 
 
-def _by_decord(path: Path) -> int:
-    import decord
-
-    return len(decord.VideoReader(str(path)).get_batch(range(_FRAMES)).asnumpy())
-
-
-def _by_pyav(path: Path) -> int:
-    import av
-
-    with av.open(str(path)) as container:
-        return sum(1 for _ in container.decode(video=0))
-
-
 if __name__ == "__main__":
     answer = os.dup(1)
     os.dup2(2, 1)  # codecs print to standard output
     with os.fdopen(answer, "w") as out:
-        json.dump(decoders(), out)
+        json.dump(decoded_codecs(), out)
     sys.exit(0)

@@ -113,16 +113,14 @@ def codecs() -> Iterator[Finding]:
     command = (sys.executable, "-m", "infra.doctor.codecs")
     completed = subprocess.run(command, capture_output=True, text=True, check=False, env=module_environment())
     try:
-        decoders: dict[str, dict[str, bool]] = json.loads(completed.stdout)
+        decoded: dict[str, bool] = json.loads(completed.stdout)
     except ValueError:
-        yield Finding("codecs", "needed", "decord or PyAV does not start", "install the project's packages again: make install")
+        yield Finding("codecs", "needed", "PyAV does not start", "install the project's packages again: make install")
         return
-    decoded = [codec for codec, by in decoders.items() if by["decord"]]
-    if "h264" not in decoded:
+    if not decoded.get("h264"):
         yield Finding("codecs", "needed", "H.264 is not decoded", "install the project's packages again: make install")
     else:
-        yield Finding("codecs", "there", f"decord decodes {', '.join(decoded)}")
-    for codec, by in decoders.items():
-        if not by["decord"]:
-            remedy = "such videos are quarantined as unsupported_codec: encode them anew, say as H.264"
-            yield Finding(f"codec {codec}", "absent", "PyAV alone decodes it" if by["PyAV"] else "nothing decodes it", remedy)
+        yield Finding("codecs", "there", f"decoded are {', '.join(codec for codec, works in decoded.items() if works)}")
+    for codec in (codec for codec, works in decoded.items() if not works):
+        remedy = "such videos are quarantined as unsupported_codec: encode them anew, say as H.264"
+        yield Finding(f"codec {codec}", "absent", "it is not decoded", remedy)
