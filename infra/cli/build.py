@@ -112,16 +112,16 @@ def job(
     parameters: Annotated[str, typer.Argument(help="Its parameters, as one JSON object.")],
     python: Annotated[str, typer.Option(help="Version of Python that whoever submitted the job runs.")],
 ) -> None:
-    """Build inside a Ray Job, and tell progress and the dataset as JSON lines."""
+    """Build inside a Ray Job, and print_event progress and the dataset as JSON lines."""
     from infra.ray.build import build_dataset, throttled
-    from infra.ray.build_job import tell
+    from infra.ray.build_job import print_event
     from infra.ray.session import same_version
     from tasks.build.parameters import BUILDS
 
     same_version("Python", platform.python_version(), python)
     asked = BUILDS[benchmark].model_validate_json(parameters)
     try:
-        tell(build_dataset(asked, throttled(tell)))
+        print_event(build_dataset(asked, throttled(print_event)))
     except StvgError:
         raise
     except Exception:

@@ -1,4 +1,4 @@
-"""Ray actors that each hold one worker: started, given one job at a time, replaced when they die."""
+"""Ray actors that each hold one worker: they are started, given one job at a time, and replaced when they die."""
 
 from __future__ import annotations
 
@@ -6,18 +6,18 @@ import time
 from collections import Counter
 from typing import Any
 
-from infra.ray.poison import Task, WorkerError
+from infra.ray.retry import Attempt, WorkerError
 from storage.outcomes import Outcome
 from tasks.benchmarks.samples import VideoJob
 from tasks.build.pool import PoolConfig
 from tasks.build.workers import Worker, WorkerFactory
 
-MOST_LOST = 3
-"""Actors in a row that may be lost while they start, with their machines say; or as many as there are actors."""
+MAX_START_LOSSES = 3
+"""Actors in a row that may be lost while they start, for instance with their machines; at least as many as there are actors."""
 
 
 class _Actor:
-    """Runs in a Ray worker process. `start` builds the worker apart from the constructor, so that a failure has a cause."""
+    """Runs in a Ray worker; `start` is apart from the constructor, so that the cause of a failure reaches the driver."""
 
     def __init__(self, factory: WorkerFactory) -> None:
         self._factory = factory
@@ -32,7 +32,13 @@ class _Actor:
 
 
 class Actors:
-    """The actors of a pool: those starting, those at work, those free, and how to replace one."""
+    """The actors of a pool: those that start, those that run a job, and the free ones.
+
+    Args:
+        factory: builds the worker of each actor, in its process.
+        count: number of actors.
+        config: resources of each actor, and when it is replaced.
+    """
 
     def __init__(self, factory: WorkerFactory, count: int, config: PoolConfig) -> None:
         import ray
@@ -43,11 +49,11 @@ class Actors:
         self._recycle_after = config.recycle_after
         self.count = count
         self.starting: dict[Any, Any] = {}
-        self.busy: dict[Any, tuple[Any, Task]] = {}
+        self.busy: dict[Any, tuple[Any, Attempt]] = {}
         self.free: list[Any] = []
-        self._done: Counter[Any] = Counter()
-        self._lost = 0
-        self._up = time.monotonic()
+        self._completed: Counter[Any] = Counter()
+        self._start_losses = 0
+        self._last_up = time.monotonic()
         for _ in range(count):
             self._add()
 
@@ -56,7 +62,10 @@ class Actors:
         self.starting[actor.start.remote()] = actor
 
     def started(self, reference: Any) -> None:
-        """Take an actor that has started into service; one that was lost while it started is replaced.
+        """Make an actor that has started free; one that was lost while it started is replaced.
+
+        Args:
+            reference: Ray's reference of the start, a key of `starting`.
 
         Raises:
             WorkerError: it could not start, or too many in a row were lost.
@@ -69,50 +78,61 @@ class Actors:
         except ray.exceptions.RayTaskError as error:
             raise WorkerError(f"the workers cannot start: {error.cause}") from error
         except ray.exceptions.RayError as error:
-            self._lost += 1
-            if self._lost > max(MOST_LOST, self.count):
+            self._start_losses += 1
+            if self._start_losses > max(MAX_START_LOSSES, self.count):
                 raise WorkerError(f"the workers die while they start: {error}") from error
             self._add()
             return
-        self._lost = 0
+        self._start_losses = 0
         self.free.append(actor)
 
     def check_placed(self, within_s: float) -> None:
-        """Notice a cluster that has no room for any worker.
+        """Check that the cluster has room for at least one worker.
+
+        Args:
+            within_s: seconds that may pass without any worker.
 
         Raises:
-            WorkerError: none has been up for `within_s`.
+            WorkerError: no worker has been up for `within_s`.
         """
         if self.busy or self.free:
-            self._up = time.monotonic()
-        elif time.monotonic() - self._up > within_s:
+            self._last_up = time.monotonic()
+        elif time.monotonic() - self._last_up > within_s:
             raise WorkerError(f"no worker came up within {within_s:g} s: the Ray cluster lacks the CPUs or GPUs they ask for")
 
-    def give(self, task: Task) -> None:
-        """Put a free actor to work on a job."""
+    def give(self, attempt: Attempt) -> None:
+        """Start an attempt on a free actor."""
         actor = self.free.pop()
-        task.tries, task.started = task.tries + 1, time.monotonic()
-        self.busy[actor.run.remote(task.job)] = actor, task
+        attempt.start()
+        self.busy[actor.run.remote(attempt.job)] = actor, attempt
 
-    def finished(self, reference: Any) -> Task:
-        """Take back the actor whose job on `reference` has ended; a fresh one after `recycle_after` jobs."""
-        actor, task = self.busy[reference]
-        self._done[actor] += 1
-        if self._done[actor] == self._recycle_after:
+    def finish(self, reference: Any) -> Attempt:
+        """Free the actor whose attempt has ended, or replace it after `recycle_after` jobs.
+
+        Args:
+            reference: Ray's reference of the attempt, a key of `busy`.
+        """
+        actor, attempt = self.busy[reference]
+        self._completed[actor] += 1
+        if self._completed[actor] == self._recycle_after:
             return self.replace(reference)
         del self.busy[reference]
         self.free.append(actor)
-        return task
+        return attempt
 
-    def replace(self, reference: Any) -> Task:
-        """Kill the actor at work on `reference` and put a fresh one in its place."""
+    def replace(self, reference: Any) -> Attempt:
+        """Kill the actor that runs an attempt, and start a new one.
+
+        Args:
+            reference: Ray's reference of the attempt, a key of `busy`.
+        """
         import ray
 
-        actor, task = self.busy.pop(reference)
-        self._done.pop(actor, None)
+        actor, attempt = self.busy.pop(reference)
+        self._completed.pop(actor, None)
         ray.kill(actor)
         self._add()
-        return task
+        return attempt
 
     def stop(self) -> None:
         """Kill all actors."""

@@ -1,7 +1,7 @@
-"""A fixed pool of actors that do one video after another.
+"""A pool of Ray actors that run the jobs of a build.
 
-Each actor holds one worker, and so its models, for its whole life, and one video at a time, so that a death has one
-culprit. Only jobs go in and outcomes come out: no frame and no mask crosses the object store.
+Each actor holds one worker, and so its models, for its whole life, and runs one video at a time, so that every death has one
+cause. Jobs go in and outcomes come out: no frame and no mask passes the object store.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from types import TracebackType
 from typing import Any
 
 from infra.ray.actors import Actors
-from infra.ray.poison import NODE_LOST, Breaker, Task, Waiting
+from infra.ray.retry import NODE_LOST, Attempt, AttemptQueue, CircuitBreaker
 from infra.ray.session import ray_session
 from storage.common.log import logger
 from storage.outcomes import Outcome
@@ -28,7 +28,12 @@ _LOG = logger(__name__)
 
 @dataclass
 class RayPool:
-    """A `tasks.build.run.FanOut` on Ray. A context manager: Ray starts with the first job and ends with the block."""
+    """A `tasks.build.run.FanOut` on Ray; a context manager: Ray starts with the first job and ends with the block.
+
+    Attributes:
+        config: the workers and their limits.
+        address: `host:port` of a cluster to join, or `auto`; empty starts a local Ray.
+    """
 
     config: PoolConfig = PoolConfig()  # noqa: RUF009  frozen
     address: str = ""
@@ -43,10 +48,14 @@ class RayPool:
             self._session = None
 
     def __call__(self, factory: WorkerFactory, jobs: Sequence[VideoJob]) -> Iterator[Ended]:
-        """Run jobs on a fresh set of actors, which end with the last of them.
+        """Run jobs on new actors, which end with the last job.
+
+        Args:
+            factory: builds the worker of each actor.
+            jobs: videos, in any order.
 
         Raises:
-            WorkerError: the workers cannot start.
+            WorkerError: the workers cannot start or do not survive.
         """
         if self._session is None:
             self._session = ExitStack()
@@ -66,23 +75,23 @@ def _cpus() -> int:
 
 
 def _drive(actors: Actors, jobs: Sequence[VideoJob], config: PoolConfig) -> Iterator[Ended]:
-    waiting = Waiting(Task(job) for job in jobs)
-    breaker = Breaker(config.retries, actors.count)
-    while waiting or actors.busy:
-        while actors.free and (task := waiting.next()) is not None:
-            actors.give(task)
+    queue = AttemptQueue(Attempt(job) for job in jobs)
+    breaker = CircuitBreaker(config.retries, actors.count)
+    while queue or actors.busy:
+        while actors.free and (attempt := queue.pop()) is not None:
+            actors.give(attempt)
         actors.check_placed(config.placed_within_s)
-        for ended, task in _next_endings(actors, _wait_s(actors, waiting, config), config):
-            task.note(ended.outcome.reason)
-            breaker.note(task, ended.outcome)
-            if task.again(ended.outcome, config.retries):
-                waiting.later(task)
+        for ended, attempt in _next_endings(actors, _wait_s(actors, queue, config), config):
+            attempt.count_loss(ended.outcome.reason)
+            breaker.record(attempt, ended.outcome)
+            if attempt.retry_after(ended.outcome, config.retries):
+                queue.delay(attempt)
             else:
-                yield replace(ended, outcome=task.final(ended.outcome, config.retries))
+                yield replace(ended, outcome=attempt.final_outcome(ended.outcome, config.retries))
 
 
-def _next_endings(actors: Actors, wait_s: float, config: PoolConfig) -> Iterator[tuple[Ended, Task]]:
-    """Wait for something to happen, at most `wait_s`; yield what ended or was overdue."""
+def _next_endings(actors: Actors, wait_s: float, config: PoolConfig) -> Iterator[tuple[Ended, Attempt]]:
+    """Wait up to `wait_s` for an event; yield the attempts that have ended or exceeded the deadline."""
     import ray
 
     references = [*actors.busy, *actors.starting]
@@ -96,34 +105,34 @@ def _next_endings(actors: Actors, wait_s: float, config: PoolConfig) -> Iterator
         else:
             yield _collect(actors, reference)
     now = time.monotonic()
-    for reference in [r for r, (_, task) in actors.busy.items() if now - task.started > config.deadline_s]:
+    for reference in [r for r, (_, attempt) in actors.busy.items() if now - attempt.started > config.deadline_s]:
         yield _stop_late(actors, reference, config)
 
 
-def _wait_s(actors: Actors, waiting: Waiting, config: PoolConfig) -> float:
-    """Seconds until a deadline passes or a job that was put off comes due."""
+def _wait_s(actors: Actors, queue: AttemptQueue, config: PoolConfig) -> float:
+    """Seconds until the next deadline or delayed attempt."""
     now = time.monotonic()
-    due = [now + min(60.0, config.placed_within_s)]
-    due += [task.started + config.deadline_s for _, task in actors.busy.values()]
-    if actors.free and waiting.due is not None:
-        due.append(waiting.due)
-    return max(0.01, min(due) - now + 0.01)
+    times = [now + min(60.0, config.placed_within_s)]
+    times += [attempt.started + config.deadline_s for _, attempt in actors.busy.values()]
+    if actors.free and queue.next_due is not None:
+        times.append(queue.next_due)
+    return max(0.01, min(times) - now + 0.01)
 
 
-def _collect(actors: Actors, reference: Any) -> tuple[Ended, Task]:
+def _collect(actors: Actors, reference: Any) -> tuple[Ended, Attempt]:
     import ray
 
     try:
         outcome = ray.get(reference)
     except ray.exceptions.RayError as error:
-        task = actors.replace(reference)
-        return Ended(task.job, _failure(error), recorded=False), task
-    task = actors.finished(reference)
-    return Ended(task.job, outcome), task
+        attempt = actors.replace(reference)
+        return Ended(attempt.job, _failure(error), recorded=False), attempt
+    attempt = actors.finish(reference)
+    return Ended(attempt.job, outcome), attempt
 
 
 def _failure(error: Exception) -> Outcome:
-    """What a try came to whose worker sent back no outcome."""
+    """The outcome of an attempt whose worker returned none."""
     from ray import exceptions
 
     message = str(error)
@@ -138,7 +147,7 @@ def _failure(error: Exception) -> Outcome:
     return Outcome("failed", "worker_error", "\n".join([lines[-1], *lines]))  # Ray's message is the remote traceback
 
 
-def _stop_late(actors: Actors, reference: Any, config: PoolConfig) -> tuple[Ended, Task]:
-    task = actors.replace(reference)
+def _stop_late(actors: Actors, reference: Any, config: PoolConfig) -> tuple[Ended, Attempt]:
+    attempt = actors.replace(reference)
     detail = f"it was stopped after {config.deadline_s:g} s"
-    return Ended(task.job, Outcome("failed", "deadline", detail, seconds=config.deadline_s), recorded=False), task
+    return Ended(attempt.job, Outcome("failed", "deadline", detail, seconds=config.deadline_s), recorded=False), attempt

@@ -11,7 +11,7 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from infra.ray.poison import WorkerError
+from infra.ray.retry import WorkerError
 from storage.common.environment import set_defaults, variable
 from storage.common.errors import InputError
 

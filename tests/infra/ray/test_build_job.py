@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from infra.ray.build import BuiltDataset, throttled
-from infra.ray.build_job import job_of, tell, told
+from infra.ray.build_job import build_job, print_event, read_event
 from infra.ray.client import code_sent
 from infra.ray.session import ClusterError, _same_versions
 from storage.common.config import changed
@@ -16,9 +16,9 @@ from tasks.build.parameters import BENCHMARKS, BuildParameters
 def test_what_a_job_tells_is_read_back_and_other_lines_are_not(capsys: pytest.CaptureFixture[str]) -> None:
     events = [Progress("masks", 3, 8, 1), BuiltDataset("/data/d", "abc", {"done": 7, "failed: x": 1}, "/data/d/preview.html")]
     for event in events:
-        tell(event)
+        print_event(event)
     lines = capsys.readouterr().out.splitlines()
-    assert [told(line) for line in lines] == events
+    assert [read_event(line) for line in lines] == events
     for line in (
         "",
         "error: no",
@@ -29,7 +29,7 @@ def test_what_a_job_tells_is_read_back_and_other_lines_are_not(capsys: pytest.Ca
         '{"a": 1, "b": 2}',
         "[1]",
     ):
-        assert told(line) is None
+        assert read_event(line) is None
 
 
 def test_progress_is_passed_on_seldom_but_never_without_its_end() -> None:
@@ -42,7 +42,7 @@ def test_progress_is_passed_on_seldom_but_never_without_its_end() -> None:
 
 
 def stem_of(build: BuildParameters) -> str:
-    return job_of(build).stem
+    return build_job(build).stem
 
 
 def test_a_jobs_id_is_made_of_what_the_build_is(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ import pytest
 
 from infra.cli.server import running
 from infra.prefect.access import ask, free_port
-from infra.ray.build_job import RefusedError, job_of, run_job, stop_job
+from infra.ray.build_job import RefusedError, build_job, run_job, stop_job
 from infra.ray.session import ClusterError
 from storage.folders.files import BusyError
 from storage.manifest import load_manifest
@@ -43,7 +43,7 @@ class Builds:
         return subprocess.Popen([*command, *options], env={**self.env, **env}, **pipes)
 
     def jobs(self, parameters: BuildParameters) -> list[Any]:
-        start = job_of(parameters).stem
+        start = build_job(parameters).stem
         return [job for job in self.client.list_jobs() if (job.submission_id or "").startswith(start)]
 
     def job(self, parameters: BuildParameters) -> Any:

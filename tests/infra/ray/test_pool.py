@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from infra.ray.poison import WorkerError
 from infra.ray.pool import RayPool, _failure
+from infra.ray.retry import WorkerError
 from storage.common.config import changed
 from storage.outcomes import Outcome
 from tasks.benchmarks.samples import VideoJob
