@@ -56,7 +56,7 @@ def figures(dry: bool) -> Iterator[Figure]:
     errors = [float((one - exact).norm() / exact.norm()) for one in (expected, output)]
     yield told("error of sdpa's output, relative to float32", errors[0], "weights and patches as rounded")
     yield at_most(
-        "error of varlen's output over that of sdpa's", errors[1] / max(errors[0], 1e-9), MOST_ERROR, "both to float32"
+        "error of varlen's output over that of sdpa's", errors[1] / max(errors[0], 1e-4), MOST_ERROR, "both to float32"
     )
     if not dry:
         yield told("peak memory, GiB", gib(torch.cuda.max_memory_allocated()), "forward and backward, nothing recomputed")

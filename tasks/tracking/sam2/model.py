@@ -16,6 +16,8 @@ cover 5 to 95 % of most frames, forward and backward."""
 
 OVERRIDES = (
     "++model._target_=tasks.tracking.sam2.cohorts.CohortSAM2",
+    "++model.memory_attention.layer.self_attention._target_=tasks.tracking.sam2.rope.FusedRoPEAttention",
+    "++model.memory_attention.layer.cross_attention._target_=tasks.tracking.sam2.rope.FusedRoPEAttention",
     # As in the package's video predictor: the memory of a prompt is the prompted mask.
     "++model.binarize_mask_from_pts_for_mem_enc=true",
 )
