@@ -1,1 +1,1 @@
-"""Training by reinforcement: rows made from a published dataset, and what verl is told of them."""
+"""Training on a published dataset: rows, recipes, the request and folder of a training, its driver around verl's trainers."""

@@ -1,4 +1,4 @@
-"""Training rows as datasets of verl (`data.custom_cls`), and the agent loop that passes a video's times to the rollout."""
+"""Training rows as datasets of verl (`data.custom_cls`); every process that reads them has the agent loop and positions."""
 
 from __future__ import annotations
 
@@ -9,8 +9,6 @@ from typing import Any, TypedDict, TypeVar
 import pyarrow as pa
 import pyarrow.parquet as pq
 import torch  # noqa: TID253  verl imports this module, nothing else does
-from verl.experimental.agent_loop.agent_loop import register  # noqa: TID253
-from verl.experimental.agent_loop.single_turn_agent_loop import SingleTurnAgentLoop  # noqa: TID253
 
 from rl.engines.base import Request, VisualInput
 from rl.engines.inputs import append_answer, decode_frames, prepare_batch, video_metadata
@@ -21,31 +19,10 @@ from rl.training.row_schema import ROW_SCHEMA, InfoColumn, RewardColumn, Trainin
 from rl.training.rows import data_section
 from rl.training.selection import RowsError
 from rl.training.targets import target_response
+from rl.verl.agent_loop import AGENT
 from rl.verl.positions import install
-from rl.verl.private import overrides
 
 install()
-
-_AGENT = "timed_single_turn"
-
-
-@register(_AGENT)
-class TimedTurn(SingleTurnAgentLoop):
-    """verl's single turn whose request repeats the times of the frames, since vLLM drops those that come with a video."""
-
-    async def process_multi_modal_info(self, messages: list[Message]) -> Any:
-        """Frames and times of a prompt; the times are kept for the request.
-
-        Args:
-            messages: the prompt's message list.
-        """
-        media: Any = await super().process_multi_modal_info(messages)
-        self._times = [times for _, times in media["videos"]]
-        return media
-
-    @overrides("verl.experimental.agent_loop.agent_loop.AgentLoopBase._get_mm_processor_kwargs")
-    def _get_mm_processor_kwargs(self, audio_data: list[Any] | None = None) -> Any:
-        return {**super()._get_mm_processor_kwargs(audio_data), "video_metadata": self._times}
 
 
 class PromptItem(TypedDict):
@@ -153,7 +130,7 @@ class RowDataset(_Rows[PromptItem]):
             "extra_info": row["extra_info"],
             "raw_prompt": _with_video(row["prompt"], row["videos"]),
             "index": row["extra_info"]["index"],
-            "agent_name": _AGENT,
+            "agent_name": AGENT,
             "tools_kwargs": {},
             "interaction_kwargs": {},
             "dummy_tensor": torch.zeros(1, dtype=torch.uint8),

@@ -59,12 +59,23 @@ def training_session(platform: Platform, devices: int, environment: Mapping[str,
     runtime_env["env_vars"] |= environment
     with tempfile.TemporaryDirectory(prefix="stvg-ray-", ignore_cleanup_errors=True) as temporary:
         try:
-            ray.init(runtime_env=runtime_env, **_local_options(platform, devices, temporary))
+            _start(runtime_env, _local_options(platform, devices, temporary))
             wait_for_queue()
             check_devices(platform, devices)
             yield
         finally:
             ray.shutdown()
+
+
+def _start(runtime_env: Any, options: Mapping[str, bool | int | str]) -> None:
+    import ray
+
+    try:
+        ray.init(runtime_env=runtime_env, **options)
+    except Exception as error:
+        if "timed out during startup" not in str(error):  # Ray has no type of its own for it
+            raise
+        raise TrainingError("Ray did not start in time: wait until this machine has less to do, and start it again") from error
 
 
 def _local_options(platform: Platform, devices: int, temporary: str) -> dict[str, bool | int | str]:
