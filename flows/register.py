@@ -10,8 +10,8 @@ from pydantic import BaseModel
 from infra.ground import GroundParameters
 from infra.nightly import NightlyParameters
 from infra.sweeps import SweepParameters
-from infra.tables.form import TABLES
 from rl.evaluation.parameters import EvaluateParameters
+from rl.paper.parameters import TABLES
 from rl.training.parameters import TRAININGS, deployment_of
 from storage.common.config import with_defaults
 from tasks.build.parameters import BENCHMARKS

@@ -44,9 +44,30 @@ class Family:
 FAMILIES: Mapping[str, Family] = {
     family.name: family
     for family in (
-        Family("qwen2.5-vl", "qwen2_5_vl", 28, "positions", "pixels", "box-pixels"),
-        Family("qwen3-vl", "qwen3_vl", 32, "timestamps", "thousandths", "box-thousandths"),
-        Family("internvl3", "internvl", None, "prompt", "thousandths", "box-ref"),
+        Family(
+            name="qwen2.5-vl",
+            model_type="qwen2_5_vl",
+            factor=28,
+            times="positions",
+            coordinates="pixels",
+            box_prompt="box-pixels",
+        ),
+        Family(
+            name="qwen3-vl",
+            model_type="qwen3_vl",
+            factor=32,
+            times="timestamps",
+            coordinates="thousandths",
+            box_prompt="box-thousandths",
+        ),
+        Family(
+            name="internvl3",
+            model_type="internvl",
+            factor=None,
+            times="prompt",
+            coordinates="thousandths",
+            box_prompt="box-ref",
+        ),
     )
 }
 

@@ -64,7 +64,15 @@ def parse_answer(text: str, style: Style = "numbers", fields: Collection[Field] 
             object_ids, ids_status = (), "unreadable"
         elif values and values[-1].kind in {"time", "end"} and span_status == "read":
             span_s, span_status = None, "unreadable"
-    return ParsedAnswer(object_ids, ids_status, span_s, span_status, parts.thought, parts.formatted, parts.body)
+    return ParsedAnswer(
+        object_ids=object_ids,
+        ids_status=ids_status,
+        span_s=span_s,
+        span_status=span_status,
+        thought=parts.thought,
+        formatted=parts.formatted,
+        body=parts.body,
+    )
 
 
 class _Parts(NamedTuple):

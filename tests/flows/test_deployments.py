@@ -16,7 +16,7 @@ from flows.register import EVALUATIONS, registrations
 from infra.ground import GroundParameters
 from infra.nightly import NightlyParameters
 from infra.sweeps import SweepParameters
-from infra.tables.form import TABLES
+from rl.paper.parameters import TABLES
 from rl.training.parameters import TRAININGS, deployment_of
 from tasks.build.parameters import BENCHMARKS
 

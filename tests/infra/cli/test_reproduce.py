@@ -10,23 +10,28 @@ import pytest
 import typer
 
 from infra.cli.reproduce import reproduce_command
-from infra.tables.form import TABLES, ReproduceParameters
-from infra.tables.plan import plan_rows
-from infra.tables.steps import answers, stop, take
+from infra.ray.backend import RayBackend
 from rl.engines.base import EngineError
 from rl.evaluation.samples import eval_samples
 from rl.paper.comparison import Unavailable
-from storage.progress import Progress
+from rl.paper.evaluations import evaluate_parts
+from rl.paper.parameters import TABLES, ReproduceParameters
+from rl.paper.plan import plan_table
+from rl.paper.steps import run_step, stop_steps
+from rl.paper.table import Reproduction
+from storage.folders.folder import Folder
+from storage.progress import OnProgress, Progress
 from storage.reader import Dataset
 from tasks.benchmarks.samples import Task
-from tasks.build.parameters import BENCHMARKS
+from tasks.build.parameters import BENCHMARKS, DatasetParameters
+from tasks.build.rerender import rerender
 from tasks.build.run import run_build, run_here
 
 SETUP = """
 [builds.hcstvg-v1]
 benchmark = "sample"
 videos = 1
-fps = 0.2
+"sampling.fps" = 0.2
 error_budget = 1.0
 [models]
 "qwen2.5-vl-7b" = "tiny"
@@ -34,6 +39,21 @@ error_budget = 1.0
 decoding.max_tokens = 4
 engine.device = "cpu"
 """
+
+
+class Backend(RayBackend):
+    """Renders in this process."""
+
+    def rerender(self, base: Folder, parameters: DatasetParameters, on_progress: OnProgress) -> None:
+        rerender(base, parameters, on_progress, run_here)
+
+
+def states_of(table: Reproduction) -> list[str]:
+    return [part.description for part in plan_table(table, Backend()).parts]
+
+
+def states(table: Reproduction) -> dict[str, str]:
+    return {part.row: part.description for part in plan_table(table, Backend()).parts}
 
 
 def quiet(_progress: Progress) -> None:
@@ -52,18 +72,20 @@ def small(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ReproduceParameter
 @pytest.mark.heavy
 def test_a_table_is_made_once_and_said_again(small: ReproduceParameters, capsys: pytest.CaptureFixture[str]) -> None:
     table = small.reproduction()
-    states = [row["state"] for row in plan_rows(table)]
+    states = states_of(table)
     assert states[:3] == ["to build, to render, to score", "to build, to render, to score", "to build, to score"]
     assert set(states[4:]) == {"to build, to render, to ask", "to build, to ask"}
-    assert [take(table, step, {}, quiet, run_here) for step in table.steps] == [None] * 4
-    found = answers(table, {}, quiet)
+    backend = Backend()
+    assert [run_step(table, step, {}, backend, quiet) for step in table.steps] == [None] * 4
+    found = evaluate_parts(table, {}, backend, quiet)
     assert set(found) == {part.key for part in table.parts}
-    assert [row["state"] for row in plan_rows(table)] == ["to score"] * 4 + ["done"] * 4
+    assert states_of(table) == ["to score"] * 4 + ["done"] * 4
 
-    def never(*_: Any) -> dict[str, Any]:
-        raise AssertionError("nothing is asked again")
+    class Idle(Backend):
+        def open_engine(self, *_: Any) -> Any:
+            raise AssertionError("nothing is asked again")
 
-    assert answers(table, {}, quiet, ask=never).keys() == found.keys()
+    assert evaluate_parts(table, {}, Idle(), quiet).keys() == found.keys()
     reproduce_command(small, as_json=True)
     told = json.loads(capsys.readouterr().out)
     assert told == json.loads(Path("evaluations/tables/table-6.json").read_text())
@@ -86,7 +108,7 @@ def test_what_broke_is_a_reason_and_fails_the_command_after_all_is_kept(
     def broken(*_: Any) -> None:
         raise EngineError("the GPU is gone")
 
-    monkeypatch.setattr("infra.tables.steps.build_dataset", broken)
+    monkeypatch.setattr("infra.ray.backend.build_dataset", broken)
     with pytest.raises(typer.Exit):
         reproduce_command(small, as_json=True)
     told = json.loads(capsys.readouterr().out)
@@ -103,14 +125,14 @@ def test_what_cannot_be_had_says_why_and_fails_nothing(small: ReproduceParameter
 
 def test_a_training_without_its_model_or_its_gpus_says_so(small: ReproduceParameters, tmp_path: Path) -> None:
     table = small.model_copy(update={"table": "4.5"}).reproduction()
-    told = {row["row"]: row["state"] for row in plan_rows(table)}
+    told = states(table)
     assert "[builds.stvg-r1-train]" in told["coupled reward"]
     (tmp_path / "reproduce.toml").write_text(f"{SETUP}\n[builds.stvg-r1-train]\nbenchmark = 'sample'\n")
-    again = {row["row"]: row["state"] for row in plan_rows(small.model_copy(update={"table": "4.5"}).reproduction())}
+    again = states(small.model_copy(update={"table": "4.5"}).reproduction())
     assert again["coupled reward"].startswith("cannot run: the training needs 8 GPUs, and this machine has ")
     lost = tmp_path / "reproduce.toml"
     lost.write_text(lost.read_text().replace("tiny", "qwen2.5-vl-7b"))
-    whole = {row["row"]: row["state"] for row in plan_rows(small.reproduction())}
+    whole = states(small.reproduction())
     assert whole["1/3, upper bound"] == "to build, to score"
     assert "no weight file 'Qwen2.5-VL-7B-Instruct'" in whole["1/3, zero-shot"]
 
@@ -119,16 +141,17 @@ def test_a_training_without_its_model_or_its_gpus_says_so(small: ReproduceParame
 def test_every_table_is_planned_where_nothing_is_there(small: ReproduceParameters, name: str) -> None:
     table = small.model_copy(update={"table": name, "file": "empty.toml"})
     Path("empty.toml").touch()
-    states = {row["state"] for row in plan_rows(table.reproduction())}
-    assert states
-    assert all(state.startswith("cannot run: ") for state in states)
+    found = states_of(table.reproduction())
+    assert found
+    assert all(state.startswith("cannot run: ") for state in found)
 
 
 def test_a_part_lacks_what_a_step_before_lacked(small: ReproduceParameters) -> None:
     table = small.reproduction()
     lack = Unavailable("no disk")
-    assert take(table, table.steps[1], {"hcstvg-v1": lack}, quiet) == lack
-    assert set(answers(table, {"hcstvg-v1": lack}, quiet).values()) == {lack}
+    assert run_step(table, table.steps[1], {"hcstvg-v1": lack}, Backend(), quiet) == lack
+    found = evaluate_parts(table, {"hcstvg-v1": lack}, Backend(), quiet)
+    assert all(outcome == lack for outcome in found.values())
 
 
 def test_a_stopped_table_stops_the_jobs_of_its_builds_and_fails_over_none(
@@ -136,8 +159,8 @@ def test_a_stopped_table_stops_the_jobs_of_its_builds_and_fails_over_none(
 ) -> None:
     (tmp_path / "reproduce.toml").write_text(SETUP.replace("videos = 1", "videos = 1\nray = 'http://head:8265'"))
     stopped: list[str] = []
-    monkeypatch.setattr("infra.tables.steps.stop_job", lambda parameters: stopped.append(parameters.name))
-    stop(small.reproduction())
+    monkeypatch.setattr("infra.ray.backend.stop_job", lambda parameters: stopped.append(parameters.name))
+    stop_steps(small.reproduction(), Backend())
     assert stopped == ["hcstvg-v1"], "renders are of this process, and the others of a dataset that is not there"
 
 

@@ -6,10 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from infra.tables.form import TABLES, ReproduceParameters
-from infra.tables.table import Reproduction, keeps_masks
-from rl.evaluation.sweep import SweepError
 from rl.paper.numbers import PaperError, tables, variants
+from rl.paper.parameters import TABLES, ReproduceParameters
+from rl.paper.table import Reproduction, StepKind
 from rl.training.parameters import TRAININGS
 
 
@@ -50,8 +49,8 @@ def test_settings_of_markers_are_rendered_and_parts_of_the_preprocessing_built()
         "hcstvg-v1.theta-0.25",
         "hcstvg-v1.theta-0.5",
     ]
-    assert all(keeps_masks(part.changes) for part in [*table("5").parts, *table("6").parts])
-    own = {part.setting: keeps_masks(part.changes) for part in table("11").parts if part.changes}
+    assert all(part.rerendered for part in [*table("5").parts, *table("6").parts] if part.changes)
+    own = {part.setting: part.rerendered for part in table("11").parts if part.changes}
     assert own == {"every_frames-10000": False, "backward-false": False}
     assert {step.key for step in table("5").steps} >= {"hcstvg-v1-size-10", "hcstvg-v1-style-mix"}
 
@@ -79,16 +78,21 @@ def test_a_miniature_has_folders_of_its_own() -> None:
         "trainings/miniature",
     )
     assert (whole.root, whole.out) == ("here", "evaluations")
-    needed = {step.name for number in tables() for step in table(number).steps if not step.training and "." not in step.name}
+    needed = {
+        step.name
+        for number in tables()
+        for step in table(number).steps
+        if step.kind is not StepKind.TRAIN and "." not in step.name
+    }
     assert needed == set(small.setup.builds), "every benchmark has its miniature"
 
 
 def test_a_setup_that_is_none_and_a_dataset_of_unknown_origin_are_sentences(tmp_path: Path) -> None:
     (tmp_path / "setup.toml").write_text("[build]")
-    with pytest.raises(SweepError, match=r"'setup.toml' is no setup of tables: build: Extra inputs"):
+    with pytest.raises(PaperError, match=r"'setup.toml' is no setup of tables: build: Extra inputs"):
         table("1", file="setup.toml")
-    with pytest.raises(SweepError, match=r"'none.toml' is no setup of tables: No such file"):
+    with pytest.raises(PaperError, match=r"'none.toml' is no setup of tables: No such file"):
         table("1", file="none.toml")
     made = table("1")
-    with pytest.raises(SweepError, match=r"'datasets/hcstvg-v1' is not built: build it by `stvg build hcstvg-v1`, or name"):
+    with pytest.raises(PaperError, match=r"'datasets/hcstvg-v1' is not built: build it by `stvg build hcstvg-v1`, or name"):
         made.build(made.parts[0])
