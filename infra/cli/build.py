@@ -57,17 +57,17 @@ def _entries(function: Callable[..., None]) -> dict[str, Entry]:
 
 
 def build_command(parameters: DatasetParameters, as_json: AsJson = False) -> None:
-    """Build a dataset with a bar a stage, here or as a Ray Job, and print where it is."""
+    """Build a dataset with a progress bar a stage, here or as a Ray Job, and print its folder."""
     from infra.ray.build import build_dataset
     from infra.ray.build_job import run_job
 
     with stoppable(), Bars(quiet=as_json) as bars:
-        built = (run_job if parameters.as_job else build_dataset)(parameters, bars.update)
+        dataset = (run_job if parameters.as_job else build_dataset)(parameters, bars.update)
     if as_json:
-        print(json.dumps(asdict(built)))
+        print(json.dumps(asdict(dataset)))
         return
-    counts = ", ".join(f"{count} {name}" for name, count in built.counts.items())
-    plain().print(Text.assemble((built.dataset, "bold"), f": {counts}\npreview: {built.preview}"))
+    counts = ", ".join(f"{count} {name}" for name, count in dataset.counts.items())
+    plain().print(Text.assemble((dataset.dataset, "bold"), f": {counts}\npreview: {dataset.preview}"))
 
 
 def plan_command(parameters: DatasetParameters, as_json: AsJson = False) -> None:
@@ -81,15 +81,15 @@ def plan_command(parameters: DatasetParameters, as_json: AsJson = False) -> None
     expected = estimate(build, masks, frames)
     if as_json:
         states = {stage.store.spec.key: stage.counts() for stage in (masks, frames)}
-        told = {"dataset": str(build.folder), "records": build.benchmark.records, "stages": states}
-        print(json.dumps({**told, "estimate": asdict(expected)}))
+        plan = {"dataset": str(build.folder), "records": build.benchmark.records, "stages": states}
+        print(json.dumps({**plan, "estimate": asdict(expected)}))
     else:
         show_plan(build, masks, frames, expected)
 
 
 def check_command(
     parameters: DatasetParameters,
-    quick: Annotated[bool, typer.Option(help="Read the files' indices and decode no frame.")] = False,
+    quick: Annotated[bool, typer.Option(help="Read only the indices of the files, and decode no frame.")] = False,
     as_json: AsJson = False,
 ) -> None:
     """Check every video of a benchmark, and print the counts and the unusable ones; exit code 1 if there are any."""
@@ -109,19 +109,19 @@ def check_command(
 
 def job(
     benchmark: Annotated[str, typer.Argument(help="Name of the benchmark.")],
-    parameters: Annotated[str, typer.Argument(help="Its parameters, as one JSON object.")],
-    python: Annotated[str, typer.Option(help="Version of Python that whoever submitted the job runs.")],
+    parameters: Annotated[str, typer.Argument(help="Parameters of the build, as one JSON object.")],
+    python: Annotated[str, typer.Option(help="Version of Python of the process that submitted the job.")],
 ) -> None:
-    """Build inside a Ray Job, and print_event progress and the dataset as JSON lines."""
+    """Build inside a Ray Job, and print its progress and the dataset as JSON lines."""
     from infra.ray.build import build_dataset, throttled
     from infra.ray.build_job import print_event
     from infra.ray.session import same_version
     from tasks.build.parameters import BUILDS
 
     same_version("Python", platform.python_version(), python)
-    asked = BUILDS[benchmark].model_validate_json(parameters)
+    build = BUILDS[benchmark].model_validate_json(parameters)
     try:
-        print_event(build_dataset(asked, throttled(print_event)))
+        print_event(build_dataset(build, throttled(print_event)))
     except StvgError:
         raise
     except Exception:
@@ -130,7 +130,14 @@ def job(
 
 
 def show_plan(build: Build, masks: StagePlan, frames: StagePlan, expected: Estimate) -> None:
-    """Print a plan."""
+    """Print the plan of a build.
+
+    Args:
+        build: the build.
+        masks: the plan of its first stage.
+        frames: the plan of its second stage.
+        expected: what the pending videos will take.
+    """
     states = sorted({state for stage in (masks, frames) for state in stage.counts()})
     table = Table("stage", *states, title=str(build.folder))
     for stage in (masks, frames):
@@ -141,21 +148,27 @@ def show_plan(build: Build, masks: StagePlan, frames: StagePlan, expected: Estim
     console.print(str(expected))
 
 
-_MOST_FINDINGS = 40
+_MAX_FINDINGS = 40
 
 
 def show_findings(records: Mapping[str, int], states: Mapping[str, int], findings: Sequence[Finding]) -> None:
-    """Print what a check found: counts, and the videos that are not as they should be."""
+    """Print the result of a check: counts, and the videos that are missing, broken or not as stated.
+
+    Args:
+        records: annotations counted by ending.
+        states: videos counted by state.
+        findings: one a video.
+    """
     console = plain()
     _show_records(console, records)
-    odd = [finding for finding in findings if finding.state != "there"]
-    if odd:
+    others = [finding for finding in findings if finding.state != "there"]
+    if others:
         table = Table("video", "sentences", "state", "detail")
-        for f in odd[:_MOST_FINDINGS]:
+        for f in others[:_MAX_FINDINGS]:
             table.add_row(printable(f.video_id), str(f.samples), f.state, printable(f.detail))
         console.print(table)
-    if len(odd) > _MOST_FINDINGS:
-        console.print(f"and {len(odd) - _MOST_FINDINGS} more: --json lists all")
+    if len(others) > _MAX_FINDINGS:
+        console.print(f"and {len(others) - _MAX_FINDINGS} more: --json lists all")
     console.print(Text.assemble(("videos", "bold"), ": " + ", ".join(f"{count} {state}" for state, count in states.items())))
     if not all(finding.usable for finding in findings):
         console.print("docs/benchmarks.md says where each benchmark is obtained and what is known to be broken in it.")
