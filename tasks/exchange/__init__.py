@@ -1,1 +1,1 @@
-"""Layouts of other tools, one file a format: `write` makes an export, `places` and `read` are an import."""
+"""Dataset formats of other tools, one per file: `write` exports, `places` and `read` import."""

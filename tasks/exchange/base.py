@@ -1,4 +1,4 @@
-"""What all formats share: what is asked of them, a video with its masks, and names that stay in their folder."""
+"""Types and helpers of dataset formats: options, videos with masks, and checked names."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ from tasks.video.reader import local_source, open_video
 
 
 class FormatError(InputError):
-    """An export that cannot be made as it was asked for; the message says why and what helps."""
+    """An export that is not possible; the message states the reason and the remedy."""
 
 
 @dataclass(frozen=True)
 class ExportOptions:
-    """How an export is made.
+    """Options of an export.
 
     Attributes:
-        every: of the native frames, take each so many from the first on.
-        media: also write what the annotations are about: frames as JPEG, or the videos.
+        every: frame stride: frames 0, `every`, 2 `every` and so on are exported.
+        media: whether frames as JPEG, or videos, are exported too.
     """
 
     every: int = 1
@@ -36,10 +36,9 @@ class ExportOptions:
 
 
 WriteDataset = Callable[[Dataset, Path, ExportOptions, OnProgress], Mapping[str, int]]
-"""Writes a dataset into a folder that is there and empty; returns what was written, counted by kind. Holds a video at a time.
+"""Writes a dataset into an empty folder and returns the numbers of written items by kind; one video is in memory at a time.
 
-Raises `FormatError` where the format cannot hold what is in the dataset.
-"""
+Raises `FormatError` if the format cannot represent the dataset."""
 
 
 @dataclass(frozen=True)
@@ -48,10 +47,10 @@ class VideoMasks:
 
     Attributes:
         width, height: pixels.
-        frame_count: native frames.
-        tracked: frames that were looked at, ascending.
+        frame_count: number of native frames.
+        tracked: tracked frames, ascending.
         categories: object ID -> category.
-        frames: native frame -> object ID -> instance, where any is seen.
+        frames: native frame -> object ID -> instance, for frames with objects.
     """
 
     video_id: str
@@ -67,14 +66,14 @@ _COLUMNS = ["frame_index", "object_id", "x1", "y1", "x2", "y2", "area", "anchor_
 
 
 def read_videos(dataset: Dataset, on_progress: OnProgress) -> Iterator[VideoMasks]:
-    """Every video of a dataset, in order of ID, one at a time; progress is told when the next is asked for.
+    """Every video of a dataset in order of ID, one at a time; progress is reported when the next one is requested.
 
     Args:
         dataset: a published dataset.
         on_progress: called after each video.
 
     Raises:
-        FormatError: the ID of one is no path below a folder.
+        FormatError: a video ID is not a relative path.
         TableError: a table's file is missing or damaged.
     """
     video_ids = dataset.video_ids()
@@ -100,7 +99,7 @@ def _frames(rows: Sequence[Mapping[str, Any]]) -> dict[int, dict[int, Instance]]
 
 
 def check_video_id(video_id: str) -> str:
-    """A video's ID, which becomes part of a path.
+    """Return a video ID that is used in a path, if it is a relative path without '..'.
 
     Raises:
         FormatError: the path would leave its folder.
@@ -111,14 +110,14 @@ def check_video_id(video_id: str) -> str:
 
 
 def categories_of(dataset: Dataset) -> dict[str, int]:
-    """Categories of a dataset's objects, numbered from 1 in order of name."""
+    """Category -> number, from 1 in order of name."""
     objects = (dataset.rows("videos", video_id, ["objects"]).column(0)[0].as_py() for video_id in dataset.video_ids())
     categories = {each["category"] for one in objects for each in one}
     return {name: number for number, name in enumerate(sorted(categories), start=1)}
 
 
 def coco_header(dataset: Dataset, numbers: Mapping[str, int]) -> dict[str, Any]:
-    """What COCO and its kin begin with: what the dataset is, and its categories by number.
+    """First entries of COCO files: description of the dataset, and categories.
 
     Args:
         dataset: a published dataset.
@@ -132,23 +131,23 @@ def coco_header(dataset: Dataset, numbers: Mapping[str, int]) -> dict[str, Any]:
 
 
 def coco_rle(instance: Instance, video: VideoMasks) -> dict[str, Any]:
-    """A mask in COCO's compressed form, as JSON holds it.
+    """Mask as COCO compressed run-length code in JSON.
 
     Args:
         instance: instance of the video.
-        video: video that holds it, for the size of the mask.
+        video: video of the instance, for the size of the mask.
     """
     return {"size": [video.height, video.width], "counts": instance.counts.decode("ascii")}
 
 
 def xywh(instance: Instance) -> list[int]:
-    """A tight box as COCO writes it: x, y, width, height, pixels."""
+    """Tight box in COCO's form: x, y, width, height in pixels."""
     x1, y1, x2, y2 = instance.box
     return [x1, y1, x2 - x1, y2 - y1]
 
 
 def frame_name(video_id: str, frame: int) -> str:
-    """Where the JPEG of a native frame goes, below the folder of images.
+    """Path of the JPEG of a native frame, below the folder of images.
 
     Args:
         video_id: ID of the video, its path below the videos folder.
@@ -161,7 +160,7 @@ _WINDOW = 16
 
 
 def write_images(dataset: Dataset, video_id: str, frames: Sequence[int], folder: Path) -> None:
-    """Write native frames of a video as JPEG, by `frame_name`.
+    """Write native frames of a video as JPEG files with names from `frame_name`.
 
     Args:
         dataset: a published dataset.
@@ -170,7 +169,7 @@ def write_images(dataset: Dataset, video_id: str, frames: Sequence[int], folder:
         folder: folder of images.
 
     Raises:
-        VideoError: the source cannot be read any more.
+        VideoError: the source cannot be read.
     """
     from tasks.video.jpeg import encode_jpeg
 
@@ -186,13 +185,12 @@ def write_images(dataset: Dataset, video_id: str, frames: Sequence[int], folder:
 
 @dataclass(frozen=True)
 class RecordedMasks:
-    """Masks of one video as another tool left them.
+    """Masks of one video from another tool.
 
     Attributes:
         size: (height, width) of the masks, pixels.
-        every: native frames from one record to the next.
-        frames: native frame -> object ID -> category and run-length code as JSON holds it; frames of nobody too. Read as it is
-            gone through.
+        every: frame stride of the masks.
+        frames: native frame -> object ID -> category and run-length code in JSON, with frames without objects; read lazily.
     """
 
     size: tuple[int, int]
@@ -201,10 +199,10 @@ class RecordedMasks:
 
 
 UNNAMED = "object"
-"""Category of an object of which a layout says none."""
+"""Category of objects in formats without categories."""
 
 FindMasks = Callable[[Path], Mapping[str, Path]]
-"""Finds what a folder holds: stem of a video's file -> the file or folder of its masks."""
+"""Finds the masks in a folder: stem of a video file -> file or folder with its masks."""
 
 ReadMasks = Callable[[Path], RecordedMasks]
-"""Reads what `Places` found for a video. Raises `AnnotationError`, also while frames are gone through."""
+"""Reads the masks of a video. Raises `AnnotationError`, also during iteration over its frames."""

@@ -1,7 +1,7 @@
-"""COCO: one image a native frame, with what the video extensions of COCO add, so that objects keep their identity.
+"""COCO export: one image per native frame, with the fields of COCO's video extensions for object identity.
 
     annotations.json    {"info", "categories", "videos", "images", "annotations"}
-    images/<video>/<frame>.jpg, if media are asked for
+    images/<video>/<frame>.jpg, if media are exported
 
 An annotation's `track_id` is the object's ID in its video. Masks are compressed run-length codes, boxes x, y, width, height.
 """
@@ -29,7 +29,7 @@ ANNOTATIONS, IMAGES = "annotations.json", "images"
 
 
 def write(dataset: Dataset, out: Path, options: ExportOptions, on_progress: OnProgress) -> dict[str, int]:
-    """Write the tracked frames, those without an object too. See `tasks.exchange.base.WriteDataset`.
+    """Write the tracked frames, including those without objects; see `tasks.exchange.base.WriteDataset`.
 
     Args:
         dataset: a published dataset.

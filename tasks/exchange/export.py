@@ -1,4 +1,4 @@
-"""Exports: a published dataset in another tool's layout, whole or not there at all."""
+"""Export of a published dataset to another format, atomically."""
 
 from __future__ import annotations
 
@@ -15,21 +15,21 @@ from tasks.exchange.base import ExportOptions, FormatError, WriteDataset
 
 
 class Export(NamedTuple):
-    """A format that can be written: what it is, how, and which of `Options` it heeds."""
+    """An export format: description, writer, and supported options."""
 
-    about: str
+    description: str
     write: WriteDataset
-    heeds: frozenset[str] = frozenset()
+    options: frozenset[str] = frozenset()
 
 
 EXPORTS: Mapping[str, Export] = {
-    "coco": Export("an image a frame, RLE masks, track IDs", coco.write, frozenset({"every", "media"})),
-    "ytvis": Export("a list of masks an object, as YouTube-VIS", ytvis.write, frozenset({"every", "media"})),
-    "hf": Export("a Hugging Face dataset with its frames, as `datasets` loads it", huggingface.write),
+    "coco": Export("one image per frame, RLE masks, track IDs", coco.write, frozenset({"every", "media"})),
+    "ytvis": Export("YouTube-VIS: a list of masks per object", ytvis.write, frozenset({"every", "media"})),
+    "hf": Export("a Hugging Face dataset with frames, for `datasets`", huggingface.write),
     "fiftyone": Export("FiftyOneVideoLabelsDataset: videos, objects, sentences", fiftyone.write, frozenset({"media"})),
-    "released": Export("a JSON file a frame, as the released STVG-R1 code", released.write),
+    "released": Export("the layout of the released STVG-R1 code: a JSON file per frame", released.write),
 }
-"""Formats by name."""
+"""Name -> export format."""
 
 
 def export_dataset(
@@ -39,7 +39,7 @@ def export_dataset(
     options: ExportOptions = ExportOptions(),  # noqa: B008 - frozen
     on_progress: OnProgress = no_progress,
 ) -> dict[str, int]:
-    """Write a dataset in a format, into a folder that appears when everything is in it.
+    """Write a dataset in a format, into a folder that becomes visible when it is complete.
 
     Args:
         dataset: a published dataset.
@@ -49,17 +49,17 @@ def export_dataset(
         on_progress: called after each video.
 
     Returns:
-        What was written, counted by kind.
+        Numbers of written items by kind.
 
     Raises:
-        FormatError: there is no such format, it does not heed an option, or the folder is not empty.
-        VideoError, TableError: what is to be exported cannot be read.
+        FormatError: there is no such format, it does not support an option, or the folder is not empty.
+        VideoError, TableError: the dataset or its videos cannot be read.
     """
     chosen = one_of(EXPORTS, name, "format", FormatError)
     for option in ("every", "media"):
-        if option not in chosen.heeds and getattr(options, option) != getattr(ExportOptions(), option):
-            raise FormatError(f"--{option} means nothing to '{name}': leave it out")
+        if option not in chosen.options and getattr(options, option) != getattr(ExportOptions(), option):
+            raise FormatError(f"'{name}' does not support --{option}: leave it out")
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
-        raise FormatError(f"'{out}' is there already and not an empty folder: name another one")
+        raise FormatError(f"'{out}' exists and is not an empty folder: name another one")
     with atomic_folder(out) as building:
         return dict(chosen.write(dataset, building, options, on_progress))

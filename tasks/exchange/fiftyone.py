@@ -1,10 +1,10 @@
-"""FiftyOne's own layout of labelled videos, `FiftyOneVideoLabelsDataset`.
+"""FiftyOne export in the layout of labelled videos, `FiftyOneVideoLabelsDataset`.
 
     manifest.json           {"type", "description", "index": [{"data", "labels"}]}
     labels/<video>.json     {"frames": {"<frame>": {"frame_number", "objects": {"objects": [...]}}}, "events": {...}}
-    data/<video>            if media are asked for; else the manifest says where each video is
+    data/<video>            if media are exported; else the manifest contains the path of each video
 
-Frames count from 1. Boxes are shares of the image; masks, bool arrays in NumPy's format, are those inside the box. An object's
+Frames count from 1. Boxes are fractions of the image; masks are bool arrays in NumPy's format, cropped to the box. An object's
 index is its ID. A sentence with a true span is an event. Source: FiftyOne's user guide, and ETA's guide of video labels.
 """
 
@@ -34,7 +34,7 @@ _TYPE = "eta.core.datasets.LabeledVideoDataset"
 
 
 def write(dataset: Dataset, out: Path, options: ExportOptions, on_progress: OnProgress) -> dict[str, int]:
-    """Write every video that has objects or sentences. See `tasks.exchange.base.WriteDataset`.
+    """Write every video with objects or sentences; see `tasks.exchange.base.WriteDataset`.
 
     Args:
         dataset: a published dataset.
@@ -57,15 +57,13 @@ def write(dataset: Dataset, out: Path, options: ExportOptions, on_progress: OnPr
 
 
 def _data(dataset: Dataset, video_id: str, out: Path, media: bool) -> str:
-    """Where the manifest says a video is; copied there first if media are asked for."""
+    """Path of a video in the manifest; the video is copied first if media are exported."""
     source = source_of(dataset, video_id)
     if isinstance(source.path, Path) and source.path.is_dir():
-        raise FormatError(
-            f"'{video_id}' is a folder of JPEGs, and FiftyOne's labels are of video files: export as coco instead"
-        )
+        raise FormatError(f"'{video_id}' is a folder of JPEGs, and FiftyOne's labels need video files: export as coco instead")
     if not media:
         if not isinstance(source.path, Path):
-            raise FormatError(f"'{source.path}' is in an object store, where FiftyOne opens no video: add --media")
+            raise FormatError(f"'{source.path}' is in an object store, which FiftyOne cannot open: add --media")
         return str(source.path.resolve())
     with local_source(source) as here:
         place = out / "data" / video_id
@@ -106,7 +104,7 @@ def _array(mask: Mask) -> str:
 
 
 def _events(dataset: Dataset, video_id: str) -> Iterator[dict[str, Any]]:
-    """The sentences about a video that have a true span."""
+    """Sentences about a video with a true span."""
     for row in dataset.rows("samples", video_id, ["sentence", "start_frame", "end_frame"]).to_pylist():
         if row["start_frame"] is not None and row["end_frame"] is not None:
             support = {"ranges": f"{row['start_frame'] + 1}-{row['end_frame'] + 1}"}

@@ -1,9 +1,9 @@
-"""A Hugging Face dataset: the tables as Parquet with the features `datasets` reads, and a card that names them.
+"""Hugging Face export: the tables as Parquet files with features for `datasets`, and a dataset card.
 
-    README.md                       one configuration a table, of which `frames` is the default
+    README.md                       one configuration per table, with `frames` as the default
     <table>/train-<number>.parquet  frames as images, with the markers drawn on them
 
-`datasets.load_dataset(FOLDER, "frames", split="train")` loads it without a network; so it does once it is on the Hub.
+`datasets.load_dataset(FOLDER, "frames", split="train")` loads it offline, and likewise from the Hub.
 """
 
 from __future__ import annotations
@@ -24,14 +24,14 @@ from tasks.exchange.base import ExportOptions
 
 _TABLES = ("frames", "samples", "clips", "videos", "masks")
 _LEFT_OUT = {"path"}
-"""Where a video was on the machine that tracked it says nothing elsewhere."""
+"""Columns that are not exported: paths on the machine that built the dataset."""
 _FILE_BYTES = 500_000_000
 _GROUP_ROWS = 100
-"""Rows that a reader takes at once: images are large."""
+"""Rows per row group, which limits the memory of readers, since images are large."""
 
 
 def write(dataset: Dataset, out: Path, options: ExportOptions, on_progress: OnProgress) -> dict[str, int]:
-    """Write every table, a video at a time. See `tasks.exchange.base.WriteDataset`.
+    """Write every table, video by video; see `tasks.exchange.base.WriteDataset`.
 
     Args:
         dataset: a published dataset.
@@ -39,7 +39,7 @@ def write(dataset: Dataset, out: Path, options: ExportOptions, on_progress: OnPr
         options: frame stride and whether media are written.
         on_progress: called after each video.
     """
-    assert options == ExportOptions(), "a dataset has the frames it was built with, and always brings them"
+    assert options == ExportOptions(), "the format has no options"
     features = {table: _features(table) for table in _TABLES}
     total, counts = sum(len(dataset.video_ids(table)) for table in _TABLES), dict.fromkeys(_TABLES, 0)
     done = 0
@@ -53,7 +53,7 @@ def write(dataset: Dataset, out: Path, options: ExportOptions, on_progress: OnPr
 
 
 def _features(table: str) -> Any:
-    """What `datasets` is told of a table's columns, in their order."""
+    """Features of the columns of a table, in order."""
     from datasets import Features, Image
 
     columns = {f.name: f.type for f in TABLES[table] if f.name not in _LEFT_OUT}
@@ -63,7 +63,7 @@ def _features(table: str) -> Any:
 
 
 def _write_table(dataset: Dataset, table: str, schema: pa.Schema, folder: Path) -> Iterator[int]:
-    """Write the files of a table, of which there is one also without a row; yields the number of rows of each video."""
+    """Write the files of a table, at least one; yields the number of rows of each video."""
     with _Files(folder, schema) as files:
         for video_id in dataset.video_ids(table):
             rows = dataset.rows(table, video_id)
@@ -80,7 +80,7 @@ def _converted(rows: pa.Table, schema: pa.Schema) -> pa.Table:
 
 
 class _Files:
-    """Parquet files of one table; a context manager. One that is large enough is followed by another."""
+    """Parquet files of one table, as a context manager; a new file is started when the current one is large enough."""
 
     def __init__(self, folder: Path, schema: pa.Schema) -> None:
         folder.mkdir()
@@ -108,7 +108,7 @@ class _Files:
 
 
 def _card(name: str, features: Mapping[str, Any]) -> str:
-    """The dataset card: configurations and features for machines, sentences for people."""
+    """Dataset card: configurations and features as metadata, and a description."""
     from datasets import DatasetInfo
     from datasets.info import DatasetInfosDict
     from huggingface_hub import DatasetCardData
@@ -119,10 +119,10 @@ def _card(name: str, features: Mapping[str, Any]) -> str:
     ]
     data = DatasetCardData(pretty_name=name, tags=["video", "object-tracking", "spatio-temporal-grounding"], configs=files)
     DatasetInfosDict({t: DatasetInfo(config_name=t, features=f) for t, f in features.items()}).to_dataset_card_data(data)
-    lines = ["---", str(data), "---", "", f"# {name}", "", _ABOUT, "", "| configuration | what it holds |", "|---|---|"]
+    lines = ["---", str(data), "---", "", f"# {name}", "", _ABOUT, "", "| configuration | content |", "|---|---|"]
     return "\n".join([*lines, *(f"| `{table}` | {TABLE_DESCRIPTIONS[table]} |" for table in features)]) + "\n"
 
 
-_ABOUT = """An object-centric video dataset: every object has one lasting ID, a mask on each frame where it is visible, and
-its number on the frames a model sees. `rle_counts` are COCO's compressed run-length codes; their size is that of the video.
+_ABOUT = """An object-centric video dataset: every object has one persistent ID, a mask on each frame where it is visible, and
+its number on the rendered frames. `rle_counts` are COCO's compressed run-length codes; their size is that of the video.
 Frame indices are native, from 0; frame ranges are closed. Boxes are pixels, x1, y1, x2, y2, half-open."""

@@ -1,4 +1,4 @@
-"""Imports: a dataset built from masks that another tool has left, which takes the place of detection and tracking."""
+"""Import of masks from other tools, in place of detection and tracking."""
 
 from __future__ import annotations
 
@@ -29,28 +29,28 @@ from tasks.video.reader import Source, Video
 
 
 class Import(NamedTuple):
-    """A layout that can be read: where a video's masks are, and what they are."""
+    """An import format: finder and reader of masks."""
 
     places: FindMasks
     read: ReadMasks
 
 
 IMPORTS: Mapping[str, Import] = {"released": Import(released.places, released.read), "sa-v": Import(sav.places, sav.read)}
-"""Layouts by name."""
+"""Name -> import format."""
 
 _MOST_OBJECTS = 2**31 - 1
 
 
 def recorded_videos(layout: str, masks: Where, videos: Where) -> Benchmark:
-    """Every video that a folder has masks of, each one whole clip without sentences.
+    """Every video with masks in a folder, each as one clip without sentences.
 
     Args:
         layout: a name in `IMPORTS`.
-        masks: the folder on disk that holds them.
-        videos: searched in depth for the videos' files, whose stems the layout knows.
+        masks: folder of the masks, on the local disk.
+        videos: folder of the videos, searched at any depth by stem.
 
     Raises:
-        AnnotationError: the folder holds no masks of this layout, or a video is a link that leads out of its folder.
+        AnnotationError: the folder has no masks in this layout, or a video is a link to a file outside its folder.
     """
     places = _places(layout, masks)
     index = Videos(videos)
@@ -61,9 +61,9 @@ def recorded_videos(layout: str, masks: Where, videos: Where) -> Benchmark:
 
 
 def with_masks(benchmark: Benchmark, layout: str, masks: Where) -> Benchmark:
-    """A benchmark whose videos have the masks that a folder holds of them, by their stems.
+    """Assign masks in a folder to the videos of a benchmark, by stem.
 
-    A video without any stays, and is filtered, so that its sentences are counted as lost; masks of other videos are left out.
+    Videos without masks are filtered later, so that their sentences count as lost; masks of other videos are ignored.
 
     Args:
         benchmark: videos and samples.
@@ -71,7 +71,7 @@ def with_masks(benchmark: Benchmark, layout: str, masks: Where) -> Benchmark:
         masks: folder of the masks.
 
     Raises:
-        AnnotationError: the folder holds no masks of this layout.
+        AnnotationError: the folder has no masks in this layout.
     """
     places = _places(layout, masks)
     stems = [PurePosixPath(job.source.video_id).stem for job in benchmark.jobs]
@@ -111,34 +111,34 @@ class RecordedConfig(Config):
 
 
 class MaskImporter:
-    """Finds the objects of a video where they are recorded; stands in for `tasks.tracking.annotator.Annotator`."""
+    """Reads the masks of a video, in place of `tasks.tracking.annotator.Annotator`."""
 
     def __init__(self, config: RecordedConfig) -> None:
         self._read, self._hold = IMPORTS[config.layout].read, config.hold
 
     def annotate(self, job: VideoJob, video: Video) -> VideoAnnotation:
-        """Read the masks of a video. Objects keep their IDs; a frame without masks shows nobody.
+        """Read the masks of a video; objects keep their IDs, and frames without masks have no objects.
 
         Raises:
-            LimitError: there are none.
-            VideoError: they cannot be read, or are of another size than its frames.
+            LimitError: the video has no masks.
+            VideoError: the masks cannot be read, or have another size than the frames.
         """
         if job.masks is None:
-            raise LimitError("no_masks", "no masks of it are recorded")
+            raise LimitError("no_masks", "it has no masks to import")
         try:
-            recording = self._read(job.masks)
-            if recording.size != (video.height, video.width):
-                mask_size = "x".join(map(str, recording.size[::-1]))
+            video_masks = self._read(job.masks)
+            if video_masks.size != (video.height, video.width):
+                mask_size = "x".join(map(str, video_masks.size[::-1]))
                 raise VideoError("size_differs", f"{job.source.video_id} ({video.width}x{video.height}, masks {mask_size})")
-            tubes, note = self._tubes(recording, len(video))
+            tubes, note = self._tubes(video_masks, len(video))
         except (AnnotationError, ValueError) as error:
             raise VideoError("bad_masks", f"{job.source.video_id} ({error})") from error
         return VideoAnnotation(tubes, Work(), [range(len(video))], note)
 
-    def _tubes(self, recording: RecordedMasks, count: int) -> tuple[Tubes, Outcome]:
-        tubes, length = Tubes(recording.size), recording.every if self._hold else 1
+    def _tubes(self, video_masks: RecordedMasks, count: int) -> tuple[Tubes, Outcome]:
+        tubes, length = Tubes(video_masks.size), video_masks.every if self._hold else 1
         inside = beyond = 0
-        for frame, seen in recording.frames:
+        for frame, seen in video_masks.frames:
             if frame < count:
                 inside += 1
                 _put(tubes, range(frame, min(frame + length, count)), seen)
@@ -152,7 +152,7 @@ def _put(tubes: Tubes, frames: range, seen: Mapping[int, tuple[str, Any]]) -> No
     here = {}
     for object_id, (category, code) in sorted(seen.items()):
         if not 1 <= object_id <= _MOST_OBJECTS:
-            raise ValueError(f"{object_id} is no ID of an object: they count from 1")
+            raise ValueError(f"{object_id} is not an object ID: they count from 1")
         instance = _instance(code, tubes.shape)
         if instance is not None:
             here[object_id] = instance
@@ -164,17 +164,17 @@ def _put(tubes: Tubes, frames: range, seen: Mapping[int, tuple[str, Any]]) -> No
 
 def _instance(code: Any, shape: tuple[int, int]) -> Instance | None:
     if not isinstance(code, dict) or code.get("size") != list(shape):
-        raise ValueError(f"{code!r:.60} is no run-length code of a mask of {shape[1]}x{shape[0]}")
+        raise ValueError(f"{code!r:.60} is not a run-length code of a mask of {shape[1]}x{shape[0]}")
     return encode_mask(decode_counts(counts_from_json(code.get("counts"), *shape), *shape))
 
 
 def _some(frames: int, count: int, hold: bool) -> Outcome:
-    """Whether masks do not cover the video."""
+    """Note if masks do not cover all frames of the video."""
     if frames == count:
         return Outcome("done")
-    only = f"{frames} of its {count} frames have recorded masks"
+    only = f"{frames} of its {count} frames have masks"
     if hold:
-        return Outcome("done", "masks_held", f"{only}, which are held over the frames between")
+        return Outcome("done", "masks_held", f"{only}, which are repeated on the frames between them")
     return Outcome("done", "masks_on_some_frames", f"only {only}")
 
 

@@ -1,4 +1,4 @@
-"""JSON objects of long lists, written item by item: they are never held whole."""
+"""Incremental writing of JSON objects with long lists, without holding the lists in memory."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from typing import IO, Any
 
 
 class JsonListWriter:
-    """The lists of one JSON object while it is being written."""
+    """Writer of the lists of one JSON object."""
 
     def __init__(self, files: Mapping[str, IO[str]]) -> None:
         self._files = files
         self.counts = dict.fromkeys(files, 0)
 
     def add(self, name: str, item: Any) -> int:
-        """Append an item to a list, and return how many it holds then.
+        """Append an item to a list and return the new length.
 
         Args:
             name: name of the list.
@@ -31,22 +31,22 @@ class JsonListWriter:
 
 @contextmanager
 def json_list_writer(path: Path, names: Sequence[str], head: Mapping[str, Any]) -> Iterator[JsonListWriter]:
-    """Write `{**head, name: [...], ...}` to a file, which is there once the block has ended well.
+    """Write `{**head, name: [...], ...}` to a file, which becomes complete at the end of the block.
 
     Args:
-        path: the file.
-        names: of its lists, in their order.
-        head: its other entries, which come first.
+        path: target file.
+        names: names of the lists, in order.
+        head: other entries, written first.
     """
     parts = [path.with_name(f"{path.name}.{name}.part") for name in names]
     with ExitStack() as stack:
         yield JsonListWriter({name: stack.enter_context(part.open("w")) for name, part in zip(names, parts, strict=True)})
-    with path.open("w") as whole:
-        whole.write("{" + "".join(f"\n{json.dumps(key)}: {json.dumps(value)}," for key, value in head.items()))
+    with path.open("w") as target:
+        target.write("{" + "".join(f"\n{json.dumps(key)}: {json.dumps(value)}," for key, value in head.items()))
         for number, (name, part) in enumerate(zip(names, parts, strict=True)):
-            whole.write(f"{',' if number else ''}\n{json.dumps(name)}: [")
+            target.write(f"{',' if number else ''}\n{json.dumps(name)}: [")
             with part.open() as lines:
-                shutil.copyfileobj(lines, whole)
-            whole.write("]")
+                shutil.copyfileobj(lines, target)
+            target.write("]")
             part.unlink()
-        whole.write("}\n")
+        target.write("}\n")

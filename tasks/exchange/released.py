@@ -1,11 +1,11 @@
-"""The layout of the released STVG-R1 code: a JSON file a frame, of every object and of those that are large enough.
+"""Layout of the released STVG-R1 code: one JSON file per frame, for all objects and for those above the size filter.
 
     <video>/mask_data/mask_<frame>.json
     <video>/mask_data_filtered_1_3/mask_<frame>.json
     {"height", "width", "objects": {"<id>": {"rle": {"size", "counts"}, "class_name", "box": null}}}
 
 Frames count from 0 in the order of decoding. `<video>` is the file's name without folder and suffix. The released code makes
-masks of a frame disjoint before it writes them; its readers take them one by one, so that those that overlap are kept here.
+the masks of a frame disjoint before it writes them; its readers do not require it, so overlapping masks are kept here.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ ALL, LARGE = "mask_data", "mask_data_filtered_1_3"
 
 
 def write(dataset: Dataset, out: Path, options: ExportOptions, on_progress: OnProgress) -> dict[str, int]:
-    """Write every tracked frame, those without an object too. See `tasks.exchange.base.WriteDataset`.
+    """Write every tracked frame, including those without objects; see `tasks.exchange.base.WriteDataset`.
 
     Args:
         dataset: a published dataset.
@@ -44,7 +44,7 @@ def write(dataset: Dataset, out: Path, options: ExportOptions, on_progress: OnPr
         options: frame stride and whether media are written.
         on_progress: called after each video.
     """
-    assert options == ExportOptions(), "every frame is its own file, and there is no place for media"
+    assert options == ExportOptions(), "the format has no options"
     counts = {"videos": 0, "frames": 0, "masks": 0}
     names: dict[str, str] = {}
     for video in read_videos(dataset, on_progress):
@@ -75,12 +75,12 @@ def _frame_record(video: VideoMasks, frame: int, ids: Iterable[int]) -> dict[str
 
 
 def places(folder: Path) -> dict[str, Path]:
-    """The folder of each video's masks: those of every object, large enough or not."""
+    """Folder of each video's masks, with all objects."""
     return {path.parent.name: path for path in sorted(folder.glob(f"*/{ALL}")) if path.is_dir()}
 
 
 def read(place: Path) -> RecordedMasks:
-    """Read a video's masks. See `tasks.exchange.base.ReadMasks`."""
+    """Read the masks of a video; see `tasks.exchange.base.ReadMasks`."""
     files = {int(path.stem.removeprefix("mask_")): path for path in place.glob("mask_*.json") if path.stem[5:].isdecimal()}
     if not files:
         raise AnnotationError(f"'{place}' holds no mask_<frame>.json: this is not {_KIND}")
@@ -104,5 +104,5 @@ def _objects(path: Path) -> dict[int, tuple[str, Any]]:
 
 
 def _category(class_name: Any) -> str:
-    """What an object is; the released code writes null where it has lost that."""
+    """Category of an object; the released code writes null if it is unknown."""
     return UNNAMED if class_name is None else stripped_text(class_name)

@@ -1,7 +1,7 @@
-"""SA-V's training annotations: a JSON file a video, `<video>_manual.json` or `<video>_auto.json`.
+"""SA-V import: one JSON file per video, `<video>_manual.json` or `<video>_auto.json`.
 
-`masklet[frame][object]` holds COCO run-length codes, empty where the object is out of sight. Videos have 24 frames a second and
-annotations 6: `masklet[n]` is native frame 4 n. Objects have no category; IDs count from 0. Source: the dataset's README.
+`masklet[frame][object]` contains COCO run-length codes, empty where the object is not visible. Videos have 24 frames per second
+and annotations 6: `masklet[n]` is native frame 4 n. Objects have no category; IDs count from 0. Source: README of the dataset.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ _EVERY = 4
 
 
 def places(folder: Path) -> dict[str, Path]:
-    """Annotation files at any depth; those made by hand where a video has both, since they are of the same objects."""
+    """Annotation files at any depth; manual ones take precedence, since both contain the same objects."""
     paths: dict[str, Path] = {}
     for suffix in ("_auto", "_manual"):
         paths.update({path.stem.removesuffix(suffix): path for path in sorted(folder.rglob(f"*{suffix}.json"))})
@@ -27,7 +27,7 @@ def places(folder: Path) -> dict[str, Path]:
 
 
 def read(place: Path) -> RecordedMasks:
-    """Read a video's masks. See `tasks.exchange.base.ReadMasks`."""
+    """Read the masks of a video; see `tasks.exchange.base.ReadMasks`."""
     content = load_object(place, _KIND)
     require(content, _FIELDS, f"'{place}'", _KIND)
     with record_errors(f"'{place}'"):
@@ -36,7 +36,9 @@ def read(place: Path) -> RecordedMasks:
         masklets = len(content["masklet"])
         every = next((step for step in (_EVERY, 1) if -(-count // step) == masklets), None)
         if not every or len(set(ids)) < len(ids):
-            raise ValueError(f"{masklets} frames of masks do not go with {count} of video, or two objects have one ID")
+            raise ValueError(
+                f"{masklets} frames of masks do not match {count} frames of video, or two objects have the same ID"
+            )
     return RecordedMasks((height, width), every, _frames(content["masklet"], ids, every, place))
 
 

@@ -1,9 +1,9 @@
-"""YouTube-VIS: one annotation an object, with a mask, box and area or null for each frame of its video.
+"""YouTube-VIS export: one annotation per object, with mask, box and area, or null, for each frame of its video.
 
     annotations.json    {"info", "categories", "videos", "annotations"}
-    JPEGImages/<video>/<frame>.jpg, if media are asked for
+    JPEGImages/<video>/<frame>.jpg, if media are exported
 
-`length` and `file_names` of a video are those of the frames that were taken. `track_id` is the object's ID in its video.
+`length` and `file_names` of a video refer to the exported frames. `track_id` is the object's ID in its video.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ ANNOTATIONS, IMAGES = "annotations.json", "JPEGImages"
 
 
 def write(dataset: Dataset, out: Path, options: ExportOptions, on_progress: OnProgress) -> dict[str, int]:
-    """Write all frames of each video, tracked or not, since lists count from its first. See `tasks.exchange.base.WriteDataset`.
+    """Write all frames of each video, tracked or not, since lists start at frame 0; see `tasks.exchange.base.WriteDataset`.
 
     Args:
         dataset: a published dataset.

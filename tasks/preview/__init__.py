@@ -1,4 +1,4 @@
-"""A page to look at: one self-contained HTML file per dataset, and the same facts as plain rows."""
+"""Dataset previews: one self-contained HTML file per dataset, and the same facts as table rows."""
 
 from tasks.preview.page import PREVIEW, current_preview, write_preview
 from tasks.preview.summary import summary_tables

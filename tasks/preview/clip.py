@@ -1,4 +1,4 @@
-"""A full-rate clip of a video with its objects drawn, made only when a person asks for it."""
+"""Full-rate clips of a video with its objects drawn, rendered on request."""
 
 from __future__ import annotations
 
@@ -17,25 +17,25 @@ from tasks.metrics.arrays import source_of
 from tasks.video.reader import Frames, Video, local_source, open_video
 
 PALETTE = ((230, 80, 60), (60, 160, 240), (90, 200, 90), (240, 190, 40), (170, 90, 220), (40, 200, 200), (240, 120, 180))
-"""RGB tints, by object ID."""
+"""RGB colours of objects, by object ID."""
 TICKS_A_SECOND = 1000
 
 Paint = Callable[[int, Frames], None]
-"""Paints on a native frame of this index, uint8 (height, width, 3), RGB, in place."""
+"""Draws on a native frame of this index, uint8 (height, width, 3), RGB, in place."""
 
 
 def write_clip(dataset: Dataset, video_id: str, path: Path, marker_size: float = 20.0) -> Path:
-    """Write an h264 file of a video at its own times and size, each object tinted and numbered.
+    """Write an H.264 file of a video at its native rate and size, with each object tinted and numbered.
 
     Args:
         dataset: a published dataset.
-        video_id: one of its videos; the source must still be where it was.
-        path: the file to write.
+        video_id: ID of the video, whose source must still exist.
+        path: target file.
         marker_size: the paper's font size.
 
     Raises:
-        DatasetError: no such video.
-        VideoError: the source cannot be read any more.
+        DatasetError: there is no such video.
+        VideoError: the source cannot be read.
     """
     [size] = dataset.rows("videos", video_id, ["width", "height"]).to_pylist()
     height_px = digit_height_px(marker_size, max(size.values()))
@@ -47,7 +47,7 @@ def write_clip(dataset: Dataset, video_id: str, path: Path, marker_size: float =
 
 
 def encode_clip(dataset: Dataset, video_id: str, path: Path, paint: Paint, frames: range | None = None) -> Path:
-    """Write an h264 file of a video, or of some of its frames in a row, with something painted on each.
+    """Write an H.264 file of consecutive frames of a video, with drawings on each.
 
     Args:
         dataset: a published dataset.
@@ -57,8 +57,8 @@ def encode_clip(dataset: Dataset, video_id: str, path: Path, paint: Paint, frame
         frames: consecutive native frame indices; all by default.
 
     Raises:
-        DatasetError: no such video.
-        VideoError: the source cannot be read any more.
+        DatasetError: there is no such video.
+        VideoError: the source cannot be read.
     """
     with (
         local_source(source_of(dataset, video_id)) as source,

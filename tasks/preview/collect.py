@@ -1,4 +1,4 @@
-"""One video of a dataset as plain data for its card; reads the rows of that video and decodes four of its frames."""
+"""Data for the card of one video; reads the rows of that video and decodes four of its frames."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ MAX_SAMPLES = 24
 _MASK_COLUMNS = ["frame_index", "object_id", "anchor_x", "anchor_y", "rle_counts"]
 
 SAMPLE_COLUMNS = [name for name in SAMPLES.names if name != "targets"]
-"""Of a sample, all but where its targets are, which is large."""
+"""Columns of a sample without its targets, which are large."""
 
 
 class ObjectLane(NamedTuple):
-    """One object's row of the timeline; `found_x` is where it was discovered, in per cent of the axis."""
+    """Timeline row of one object; `discovery_x` is the time of its discovery in per cent of the axis."""
 
     object_id: int
     category: str
@@ -38,7 +38,7 @@ class ObjectLane(NamedTuple):
 
 
 class SampleView(NamedTuple):
-    """A sentence with its true span on the video's axis, if it has one; its stored row; its answers' categories."""
+    """A sentence with its stored row, its true span on the video's axis if it has one, and the categories of its answers."""
 
     number: int
     row: dict[str, Any]
@@ -48,16 +48,16 @@ class SampleView(NamedTuple):
 
 @dataclass(frozen=True)
 class VideoCard:
-    """Everything a page shows of one video.
+    """Data of one video on the page.
 
     Attributes:
         row: its row of the videos table.
         ending: its row of the outcomes table.
-        thumbs: native frames with masks, or stored ones if the source is gone (`thumbs_stored`).
-        lanes: timeline rows by ID; `hidden_lanes` more objects are not shown, the least visible ones.
-        strips: its clips with frames as a model sees them; `hidden_clips` more are not shown.
-        samples: its sentences; `hidden_samples` more are not shown.
-        tags: what the page's filter can ask for: status, reasons, `no answer`, `answered`.
+        thumbs: native frames with masks, or stored frames if the source is missing (`thumbs_stored`).
+        lanes: timeline rows by ID; the `hidden_lanes` least visible objects are omitted.
+        strips: clips with rendered frames; `hidden_clips` more are omitted.
+        samples: sentences; `hidden_samples` more are omitted.
+        tags: values of the page's filter: status, reasons, `no answer`, `answered`.
     """
 
     row: dict[str, Any]
@@ -75,23 +75,23 @@ class VideoCard:
 
     @property
     def parts(self) -> bool:
-        """Whether its clips say more than that they are the whole video."""
+        """Whether the clips are sections of the video rather than the whole video."""
         return len(self.strips) > 1 or any(strip.stretch.width < 99.5 for strip in self.strips)
 
 
 def collect_card(dataset: Dataset, video_id: str, ending: dict[str, Any], strip_bytes: int) -> VideoCard:
-    """Read one video.
+    """Collect the data of one video.
 
     Args:
-        dataset: the dataset.
-        video_id: a video that has masks.
+        dataset: a published dataset.
+        video_id: ID of a video with masks.
         ending: its row of the outcomes table.
-        strip_bytes: JPEG bytes its film strips may take.
+        strip_bytes: maximum JPEG bytes of its film strips.
     """
     row = dataset.rows("videos", video_id).to_pylist()[0]
     timeline = Timeline(np.asarray(row.pop("times_s")), row["duration_s"])
     masks = dataset.rows("masks", video_id, _MASK_COLUMNS)
-    # A video may have masks and no rows of the later stage, if that failed.
+    # A video has masks but no rendered frames if the later stage failed.
     rendered = video_id in dataset.manifest.stages["frames"].videos
     clips = dataset.rows("clips", video_id).to_pylist() if rendered else []
     samples = dataset.rows("samples", video_id, SAMPLE_COLUMNS).to_pylist() if rendered else []

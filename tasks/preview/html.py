@@ -1,4 +1,4 @@
-"""Pages that need no other file and no network: data into HTML, everything escaped, nothing fetched."""
+"""Self-contained HTML pages from templates, escaped, without external resources."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ _HERE = Path(__file__).parent
 
 
 def render_page(template: Path, **facts: Any) -> bytes:
-    """A page of a template that extends `base.html.j2`: UTF-8, complete in itself, and only its own script may run in it.
+    """Render a template that extends `base.html.j2` to UTF-8; only the page's own script may run in it.
 
     Args:
-        template: its file.
-        facts: what the template is told; all of it is escaped.
+        template: path of the template.
+        facts: variables of the template, all of which are escaped.
     """
     script, style = ((_HERE / f"page.{kind}").read_text(encoding="utf-8") for kind in ("js", "css"))
     own = {"script": script, "script_hash": _csp_hash(script), "style": style}
@@ -27,7 +27,7 @@ def render_page(template: Path, **facts: Any) -> bytes:
 
 
 def _environment(folder: Path) -> jinja2.Environment:
-    # Autoescape is switched on outright: jinja2 would decide by the file name, and `.j2` is not among those it knows.
+    # Autoescape is enabled explicitly: jinja2 would decide by the suffix, and does not know `.j2`.
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader([folder, _HERE]),
         autoescape=True,
@@ -47,12 +47,12 @@ def _environment(folder: Path) -> jinja2.Environment:
 
 
 def _csp_hash(script: str) -> str:
-    """What the page's content security policy lets run: this script and no other."""
+    """Hash of the script in the page's content security policy, which allows no other script."""
     return "sha256-" + base64.b64encode(hashlib.sha256(script.encode()).digest()).decode("ascii")
 
 
 def format_bytes(count: int) -> str:
-    """A number of bytes in decimal units, three digits."""
+    """Number of bytes in decimal units with three digits."""
     value, units = float(count), ["B", "kB", "MB", "GB", "TB"]
     while value >= 1000 and len(units) > 1:
         value, units = value / 1000, units[1:]
@@ -60,17 +60,17 @@ def format_bytes(count: int) -> str:
 
 
 def format_count(count: int) -> str:
-    """A whole number with thin spaces between thousands."""
+    """Integer with thin spaces between groups of thousands."""
     return f"{count:,}".replace(",", "\u2009")
 
 
 def format_reason(code: str) -> str:
-    """A reason code as words."""
+    """Reason code as words."""
     return code.replace("_", " ")
 
 
 def object_colour(object_id: int) -> str:
-    """CSS colour of an object's ID: eight hues, then the same darker and lighter; none is the red of the markers."""
+    """CSS colour of an object ID: eight hues, then darker and lighter ones, without the red of the markers."""
     hues = (250, 60, 155, 315, 95, 200, 345, 125)
     lightness = (0.74, 0.6, 0.86)[(object_id - 1) // len(hues) % 3]
     return f"oklch({lightness} 0.15 {hues[(object_id - 1) % len(hues)]})"

@@ -1,4 +1,4 @@
-"""What a dataset holds, as plain data: the whole, one video, or one frame."""
+"""Description of a dataset, a video or a frame as JSON values."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ def describe(dataset: Dataset, video_id: str | None = None, frame_index: int | N
         DatasetError: no such video or frame.
     """
     if video_id is None:
-        return _whole(dataset)
+        return _dataset(dataset)
     return _video(dataset, video_id) if frame_index is None else _frame(dataset, video_id, frame_index)
 
 
-def _whole(dataset: Dataset) -> dict[str, Any]:
+def _dataset(dataset: Dataset) -> dict[str, Any]:
     manifest = dataset.manifest
     files = [(stage, table, f) for stage in manifest.stages.values() for shard in stage.shards for table, f in shard.items()]
     tables = sorted({table for _, table, _ in files})

@@ -1,4 +1,4 @@
-"""The page itself: what its template is given, and where it is written."""
+"""Preview page of a dataset."""
 
 from __future__ import annotations
 
@@ -17,20 +17,20 @@ from tasks.preview.timeline import evenly_spaced
 
 PREVIEW = "preview.html"
 _STRIP_BYTES = 4_000_000
-"""JPEG bytes of all film strips of a page before smaller copies stand in; base64 adds a third."""
+"""Maximum JPEG bytes of all film strips at stored size; beyond it they are downscaled. Base64 adds a third."""
 _MAX_GAPS = 500
 
 
 def write_preview(dataset: Dataset, path: Path | None = None, limit: int = 60) -> str:
-    """Write the page of a dataset.
+    """Write the preview page of a dataset.
 
     Args:
-        dataset: what to show.
-        path: where to; None for `preview.html` in the dataset's folder.
-        limit: most videos that get a card; of more, evenly spread ones are taken, and the page says so.
+        dataset: a published dataset.
+        path: target file; None for `preview.html` in the dataset's folder.
+        limit: maximum number of video cards; of more videos, evenly spaced ones are shown, and the page states it.
 
     Returns:
-        Where it is: one HTML page that needs no other file and no network.
+        Path or URL of the page.
     """
     folder, name = (LocalFolder(path.parent), path.name) if path else (dataset.folder, PREVIEW)
     folder.write(name, _render(dataset, _cards(dataset, limit)))
@@ -38,7 +38,7 @@ def write_preview(dataset: Dataset, path: Path | None = None, limit: int = 60) -
 
 
 def current_preview(dataset: Dataset) -> str:
-    """Where the dataset's page is; it is written if it does not show what is published now."""
+    """Path or URL of the dataset's page, which is written if it does not show the published version."""
     try:
         current = dataset.folder.read(PREVIEW)
     except FileNotFoundError:

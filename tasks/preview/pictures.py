@@ -1,7 +1,6 @@
-"""Pictures of a page: thumbnails with the outlines of masks laid over them, and frames as a model sees them.
+"""Images of a page: thumbnails with mask outlines, and rendered frames.
 
-Masks are drawn by the browser, as vector paths over a plain JPEG: sharp at any size, and pointing at an object can
-light up its mask.
+Masks are vector paths over a plain JPEG, drawn by the browser: they are sharp at any size, and can be highlighted.
 """
 
 from __future__ import annotations
@@ -24,11 +23,11 @@ _SHRUNK_QUALITY = 66
 
 
 class ObjectOutline(NamedTuple):
-    """An object on a picture.
+    """Outline of an object on an image.
 
     Attributes:
-        object_id: its ID.
-        path: SVG path of its outline in pixels of the picture; holes are drawn by the even-odd rule.
+        object_id: ID of the object.
+        path: SVG path of the outline in pixels of the image; holes follow the even-odd rule.
         x, y: where its ID is written.
     """
 
@@ -39,14 +38,14 @@ class ObjectOutline(NamedTuple):
 
 
 class PagePicture(NamedTuple):
-    """A JPEG of a page.
+    """A JPEG image of a page.
 
     Attributes:
-        data: its bytes, base64.
+        data: JPEG bytes in base64.
         width, height: pixels.
-        frame_index: native frame.
-        time_s: seconds of the video.
-        shapes: objects laid over it.
+        frame_index: 0-based native frame index.
+        time_s: seconds from the start of the video.
+        shapes: outlines drawn over the image.
     """
 
     data: str
@@ -58,7 +57,7 @@ class PagePicture(NamedTuple):
 
 
 def thumb_size(width: int, height: int) -> tuple[int, int]:
-    """(width, height) in pixels of the thumbnail of a native frame; never larger than the frame, tall ones held too.
+    """(width, height) in pixels of the thumbnail of a native frame, never larger than the frame.
 
     Args:
         width: native width in pixels.
@@ -71,14 +70,14 @@ def thumb_size(width: int, height: int) -> tuple[int, int]:
 def thumbnail(
     image: Frames, frame_index: int, time_s: float, instances: Iterable[Mapping[str, Any]], native: tuple[int, int]
 ) -> PagePicture:
-    """A thumbnail with its outlines.
+    """Thumbnail of a frame with the outlines of its objects.
 
     Args:
         image: uint8 (height, width, 3), RGB, at the thumbnail's size.
-        frame_index: native frame.
-        time_s: seconds of the video.
-        instances: mask rows of that frame.
-        native: (width, height) of the native frame, in whose pixels the masks are.
+        frame_index: 0-based native frame index.
+        time_s: seconds from the start of the video.
+        instances: rows of that frame in the masks table.
+        native: (width, height) of the native frame, whose pixels the masks refer to.
     """
     height, width = image.shape[:2]
     scale = width / native[0], height / native[1]
@@ -91,7 +90,7 @@ def thumbnail(
 
 
 def outline(mask: Mask, size: tuple[int, int]) -> str:
-    """SVG path around a mask, bool (height, width), in pixels of a picture of `size` (width, height); empty for none.
+    """SVG path around a mask, in pixels of an image of `size`; empty for an empty mask.
 
     Args:
         mask: bool (height, width).
@@ -101,7 +100,7 @@ def outline(mask: Mask, size: tuple[int, int]) -> str:
 
     scale = np.array(size) / mask.shape[::-1]
     contours, _ = cv2.findContours(mask.view(np.uint8), cv2.RETR_CCOMP, cv2.CHAIN_APPROX_NONE)
-    # Points that move the line by less than half a pixel of the picture only make the page longer.
+    # Points that move the line by less than half a pixel of the image are omitted.
     rings = (cv2.approxPolyDP(contour, 0.5 / float(scale.min()), closed=True)[:, 0] for contour in contours)
     return "".join(_ring((points + 0.5) * scale) for points in rings)
 
@@ -111,7 +110,7 @@ def _ring(points: NDArray[np.float64]) -> str:
 
 
 def stored_picture(jpeg: bytes, frame_index: int, time_s: float, size: tuple[int, int]) -> PagePicture:
-    """A rendered frame just as it is stored; `size` is its (width, height).
+    """Rendered frame with its stored JPEG bytes.
 
     Args:
         jpeg: JPEG bytes.
@@ -123,7 +122,7 @@ def stored_picture(jpeg: bytes, frame_index: int, time_s: float, size: tuple[int
 
 
 def downscaled_picture(jpeg: bytes, frame_index: int, time_s: float) -> PagePicture:
-    """A rendered frame made smaller and coarser, for pages that would grow too large with the stored ones.
+    """Rendered frame at smaller size and lower quality, for pages that would be too large otherwise.
 
     Args:
         jpeg: JPEG bytes.
@@ -138,7 +137,7 @@ def downscaled_picture(jpeg: bytes, frame_index: int, time_s: float) -> PagePict
 
 
 def resize_image(image: Frames, size: tuple[int, int]) -> Frames:
-    """A frame, uint8 (height, width, 3), at `size` (width, height).
+    """Resize an image, uint8 (height, width, 3).
 
     Args:
         image: uint8 (height, width, 3), RGB.

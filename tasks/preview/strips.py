@@ -1,4 +1,4 @@
-"""Film strips: the frames of each clip with their red numbers, as a model sees them."""
+"""Film strips: rendered frames of each clip."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ from tasks.video.timeline import Timeline
 MAX_CLIPS = 4
 MAX_FRAMES = 12
 _FEW = 5
-"""Fewest stored frames that tell a clip; where not even these fit, smaller copies of more stand in."""
+"""Minimum number of frames at stored size; below it, more frames are shown downscaled."""
 
 
 class Strip(NamedTuple):
-    """A clip's film strip.
+    """Film strip of a clip.
 
     Attributes:
-        row: its row of the clips table.
-        stretch: the clip on the video's axis.
-        pictures: some of its frames, in order; none if it has a reason.
-        unchanged: whether these are the stored JPEGs, byte for byte, rather than smaller copies.
+        row: row of the clip in the clips table.
+        stretch: position of the clip on the video's axis.
+        pictures: some of its frames, in order; empty if the clip has a reason.
+        unchanged: whether the pictures are the stored JPEGs rather than downscaled copies.
     """
 
     row: dict[str, Any]
@@ -36,18 +36,18 @@ class Strip(NamedTuple):
 def clip_strips(
     clips: Sequence[dict[str, Any]], frames: pa.Table | None, timeline: Timeline, strip_bytes: int
 ) -> tuple[list[Strip], int]:
-    """Film strips of a video's clips, and how many clips are left out.
+    """Film strips of the clips of a video, and the number of omitted clips.
 
     Args:
-        clips: its rows of the clips table.
-        frames: its rows of the frames table; None if it has none.
-        timeline: of the video.
-        strip_bytes: JPEG bytes that all strips together may take before smaller copies stand in.
+        clips: rows of the video in the clips table.
+        frames: rows of the video in the frames table; None if it has none.
+        timeline: timeline of the video.
+        strip_bytes: maximum JPEG bytes of all strips at stored size; beyond it they are downscaled.
     """
     chosen = [clips[i] for i in evenly_spaced(len(clips), MAX_CLIPS)]
     filled = max(1, sum(not clip["reason"] for clip in chosen))
     share = strip_bytes // filled
-    # Frames of many clips share the room, so that a video of many clips does not fill the page.
+    # The number of frames per clip decreases with the number of clips.
     max_frames = max(4, MAX_FRAMES // filled)
     return [_strip(clip, frames, timeline, share, max_frames) for clip in chosen], len(clips) - len(chosen)
 
@@ -66,7 +66,7 @@ def _strip(clip: dict[str, Any], frames: pa.Table | None, timeline: Timeline, sh
 
 
 def _frames_of(frames: pa.Table, clip_id: str) -> list[tuple[int, bytes]]:
-    """(native frame, JPEG) of one clip's rendered frames, in order."""
+    """(native frame, JPEG) of the rendered frames of a clip, in order."""
     mine = [i for i, name in enumerate(frames.column("clip_id").to_pylist()) if name == clip_id]
     indices, jpegs = frames.column("frame_index"), frames.column("jpeg")
     return [(indices[i].as_py(), jpegs[i].as_py()) for i in mine]

@@ -1,4 +1,4 @@
-"""Facts of a whole dataset as plain data: counts, endings, gaps and parameters."""
+"""Summary of a dataset as table rows: counts, outcomes, omissions and parameters."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ SummaryRow = dict[str, str | int | float]
 
 
 class SummaryTables(NamedTuple):
-    """Tables a person reads at the end of a build.
+    """Tables for the user at the end of a build.
 
     Attributes:
         outcomes: `status`, `reason`, `videos`, `share` (of planned videos, in [0, 1]); in the order of `STATUSES`.
-        videos: `video`, `objects`, `frames` (rendered), `samples`, `status`, `reason`; one row a planned video.
+        videos: `video`, `objects`, `frames` (rendered), `samples`, `status`, `reason`; one row per planned video.
     """
 
     outcomes: list[SummaryRow]
@@ -25,7 +25,7 @@ class SummaryTables(NamedTuple):
 
 
 def summary_tables(dataset: Dataset) -> SummaryTables:
-    """How a build ended, as rows; reads no mask and no frame."""
+    """Outcomes and videos of a build as table rows; reads no masks and no frames."""
     objects = {row["video_id"]: len(row["objects"]) for row in table_rows(dataset, "videos", ["video_id", "objects"])}
     frames, samples = row_counts(dataset, "frames"), row_counts(dataset, "samples")
     videos: list[SummaryRow] = [
@@ -43,7 +43,7 @@ def summary_tables(dataset: Dataset) -> SummaryTables:
 
 
 def outcome_rows(dataset: Dataset) -> list[SummaryRow]:
-    """Planned videos counted by status and reason, most frequent reason of a status first."""
+    """Number of planned videos by status and reason, most frequent reason of a status first."""
     endings = dataset.outcomes.select(["status", "reason"]).to_pylist()
     counts = Counter((row["status"], row["reason"]) for row in endings)
     ordered = sorted(counts.items(), key=lambda item: (STATUSES.index(item[0][0]), -item[1], item[0][1]))
@@ -54,14 +54,14 @@ def outcome_rows(dataset: Dataset) -> list[SummaryRow]:
 
 
 def answer_rows(dataset: Dataset) -> list[SummaryRow]:
-    """Samples counted by the reason why they have no answer; the answered first, with an empty reason."""
+    """Number of samples by the reason for a missing answer; answered ones first, with an empty reason."""
     reasons = Counter(row["reason"] for row in table_rows(dataset, "samples", ["reason"]))
     ordered = sorted(reasons.items(), key=lambda item: (item[0] != "", -item[1], item[0]))
     return [{"reason": reason, "samples": count, "share": count / reasons.total()} for reason, count in ordered]
 
 
 def totals(dataset: Dataset) -> Mapping[str, int]:
-    """Numbers of videos, objects, masks, clips, frames and samples published, and bytes of their files."""
+    """Numbers of published videos, objects, masks, clips, frames and samples, and bytes of their files."""
     objects = sum(len(row["objects"]) for row in table_rows(dataset, "videos", ["objects"]))
     counts = {table: sum(row_counts(dataset, table).values()) for table in ("videos", "masks", "clips", "frames", "samples")}
     stages = dataset.manifest.stages.values()
@@ -70,7 +70,7 @@ def totals(dataset: Dataset) -> Mapping[str, int]:
 
 
 def row_counts(dataset: Dataset, table: str) -> dict[str, int]:
-    """Rows of each published video in a table, from the files' footers: a shard may hold videos since replaced.
+    """Number of rows of each published video in a table, from file footers, without videos that were replaced since.
 
     Args:
         dataset: a published dataset.
@@ -99,7 +99,7 @@ def gaps(dataset: Dataset) -> Iterator[dict[str, str]]:
 
 
 def parameters(dataset: Dataset) -> Iterator[tuple[str, str, str]]:
-    """(stage, parameter, value) of everything that shaped the rows; nested names are joined by dots."""
+    """(stage, parameter, value) of all parameters that determine the rows, with dotted names for nested ones."""
     for name, stage in sorted(dataset.manifest.stages.items(), reverse=True):
         yield name, "folder", stage.key
         yield name, "version", str(stage.version)
@@ -116,12 +116,12 @@ def _flat(params: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, An
 
 
 def table_rows(dataset: Dataset, table: str, columns: list[str]) -> Iterator[dict[str, Any]]:
-    """Rows of a table, a video at a time.
+    """Rows of a table, video by video.
 
     Args:
         dataset: a published dataset.
         table: name of the table.
-        columns: names of the columns to read; all by default.
+        columns: names of the columns to read.
     """
     for video_id in dataset.video_ids(table):
         yield from dataset.rows(table, video_id, columns).to_pylist()

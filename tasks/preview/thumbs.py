@@ -1,4 +1,4 @@
-"""Which frames of a video become thumbnails, and where their pixels come from."""
+"""Selection and decoding of thumbnail frames."""
 
 from __future__ import annotations
 
@@ -26,17 +26,17 @@ def thumbnails(
     """Thumbnails of a video.
 
     Args:
-        source: where its file or folder was when it was tracked.
-        row: its row of the videos table.
-        masks: its rows of the masks table, sorted by frame.
-        frames: its rows of the frames table; None if it has none.
-        timeline: of the video.
+        source: location of the video when it was tracked.
+        row: row of the video in the videos table.
+        masks: rows of the video in the masks table, sorted by frame.
+        frames: rows of the video in the frames table; None if it has none.
+        timeline: timeline of the video.
 
     Returns:
-        The pictures, and whether they come from stored frames, which carry red numbers.
+        The images, and whether they are stored frames, which have markers.
     """
     size = thumb_size(row["width"], row["height"])
-    native = _native(source, row, _telling_frames(masks, range(row["frame_count"])), size)
+    native = _native(source, row, _representative_frames(masks, range(row["frame_count"])), size)
     images = _stored(masks, frames, size) if native is None else native
     frame_indices = masks.column("frame_index").to_numpy()
     pictures = []
@@ -51,8 +51,8 @@ def thumbnails(
 def _native(
     path: Path | RemoteFile, row: dict[str, Any], indices: Sequence[int], size: tuple[int, int]
 ) -> dict[int, Frames] | None:
-    """Frames of the source by index; None if it is gone, or is not the one whose masks are stored."""
-    # Decoders read the whole file for its index, so that hashing it adds little; other pixels under the masks would lie.
+    """Frames of the source by index; None if the source is missing or has changed."""
+    # Decoders read the whole file for its index anyway, so hashing is cheap; masks over other pixels would be misleading.
     if content_hash(path) != row["sha256"]:
         return None
     try:
@@ -63,17 +63,17 @@ def _native(
 
 
 def _stored(masks: pa.Table, frames: pa.Table | None, size: tuple[int, int]) -> dict[int, Frames]:
-    """Rendered frames by native index, at `size`; none if the video has none."""
+    """Rendered frames by native index, resized; empty if the video has none."""
     if frames is None:
         return {}
     rendered = frames.column("frame_index").to_pylist()
     jpegs = frames.column("jpeg")
-    chosen = _telling_frames(masks, rendered)
+    chosen = _representative_frames(masks, rendered)
     return {index: resize_image(decode_jpeg(jpegs[rendered.index(index)].as_py()), size) for index in chosen}
 
 
-def _telling_frames(masks: pa.Table, frames: Sequence[int]) -> list[int]:
-    """Of each quarter of `frames` the one with most objects, nearest to its middle."""
+def _representative_frames(masks: pa.Table, frames: Sequence[int]) -> list[int]:
+    """Frame with the most objects in each quarter of `frames`, the one nearest to the middle on a tie."""
     object_counts = dict(zip(*np.unique(masks.column("frame_index").to_numpy(), return_counts=True), strict=True))
     ordered = sorted(set(frames))
     quarters = (list(part) for part in np.array_split(ordered, THUMBS) if len(part))

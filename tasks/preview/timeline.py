@@ -1,4 +1,4 @@
-"""Where things stand on a time axis: positions are per cent of the video's duration, so that any width fits."""
+"""Positions on a time axis, in per cent of the video's duration so that they scale with its width."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from numpy.typing import NDArray
 from tasks.video.timeline import Timeline
 
 MAX_MERGED_GAP = 0.25
-"""Gaps narrower than this, in per cent of the axis, are closed: they would be thinner than a pixel or two."""
+"""Maximum width in per cent of the axis of gaps that are closed, since they would be about a pixel wide."""
 _TICK_STEPS_S = (0.1, 0.2, 0.5, 1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 1800, 3600, 7200)
 _MAX_TICKS = 9
 
 
 class AxisSpan(NamedTuple):
-    """A stretch of the axis: `x` and `width` in per cent of the duration, `start_s` and `end_s` in seconds."""
+    """A span on the axis: `x` and `width` in per cent of the duration, `start_s` and `end_s` in seconds."""
 
     x: float
     width: float
@@ -26,14 +26,14 @@ class AxisSpan(NamedTuple):
 
 
 class Tick(NamedTuple):
-    """A labelled point of the axis, `x` in per cent."""
+    """A label on the axis, `x` in per cent."""
 
     x: float
     label: str
 
 
 def axis_percent(time_s: float, duration_s: float) -> float:
-    """Place of a time on the axis, in per cent, held inside it.
+    """Position of a time on the axis in per cent, clipped to the axis.
 
     Args:
         time_s: seconds from the start of the video.
@@ -43,7 +43,7 @@ def axis_percent(time_s: float, duration_s: float) -> float:
 
 
 def axis_span(start_s: float, end_s: float, duration_s: float) -> AxisSpan:
-    """The stretch of the axis between two times.
+    """Span on the axis between two times.
 
     Args:
         start_s: start in seconds, inclusive.
@@ -55,11 +55,11 @@ def axis_span(start_s: float, end_s: float, duration_s: float) -> AxisSpan:
 
 
 def visible_spans(frames: NDArray[np.int64], timeline: Timeline) -> list[AxisSpan]:
-    """Stretches over which an object is visible.
+    """Spans in which an object is visible.
 
     Args:
-        frames: int (n,), native frames where it has a mask, ascending.
-        timeline: of the video; a frame is shown until the next one starts.
+        frames: int (n,), native frames with a mask, ascending.
+        timeline: timeline of the video; a frame lasts until the next one starts.
     """
     ends = np.append(timeline.times_s[1:], timeline.duration_s)
     starts_s, ends_s = timeline.times_s[frames], ends[frames]
@@ -79,7 +79,7 @@ def ticks(duration_s: float) -> list[Tick]:
 
 
 def format_time(time_s: float) -> str:
-    """A time as a person writes it: `2.5 s` below two minutes, `3:07` above."""
+    """Time as text: `2.5 s` below two minutes, `3:07` above."""
     if time_s < 120:
         return f"{time_s:.1f}".removesuffix(".0") + " s"
     minutes, seconds = divmod(round(time_s), 60)
@@ -87,7 +87,7 @@ def format_time(time_s: float) -> str:
 
 
 def evenly_spaced(count: int, limit: int) -> Sequence[int]:
-    """Indices of `wanted` of `count` things, evenly spread, the first and last among them; all if there are fewer.
+    """Indices of at most `limit` of `count` items, evenly spaced, with the first and the last.
 
     Args:
         count: number of items.

@@ -1,4 +1,4 @@
-"""The generated benchmark: clips of scripted figures in HC-STVG v2's format and others', with their true tubes and masks."""
+"""Generated benchmark: clips of scripted figures, in formats of several benchmarks, with true tubes and masks."""
 
 from tasks.sample.formats import read_in_format
 from tasks.sample.scene import SampleConfig

@@ -1,4 +1,4 @@
-"""What a sample clip is about: the true masks and boxes of its figures, and the sentence that names one of them."""
+"""Rendered sample clips with the true masks of their figures, and a sentence about one of them."""
 
 from __future__ import annotations
 
@@ -14,24 +14,24 @@ from tasks.sample.scene import Action, SampleConfig, Scene, make_scene
 from tasks.video.reader import Frames
 
 MIN_PIXELS = 60
-"""A figure with fewer pixels in the picture is not taken for seen when a span is chosen."""
+"""Minimum visible pixels of a figure on the frames of a span."""
 MIN_FRAMES = 18
 ATTEMPTS = 60
 MAX_HIDDEN_SHARE = 0.3
-"""Share of an action that a figure may do behind others: who is named must be there to be seen."""
+"""Maximum share of an action during which the figure may be occluded."""
 
 
 @dataclass(frozen=True)
 class AnnotatedClip:
-    """A painted clip and its truth.
+    """A rendered clip with its truth.
 
     Attributes:
         scene: the script.
         frames: uint8 (n, height, width, 3), RGB.
-        truth: for each figure and frame what is seen of it, or None.
-        whole: for each figure and frame the pixels it would have were nobody before it.
+        truth: visible part of each figure on each frame; None if it is not visible.
+        whole: number of pixels of each figure on each frame without occlusion.
         target: index of the figure that the sentence names.
-        span: the frames of what the sentence says.
+        span: frames of the described action.
         text: the sentence.
     """
 
@@ -45,24 +45,24 @@ class AnnotatedClip:
 
 
 def make_clip(index: int, config: SampleConfig) -> AnnotatedClip:
-    """Paint clip `index` and choose its sentence, scripting anew until one can be said without doubt.
+    """Render clip `index` with a sentence, trying further scripts until one gives an unambiguous sentence.
 
-    The named figure goes through the places in the order of discovery, so that answer IDs come out evenly.
+    Targets rotate over the order of discovery, so that answer IDs are evenly distributed.
 
     Args:
         index: 0-based number of the clip.
         config: seed, size and rate.
 
     Raises:
-        RuntimeError: no script of `ATTEMPTS` gave one.
+        RuntimeError: none of `ATTEMPTS` scripts gave a sentence.
     """
     target = index % 5
     count = max(3, target + 1) + (index // 5) % (6 - max(3, target + 1))
-    # Left to chance too few named figures would be hidden while they act: two clips in three see to it.
+    # Two of three clips require some occlusion of the target, which would otherwise be rare.
     hidden_frames = 5 if index % 3 else 0
     for attempt in range(ATTEMPTS):
         scene = make_scene(index, attempt, count, config)
-        steps = _sayable(scene, target, hidden_frames)
+        steps = _describable(scene, target, hidden_frames)
         if not steps:
             continue
         frames, seen, whole = _painted(scene, config)
@@ -75,8 +75,8 @@ def make_clip(index: int, config: SampleConfig) -> AnnotatedClip:
     raise RuntimeError(f"no sentence fits clip {index} with {config}")
 
 
-def _sayable(scene: Scene, target: int, hidden_frames: int) -> list[Action]:
-    """Steps that a figure takes once in its clip, behind somebody for at least `hidden_frames`."""
+def _describable(scene: Scene, target: int, hidden_frames: int) -> list[Action]:
+    """Actions of a figure that occur once in the clip, with occlusion of at least `hidden_frames` frames."""
     steps = scene.figures[target].steps
     kinds = [step.kind for step in steps]
     return [
@@ -84,7 +84,7 @@ def _sayable(scene: Scene, target: int, hidden_frames: int) -> list[Action]:
         for step in steps
         if step.kind in SENTENCES
         and kinds.count(step.kind) == 1
-        and hidden_frames <= scene.frames_behind(target, step) <= MAX_HIDDEN_SHARE * (step.stop - step.start)
+        and hidden_frames <= scene.occluded_frames(target, step) <= MAX_HIDDEN_SHARE * (step.stop - step.start)
     ]
 
 
@@ -95,18 +95,18 @@ def _painted(scene: Scene, config: SampleConfig) -> tuple[Frames, list[list[Inst
     for index, (frame, seen_masks, whole_masks) in enumerate(paint_clip(scene, config)):
         frames[index] = frame
         for k in range(len(scene.figures)):
-            seen[k].append(encode_mask(_sole(seen_masks[k])))
+            seen[k].append(encode_mask(_without_specks(seen_masks[k])))
             whole[k].append(int(np.count_nonzero(whole_masks[k])))
     return frames, seen, whole
 
 
-def _sole(mask: Mask) -> Mask:
-    """A mask without the crumbs that show between the limbs of whoever stands before it."""
+def _without_specks(mask: Mask) -> Mask:
+    """The mask, or an empty one if only a few pixels are visible."""
     return mask if np.count_nonzero(mask) >= 6 else np.zeros_like(mask)
 
 
 def choose_span(steps: Sequence[Action], seen: Sequence[Instance | None], rng: np.random.Generator) -> tuple[str, range] | None:
-    """One of the steps, if the figure is seen from its first frame to its last, with those frames; or None.
+    """Action of which the figure is visible from the first to the last frame, with its visible frames; None if there is none.
 
     Args:
         steps: steps of the figure's script.

@@ -1,4 +1,4 @@
-"""How the figures of the sample look, and how a sentence calls them."""
+"""Appearance of sample figures, and the sentences that describe their actions."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ TOPS: dict[str, Colour] = {
     "pink": (236, 128, 172),
     "green": (30, 140, 62),
 }
-"""Colours that a sentence can name; no two figures of a clip share one."""
+"""Colours that sentences name; the figures of a clip have different ones."""
 BOTTOMS: tuple[Colour, ...] = ((38, 44, 70), (92, 66, 46), (70, 74, 78), (96, 128, 180), (48, 84, 56), (120, 36, 62))
 SKINS: tuple[Colour, ...] = ((236, 196, 166), (198, 146, 108), (128, 84, 58))
 HAIRS: tuple[Colour, ...] = ((32, 26, 22), (110, 70, 36), (206, 170, 96), (120, 118, 116))
@@ -30,7 +30,7 @@ GARMENTS = {"man": ("shirt", "jacket", "sweater"), "woman": ("coat", "blouse", "
 
 @dataclass(frozen=True)
 class Appearance:
-    """What a figure wears. Colours are RGB; `extra` is `hat`, `bag` or nothing."""
+    """Appearance of a figure. Colours are RGB; `extra` is `hat`, `bag` or empty."""
 
     who: str
     colour: str
@@ -43,13 +43,13 @@ class Appearance:
 
     @property
     def name(self) -> str:
-        """The figure as the subject of a sentence, unique within its clip."""
+        """Noun phrase for the figure, unique within its clip."""
         extra = f" with the {self.extra}" if self.extra else ""
         return f"the {self.who} in the {self.colour} {self.garment}{extra}"
 
 
 def choose_appearances(rng: np.random.Generator, count: int) -> list[Appearance]:
-    """Looks of the `count` figures of a clip, each with colours of its own.
+    """Appearances of the figures of a clip, with distinct colours.
 
     Args:
         rng: source of randomness.
@@ -75,13 +75,13 @@ def _appearance(rng: np.random.Generator, colour: str, bottom: Colour) -> Appear
 
 
 def cloth_texture(pattern: str, size: tuple[int, int], fine: int, rng: np.random.Generator) -> NDArray[np.float32]:
-    """Brightness that cloth adds to the top and to all else, float32 (height, width, 2).
+    """Brightness offset of cloth for the top and for the rest, float32 (height, width, 2).
 
     Args:
         pattern: one of `PATTERNS`.
-        size: (width, height), `fine` times that of the figure in the picture.
-        fine: see `size`.
-        rng: of the grain.
+        size: (width, height) in pixels, `fine` times the size in the frame.
+        fine: supersampling factor.
+        rng: source of randomness for the grain.
     """
     import cv2
 
@@ -111,11 +111,11 @@ SENTENCES: dict[str, tuple[str, ...]] = {
     "jump": ("{} jumps up and down.", "{} hops on the spot."),
     "bend": ("{} bends the knees and gets up again.", "{} crouches down and stands up."),
 }
-"""Action -> ways to say it. Standing is left out: everybody stands, so no sentence about it points at one moment."""
+"""Action -> sentence templates. Standing has none, since a sentence about it would not identify a time span."""
 
 
 def describe_action(rng: np.random.Generator, look: Appearance, kind: str) -> str:
-    """Say that a figure does something, with the small faults of the benchmark: a lost or spaced-out full stop.
+    """Sentence about an action of a figure, with occasional punctuation errors as in the benchmark.
 
     Args:
         rng: source of randomness.

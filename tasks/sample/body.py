@@ -1,4 +1,4 @@
-"""The body of a sample figure: limbs laid out for a pose, filled with the colours and the weave of its clothes."""
+"""Rendering of the body of a sample figure: limbs in a pose, with the colours and texture of its clothes."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from tasks.sample.scene import Action
 
 PHASES = 12
 FINE = 2
-"""Supersampling: a sprite is drawn this many times larger, so that its edges come out smooth."""
+"""Supersampling factor of sprites, for smooth edges."""
 SKIN, HAIR, TOP, SLEEVE, BOTTOM, FAR_LEG, SHOE, BAG = range(1, 9)
 
 
 class Sprite(NamedTuple):
-    """One pose. `layers` is float32 (h, w, 4), premultiplied RGB 0-255 and alpha 0-1, cut tight.
+    """One pose. `layers` is float32 (h, w, 4), premultiplied RGB 0-255 and alpha 0-1, cropped.
 
-    `dx`, `dy` lead from the point between the feet to the top left corner, pixels.
+    `dx`, `dy` is the offset in pixels from the point between the feet to the top left corner.
     """
 
     layers: NDArray[np.float32]
@@ -30,7 +30,7 @@ class Sprite(NamedTuple):
 
 
 class Sprites:
-    """All poses of one figure, each drawn once."""
+    """All poses of one figure, each drawn on first use."""
 
     def __init__(self, look: Appearance, tall: float, seed: list[int]) -> None:
         self._look, self._tall = look, tall
@@ -42,10 +42,10 @@ class Sprites:
         self._below = tall * 0.04
 
     def pose(self, step: Action, frame: int, fps: int) -> tuple[Sprite, float]:
-        """Sprite of a figure on a frame of a step, and how far off the ground it is in pixels.
+        """Sprite of a figure on a frame, and its height above the ground in pixels.
 
         Args:
-            step: step of the figure's script.
+            step: action of the figure's script.
             frame: 0-based native frame index.
             fps: native frames per second.
         """
@@ -80,7 +80,7 @@ class Sprites:
         layers *= (parts > 0)[..., None]
         small = np.asarray(cv2.resize(layers, (width, height), interpolation=cv2.INTER_AREA), np.float32)
         x1, y1, x2, y2 = tight_box(small[..., 3] > 0) or (0, 0, 1, 1)
-        # A clear border keeps the edges smooth when the sprite is shifted by parts of a pixel.
+        # A transparent border keeps the edges smooth when the sprite is shifted by fractions of a pixel.
         layers = cv2.copyMakeBorder(small[y1:y2, x1:x2], 1, 1, 1, 1, cv2.BORDER_CONSTANT)
         return Sprite(layers, x1 - 1 - width / 2, y1 - 1 - height + self._below)
 
@@ -92,7 +92,7 @@ def _palette(look: Appearance) -> NDArray[np.float32]:
 
 
 class _Body:
-    """Draws part numbers. Points are in body heights from the point between the feet, y up."""
+    """Draws part numbers into an image. Points are in body heights from the point between the feet, y up."""
 
     def __init__(self, parts: NDArray[np.uint8], tall: float, ground: float) -> None:
         self._parts, self._tall, self._ground = parts, tall, ground
@@ -118,7 +118,7 @@ class _Body:
         cv2.ellipse(self._parts, self._at(x, y), axes, 0, 0, 360, part, -1)
 
     def draw(self, look: Appearance, action: str, phase: float, facing: int) -> None:
-        """Lay out one pose: `phase` in [0, 1) of the action's cycle, `facing` -1 left, 1 right, 0 to the viewer."""
+        """Draw one pose; `phase` is in [0, 1) of the action's cycle, `facing` is -1 left, 1 right, 0 towards the viewer."""
         swing = sin(2 * pi * phase)
         bent = 0.5 - 0.5 * cos(2 * pi * phase) if action == "bend" else 0.0
         stride = 0.15 * swing if action == "walk" else 0.05

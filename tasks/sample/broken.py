@@ -1,4 +1,4 @@
-"""Files that cannot be used, one for each way a real download goes wrong; each keeps an annotation of its own."""
+"""Unusable video files, one for each kind of defect of real downloads, each with an annotation."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ import numpy as np
 from tasks.sample.scene import SampleConfig
 
 FIRST_INDEX = 90
-"""Index of the first broken video, clear of the good ones."""
+"""Index of the first broken video, above the indices of the valid ones."""
 
 
 def write_broken(videos: Path, good: Mapping[str, Any], config: SampleConfig) -> dict[str, Any]:
-    """Write the broken files below `videos` and annotate them, and one file that is not there, like good ones.
+    """Write the broken files and annotate them like valid ones, together with one file that does not exist.
 
     Args:
-        videos: the sample's folder of videos, the good ones already in it.
-        good: annotations of the good videos, file name -> entry.
-        config: the sample's configuration.
+        videos: videos folder of the sample, which contains the valid videos.
+        good: annotations of the valid videos, file name -> entry.
+        config: configuration of the sample.
 
     Returns:
         File name -> annotation. The part of the name after the number is the reason in `tasks.video.diagnosis.REASONS`.
@@ -65,7 +65,7 @@ def _sound_only(path: Path, _whole: Path, _config: SampleConfig) -> None:
 def _no_frames(path: Path, _whole: Path, config: SampleConfig) -> None:
     import av
 
-    # An ordinary mp4 drops a stream without packets; one written for fragments declares it before the first.
+    # A regular mp4 omits a stream without packets; a fragmented one declares its streams first.
     with av.open(str(path), "w", options={"movflags": "empty_moov+frag_keyframe", "fflags": "bitexact"}) as container:
         stream = container.add_stream("libx264", rate=config.fps)
         stream.height, stream.width, stream.pix_fmt = config.height, config.width, "yuv420p"
@@ -78,7 +78,7 @@ def _unknown_codec(path: Path, whole: Path, _config: SampleConfig) -> None:
 
 
 def _missing(_path: Path, _whole: Path, _config: SampleConfig) -> None:
-    """Annotated, and never downloaded."""
+    """The video is annotated, but its file does not exist."""
 
 
 BROKEN: Mapping[str, Callable[[Path, Path, SampleConfig], None]] = {
@@ -90,4 +90,4 @@ BROKEN: Mapping[str, Callable[[Path, Path, SampleConfig], None]] = {
     "unsupported_codec": _unknown_codec,
     "missing": _missing,
 }
-"""Reason in `tasks.video.diagnosis.REASONS` -> how to write a file that has it."""
+"""Reason in `tasks.video.diagnosis.REASONS` -> function that writes a file with this defect."""

@@ -1,4 +1,4 @@
-"""Painting a sample clip: the background that slides by, and the figures before it with their true masks."""
+"""Rendering of a sample clip: a panning background, and figures in front of it with their true masks."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ MARGIN = 12
 
 
 def paint_clip(scene: Scene, config: SampleConfig) -> Iterator[tuple[Frames, list[Mask], list[Mask]]]:
-    """Paint every frame of a clip.
+    """Render every frame of a clip.
 
     Args:
         scene: script of a clip.
         config: size and rate of the clip.
 
     Yields:
-        The frame, uint8 (height, width, 3) RGB; then, in the order of `scene.figures`, bool (height, width) masks of
-        what is seen of each figure, and of what would be seen were nobody before it.
+        The frame, uint8 (height, width, 3), RGB; then, in the order of `scene.figures`, bool (height, width) masks of the
+        visible part of each figure, and of the whole figure without occlusion.
     """
     background = _panorama(scene, config)
     noise = np.random.default_rng([*scene.seed, 1]).normal(0, 2.0, (8, config.height, config.width, 1)).astype(np.float32)
@@ -50,7 +50,7 @@ def _seen(whole: list[Mask], far_to_near: list[int]) -> list[Mask]:
 
 
 def _place(picture: Picture, whole: Mask, figure: Figure, sprites: Sprites, frame: int, config: SampleConfig) -> None:
-    """Blend a figure into the picture at its sub-pixel position and mark its mask."""
+    """Blend a figure into the image at its sub-pixel position and draw its mask."""
     import cv2
 
     step = figure.step_at(frame)
@@ -73,7 +73,7 @@ def _place(picture: Picture, whole: Mask, figure: Figure, sprites: Sprites, fram
 
 
 def _view(background: Picture, pan: float, frame: int, config: SampleConfig) -> Picture:
-    """The part of the background that the camera sees on a frame; it sways a little, as if held by hand."""
+    """Part of the background that the camera shows on a frame, with slight camera shake."""
     import cv2
 
     start = MARGIN if pan > 0 else background.shape[1] - config.width - MARGIN
@@ -89,7 +89,7 @@ def _view(background: Picture, pan: float, frame: int, config: SampleConfig) -> 
 
 
 def _panorama(scene: Scene, config: SampleConfig) -> Picture:
-    """A street wider than the picture: wall, houses, bushes, pavement, all with a texture that motion can be read from."""
+    """Street wider than the frame, with a wall, houses, bushes and pavement, textured so that motion can be estimated."""
     rng = np.random.default_rng([*scene.seed, 2])
     width = int(config.width + abs(scene.pan) * config.frames + 2 * MARGIN)
     height = config.height + MARGIN
@@ -119,7 +119,7 @@ def _houses(picture: Picture, horizon: int, rng: np.random.Generator) -> None:
 
 
 def _noise(rng: np.random.Generator, height: int, width: int, cells: int) -> Picture:
-    """Smooth noise of about unit strength, (height, width, 1), with `cells` cells along the height."""
+    """Smooth noise of about unit variance, (height, width, 1), with `cells` cells along the height."""
     import cv2
 
     coarse = rng.normal(0, 1, (cells, cells * width // height)).astype(np.float32)

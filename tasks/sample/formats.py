@@ -1,4 +1,4 @@
-"""The sample in the formats of other benchmarks: the same videos and figures, asked for in other ways."""
+"""Export of the sample to the formats of other benchmarks, with the same videos and figures."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ from tasks.benchmarks.videoocr import read_videoocr
 from tasks.sample.scene import SECONDS
 
 _GRID = 100
-"""Frames on which ST-Align has boxes."""
+"""Number of frames with boxes in ST-Align."""
 _EVERY = 2
-"""Frames of a video to one of its JPEG folder."""
+"""Frame stride of JPEG folders."""
 _KINDS = ("TR", "VTQA", "TG", "AR", "CDT", "STP", "CFTU", "TBR", "TBVU", "RVT")
-"""MME-VideoOCR's kinds of questions."""
+"""Question kinds of MME-VideoOCR."""
 
 
 class SampleSentence(NamedTuple):
-    """A sentence of the sample: of which video, its entry in HC-STVG's format, and that of another video."""
+    """A sentence of the sample: its video, its entry in HC-STVG's format, and the entry of another video."""
 
     name: str
     entry: Mapping[str, Any]
@@ -34,16 +34,16 @@ class SampleSentence(NamedTuple):
 
     @property
     def stem(self) -> str:
-        """The video's name without its suffix."""
+        """Name of the video without its suffix."""
         return Path(self.name).stem
 
 
 def read_in_format(sample: Path, form: str) -> Benchmark:
-    """Read the sample as if it were another benchmark; its annotations in that form are written once, beside its own.
+    """Read the sample in the format of another benchmark; its annotations in that format are written on first use.
 
     Args:
         sample: folder of a generated sample.
-        form: `hcstvg-v2` or one of `FORMS`.
+        form: `hcstvg-v2` or one of `FORMATS`.
     """
     if form == "hcstvg-v2":
         return read_hcstvg(sample / "annotations.json", sample / "videos")
@@ -100,7 +100,7 @@ def _tvgbench(folder: Path, sample: Path) -> None:
 
 
 def _videoocr(folder: Path, sample: Path) -> None:
-    """Two questions a video, with two choices each."""
+    """Two questions per video, with two options each."""
     pairs = [(sentence, right) for sentence in _sentences(sample) for right in "AB"]
     items = []
     for number, (sentence, right) in enumerate(pairs):
@@ -112,7 +112,7 @@ def _videoocr(folder: Path, sample: Path) -> None:
 
 
 def _mevis(folder: Path, sample: Path) -> None:
-    """JPEG folders of the videos that there are; of each, one expression of its target and one of all figures."""
+    """JPEG folders of the existing videos, with one expression for the target and one for all figures of each."""
     truth = json.loads((sample / "truth.json").read_text("utf-8"))
     videos: dict[str, Any] = {}
     masks: dict[str, Any] = {}
@@ -156,4 +156,4 @@ FORMATS: Mapping[str, tuple[Callable[[Path, Path], None], Callable[[Path, Path],
     "mme-videoocr": (_videoocr, lambda form, videos: read_videoocr(form / "items.json", videos)),
     "mevis": (_mevis, lambda form, _: read_mevis(form / "meta_expressions.json", form / "mask_dict.json", form, 10 / _EVERY)),
 }
-"""Benchmark -> how the sample is written in its format, and read from there."""
+"""Benchmark -> functions that write the sample in its format and read it."""

@@ -1,7 +1,7 @@
-"""The script of a sample clip: who is in it, how they look, where they go and when.
+"""Script of a sample clip: figures, their appearance and their actions over time.
 
-Positions are pixels of the clip, times are frame indices. x is the middle of a figure, `feet_y` the row it stands on;
-whoever stands lower in the picture is nearer and hides the others.
+Positions are pixels of the clip, times are frame indices. x is the centre of a figure, `feet_y` the row it stands on; figures
+lower in the frame are nearer and occlude others.
 """
 
 from __future__ import annotations
@@ -13,19 +13,19 @@ import numpy as np
 from tasks.sample.appearance import Appearance, choose_appearances
 
 SECONDS = 20
-"""Length of a clip: readers of HC-STVG take img_num / 20 for the frame rate."""
+"""Duration of a clip: readers of HC-STVG take img_num / 20 as the frame rate."""
 
 
 @dataclass(frozen=True)
 class SampleConfig:
-    """What is generated; the same values give the same bytes.
+    """Parameters of the sample; equal values give equal bytes.
 
     Attributes:
-        videos: number of good clips.
+        videos: number of valid clips.
         fps: frames per second; a clip lasts `SECONDS`.
         width, height: pixels of a frame, both even.
-        seed: of everything random.
-        broken: also write files that cannot be read, one for each way.
+        seed: seed of all randomness.
+        broken: whether unreadable files are written too, one for each kind of defect.
     """
 
     videos: int = 20
@@ -37,13 +37,13 @@ class SampleConfig:
 
     @property
     def frames(self) -> int:
-        """Frames of a clip."""
+        """Number of frames of a clip."""
         return SECONDS * self.fps
 
 
 @dataclass(frozen=True)
 class Action:
-    """One thing a figure does on frames [start, stop), moving from x0 to x1."""
+    """Action of a figure on frames [start, stop), while it moves from x0 to x1."""
 
     kind: str
     start: int
@@ -52,13 +52,13 @@ class Action:
     x1: float
 
     def x(self, frame: float) -> float:
-        """Where the figure is on a frame."""
+        """Position of the figure on a frame."""
         return self.x0 + (self.x1 - self.x0) * (frame - self.start) / (self.stop - self.start)
 
 
 @dataclass(frozen=True)
 class Figure:
-    """A person of a clip. `steps` follow one another; outside them the figure is not in the scene."""
+    """A person in a clip. `steps` are consecutive actions; the figure is absent outside them."""
 
     look: Appearance
     tall: float
@@ -66,31 +66,31 @@ class Figure:
     steps: tuple[Action, ...]
 
     def step_at(self, frame: int) -> Action | None:
-        """What the figure does on a frame, or None."""
+        """Action of the figure on a frame; None if it is absent."""
         return next((s for s in self.steps if s.start <= frame < s.stop), None)
 
     def x_at(self, frame: int) -> float | None:
-        """Where the figure is on a frame, or None."""
+        """Position of the figure on a frame; None if it is absent."""
         step = self.step_at(frame)
         return None if step is None else step.x(frame)
 
 
 @dataclass(frozen=True)
 class Scene:
-    """A clip: its figures in the order they can be discovered (the largest first, then as they come in) and its camera.
+    """A clip: its figures in the order of discovery (largest first, then by time of entry) and its camera.
 
     Attributes:
-        figures: who appears.
-        pan: speed of the background, pixels per frame; slower than anyone walks.
-        seed: of the background.
+        figures: figures of the clip.
+        pan: speed of the background, pixels per frame, lower than walking speed.
+        seed: seed of the background.
     """
 
     figures: tuple[Figure, ...]
     pan: float
     seed: tuple[int, ...]
 
-    def frames_behind(self, k: int, step: Action) -> int:
-        """Frames of a step on which figure `k` has somebody nearer about before its own middle.
+    def occluded_frames(self, k: int, step: Action) -> int:
+        """Number of frames of an action on which a nearer figure occludes the centre of figure `k`.
 
         Args:
             k: 0-based number of the figure.
@@ -105,7 +105,7 @@ class Scene:
 
 
 def make_scene(index: int, attempt: int, count: int, config: SampleConfig) -> Scene:
-    """Script clip `index` with `count` figures; another `attempt` gives another script.
+    """Script of clip `index` with `count` figures; another `attempt` gives another script.
 
     Args:
         index: 0-based number of the clip.
@@ -119,7 +119,7 @@ def make_scene(index: int, attempt: int, count: int, config: SampleConfig) -> Sc
     lanes = rng.permutation(np.linspace(0.80, 0.97, count)) * config.height
     figures = []
     for k, look in enumerate(choose_appearances(rng, count)):
-        # Nearer figures are taller, but not strictly: people differ.
+        # Nearer figures are taller on average, with individual differences.
         tall = (lanes[k] / config.height * 0.62 + rng.uniform(-0.12, -0.02)) * config.height
         start_x = float(slots[k]) if k < count - late else None
         figures.append(Figure(look, float(tall), float(lanes[k]), _steps(rng, start_x, config)))
@@ -129,7 +129,7 @@ def make_scene(index: int, attempt: int, count: int, config: SampleConfig) -> Sc
 
 
 def _steps(rng: np.random.Generator, x: float | None, config: SampleConfig) -> tuple[Action, ...]:
-    """A figure's programme; one that is not there from the start (`x` None) walks in."""
+    """Actions of a figure; a figure without an initial position (`x` None) enters later."""
     steps: list[Action] = []
     now = 0
     if x is None:

@@ -1,4 +1,4 @@
-"""The sample on disk: videos and annotations as HC-STVG v2 ships them, and the truth that no benchmark has."""
+"""Files of the sample: videos and annotations in the layout of HC-STVG v2, and the full truth."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ from tasks.sample.encode import write_video
 from tasks.sample.scene import SECONDS, SampleConfig
 
 VERSION = 3
-"""Goes up whenever the same configuration gives other files, so that an older sample is made anew."""
+"""Incremented when the same configuration gives other files, so that older samples are regenerated."""
 DETECTABLE = 0.25
-"""Share of a figure that must be in sight for the true boxes to list it."""
+"""Minimum visible share of a figure for the true boxes to contain it."""
 
 
 def generate(root: Path, config: SampleConfig = SampleConfig()) -> None:  # noqa: B008 - frozen
-    """Write the sample into `root`, unless the same one is there.
+    """Write the sample into `root`, unless an equal one exists.
 
-    Layout: `videos/<0-9>/<name>.mp4`; `annotations.json`, HC-STVG v2's format, keyed by file name; `truth.json` and
-    `true_boxes.json`, keyed by file name too; `sample.json`, what it was made from, written last.
+    Layout: `videos/<0-9>/<name>.mp4`; `annotations.json` in HC-STVG v2's format, keyed by file name; `truth.json` and
+    `true_boxes.json`, keyed by file name too; `sample.json` with the configuration, written last.
 
     Args:
         root: target folder.
@@ -36,7 +36,7 @@ def generate(root: Path, config: SampleConfig = SampleConfig()) -> None:  # noqa
     recipe = {"version": VERSION, **asdict(config)}
     if _read(root / "sample.json") == recipe:
         return
-    # Built beside its place and renamed, so that half a sample is never taken for a whole one.
+    # Written to a temporary folder and renamed, so that an incomplete sample is never used.
     building = root.with_name(f".{root.name}.building")
     shutil.rmtree(building, ignore_errors=True)
     building.mkdir(parents=True)
@@ -47,7 +47,7 @@ def generate(root: Path, config: SampleConfig = SampleConfig()) -> None:  # noqa
 
 
 def video_id(index: int, name: str) -> str:
-    """Where video `index` lies below `videos`: HC-STVG spreads its files over folders 0 to 9.
+    """Path of video `index` below `videos`: HC-STVG distributes its files over folders 0 to 9.
 
     Args:
         index: 0-based number of the video.
@@ -61,49 +61,49 @@ def _write_all(root: Path, config: SampleConfig) -> None:
     truth: dict[str, Any] = {}
     boxes: dict[str, Any] = {}
     for index in range(config.videos):
-        story, name = make_clip(index, config), video_id(index, "sample")
-        write_video(root / "videos" / name, story.frames, config.fps)
-        annotations[Path(name).name] = annotation(story, config)
-        truth[Path(name).name] = _truth(story, config)
-        boxes[Path(name).name] = true_boxes(story)
+        clip, name = make_clip(index, config), video_id(index, "sample")
+        write_video(root / "videos" / name, clip.frames, config.fps)
+        annotations[Path(name).name] = annotation(clip, config)
+        truth[Path(name).name] = _truth(clip, config)
+        boxes[Path(name).name] = true_boxes(clip)
     if config.broken:
         annotations |= write_broken(root / "videos", annotations, config)
     for file, content in (("annotations", annotations), ("truth", truth), ("true_boxes", boxes)):
         _dump(root / f"{file}.json", content)
 
 
-def annotation(story: AnnotatedClip, config: SampleConfig) -> dict[str, Any]:
-    """One entry of HC-STVG v2: boxes [x, y, w, h] for each frame from `st_frame`, which counts from 1.
+def annotation(clip: AnnotatedClip, config: SampleConfig) -> dict[str, Any]:
+    """Entry of a clip in HC-STVG v2's format: boxes [x, y, w, h] from the 1-based frame `st_frame` on.
 
     Args:
-        story: painted clip with its sentence.
+        clip: rendered clip with its sentence.
         config: size and rate.
     """
-    span, seen = story.span, story.truth[story.target]
+    span, seen = clip.span, clip.truth[clip.target]
     return {
         "bbox": [_xywh(seen[frame]) for frame in span],
         "st_time": span.start / config.fps,
         "ed_time": span.stop / config.fps,
         "img_num": config.fps * SECONDS,
-        "English": story.text,
+        "English": clip.text,
         "img_size": [config.height, config.width],
         "st_frame": span.start + 1,
     }
 
 
 def _xywh(instance: Instance | None) -> list[float]:
-    assert instance is not None, "a span holds only frames where its figure is seen"
+    assert instance is not None, "the figure is visible on all frames of a span"
     x1, y1, x2, y2 = instance.box
     return [float(x1), float(y1), float(x2 - x1), float(y2 - y1)]
 
 
-def _truth(story: AnnotatedClip, config: SampleConfig) -> dict[str, Any]:
-    """Every figure on every frame; half-open boxes, COCO counts, pixels in sight and pixels were nobody before it."""
+def _truth(clip: AnnotatedClip, config: SampleConfig) -> dict[str, Any]:
+    """Every figure on every frame: half-open boxes, COCO counts, visible pixels, and pixels without occlusion."""
     return {
         "size": [config.height, config.width],
         "frames": config.frames,
-        "target": story.target,
-        "span": [story.span.start, story.span.stop],
+        "target": clip.target,
+        "span": [clip.span.start, clip.span.stop],
         "figures": [
             {
                 "name": figure.look.name,
@@ -112,20 +112,20 @@ def _truth(story: AnnotatedClip, config: SampleConfig) -> dict[str, Any]:
                 "visible": [0 if i is None else i.area for i in seen],
                 "whole": whole,
             }
-            for figure, seen, whole in zip(story.scene.figures, story.truth, story.whole, strict=True)
+            for figure, seen, whole in zip(clip.scene.figures, clip.truth, clip.whole, strict=True)
         ],
     }
 
 
-def true_boxes(story: AnnotatedClip) -> dict[str, list[list[Any]]]:
-    """What a faultless detector finds: frame -> [x1, y1, x2, y2, category, score] of each figure well in sight."""
-    scores = np.random.default_rng([*story.scene.seed, 5]).uniform(0.6, 0.99, len(story.truth)).round(3)
+def true_boxes(clip: AnnotatedClip) -> dict[str, list[list[Any]]]:
+    """Output of a perfect detector: frame -> [x1, y1, x2, y2, category, score] of each sufficiently visible figure."""
+    scores = np.random.default_rng([*clip.scene.seed, 5]).uniform(0.6, 0.99, len(clip.truth)).round(3)
     boxes: dict[str, list[list[Any]]] = {}
-    for frame in range(len(story.frames)):
+    for frame in range(len(clip.frames)):
         boxes[str(frame)] = [
             [*instance.box, "person", float(scores[k])]
-            for k, seen in enumerate(story.truth)
-            if (instance := seen[frame]) is not None and instance.area >= DETECTABLE * story.whole[k][frame]
+            for k, seen in enumerate(clip.truth)
+            if (instance := seen[frame]) is not None and instance.area >= DETECTABLE * clip.whole[k][frame]
         ]
     return boxes
 

@@ -44,7 +44,7 @@ def test_a_dataset_goes_out_and_comes_back(tmp_path: Path, square_clip: Path, mo
     assert told["written"]["frames"] == 40
     refused = stvg("export", "hf", "datasets/mine", "out/hf", "--media", cwd=tmp_path)
     assert refused.returncode == 2
-    assert refused.stderr == "error: --media means nothing to 'hf': leave it out\n"
+    assert refused.stderr == "error: 'hf' does not support --media: leave it out\n"
 
     options = ("released", "out/released", "videos", "--name", "again", "--pool.workers", 1, "--json")
     done = stvg("import", *options, cwd=tmp_path)

@@ -98,7 +98,7 @@ def test_each_video_that_cannot_be_imported_has_its_reason(tmp_path: Path, video
         "quarantined: size_differs": 1,
     }
     details = {row["video_id"]: row["detail"] for row in Dataset(tmp_path / "set").outcomes.to_pylist()}
-    assert "0 is no ID of an object: they count from 1" in details["zero.mp4"]
+    assert "0 is not an object ID: they count from 1" in details["zero.mp4"]
     assert "does not fill a mask of 240x180" in details["text.mp4"]
     assert "(240x180, masks 1x1)" in details["other.mp4"]
 
@@ -110,7 +110,7 @@ def test_frames_without_a_record_and_beyond_the_end_are_told(tmp_path: Path, vid
     assert run(build).counts == {"done: masks_beyond_video": 1, "done: masks_on_some_frames": 1}
     details = [row["detail"] for row in Dataset(build.folder).outcomes.to_pylist()]
     assert details == [
-        "only 2 of its 20 frames have recorded masks; masks of 2 frames beyond its end are left out",
+        "only 2 of its 20 frames have masks; masks of 2 frames beyond its end are left out",
         "masks of 2 frames beyond its end are left out",
     ]
 

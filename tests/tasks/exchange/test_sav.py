@@ -75,8 +75,8 @@ GOOD: dict[str, Any] = {
     ("changed", "said"),
     [
         ({"masklet": None}, "a value of the wrong kind"),
-        ({"masklet": [[]]}, "1 frames of masks do not go with 6 of video"),
-        ({"masklet_id": [1, 1]}, "two objects have one ID"),
+        ({"masklet": [[]]}, "1 frames of masks do not match 6 frames of video"),
+        ({"masklet_id": [1, 1]}, "two objects have the same ID"),
         ({"masklet_id": [-2, 1]}, "is not a whole number"),
         ({"video_height": float("nan")}, "a value of the wrong kind"),
         ({"masklet": [[{}], [{}]]}, "masklet 0 has a value of the wrong kind"),
