@@ -1,7 +1,7 @@
 """Rewards of responses: equations 4 to 6 of the paper, their variants, and the function that verl calls."""
 
 from rl.rewards.parts import Appearance
-from rl.rewards.score import REWARDS, Reward, RewardConfig, check_reward, compute_score, reward_named
+from rl.rewards.score import REWARDS, Reward, RewardConfig, compute_score, find_reward
 from rl.rewards.truth import RewardError, Truth
 
 __all__ = [
@@ -11,7 +11,6 @@ __all__ = [
     "RewardConfig",
     "RewardError",
     "Truth",
-    "check_reward",
     "compute_score",
-    "reward_named",
+    "find_reward",
 ]

@@ -80,17 +80,8 @@ class RewardConfig(Config):
     )
 
 
-def reward_named(name: str) -> Reward:
-    """Look up a reward.
-
-    Raises:
-        RewardError: there is no reward of this name.
-    """
-    return one_of(REWARDS, name, "reward", RewardError)
-
-
-def check_reward(name: str, appearance: str) -> Reward:
-    """Look up a reward and check the appearance that it is computed with.
+def find_reward(name: str, appearance: str) -> Reward:
+    """Look up a reward, and check the appearance that it is computed with.
 
     Args:
         name: a key of `REWARDS`.
@@ -101,7 +92,7 @@ def check_reward(name: str, appearance: str) -> Reward:
     """
     if appearance not in (choices := get_args(Appearance)):
         raise RewardError(f"an object cannot appear as '{appearance}': choose from {', '.join(choices)}")
-    return reward_named(name)
+    return one_of(REWARDS, name, "reward", RewardError)
 
 
 def compute_score(
@@ -129,6 +120,6 @@ def compute_score(
     Raises:
         RewardError: there is no such reward, or the truth cannot be read. No response raises.
     """
-    function = check_reward(reward, appearance)
+    function = find_reward(reward, appearance)
     parts = function.parts(solution_str, read_truth(ground_truth), appearance)
     return {"score": float(function.total(parts)), **parts._asdict()}

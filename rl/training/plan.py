@@ -7,7 +7,7 @@ from pathlib import Path
 
 from rl.models.families import Model
 from rl.models.registry import find_model
-from rl.rewards import check_reward
+from rl.rewards import find_reward
 from rl.training.recipe import GrpoRecipe, SftRecipe
 from rl.training.recipes import check_rollout
 from rl.training.records import TrainingRun
@@ -59,7 +59,7 @@ def plan_run(folder: Path, run: TrainingRun) -> RunPlan:
         RowsError: the rows do not exist, are incomplete, or too long for the recipe.
     """
     if run.reward is not None:
-        check_reward(run.reward.name, run.reward.appearance)
+        find_reward(run.reward.name, run.reward.appearance)
     check_rollout(run.recipe)
     rows = tuple(open_rows(Path(path)) for path in run.rows)
     longest = max((one.record.longest_prompt_tokens for one in rows), default=0)
