@@ -12,9 +12,9 @@ import pytest
 
 from infra.sweeps import SweepParameters
 from rl.engines.base import Response
+from rl.engines.scripted import ScriptedEngine
 from tasks.build.parameters import BENCHMARKS
 from tasks.build.run import run_build, run_here
-from tests.scripted import ScriptedEngine
 
 SWEEP = """
 checkpoints = ["tiny"]

@@ -13,6 +13,7 @@ import pytest
 from PIL import Image
 
 from rl.engines.config import DecodingConfig
+from rl.engines.scripted import ScriptedEngine
 from rl.evaluation.predictions import stored_predictions
 from rl.evaluation.protocols import PROTOCOLS
 from rl.evaluation.results import EvaluationResults, score_predictions
@@ -26,7 +27,6 @@ from tasks.benchmarks.videoocr import read_videoocr
 from tasks.build.plan import Build
 from tasks.build.run import publish_build, run_frames, run_here, run_masks
 from tasks.build.stages import BuildConfig
-from tests.scripted import ScriptedEngine
 
 FRAMES, LATE, FPS = 20, 5, 10
 RED_IS, GREEN_IS = 1, 2

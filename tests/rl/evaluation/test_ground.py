@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from rl.engines.base import EngineError, Request, Response
+from rl.engines.scripted import ScriptedEngine
 from rl.evaluation.ground.drawing import write_clip
 from rl.evaluation.ground.locate import GroundError, ground
 from rl.evaluation.ground.result import read_ground_result, write_ground_result
@@ -21,7 +22,6 @@ from tasks.build.plan import Build
 from tasks.build.run import run_build, run_here
 from tasks.build.stages import BuildConfig
 from tasks.video.reader import Source, open_video
-from tests.scripted import ScriptedEngine
 
 Section = Callable[..., Dataset]
 

@@ -11,6 +11,7 @@ import pytest
 
 from rl.engines.base import EngineError, Request, Response
 from rl.engines.config import DecodingConfig
+from rl.engines.scripted import ScriptedEngine
 from rl.evaluation.batches import split_batches
 from rl.evaluation.predictions import stored_predictions
 from rl.evaluation.protocols import PROTOCOLS, ProtocolError
@@ -20,7 +21,6 @@ from rl.models.families import FAMILIES, Model
 from storage.progress import Progress
 from storage.reader import Dataset
 from tasks.benchmarks.samples import Task
-from tests.scripted import ScriptedEngine
 
 RIGHT = "<think>It is red.</think><answer>Target ID: {}, Time range: {} to {}</answer>"
 BY_KEY = {

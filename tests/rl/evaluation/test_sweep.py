@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from rl.engines.config import DecodingConfig
+from rl.engines.scripted import ScriptedEngine
 from rl.evaluation.cells import Cell, CellState, cell_status
 from rl.evaluation.protocols import PROTOCOLS, ProtocolError
 from rl.evaluation.results import read_results, results_of, results_path, score_predictions
@@ -12,7 +13,6 @@ from rl.evaluation.run import Evaluation, collect_predictions
 from rl.evaluation.sweep import SweepError, combined_cells
 from rl.models.families import FAMILIES, Model
 from storage.reader import Dataset
-from tests.scripted import ScriptedEngine
 
 
 @pytest.fixture

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from rl.engines.config import DecodingConfig
+from rl.engines.scripted import ScriptedEngine
 from rl.evaluation.history import HistoryRow
 from rl.evaluation.paper_table import PaperTable
 from rl.evaluation.protocols import PROTOCOLS
@@ -24,7 +25,6 @@ from rl.paper.comparison import compare
 from rl.paper.numbers import table_named
 from storage.folders.open import folder_at
 from storage.reader import Dataset
-from tests.scripted import ScriptedEngine
 
 HOSTILE = '</pre></article><script>window.ran = 1</script><img src=x onerror="window.ran = 1">'
 SAID = {

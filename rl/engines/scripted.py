@@ -1,4 +1,4 @@
-"""An engine that answers with given texts."""
+"""Engine for tests and trials that answers with given texts."""
 
 from __future__ import annotations
 
