@@ -165,8 +165,10 @@ def merged(values: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, A
     result = dict(values)
     for name, change in changes.items():
         old = result.get(name)
-        in_part = isinstance(old, Mapping) and not isinstance(change, Config)
-        result[name] = merged(old, _group(change)) if in_part else change
+        if isinstance(old, Mapping) and not isinstance(change, Config):
+            result[name] = merged(old, _group(change))
+        else:
+            result[name] = change
     return result
 
 

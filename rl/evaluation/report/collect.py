@@ -163,9 +163,8 @@ def _truths(dataset: Dataset) -> dict[str, TrueSample]:
 
 def _truth(row: Mapping[str, Any]) -> TrueSample:
     span_s = None if row["start_s"] is None or row["end_s"] is None else (row["start_s"], row["end_s"])
-    lists = {"options": tuple(row["options"] or ()), "answer_ids": tuple(row["answer_ids"])}
-    names = ("sample_id", "clip_id", "group", "sentence", "answer", "reason")
-    return TrueSample(**{name: row[name] for name in names}, **lists, span_s=span_s)
+    fields = {name: row[name] for name in ("sample_id", "clip_id", "group", "sentence", "answer", "reason")}
+    return TrueSample(**fields, options=tuple(row["options"] or ()), answer_ids=tuple(row["answer_ids"]), span_s=span_s)
 
 
 def _scores(results: EvaluationResults) -> dict[str, dict[str, float]]:
