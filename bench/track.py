@@ -19,7 +19,7 @@ from bench.official import counted, official_predictor, opened, released_procedu
 from storage.common.config import changed
 from tasks.detection.base import Detection
 from tasks.masks.instances import Box
-from tasks.tracking.base import MemoryConfig, TrackerConfig, Work
+from tasks.tracking.base import MemoryConfig, TrackerConfig, TrackingCost
 from tasks.tracking.discovery import track
 from tasks.tracking.sam2.tracker import Sam2Tracker
 from tasks.video.reader import Source, Video, open_video
@@ -74,7 +74,7 @@ class Run(NamedTuple):
     """A run of the tracker: seconds, what it took, and objects on all frames."""
 
     seconds: float
-    work: Work
+    work: TrackingCost
     objects: int
 
 
@@ -108,7 +108,7 @@ class Bench:
             start = time.perf_counter()
             seen = released_procedure(self._official, opened(self._official, video.source.path), video, found(video, counts))
             seconds = time.perf_counter() - start
-        return Run(seconds, Work(len(passes)), len(seen[frames - 1]))
+        return Run(seconds, TrackingCost(len(passes)), len(seen[frames - 1]))
 
     def passes(self) -> list[Figure]:
         """Encoder passes a frame, both directions, in four settings."""

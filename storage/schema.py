@@ -50,7 +50,7 @@ VIDEOS = pa.schema(
     ]
 )
 """One row per video: the source, presentation times from 0, the tracked frame ranges, the cost of tracking
-(`tasks.tracking.base.Work`), and the objects by ID. Sorted by video_id."""
+(`tasks.tracking.base.TrackingCost`), and the objects by ID. Sorted by video_id."""
 
 MASKS = pa.schema(
     [

@@ -27,7 +27,7 @@ from infra.ray.session import set_environment
 from tasks.build.stages import BuildConfig
 from tasks.detection.base import Detection
 from tasks.masks.instances import Box, Instance, Mask, encode_mask, tight_box
-from tasks.tracking.base import MemoryConfig, Work
+from tasks.tracking.base import MemoryConfig, TrackingCost
 from tasks.video.reader import Frames, Video
 
 pytest_plugins = ["tests.times", "tests.command", "tests.s3", "tests.ray_cluster", "tests.trained", "tests.browser"]
@@ -159,8 +159,8 @@ class ColourSession:
             for index in range(start - 1, self._frames.start - 1, -1):
                 yield index, self._now(index, channels)
 
-    def work(self) -> Work:
-        return Work()
+    def work(self) -> TrackingCost:
+        return TrackingCost()
 
     def _now(self, index: int, channels: Mapping[int, int]) -> dict[int, Instance]:
         instances = {channel: encode_mask(mask) for channel, mask in _masks(self._video.frames([index])[0]).items()}

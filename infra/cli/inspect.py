@@ -108,9 +108,9 @@ def preview(
     from storage.reader import Dataset
 
     if video is not None:
-        from tasks.preview.clip import write_clip
+        from tasks.preview.clip import write_object_clip
 
-        print(write_clip(Dataset(dataset), video, out))
+        print(write_object_clip(Dataset(dataset), video, out))
         return
     from tasks.preview import write_preview
 

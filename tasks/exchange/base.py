@@ -184,7 +184,7 @@ def write_images(dataset: Dataset, video_id: str, frames: Sequence[int], folder:
 
 
 @dataclass(frozen=True)
-class RecordedMasks:
+class ImportedMasks:
     """Masks of one video from another tool.
 
     Attributes:
@@ -204,5 +204,5 @@ UNNAMED = "object"
 FindMasks = Callable[[Path], Mapping[str, Path]]
 """Finds the masks in a folder: stem of a video file -> file or folder with its masks."""
 
-ReadMasks = Callable[[Path], RecordedMasks]
+ReadMasks = Callable[[Path], ImportedMasks]
 """Reads the masks of a video. Raises `AnnotationError`, also during iteration over its frames."""

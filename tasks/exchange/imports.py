@@ -18,10 +18,10 @@ from tasks.benchmarks.samples import AnnotationError, Benchmark, Clip, VideoJob
 from tasks.benchmarks.videos import Videos
 from tasks.detection.base import Detection
 from tasks.exchange import released, sav
-from tasks.exchange.base import FindMasks, ReadMasks, RecordedMasks
+from tasks.exchange.base import FindMasks, ImportedMasks, ReadMasks
 from tasks.masks.instances import Instance, encode_mask
 from tasks.tracking.annotator import VideoAnnotation, join_notes
-from tasks.tracking.base import Work
+from tasks.tracking.base import TrackingCost
 from tasks.tracking.limits import LimitError
 from tasks.tracking.tubes import Tubes
 from tasks.video.diagnosis import VideoError
@@ -133,9 +133,9 @@ class MaskImporter:
             tubes, note = self._tubes(video_masks, len(video))
         except (AnnotationError, ValueError) as error:
             raise VideoError("bad_masks", f"{job.source.video_id} ({error})") from error
-        return VideoAnnotation(tubes, Work(), [range(len(video))], note)
+        return VideoAnnotation(tubes, TrackingCost(), [range(len(video))], note)
 
-    def _tubes(self, video_masks: RecordedMasks, count: int) -> tuple[Tubes, Outcome]:
+    def _tubes(self, video_masks: ImportedMasks, count: int) -> tuple[Tubes, Outcome]:
         tubes, length = Tubes(video_masks.size), video_masks.every if self._hold else 1
         inside = beyond = 0
         for frame, seen in video_masks.frames:

@@ -23,7 +23,7 @@ from tasks.exchange.base import (
     UNNAMED,
     ExportOptions,
     FormatError,
-    RecordedMasks,
+    ImportedMasks,
     VideoMasks,
     check_video_id,
     coco_rle,
@@ -79,14 +79,14 @@ def places(folder: Path) -> dict[str, Path]:
     return {path.parent.name: path for path in sorted(folder.glob(f"*/{ALL}")) if path.is_dir()}
 
 
-def read(place: Path) -> RecordedMasks:
+def read(place: Path) -> ImportedMasks:
     """Read the masks of a video; see `tasks.exchange.base.ReadMasks`."""
     files = {int(path.stem.removeprefix("mask_")): path for path in place.glob("mask_*.json") if path.stem[5:].isdecimal()}
     if not files:
         raise AnnotationError(f"'{place}' holds no mask_<frame>.json: this is not {_KIND}")
     frames = [(frame, files[frame]) for frame in sorted(files)]
     first = _record(frames[0][1])
-    return RecordedMasks((first["height"], first["width"]), 1, ((frame, _objects(path)) for frame, path in frames))
+    return ImportedMasks((first["height"], first["width"]), 1, ((frame, _objects(path)) for frame, path in frames))
 
 
 def _record(path: Path) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from tasks.benchmarks.reading import frame_number, load_object, record_errors, require
-from tasks.exchange.base import UNNAMED, RecordedMasks
+from tasks.exchange.base import UNNAMED, ImportedMasks
 
 _KIND = "SA-V's format"
 _FIELDS = ("video_frame_count", "video_height", "video_width", "masklet", "masklet_id")
@@ -26,7 +26,7 @@ def places(folder: Path) -> dict[str, Path]:
     return paths
 
 
-def read(place: Path) -> RecordedMasks:
+def read(place: Path) -> ImportedMasks:
     """Read the masks of a video; see `tasks.exchange.base.ReadMasks`."""
     content = load_object(place, _KIND)
     require(content, _FIELDS, f"'{place}'", _KIND)
@@ -39,7 +39,7 @@ def read(place: Path) -> RecordedMasks:
             raise ValueError(
                 f"{masklets} frames of masks do not match {count} frames of video, or two objects have the same ID"
             )
-    return RecordedMasks((height, width), every, _frames(content["masklet"], ids, every, place))
+    return ImportedMasks((height, width), every, _frames(content["masklet"], ids, every, place))
 
 
 def _frames(masklet: Any, ids: list[int], every: int, place: Path) -> Iterator[tuple[int, dict[int, tuple[str, Any]]]]:

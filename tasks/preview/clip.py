@@ -24,7 +24,7 @@ Paint = Callable[[int, Frames], None]
 """Draws on a native frame of this index, uint8 (height, width, 3), RGB, in place."""
 
 
-def write_clip(dataset: Dataset, video_id: str, path: Path, marker_size: float = 20.0) -> Path:
+def write_object_clip(dataset: Dataset, video_id: str, path: Path, marker_size: float = 20.0) -> Path:
     """Write an H.264 file of a video at its native rate and size, with each object tinted and numbered.
 
     Args:

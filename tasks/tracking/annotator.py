@@ -12,7 +12,7 @@ from storage.common.config import RUNTIME, Config
 from storage.outcomes import Outcome
 from tasks.benchmarks.samples import VideoJob
 from tasks.detection.base import DetectorConfig, build_detector, find_detector_weights, key_frames
-from tasks.tracking.base import MemoryConfig, TrackerConfig, Work, build_tracker, find_tracker_weights
+from tasks.tracking.base import MemoryConfig, TrackerConfig, TrackingCost, build_tracker, find_tracker_weights
 from tasks.tracking.discovery import CrowdedError, track
 from tasks.tracking.limits import LimitConfig, LimitError, annotated_segments, within_duration
 from tasks.tracking.tubes import Tubes
@@ -40,7 +40,7 @@ class VideoAnnotation:
     """
 
     tubes: Tubes
-    work: Work
+    work: TrackingCost
     segments: Sequence[range]
     note: Outcome
 
@@ -171,7 +171,7 @@ def _cut_note(segments: Sequence[range], video: Video, why: str) -> Outcome:
     return Outcome("done", "cut_to_segments", f"only its annotated segments are tracked, {frames}: {why}")
 
 
-def _features_note(work: Work, frames: int) -> Outcome:
+def _features_note(work: TrackingCost, frames: int) -> Outcome:
     """Note about image features that did not fit in the budget."""
     passes = f"{work.encoder_passes / frames:.2f} encoder passes a frame"
     if work.features == "spilled":

@@ -131,7 +131,7 @@ class TrackerConfig(Config):
 
 
 @dataclass(frozen=True)
-class Work:
+class TrackingCost:
     """Cost of tracking a video.
 
     Attributes:
@@ -145,11 +145,11 @@ class Work:
     object_steps: int = 0
     features: str = ""
 
-    def __add__(self, other: Work) -> Work:
+    def __add__(self, other: TrackingCost) -> TrackingCost:
         """Sum of both; of the two kinds of feature storage, the slower one counts."""
         order = ("", "held", "spilled", "encoded_again")
         farther = max(self.features, other.features, key=order.index)
-        return Work(self.encoder_passes + other.encoder_passes, self.object_steps + other.object_steps, farther)
+        return TrackingCost(self.encoder_passes + other.encoder_passes, self.object_steps + other.object_steps, farther)
 
 
 class Session(Protocol):
@@ -194,7 +194,7 @@ class Session(Protocol):
         """
         ...
 
-    def work(self) -> Work:
+    def work(self) -> TrackingCost:
         """Cost of tracking so far."""
         ...
 

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from tasks.detection.base import Detection
 from tasks.masks.instances import Instance, Mask, encode_mask, intersections
-from tasks.tracking.base import Session, Tracker, TrackerConfig, Work
+from tasks.tracking.base import Session, Tracker, TrackerConfig, TrackingCost
 from tasks.tracking.identity import lost_objects, match_lost
 from tasks.tracking.tubes import Tubes
 from tasks.video.reader import Video
@@ -31,7 +31,7 @@ def track(
     config: TrackerConfig,
     segments: Sequence[range] = (),
     max_objects: int = 0,
-) -> tuple[Tubes, Work]:
+) -> tuple[Tubes, TrackingCost]:
     """Track every detected object through the video.
 
     Args:
@@ -48,7 +48,7 @@ def track(
     Raises:
         CrowdedError: there are more objects than allowed.
     """
-    tubes, work = Tubes((video.height, video.width), config.max_iou, config.overlapping), Work()
+    tubes, work = Tubes((video.height, video.width), config.max_iou, config.overlapping), TrackingCost()
     for frames in segments or [range(len(video))]:
         here = {key: boxes for key, boxes in sorted(detections.items()) if key in frames}
         last = max((key for key, boxes in here.items() if boxes), default=frames.start)

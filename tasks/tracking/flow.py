@@ -8,7 +8,7 @@ from contextlib import AbstractContextManager, nullcontext
 import numpy as np
 
 from tasks.masks.instances import Box, Instance, Mask, encode_mask
-from tasks.tracking.base import MemoryConfig, TrackerConfig, Work
+from tasks.tracking.base import MemoryConfig, TrackerConfig, TrackingCost
 from tasks.tracking.box_segmentation import segment_box, untracked_part
 from tasks.tracking.follow import Follower
 from tasks.tracking.prepared_frame import PreparedFrame, prepare_frame
@@ -122,9 +122,9 @@ class FlowSession:
                 if index in prompts:
                     follower.add(self._all_reduced(prompts[index]))
 
-    def work(self) -> Work:
+    def work(self) -> TrackingCost:
         """No cost: there is no image encoder."""
-        return Work()
+        return TrackingCost()
 
     def _view(self, index: int) -> PreparedFrame:
         if index not in self._views:

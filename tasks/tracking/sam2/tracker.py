@@ -8,7 +8,7 @@ from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, Any
 
 from tasks.masks.instances import Box, Instance, Mask
-from tasks.tracking.base import MemoryConfig, TrackerConfig, Work
+from tasks.tracking.base import MemoryConfig, TrackerConfig, TrackingCost
 from tasks.tracking.sam2.encoding import encode_logits, masks_from_logits
 from tasks.tracking.sam2.features import Features, FeatureStore
 from tasks.tracking.sam2.frames import FrameFeed
@@ -100,10 +100,10 @@ class Sam2Session:
         """Instances of objects before their discovery, in one pass from the last discovery to the first frame."""
         yield from self._instances(self._backward(prompts))
 
-    def work(self) -> Work:
+    def work(self) -> TrackingCost:
         """Cost of tracking so far."""
         store = self._features
-        return Work(store.passes, self._memory.steps + self._steps_back, store.kept)
+        return TrackingCost(store.passes, self._memory.steps + self._steps_back, store.kept)
 
     def _new_memory(self, reverse: bool) -> Memory:
         return Memory(self._model, len(self._video), self._config.memory.objects_at_once, reverse)

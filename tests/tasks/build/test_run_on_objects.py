@@ -29,7 +29,7 @@ from tasks.build.run import publish_build, run_frames, run_here, run_masks
 from tasks.build.stages import BuildConfig, masks_spec
 from tasks.detection.base import DetectorConfig, build_detector
 from tasks.preview import write_preview
-from tasks.preview.clip import write_clip
+from tasks.preview.clip import write_object_clip
 from tasks.tracking.annotator import AnnotatorWeights
 from tasks.video.reader import Source
 from tasks.weights import WeightsError, find_weights
@@ -194,7 +194,7 @@ def test_preview_clip_and_estimate_find_their_videos(videos: str, bucket: str, t
     data = Dataset(build.folder)
     assert write_preview(data) == f"{bucket}/set/preview.html"
     assert build.folder.read("preview.html").startswith(b"<!")
-    assert write_clip(data, "a.mp4", tmp_path / "a.mp4").stat().st_size > 1000
+    assert write_object_clip(data, "a.mp4", tmp_path / "a.mp4").stat().st_size > 1000
     folder_at(videos).remove(["a.mp4"])
     write_preview(data)
 

@@ -17,7 +17,7 @@ from tasks.build.rows import video_row
 from tasks.build.stages import BuildConfig, masks_spec
 from tasks.build.workers import MasksWorker, _covers
 from tasks.tracking.annotator import NO_WEIGHTS, Annotator, AnnotatorConfig, is_out_of_memory, join_notes, none_if_out_of_memory
-from tasks.tracking.base import MemoryConfig, Work
+from tasks.tracking.base import MemoryConfig, TrackingCost
 from tasks.tracking.limits import LimitError, annotated_segments
 from tasks.video.reader import Source, Video, open_video
 
@@ -169,7 +169,7 @@ def test_notes_are_joined() -> None:
 def test_what_became_of_features_is_in_the_note(video: Video, models: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     from tasks.tracking import annotator as find
 
-    for work in (Work(40, 9, "spilled"), Work(70, 9, "encoded_again")):
+    for work in (TrackingCost(40, 9, "spilled"), TrackingCost(70, 9, "encoded_again")):
         monkeypatch.setattr(find, "track", lambda *_, work=work: (None, work))
         note = finder().annotate(job(video), video).note
         assert note.reason == f"features_{work.features}"

@@ -11,7 +11,7 @@ import pytest
 from storage.common.plugins import load_plugin
 from tasks.detection.base import DETECTORS, Detection, DetectorConfig, filter_detections, key_frames
 from tasks.masks.instances import Box, Instance, Mask, encode_mask
-from tasks.tracking.base import TRACKERS, MemoryConfig, TrackerConfig, Work
+from tasks.tracking.base import TRACKERS, MemoryConfig, TrackerConfig, TrackingCost
 from tasks.tracking.discovery import CrowdedError, is_new, track
 from tasks.tracking.tubes import Tubes
 from tasks.video.reader import Source, Video, open_video
@@ -75,8 +75,8 @@ class Still:
         for start, masks in found.items():
             yield from ((index, dict.fromkeys(masks, seen)) for index in range(start - 1, self.frames.start - 1, -1))
 
-    def work(self) -> Work:
-        return Work(len(self.frames), 1, "held")
+    def work(self) -> TrackingCost:
+        return TrackingCost(len(self.frames), 1, "held")
 
 
 A, B = Detection((0, 0, 40, 40), "person", 0.9), Detection((80, 60, 120, 100), "person", 0.8)
@@ -166,7 +166,7 @@ def test_segments_are_tracked_apart_and_share_their_ids(video: Video) -> None:
     assert [frames for frames, _ in tracker.opened] == [range(5, 10), range(20, 30)]
     assert sorted(tubes.frames) == [*range(5, 10), *range(20, 30)]
     assert tubes.discovered_at == {1: 5, 2: 20, 3: 25}
-    assert work == Work(15, 2, "held")
+    assert work == TrackingCost(15, 2, "held")
 
 
 def test_too_many_objects_are_an_error(video: Video) -> None:
@@ -175,8 +175,8 @@ def test_too_many_objects_are_an_error(video: Video) -> None:
 
 
 def test_work_adds_up_and_the_farther_place_counts() -> None:
-    assert Work(3, 4, "spilled") + Work(1, 1, "held") == Work(4, 5, "spilled")
-    assert Work() + Work(1, 1, "encoded_again") == Work(1, 1, "encoded_again")
+    assert TrackingCost(3, 4, "spilled") + TrackingCost(1, 1, "held") == TrackingCost(4, 5, "spilled")
+    assert TrackingCost() + TrackingCost(1, 1, "encoded_again") == TrackingCost(1, 1, "encoded_again")
 
 
 def test_backward_tracking_is_an_option(video: Video) -> None:

@@ -14,7 +14,7 @@ from storage.common.config import changed
 from storage.rle import decode_counts
 from tasks.detection.base import Detection
 from tasks.masks.instances import Box, Mask, mask_iou
-from tasks.tracking.base import MemoryConfig, TrackerConfig, Work, build_tracker
+from tasks.tracking.base import MemoryConfig, TrackerConfig, TrackingCost, build_tracker
 from tasks.tracking.discovery import track
 from tasks.tracking.sam2 import model as sam2_model
 from tasks.tracking.sam2.encoding import masks_from_logits
@@ -218,7 +218,7 @@ DETECTIONS: dict[int, Sequence[Detection]] = {0: SEEN[:1], 6: SEEN[1:2], 12: SEE
 def test_every_frame_is_encoded_once_both_ways(tracker: Sam2Tracker, video: Video) -> None:
     tubes, work = track(video, tracker, DETECTIONS, TINY)
     assert tubes.discovered_at == {1: 0, 2: 6, 3: 12}
-    assert work == Work(FRAMES, 21 + 15 + 9 + 6 + 12, "held")
+    assert work == TrackingCost(FRAMES, 21 + 15 + 9 + 6 + 12, "held")
     assert all(3 in tubes.frames[index] for index in (0, 11, 13, FRAMES - 1))
 
 
@@ -351,6 +351,6 @@ def test_memory_does_not_grow_with_the_length_of_the_video(tracker: Sam2Tracker,
             held += [process.memory_info().rss for _ in steps]
         work = session.work()
     # Four frames fit the budget, and the last is at hand when the way back begins.
-    assert work == Work(2 * len(video) - 5, 2 * (len(video) - 1), "encoded_again")
+    assert work == TrackingCost(2 * len(video) - 5, 2 * (len(video) - 1), "encoded_again")
     settled = max(held[FRAMES : 2 * FRAMES])
     assert max(held[2 * FRAMES :]) - settled < 24 * 2**20
