@@ -20,7 +20,7 @@ _READ_FORM = """() => [...document.querySelectorAll('.schema-form-properties > .
 
 
 class ControlRoom:
-    """A page of the UI that the environment of `infra.prefect.access.environment` reaches; it is entered at once."""
+    """A page of the UI that the environment of `infra.prefect.access.prefect_environment` reaches; it is entered at once."""
 
     def __init__(self, page: Any, env: Mapping[str, str]) -> None:
         self.page, self._env = page, env

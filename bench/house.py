@@ -83,7 +83,7 @@ def counts(root: Path) -> dict[str, float]:
     with_args = sum("Args:" in (ast.get_docstring(function) or "") for function in public)
     functions = [node for tree in trees for node in ast.walk(tree) if isinstance(node, Function)]
     return {
-        "banned identifiers": sum(_banned(name) for tree in trees for name in _identifiers(tree)),
+        "banned identifiers": sum(is_banned(name) for tree in trees for name in identifiers(tree)),
         "loose mappings": sum(map(_loose_mappings, trees)),
         "positional constructor calls": _positional_calls(trees),
         "code lines": sum(map(_code_lines, texts, trees)),
@@ -97,7 +97,7 @@ def counts(root: Path) -> dict[str, float]:
 
 def banned_names(root: Path) -> list[tuple[str, int]]:
     """(banned identifier, uses) of a checkout, the most used first."""
-    return Counter(n for text in _texts(root) for n in _identifiers(ast.parse(text)) if _banned(n)).most_common()
+    return Counter(n for text in _texts(root) for n in identifiers(ast.parse(text)) if is_banned(n)).most_common()
 
 
 def _texts(root: Path) -> list[str]:
@@ -120,7 +120,8 @@ def _child_seconds(command: Sequence[str]) -> float:
     return sum(resource.getrusage(resource.RUSAGE_CHILDREN)[:2]) - before
 
 
-def _identifiers(tree: ast.Module) -> Iterator[str]:
+def identifiers(tree: ast.Module) -> Iterator[str]:
+    """Every use of a name in a module: in expressions, attributes, arguments, definitions and imports."""
     for node in ast.walk(tree):
         match node:
             case ast.Name(id=name) | ast.Attribute(attr=name) | ast.arg(arg=name) | ast.keyword(arg=str(name)):
@@ -131,8 +132,8 @@ def _identifiers(tree: ast.Module) -> Iterator[str]:
                 yield other or name.rpartition(".")[2]
 
 
-def _banned(name: str) -> bool:
-    """Whether one of the banned words is among the words of a name."""
+def is_banned(name: str) -> bool:
+    """Whether one of the words in `BANNED` is among the words of a name, in snake case or camel case."""
     words = f"_{'_'.join(re.findall('[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[0-9]+', name))}_".lower()
     return any(f"_{word}_" in words for word in BANNED) and "_not_found_" not in words
 

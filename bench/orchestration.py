@@ -69,10 +69,10 @@ def _prefect() -> list[Figure]:
     import json
     import subprocess
 
-    from infra.cli.server import running
+    from infra.cli.server import prefect_server
     from infra.prefect.access import ask, free_port
 
-    with tempfile.TemporaryDirectory() as root, running(free_port(), Path(root) / "prefect") as env:
+    with tempfile.TemporaryDirectory() as root, prefect_server(free_port(), Path(root) / "prefect") as env:
         videos = Path(root) / "videos"
         videos.mkdir()
         for n in range(VIDEOS):

@@ -14,8 +14,8 @@ from typing import Any
 from bench.chromium import chromium
 from bench.control_room import ControlRoom
 from bench.figures import NotRunError
-from infra.cli.server import deployments
-from infra.prefect.access import ask, environment, free_port
+from infra.cli.server import serve_deployments
+from infra.prefect.access import ask, free_port, prefect_environment
 from infra.prefect.local import server
 
 PICTURES = Path("docs/pictures")
@@ -32,8 +32,8 @@ def main() -> None:
         page = browser.new_page(viewport=SIZE)
         page.set_default_timeout(120_000)
         with tempfile.TemporaryDirectory() as home:
-            env = environment(free_port(), Path(home))
-            with server(env, Path(home)), deployments(env, Path(home)):
+            env = prefect_environment(free_port(), Path(home))
+            with server(env, Path(home)), serve_deployments(env, Path(home)):
                 room = ControlRoom(page, env)
                 _build(room, env)
                 _evaluate(room, env)

@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 
 from bench.figures import Figure, at_least, at_most, told
 from bench.scale_videos import KILLERS, Written, parameters, write_videos
-from infra.cli.server import running
+from infra.cli.server import prefect_server
 from infra.prefect.access import ask, free_port
 from storage.manifest import load_manifest
 from storage.reader import Dataset
@@ -62,7 +62,7 @@ def run() -> list[Figure]:
 def _build(folder: Path, written: Written) -> Run:
     root = folder / "out"
     root.mkdir()
-    with running(free_port(), folder / "prefect") as env:
+    with prefect_server(free_port(), folder / "prefect") as env:
         answers = _Answers(env)
         command = [sys.executable, "-m", "bench.scale_driver", str(written.annotations.parent), str(root)]
         subprocess.run(command, env=env, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)

@@ -38,7 +38,7 @@ def planning(parameters: ReproduceParameters) -> Reproduction:
 
 
 @task(name="step", task_run_name="{name}", cache_policy=NO_CACHE)
-def running(name: str, table: Reproduction, step: Step, unmet: Unmet) -> Unavailable | None:
+def run_reproduction_step(name: str, table: Reproduction, step: Step, unmet: Unmet) -> Unavailable | None:
     """Run a step and log the reason if it fails."""
     with gpu_slot(gpus_of(table, step)):
         failure = run_step(table, step, unmet, RayBackend(), _progress(step.key, name))
@@ -70,7 +70,7 @@ def run(parameters: ReproduceParameters) -> int:
     table = planning(parameters)
     unmet: dict[str, Unavailable] = {}
     for step in table.steps:
-        if failure := running(step.name, table, step, unmet):
+        if failure := run_reproduction_step(step.name, table, step, unmet):
             unmet[step.name] = failure
     return sum(not isinstance(one, Unavailable) for one in evaluating(parameters, table, unmet).values())
 

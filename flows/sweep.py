@@ -19,7 +19,7 @@ from infra.sweeping import render_missing, render_timings, run_cells
 from infra.sweeps import SweepParameters
 from rl.engines.base import EngineError
 from rl.evaluation.cells import CellResult, SweepRun
-from rl.evaluation.report.scores import cell_table, plan_table, render_table
+from rl.evaluation.report.scores import cell_plan_rows, cell_table, render_table
 from storage.progress import OnProgress, Progress
 
 
@@ -28,7 +28,7 @@ def run_sweep(parameters: SweepParameters) -> SweepRun:
     """Show the plan, render and evaluate what is missing, and show every cell's scores."""
     sweep, log = parameters.sweep(), get_run_logger()
     statuses = sweep.statuses()
-    plan = plan_table(sweep.plan(statuses))
+    plan = cell_plan_rows(sweep.plan(statuses))
     create_table_artifact(plan[:MOST_ROWS], key="plan", description=f"{len(plan)} cells; hours are of GPUs, as measured before")
     log.info("%d datasets rendered", render_missing(sweep, _progress("renders", "videos")))
     report, results = _progress("cells", "cells"), list[CellResult]()

@@ -60,7 +60,7 @@ def cluster_task(parameters: TrainParameters, plan: RunPlan) -> list[ray_gpus.Gp
     create_table_artifact(
         [{**asdict(gpu), "pids": str(gpu.pids)} for gpu in gpus], key="gpus", description="GPUs before the training"
     )
-    if ray_job.running(training_job(parameters)) is None:
+    if ray_job.find_running_job(training_job(parameters)) is None:
         ray_gpus.check_free(parameters.ray, plan.recipe.batch.devices)
     return gpus
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import importlib.util
 import re
 import subprocess
@@ -11,6 +12,8 @@ import tomllib
 from pathlib import Path
 
 import pytest
+
+from bench import house
 
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGES = ("flows", "infra", "rl", "tasks", "storage")
@@ -82,3 +85,73 @@ def test_files_stay_small() -> None:
         path.name: n for p in PACKAGES for path in (ROOT / p).rglob("*.py") if (n := len(path.read_text().splitlines())) > 250
     }
     assert long == {}, "what are these files hiding?"
+
+
+BANNED = {
+    "told": "record, message, reason",
+    "asked": "requested, samples, queries",
+    "said": "response, message, text",
+    "found": "detections, matches, result",
+    "made": "created, built, result",
+    "taken": "selected, occupied, result",
+    "shown": "rendered, marked, visible",
+    "held": "cached, stored, locked",
+    "there": "existing, present, indices",
+    "standing": "status",
+    "ran": "result",
+    "lack": "missing, unavailable",
+    "at_hand": "cached, local",
+    "wanted": "requested, selected",
+    "usual": "default, typical",
+    "beside": "adjacent, additional",
+}
+"""Part of an identifier -> terms to use instead, by what it names."""
+BANNED_EXCEPTIONS = {"held_out", "held_out_names"}
+"""Identifiers in which the word is the field's own: a held-out split."""
+BANNED_UNFINISHED = ("tasks/build/", "rl/models/", "rl/training/", "rl/evaluation/", "infra/", "flows/")
+"""Folders that still hold some; remove an entry when its folder is clean."""
+
+TWO_DEFINITIONS = {
+    "main": "entry point of a program",
+    "run": "a family's main flow; the program's entry point",
+    "job": "Prefect shows a task by its function's name; a command has its function's name",
+    "frames": "Prefect shows a task by its function's name",
+    "publish": "Prefect shows a task by its function's name",
+    "preview": "Prefect shows a task by its function's name; a command has its function's name",
+    "replay": "a command has its function's name",
+    "requeue": "a command has its function's name",
+    "read": "protocol of import formats",
+    "places": "protocol of import formats",
+    "write": "protocol of export formats",
+}
+"""Public function or class that several modules define -> why."""
+
+
+def test_identifiers_use_the_terms_of_the_field() -> None:
+    assert set(BANNED) == set(house.BANNED)
+    uses = [
+        f"{path.relative_to(ROOT)}: {name} (use: {', '.join(terms for word, terms in BANNED.items() if word in name.lower())})"
+        for package in PACKAGES
+        for path in sorted((ROOT / package).rglob("*.py"))
+        if not path.relative_to(ROOT).as_posix().startswith(BANNED_UNFINISHED)
+        for name in sorted(set(house.identifiers(ast.parse(path.read_text()))))
+        if house.is_banned(name) and name not in BANNED_EXCEPTIONS
+    ]
+    assert uses == []
+
+
+def test_one_name_means_one_thing() -> None:
+    """Public functions and classes at the top of modules; rl/learn, a second trainer for demonstrations, stands apart."""
+    modules: dict[str, list[str]] = {}
+    for package in PACKAGES:
+        for path in sorted((ROOT / package).rglob("*.py")):
+            for node in ast.parse(path.read_text()).body:
+                if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef) and not node.name.startswith("_"):
+                    modules.setdefault(node.name, []).append(path.relative_to(ROOT).as_posix())
+    doubles = {
+        name: paths
+        for name, paths in modules.items()
+        if name not in TWO_DEFINITIONS and sum(not path.startswith("rl/learn/") for path in paths) > 1
+    }
+    assert doubles == {}
+    assert [name for name in TWO_DEFINITIONS if len(modules.get(name, ())) < 2] == [], "an exception that nothing needs"

@@ -23,7 +23,7 @@ from storage.common.errors import StvgError
 from tasks.build.parameters import DatasetParameters
 
 if TYPE_CHECKING:
-    from tasks.build.check import Finding
+    from tasks.build.check import InputFinding
     from tasks.build.estimate import Estimate
     from tasks.build.plan import Build, StagePlan
 
@@ -114,14 +114,14 @@ def job(
 ) -> None:
     """Build inside a Ray Job, and print its progress and the dataset as JSON lines."""
     from infra.ray.build import build_dataset, throttled
-    from infra.ray.build_job import print_event
+    from infra.ray.build_job import print_build_event
     from infra.ray.session import same_version
     from tasks.build.parameters import BUILDS
 
     same_version("Python", platform.python_version(), python)
     build = BUILDS[benchmark].model_validate_json(parameters)
     try:
-        print_event(build_dataset(build, throttled(print_event)))
+        print_build_event(build_dataset(build, throttled(print_build_event)))
     except StvgError:
         raise
     except Exception:
@@ -151,7 +151,7 @@ def show_plan(build: Build, masks: StagePlan, frames: StagePlan, expected: Estim
 _MAX_FINDINGS = 40
 
 
-def show_findings(records: Mapping[str, int], states: Mapping[str, int], findings: Sequence[Finding]) -> None:
+def show_findings(records: Mapping[str, int], states: Mapping[str, int], findings: Sequence[InputFinding]) -> None:
     """Print the result of a check: counts, and the videos that are missing, broken or not as stated.
 
     Args:

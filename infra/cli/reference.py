@@ -10,7 +10,7 @@ from infra.cli.app import app
 from infra.cli.lazy import VERBOSE, LazyGroup
 
 
-class Row(NamedTuple):
+class OptionRow(NamedTuple):
     """A row of a table of options.
 
     Attributes:
@@ -51,19 +51,19 @@ def commands_page() -> str:
     return "\n".join([_HEAD, *single, *(part for group in groups.values() for part in _group(group))])
 
 
-def rows(command: Any) -> list[Row]:
+def rows(command: Any) -> list[OptionRow]:
     """The options of a command, in its order."""
     return [_row(parameter) for parameter in command.params if parameter.name != VERBOSE]
 
 
-def _row(parameter: Any) -> Row:
+def _row(parameter: Any) -> OptionRow:
     argument = parameter.param_type_name == "argument"
     names = [parameter.name.upper()] if argument else [*parameter.opts, *parameter.secondary_opts]
     default = "" if parameter.default is None else str(parameter.default)
     if getattr(parameter, "is_flag", False):
         default = ("on" if parameter.default else "off") if parameter.secondary_opts else ""
-        return Row(", ".join(names), "", default, parameter.help)
-    return Row(", ".join(names), _type(parameter), "must be given" if parameter.required else default, parameter.help)
+        return OptionRow(", ".join(names), "", default, parameter.help)
+    return OptionRow(", ".join(names), _type(parameter), "must be given" if parameter.required else default, parameter.help)
 
 
 def _type(parameter: Any) -> str:
@@ -87,16 +87,16 @@ def _group(group: Mapping[str, LazyGroup]) -> Iterator[str]:
         yield _section(name, own.help, [row for row in every[name] if row not in common], "### ")
 
 
-def _of_any(verbs: Mapping[str, list[Row]]) -> list[Row]:
+def _of_any(verbs: Mapping[str, list[OptionRow]]) -> list[OptionRow]:
     """The rows of several commands, each once, with the commands that have it unless all have it."""
-    rows: list[Row] = []
+    rows: list[OptionRow] = []
     for row in dict.fromkeys(row for own in verbs.values() for row in own):
         having = [verb for verb, own in verbs.items() if row in own]
         rows.append(row if len(having) == len(verbs) else row._replace(about=f"{row.about} ({', '.join(having)} alone)"))
     return rows
 
 
-def _section(title: str, about: str | None, own: Iterable[Row], level: str = "## stvg ") -> str:
+def _section(title: str, about: str | None, own: Iterable[OptionRow], level: str = "## stvg ") -> str:
     lines = [f"| {_code(r.option)} | {_code(r.takes)} | {_code(r.default)} | {_escaped(r.about)} |" for r in own]
     table = ["", "| option | takes | default | |", "|---|---|---|---|", *lines] if lines else []
     return "\n".join([level + title, "", _escaped(about or ""), *table, ""])

@@ -19,14 +19,14 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from infra.prefect.access import AUTH_FILE, HOST, check_access, environment, free_port
+from infra.prefect.access import AUTH_FILE, HOST, check_access, free_port, prefect_environment
 from infra.prefect.setup import SetupParameters
 
 HOME = Path(".stvg")
 
 
 @contextmanager
-def running(port: int, home: Path, host: str = HOST, auth: bool = True) -> Iterator[dict[str, str]]:
+def prefect_server(port: int, home: Path, host: str = HOST, auth: bool = True) -> Iterator[dict[str, str]]:
     """Keep a server with all deployments up for the length of the block; yield the environment that reaches it.
 
     Args:
@@ -43,13 +43,13 @@ def running(port: int, home: Path, host: str = HOST, auth: bool = True) -> Itera
 
     check_access(host, auth)
     home.mkdir(parents=True, exist_ok=True)
-    env = environment(port, home, host, auth)
-    with server(env, home, host), deployments(env, home):
+    env = prefect_environment(port, home, host, auth)
+    with server(env, home, host), serve_deployments(env, home):
         yield env
 
 
 @contextmanager
-def deployments(env: Mapping[str, str], home: Path) -> Iterator[int]:
+def serve_deployments(env: Mapping[str, str], home: Path) -> Iterator[int]:
     """Keep the process that runs all deployments up for the length of the block; yield its process ID.
 
     Args:
@@ -86,7 +86,7 @@ def serve(
     # Set explicitly: a shell starts background jobs with interrupts ignored.
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, _interrupt)
-    with running(port, HOME, host, auth) as env:
+    with prefect_server(port, HOME, host, auth) as env:
         console.print(f"Prefect UI: http://{host}:{port}   (Ctrl-C stops it)")
         if auth:
             console.print(f"its password is the line in {HOME / AUTH_FILE}")
@@ -119,7 +119,7 @@ def demo() -> None:
     """Run `build-dataset/sample` from a server that is started for it, and exit with the code of the run."""
     root, dataset = Path("datasets"), Path("datasets") / "sample"
     port, console, start_s = free_port(), Console(highlight=False, soft_wrap=True), time.monotonic()
-    with running(port, HOME) as env:
+    with prefect_server(port, HOME) as env:
         console.print(f"Prefect UI: http://{HOST}:{port} (while this runs; its password is the line in {HOME / AUTH_FILE})")
         command = [sys.executable, "-m", "prefect", "deployment", "run", "build-dataset/sample", "--watch"]
         code = subprocess.run([*command, "--param", f"root={root}"], env=env, check=False).returncode

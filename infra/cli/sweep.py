@@ -11,7 +11,7 @@ from infra.cli.options import AsJson
 from infra.sweeping import render_missing, render_timings, run_cells
 from infra.sweeps import SweepParameters
 from rl.evaluation.cells import CellResult, SweepPlan, SweepRun
-from rl.evaluation.report.scores import cell_table, plan_table, render_table
+from rl.evaluation.report.scores import cell_plan_rows, cell_table, render_table
 
 
 def sweep_command(
@@ -24,7 +24,7 @@ def sweep_command(
     statuses = sweep.statuses()  # a cell that cannot be evaluated as it is fails before anything is rendered
     if plan:
         plans = SweepPlan(cells=tuple(sweep.plan(statuses)))
-        print(plans.model_dump_json()) if as_json else show_rows(plan_table(plans.cells))
+        print(plans.model_dump_json()) if as_json else show_rows(cell_plan_rows(plans.cells))
         return
     results: list[CellResult] = []
     with stoppable(), Bars(as_json) as bars:

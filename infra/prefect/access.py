@@ -69,7 +69,7 @@ def free_port() -> int:
         return port
 
 
-def environment(port: int, home: Path, host: str = HOST, auth: bool = True) -> dict[str, str]:
+def prefect_environment(port: int, home: Path, host: str = HOST, auth: bool = True) -> dict[str, str]:
     """The environment of the clients of a server: its address and password, without telemetry.
 
     Args:

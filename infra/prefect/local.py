@@ -85,7 +85,7 @@ def server(env: Mapping[str, str], home: Path, host: str = HOST) -> Iterator[int
     """Keep the server that `env` reaches up for the length of the block; yield its process ID.
 
     Args:
-        env: the environment of its clients, of `infra.prefect.access.environment`.
+        env: the environment of its clients, of `infra.prefect.access.prefect_environment`.
         home: folder of its state and log.
         host: address on which it listens.
 

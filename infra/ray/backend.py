@@ -42,7 +42,7 @@ class RayBackend:
         if not needed:
             return
         if parameters.ray:
-            if job.running(training_job(parameters)) is None:
+            if job.find_running_job(training_job(parameters)) is None:
                 gpus.check_free(parameters.ray, needed)
             return
         import torch

@@ -71,7 +71,7 @@ def build_job(parameters: DatasetParameters) -> ray_job.Job:
     )
 
 
-def print_event(event: Progress | BuiltDataset) -> None:
+def print_build_event(event: Progress | BuiltDataset) -> None:
     """Print an event of the job as one JSON line."""
     kind = next(name for name, model in _EVENTS.items() if isinstance(event, model))
     values = {name: value for name, value in asdict(event).items() if name != "outcome"}

@@ -75,7 +75,7 @@ def follow(job: Job, on_line: Callable[[str], None]) -> None:
     _raise_ending(client.get_job_info(job_id), job, sentence, last_line)
 
 
-def running(job: Job) -> str | None:
+def find_running_job(job: Job) -> str | None:
     """The ID of the attempt that is running or pending; None without one.
 
     Args:

@@ -120,7 +120,7 @@ def series_scores(series: str, results: EvaluationResults, places: bool = True) 
     raise NightlyError(f"{series} has no scores to follow: choose a protocol that is scored")
 
 
-def compare(accepted: SeriesScores, now: SeriesScores, tolerance: float) -> Comparison:
+def compare_scores(accepted: SeriesScores, now: SeriesScores, tolerance: float) -> Comparison:
     """Compare scores of one series sample by sample.
 
     Args:

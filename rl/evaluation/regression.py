@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict
 
 from rl.engines.base import EngineError
 from rl.evaluation.cells import Cell, CellResult
-from rl.evaluation.comparison import Comparison, NightlyError, SeriesScores, compare, series_scores
+from rl.evaluation.comparison import Comparison, NightlyError, SeriesScores, compare_scores, series_scores
 from rl.evaluation.history import HistoryRow, accepted_scores
 from rl.evaluation.protocols import protocol_named
 from storage.common.errors import StvgError
@@ -163,7 +163,7 @@ def series_run(folder: Folder, series: str, result: CellResult, tolerance: float
         return SeriesRun(series=series, cell=result.cell, state=state, reason=result.reason)
     try:
         now, accepted = scores_of(series, result), accepted_scores(folder, series)
-        comparison = None if accepted is None else compare(accepted, now, tolerance)
+        comparison = None if accepted is None else compare_scores(accepted, now, tolerance)
     except NightlyError as error:
         return SeriesRun(series=series, cell=result.cell, state=SeriesState.INCOMPARABLE, reason=str(error))
     if accepted is None or comparison is None:

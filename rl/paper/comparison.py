@@ -31,7 +31,7 @@ Measured = Mapping[CellKey, TaskReport | Unavailable]
 """Report of the main task for each row on each benchmark, or the reason why there is none."""
 
 
-def compare(table: Table, measured: Measured) -> list[TableCell]:
+def compare_table(table: Table, measured: Measured) -> list[TableCell]:
     """Combine every printed number of a table with the measured one, row by row.
 
     Args:

@@ -34,10 +34,10 @@ def run_step(table: Reproduction, step: Step, unmet: Unmet, backend: Backend, on
     for needed in table.needs(step.part):
         if needed.name != step.name and needed.name in unmet:
             return unmet[needed.name]
-    return attempt(lambda: _run(table, step, backend, on_progress))
+    return failure_of(lambda: _run(table, step, backend, on_progress))
 
 
-def attempt(work: Callable[[], object]) -> Unavailable | None:
+def failure_of(work: Callable[[], object]) -> Unavailable | None:
     """Do something; a foreseen error becomes the reason why it failed."""
     try:
         work()
@@ -93,7 +93,7 @@ def stop_steps(table: Reproduction, backend: Backend) -> None:
             backend.stop(build)
 
     for step in table.steps:
-        attempt(lambda step=step: stop(step))  # type: ignore[misc]
+        failure_of(lambda step=step: stop(step))  # type: ignore[misc]
 
 
 def is_built(table: Reproduction, part: Part) -> bool:

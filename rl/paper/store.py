@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from rl.evaluation.paper_table import TABLES_FOLDER, PaperTable, RowResults
 from rl.evaluation.results import EvaluationResults
-from rl.paper.comparison import Unavailable, compare
+from rl.paper.comparison import Unavailable, compare_table
 from rl.paper.evaluations import Outcome, Outcomes
 from rl.paper.numbers import table_name
 from rl.paper.table import Reproduction
@@ -24,7 +24,7 @@ def write_table(table: Reproduction, outcomes: Outcomes) -> PaperTable:
         table=table.number,
         title=table.table.title,
         miniature=table.miniature,
-        cells=tuple(compare(table.table, {key: _measured(outcome) for key, outcome in outcomes.items()})),
+        cells=tuple(compare_table(table.table, {key: _measured(outcome) for key, outcome in outcomes.items()})),
         results=tuple(RowResults(row=row, benchmark=benchmark, path=path) for (row, benchmark), path in paths.items()),
     )
     folder = folder_at(table.out).child(TABLES_FOLDER)

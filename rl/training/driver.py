@@ -17,7 +17,7 @@ from typing import Any
 
 from rl.models.trained import MODEL
 from rl.training.checkpoints import FAILURES, append_metrics, remove_incomplete, rewind
-from rl.training.events import EndEvent, StepEvent, print_event
+from rl.training.events import EndEvent, StepEvent, print_driver_event
 from rl.training.merge import publish_model
 from rl.training.plan import RunPlan, plan_run
 from rl.training.recipe import SftRecipe
@@ -70,7 +70,7 @@ def _fit(plan: RunPlan, start: int) -> None:
 
     def on_step(metrics: StepMetrics) -> None:
         append_metrics(plan.folder, metrics)
-        print_event(StepEvent(metrics=metrics))
+        print_driver_event(StepEvent(metrics=metrics))
 
     with training_session(platform, plan.recipe.batch.devices, environment):
         train(config, on_step)
@@ -139,7 +139,7 @@ def main() -> None:
             traceback.print_exception(error.__cause__)
         print(f"error: {' '.join(str(error).split())}", file=sys.stderr, flush=True)
         sys.exit(error.exit_code)
-    print_event(EndEvent(folder=str(folder), steps=lineage.steps, sha256=lineage.sha256))
+    print_driver_event(EndEvent(folder=str(folder), steps=lineage.steps, sha256=lineage.sha256))
 
 
 if __name__ == "__main__":

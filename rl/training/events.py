@@ -43,7 +43,7 @@ DriverEvent = StepEvent | EndEvent
 _ADAPTER: TypeAdapter[DriverEvent] = TypeAdapter(Annotated[DriverEvent, Field(discriminator="event")])
 
 
-def print_event(event: DriverEvent) -> None:
+def print_driver_event(event: DriverEvent) -> None:
     """Print an event as one line of its own."""
     print(event.model_dump_json(exclude_none=True), flush=True)
 

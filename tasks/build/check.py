@@ -18,7 +18,7 @@ from tasks.video.reader import local_source, open_video
 
 
 @dataclass(frozen=True)
-class Finding:
+class InputFinding:
     """What is known of one video.
 
     Attributes:
@@ -42,7 +42,7 @@ class Finding:
         return self.state == "there" or self.state.endswith("_than_stated")
 
 
-def check_videos(jobs: Sequence[VideoJob], decode: bool, on_progress: OnProgress) -> list[Finding]:
+def check_videos(jobs: Sequence[VideoJob], decode: bool, on_progress: OnProgress) -> list[InputFinding]:
     """Look at every video, a thread a core.
 
     Args:
@@ -51,9 +51,9 @@ def check_videos(jobs: Sequence[VideoJob], decode: bool, on_progress: OnProgress
         on_progress: called after each video.
     """
 
-    def look(job: VideoJob) -> Finding:
+    def look(job: VideoJob) -> InputFinding:
         state, detail = _state(job, decode)
-        return Finding(job.source.video_id, job.source.path, state, detail, len(job.samples))
+        return InputFinding(job.source.video_id, job.source.path, state, detail, len(job.samples))
 
     findings = []
     with ThreadPoolExecutor(os.cpu_count()) as pool:
@@ -75,6 +75,6 @@ def _state(job: VideoJob, decode: bool) -> tuple[str, str]:
     return outcome.reason or "there", outcome.detail
 
 
-def states(findings: Iterable[Finding]) -> dict[str, int]:
+def states(findings: Iterable[InputFinding]) -> dict[str, int]:
     """Videos counted by state, most frequent first."""
     return dict(Counter(finding.state for finding in findings).most_common())

@@ -20,7 +20,7 @@ from storage.stages import StageStore
 from tasks.benchmarks.samples import VideoJob
 from tasks.build.fingerprint import job_hash
 from tasks.build.plan import Build
-from tasks.build.workers import FramesWorker, MasksWorker, Tables, attempt, frames_fingerprint
+from tasks.build.workers import FramesWorker, MasksWorker, Tables, frames_fingerprint, run_attempt
 
 Stage = Literal["masks", "frames"]
 TablesOf = Callable[[VideoJob, str], tuple[Outcome, Tables]]
@@ -94,7 +94,8 @@ def replay(build: Build, video_id: str, stage: Stage, scratch: Where) -> Replay:
     kept.prepare()
     kept.write_part(BundleEntry(video_id, known, outcome), tables)
     stored, rows = _stored(store, video_id, known)
-    compared = [compare(table, tables[table], rows[table]) for table in store.spec.tables if table in tables and table in rows]
+    names = [table for table in store.spec.tables if table in tables and table in rows]
+    compared = [compare_rows(table, tables[table], rows[table]) for table in names]
     return Replay(outcome, trace, stored, compared, kept.folder)
 
 
@@ -117,7 +118,7 @@ def _traced(tables_of: TablesOf, job: VideoJob, fingerprint: str) -> tuple[Outco
             trace = traceback.format_exc()
             raise
 
-    outcome, tables = attempt(work)
+    outcome, tables = run_attempt(work)
     return outcome, tables, trace if outcome.status == "failed" else ""
 
 
@@ -131,7 +132,7 @@ def _stored(store: StageStore, video_id: str, fingerprint: str) -> tuple[Outcome
     return outcome, {table: store.read(shard, table, video_id) for table in there}
 
 
-def compare(table: str, new: pa.Table, stored: pa.Table) -> Difference:
+def compare_rows(table: str, new: pa.Table, stored: pa.Table) -> Difference:
     """Hold the rows of a video in a table against those that are stored."""
     found, before = new.to_pylist(), stored.to_pylist()
     pairs = list(zip(found, before, strict=False))

@@ -66,7 +66,7 @@ class MasksWorker:
     def run(self, job: VideoJob) -> Outcome:
         """Find and track the objects of a video."""
         stat, fingerprint = job_stat(job), job_hash(job)
-        outcome, tables = attempt(partial(self.tables, job, fingerprint))
+        outcome, tables = run_attempt(partial(self.tables, job, fingerprint))
         self._store.write_part(BundleEntry(job.source.video_id, fingerprint, outcome, stat), tables)
         return outcome
 
@@ -94,7 +94,7 @@ class FramesWorker:
     def run(self, job: VideoJob) -> Outcome:
         """Render the clips of a video whose masks are committed."""
         masks_fingerprint = job_hash(job)
-        outcome, tables = attempt(partial(self.tables, job, masks_fingerprint))
+        outcome, tables = run_attempt(partial(self.tables, job, masks_fingerprint))
         fingerprint = frames_fingerprint(masks_fingerprint, job)
         self._store.write_part(BundleEntry(job.source.video_id, fingerprint, outcome), tables)
         return outcome
@@ -141,7 +141,7 @@ def _take_one_thread() -> None:
     cv2.setNumThreads(1)
 
 
-def attempt(work: Callable[[], tuple[Outcome, Tables]]) -> tuple[Outcome, Tables]:
+def run_attempt(work: Callable[[], tuple[Outcome, Tables]]) -> tuple[Outcome, Tables]:
     """Do the work of one video and name its ending: a bad video is quarantined, an unforeseen error is failed."""
     started = time.perf_counter()
     tables: Tables = {}

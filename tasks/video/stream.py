@@ -142,8 +142,8 @@ def _rate(stream: Any) -> float:
 
 
 def _timeline(times: Sequence[float], last: int, stream: Any) -> Timeline:
-    shown = np.array(times, np.float64) - times[0]
-    return Timeline(shown, float(shown[-1]) + (last * float(stream.time_base) or 1 / _rate(stream)))
+    starts_s = np.array(times, np.float64) - times[0]
+    return Timeline(starts_s, float(starts_s[-1]) + (last * float(stream.time_base) or 1 / _rate(stream)))
 
 
 def _decode(container: Any, stream: Any) -> Iterator[Any]:
@@ -197,9 +197,9 @@ class StreamReader:
         Raises:
             VideoError: the stream breaks off before one of them.
         """
-        wanted = sorted(set(map(int, indices)))
-        images = {index: self._image(frame) for index, frame in self._decoded(wanted)}
-        if missing := [index for index in wanted if index not in images]:
+        ordered = sorted(set(map(int, indices)))
+        images = {index: self._image(frame) for index, frame in self._decoded(ordered)}
+        if missing := [index for index in ordered if index not in images]:
             raise VideoError("damaged", f"frame {missing[0]} of {self._path.name} cannot be decoded")
         return np.stack([images[int(index)] for index in indices])
 

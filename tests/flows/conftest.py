@@ -17,8 +17,8 @@ from typing import Any
 import psutil
 import pytest
 
-from infra.cli.server import deployments
-from infra.prefect.access import ask, environment, free_port
+from infra.cli.server import serve_deployments
+from infra.prefect.access import ask, free_port, prefect_environment
 from infra.prefect.local import server as running_server
 
 FINAL = {"COMPLETED", "FAILED", "CRASHED", "CANCELLED"}
@@ -105,8 +105,8 @@ def planted() -> dict[str, str]:
 @pytest.fixture(scope="session")
 def server(tmp_path_factory: pytest.TempPathFactory, planted: dict[str, str]) -> Iterator[Server]:
     home = tmp_path_factory.mktemp("prefect")
-    env = {**environment(free_port(), home), **planted}
-    with running_server(env, home), deployments(env, home):
+    env = {**prefect_environment(free_port(), home), **planted}
+    with running_server(env, home), serve_deployments(env, home):
         assert _speaking_to(env), "what follows would find nothing"
         yield Server(env)
     assert _speaking_to(env) == [], "the server left processes behind"

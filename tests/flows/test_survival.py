@@ -12,8 +12,8 @@ from typing import Any
 import psutil
 import pytest
 
-from infra.cli.server import deployments
-from infra.prefect.access import environment, free_port
+from infra.cli.server import serve_deployments
+from infra.prefect.access import free_port, prefect_environment
 from infra.prefect.local import server
 from storage.manifest import load_manifest
 from tasks.build.parameters import BENCHMARKS
@@ -31,14 +31,14 @@ class Site:
 
     def __init__(self, home: Path, server_factory: Callable[[dict[str, str]], Any]) -> None:
         self._home = home
-        self._env = environment(free_port(), home)
+        self._env = prefect_environment(free_port(), home)
         self._stack: dict[str, ExitStack] = {}
         self.pids: dict[str, int] = {}
         self.ask = server_factory(self._env)
 
     def start(self, name: str) -> None:
         """Start `server` or `deployments` and wait until it is up."""
-        opened = server(self._env, self._home) if name == "server" else deployments(self._env, self._home)
+        opened = server(self._env, self._home) if name == "server" else serve_deployments(self._env, self._home)
         self._stack[name] = ExitStack()
         self.pids[name] = self._stack[name].enter_context(opened)
 

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from infra.cli.server import running
+from infra.cli.server import prefect_server
 from infra.prefect.access import HOST, ask, free_port
 from storage.common.processes import stop_process_tree
 from storage.manifest import load_manifest
@@ -80,7 +80,7 @@ def test_a_build_runs_from_a_server_on_postgresql(
 ) -> None:
     monkeypatch.setenv(DATABASE, database)
     home = tmp_path / "prefect"
-    with running(free_port(), home) as env:
+    with prefect_server(free_port(), home) as env:
         setup = subprocess.run([Path(sys.executable).with_name("stvg"), "setup"], env=env, check=True, capture_output=True)
         assert b"kept automation mark-silent-runs-crashed" in setup.stdout
         given = [arg for pair in (f"root={tmp_path}", "videos=3", "error_budget=1.0") for arg in ("--param", pair)]

@@ -33,7 +33,7 @@ def score_table(results: EvaluationResults) -> list[dict[str, str]]:
     return rows
 
 
-def plan_table(plans: Iterable[CellPlan], unknown: str = "unknown") -> list[dict[str, str]]:
+def cell_plan_rows(plans: Iterable[CellPlan], unknown: str = "unknown") -> list[dict[str, str]]:
     """A row for each cell of a sweep: its state, and the samples and GPU hours that remain.
 
     Args:

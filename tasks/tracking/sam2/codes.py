@@ -58,8 +58,8 @@ def _instance(edges: _Edges) -> Instance | None:
 
 def _extent(pixels: Integers) -> tuple[int, int]:
     """First index with pixels, and one past the last."""
-    there = np.flatnonzero(pixels)
-    return int(there[0]), int(there[-1]) + 1
+    indices = np.flatnonzero(pixels)
+    return int(indices[0]), int(indices[-1]) + 1
 
 
 def _anchor(edges: _Edges, area: int) -> tuple[int, int] | None:

@@ -10,14 +10,14 @@ import pytest
 
 from infra.cli.build import show_findings
 from infra.cli.console import printable, show_report
-from tasks.build.check import Finding
+from tasks.build.check import InputFinding
 
 HOSTILE = "[/red][bold]:smile: \x1b[2J\nerror: all is well"
 
 
 def test_hostile_names_are_shown_as_they_are_on_one_line(capsys: pytest.CaptureFixture[str]) -> None:
     show_report({"detail": HOSTILE, "rows": [{"name": HOSTILE}]})
-    show_findings({HOSTILE: 1}, {"missing": 1}, [Finding(HOSTILE, Path("x"), "missing", HOSTILE, 2)])
+    show_findings({HOSTILE: 1}, {"missing": 1}, [InputFinding(HOSTILE, Path("x"), "missing", HOSTILE, 2)])
     shown = capsys.readouterr().out
     assert "\x1b[2J" not in shown
     assert "[/red][bold]:smile: \\x1b[2J error: all is well" in shown

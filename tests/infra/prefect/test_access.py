@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from infra.prefect.access import AccessError, auth_string, check_access, environment, server_environment
+from infra.prefect.access import AccessError, auth_string, check_access, prefect_environment, server_environment
 
 DATABASE = "PREFECT_API_DATABASE_CONNECTION_URL"
 
@@ -36,7 +36,7 @@ def test_loopback_needs_no_password(host: str) -> None:
 
 def test_clients_know_the_password_and_not_the_database(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(DATABASE, "postgresql+asyncpg://me:hidden@db/prefect")
-    client = environment(1234, tmp_path)
+    client = prefect_environment(1234, tmp_path)
     assert client["PREFECT_API_URL"] == "http://127.0.0.1:1234/api"
     assert client["PREFECT_SERVER_ANALYTICS_ENABLED"] == "false"
     assert client["PREFECT_API_AUTH_STRING"] == auth_string(tmp_path)
@@ -47,12 +47,12 @@ def test_clients_know_the_password_and_not_the_database(tmp_path: Path, monkeypa
 
 
 def test_a_server_without_a_database_named_keeps_its_state_at_home(tmp_path: Path) -> None:
-    server = server_environment(environment(1234, tmp_path, auth=False))
+    server = server_environment(prefect_environment(1234, tmp_path, auth=False))
     assert server[DATABASE] == f"sqlite+aiosqlite:///{tmp_path}/prefect.db"
     assert "PREFECT_SERVER_API_AUTH_STRING" not in server
     assert not (tmp_path / "auth").exists()
 
 
 def test_clients_go_to_the_address_the_server_listens_on(tmp_path: Path) -> None:
-    assert environment(1, tmp_path, "0.0.0.0")["PREFECT_API_URL"] == "http://127.0.0.1:1/api"
-    assert environment(1, tmp_path, "10.0.0.5")["PREFECT_API_URL"] == "http://10.0.0.5:1/api"
+    assert prefect_environment(1, tmp_path, "0.0.0.0")["PREFECT_API_URL"] == "http://127.0.0.1:1/api"
+    assert prefect_environment(1, tmp_path, "10.0.0.5")["PREFECT_API_URL"] == "http://10.0.0.5:1/api"

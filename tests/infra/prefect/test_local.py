@@ -11,8 +11,8 @@ from pathlib import Path
 import psutil
 import pytest
 
-from infra.cli.server import running
-from infra.prefect.access import HOST, ask, environment, free_port
+from infra.cli.server import prefect_server
+from infra.prefect.access import HOST, ask, free_port, prefect_environment
 from infra.prefect.local import ServerError, server
 from storage.common.processes import stop_process_tree
 
@@ -32,7 +32,7 @@ def test_serve_shows_the_ui_until_interrupted_and_leaves_nothing(tmp_path: Path)
         assert len(family) >= 2
         with urllib.request.urlopen(f"http://{HOST}:{port}/", timeout=30) as page:
             assert b"<html" in page.read().lower()
-        env = environment(port, tmp_path / ".stvg")
+        env = prefect_environment(port, tmp_path / ".stvg")
         assert '"Size filter"' in json.dumps(ask(env, "deployments/name/build-dataset/sample"))
         assert {a["name"] for a in ask(env, "automations/filter", {})} >= {"mark-silent-runs-crashed"}
         assert_strangers_are_kept_out(env)
@@ -59,7 +59,7 @@ def test_a_server_without_a_password_is_for_this_machine_alone(tmp_path: Path) -
     assert refused.returncode == 2
     assert refused.stderr == "error: '0.0.0.0' can be reached from other machines: leave out --no-auth, or --host\n"
     assert not (tmp_path / ".stvg").exists()
-    env = environment(free_port(), tmp_path, auth=False)
+    env = prefect_environment(free_port(), tmp_path, auth=False)
     with server(env, tmp_path):
         assert ask(env, "flow_runs/filter", {}) == []
 
@@ -70,7 +70,7 @@ def test_a_port_that_is_taken_is_an_error_that_names_the_log(tmp_path: Path) -> 
     with socket.socket() as taken:
         taken.bind((HOST, 0))
         taken.listen()
-        with pytest.raises(ServerError, match=r"server\.log"), running(taken.getsockname()[1], tmp_path):
+        with pytest.raises(ServerError, match=r"server\.log"), prefect_server(taken.getsockname()[1], tmp_path):
             pass
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from infra.ray.build import BuiltDataset, throttled
-from infra.ray.build_job import build_job, print_event, read_event
+from infra.ray.build_job import build_job, print_build_event, read_event
 from infra.ray.client import code_sent
 from infra.ray.session import ClusterError, _same_versions
 from storage.common.config import changed
@@ -16,7 +16,7 @@ from tasks.build.parameters import BENCHMARKS, BuildParameters
 def test_what_a_job_tells_is_read_back_and_other_lines_are_not(capsys: pytest.CaptureFixture[str]) -> None:
     events = [Progress("masks", 3, 8, 1), BuiltDataset("/data/d", "abc", {"done": 7, "failed: x": 1}, "/data/d/preview.html")]
     for event in events:
-        print_event(event)
+        print_build_event(event)
     lines = capsys.readouterr().out.splitlines()
     assert [read_event(line) for line in lines] == events
     for line in (

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from infra.cli.server import running
+from infra.cli.server import prefect_server
 from infra.prefect.access import ask, free_port
 from infra.ray.build_job import RefusedError, build_job, run_job, stop_job
 from infra.ray.session import ClusterError
@@ -162,7 +162,7 @@ def test_cancelling_the_flow_run_stops_the_job_and_the_next_run_finishes_it(
     given = parameters.model_dump(include={"root", "name", "videos", "detector", "ray"})
     for name, value in cluster.env.items():
         monkeypatch.setenv(name, value)
-    with running(free_port(), tmp_path / "prefect") as env:
+    with prefect_server(free_port(), tmp_path / "prefect") as env:
 
         def state(run: str) -> str:
             return str(ask(env, f"flow_runs/{run}")["state_type"])

@@ -6,7 +6,7 @@ import pytest
 
 from rl.engines.config import DecodingConfig
 from rl.evaluation.cells import Cell
-from rl.evaluation.comparison import Comparison, NightlyError, SeriesScores, compare, series_name, series_scores
+from rl.evaluation.comparison import Comparison, NightlyError, SeriesScores, compare_scores, series_name, series_scores
 from rl.evaluation.results import EvaluationResults
 from tasks.benchmarks.samples import Task
 from tasks.metrics.report import ConventionScores, TaskReport
@@ -21,24 +21,24 @@ def of(scores: dict[str, float], key: str = "predictions-1", lost: int = 0) -> S
 
 def test_the_same_scores_are_no_drop_and_nothing_changed() -> None:
     same = Comparison(difference=0.0, interval=(0.0, 0.0), dropped=False, changed={})
-    assert compare(of(HALF), of(HALF, "predictions-2"), 0.0) == same
+    assert compare_scores(of(HALF), of(HALF, "predictions-2"), 0.0) == same
 
 
 def test_a_fall_beyond_the_tolerance_is_a_drop_and_names_samples_the_worst_first() -> None:
     worse = {**HALF, "003": 0.0, "007": 0.2, "008": 0.9, **{f"{number:03d}": 0.4 for number in range(50, 100)}}
-    verdict = compare(of(HALF), of(worse), 1.0)
+    verdict = compare_scores(of(HALF), of(worse), 1.0)
     assert verdict.dropped
     assert verdict.difference == pytest.approx(-5.4)
     assert verdict.interval[0] < -5.4 < verdict.interval[1] < 0
     assert list(verdict.changed)[:2] == ["003", "007"]
     assert list(verdict.changed)[-1] == "008", "what rose comes last"
     assert verdict.changed["003"] == (0.5, 0.0)
-    assert not compare(of(HALF), of(worse), 6.0).dropped, "it is tolerated"
+    assert not compare_scores(of(HALF), of(worse), 6.0).dropped, "it is tolerated"
 
 
 def test_a_fall_that_chance_explains_is_no_drop() -> None:
     noisy = {**HALF, "001": 0.0, "002": 1.0, "003": 0.0}
-    verdict = compare(of(HALF), of(noisy), 0.1)
+    verdict = compare_scores(of(HALF), of(noisy), 0.1)
     assert verdict.difference == pytest.approx(-0.5)
     assert not verdict.dropped
 
@@ -54,7 +54,7 @@ def test_a_fall_that_chance_explains_is_no_drop() -> None:
 )
 def test_what_is_not_comparable_is_not_compared(change: dict[str, Any], said: str) -> None:
     with pytest.raises(NightlyError, match=said):
-        compare(of(HALF).model_copy(update=change), of(HALF), 1.0)
+        compare_scores(of(HALF).model_copy(update=change), of(HALF), 1.0)
 
 
 def results_with(**scores: ConventionScores) -> EvaluationResults:

@@ -10,7 +10,7 @@ import pytest
 from rl.evaluation.paper_table import TableCell
 from rl.evaluation.protocols import PROTOCOLS
 from rl.models.registry import MODEL_NAMES
-from rl.paper.comparison import Unavailable, compare
+from rl.paper.comparison import Unavailable, compare_table
 from rl.paper.numbers import PaperError, table_named, tables
 from rl.rewards import REWARDS
 from storage.common.config import leaves
@@ -116,7 +116,7 @@ def report(*v_ious: float) -> TaskReport:
 
 def test_what_was_measured_stands_beside_with_difference_and_interval_and_what_was_not_says_why() -> None:
     table = table_named(11)
-    told = compare(
+    told = compare_table(
         table, {("Full pipeline", "hcstvg-v1"): report(0.3, 0.5), ("w/o re-detection", "hcstvg-v1"): Unavailable("no weights")}
     )
     by_cell = {(cell.row, cell.metric): cell for cell in told}
@@ -138,22 +138,22 @@ def asdict_rounded(cell: TableCell) -> dict[str, Any]:
 
 
 def test_others_models_and_trainings_say_so_and_a_dash_has_no_difference() -> None:
-    first = compare(table_named(1), {})
+    first = compare_table(table_named(1), {})
     assert {cell.reason for cell in first if cell.row == "TubeDETR"} == {"somebody else's model: its number is theirs"}
-    [sft, *_] = [cell for cell in compare(table_named(7), {}) if cell.row == "+VisualPrompt-SFT"]
+    [sft, *_] = [cell for cell in compare_table(table_named(7), {}) if cell.row == "+VisualPrompt-SFT"]
     assert sft.reason == "not run: needs 'qwen2.5-vl-7b' trained by 'sft'"
-    [dash, _] = compare(table_named("A.9"), {("without format reward", "hcstvg-v1"): report(0.4)})
+    [dash, _] = compare_table(table_named("A.9"), {("without format reward", "hcstvg-v1"): report(0.4)})
     assert dash.measured == pytest.approx(40)
     assert dash.difference is None
     with pytest.raises(PaperError, match="has no row 'STVG-R2'"):
-        compare(table_named(1), {("STVG-R2", "hcstvg-v1"): Unavailable("?")})
+        compare_table(table_named(1), {("STVG-R2", "hcstvg-v1"): Unavailable("?")})
 
 
 def test_a_kind_of_question_is_the_mean_over_its_groups() -> None:
     made = Tally("mme_videoocr", lambda value, threshold: value > threshold)
     for number, (group, right) in enumerate([("TR/a", 1.0), ("TR/a", 1.0), ("TR/b", 0.0), ("TG/c", 1.0)]):
         made.add(str(number), {"accuracy": right}, group)
-    told = compare(table_named(9), {("Qwen2.5-VL-7B", "mme-videoocr"): made.report()})
+    told = compare_table(table_named(9), {("Qwen2.5-VL-7B", "mme-videoocr"): made.report()})
     measured = {cell.metric: cell.measured for cell in told if cell.row == "Qwen2.5-VL-7B"}
     assert measured["TR"] == pytest.approx(100 * 2 / 3)
     assert measured["TG"] == pytest.approx(100)

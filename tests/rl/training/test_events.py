@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from rl.training.events import DriverEvent, EndEvent, StepEvent, parse_event, print_event
+from rl.training.events import DriverEvent, EndEvent, StepEvent, parse_event, print_driver_event
 from rl.verl.metrics import StepMetrics
 
 
@@ -15,7 +15,7 @@ from rl.verl.metrics import StepMetrics
     ids=["step", "end"],
 )
 def test_an_event_is_read_from_its_line(event: DriverEvent, capsys: pytest.CaptureFixture[str]) -> None:
-    print_event(event)
+    print_driver_event(event)
     [line] = capsys.readouterr().out.splitlines()
     assert parse_event(line) == event
 

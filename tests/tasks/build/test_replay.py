@@ -15,7 +15,7 @@ from storage.folders.open import folder_at
 from storage.manifest import DatasetError
 from tasks.benchmarks.samples import Benchmark, Clip, VideoJob
 from tasks.build.plan import Build
-from tasks.build.replay import compare, replay
+from tasks.build.replay import compare_rows, replay
 from tasks.build.run import publish_build, run_frames, run_here, run_masks
 from tasks.build.stages import BuildConfig
 from tasks.video.reader import Source
@@ -78,10 +78,10 @@ def test_a_foreseen_ending_has_no_traceback(build: Build, tmp_path: Path) -> Non
 def test_what_differs_is_told_as_columns_and_the_first_frame() -> None:
     rows = pa.table({"frame_index": [0, 1, 2, 3], "area": [5, 5, 5, 5], "object_id": [1, 1, 1, 1]})
     other = pa.table({"frame_index": [0, 1, 2, 3], "area": [5, 5, 6, 7], "object_id": [1, 1, 1, 1]})
-    assert compare("masks", rows, rows).equal
-    found = compare("masks", other, rows)
+    assert compare_rows("masks", rows, rows).equal
+    found = compare_rows("masks", other, rows)
     assert (found.columns, found.first_frame, found.equal) == (("area",), 2, False)
-    shorter = compare("masks", rows.slice(0, 2), rows)
+    shorter = compare_rows("masks", rows.slice(0, 2), rows)
     assert (shorter.rows, shorter.stored_rows, shorter.columns, shorter.first_frame) == (2, 4, (), 2)
 
 

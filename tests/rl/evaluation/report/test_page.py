@@ -21,7 +21,7 @@ from rl.evaluation.report.tables import by_benchmark
 from rl.evaluation.results import score_predictions
 from rl.evaluation.run import Evaluation, collect_predictions
 from rl.models.families import FAMILIES, Model
-from rl.paper.comparison import compare
+from rl.paper.comparison import compare_table
 from rl.paper.numbers import table_named
 from storage.folders.open import folder_at
 from storage.reader import Dataset
@@ -63,7 +63,7 @@ def page_file(evaluated: ReportedEvaluation, tmp_path: Path) -> Path:
     table = table_named(1)
     row = next(row for row in table.rows if row.ours)
     benchmark = next(iter(row.values))
-    cells = compare(table, {(row.name, benchmark): report})
+    cells = compare_table(table, {(row.name, benchmark): report})
     stored = PaperTable(title="Table 1 <i>", cells=tuple(cells))
     write_report(folder_at(tmp_path), "report.html", "squares <i>", [evaluated], [stored], NIGHTS)
     return tmp_path / "report.html"
@@ -115,7 +115,7 @@ def test_curves_follow_a_series_where_it_has_a_mean_and_cells_keep_the_papers_or
     assert (name, metric, [mean for _, mean in points]) == ("tiny/<b>own</b>/marked", "vIoU", [40.0, 41.5, 20.0])
     assert points[1][0] - points[0][0] == timedelta(days=1).total_seconds()
     table = table_named(1)
-    told = by_benchmark(compare(table, {}))
+    told = by_benchmark(compare_table(table, {}))
     benchmark, metrics = next(iter(table.metrics.items()))
     assert told[benchmark].metrics == list(metrics)
     assert list(told[benchmark].rows) == [row.name for row in table.rows if benchmark in row.values]
