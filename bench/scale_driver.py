@@ -50,7 +50,7 @@ def main(folder: Path, root: Path) -> None:
 
     builds.RayPool = PoisonedPool  # type: ignore[misc]
     written = Written(folder / "lines.jsonl", folder / "videos", folder / "boxes.json", {})
-    given = parameters(written, root, deadline_s=DEADLINE_S, workers=2)
+    given = parameters(written, root, pool={"deadline_s": DEADLINE_S, "workers": 2})
     process, memory, over = psutil.Process(), list[int](), threading.Event()
 
     def watch() -> None:

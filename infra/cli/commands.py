@@ -57,6 +57,10 @@ COMMANDS = {
     "gc": Entry(
         "List the files of a dataset that nothing refers to, with sizes; with --yes, remove them.", _function("maintain", "gc")
     ),
+    "migrate": Entry(
+        "Bring a dataset of an earlier version to this one; nothing is detected, tracked or rendered again.",
+        _function("maintain", "migrate"),
+    ),
     "inspect": Entry(
         "Show the content of a dataset: its counts, a video, or a frame; or whether all files are undamaged.",
         _function("inspect", "inspect"),

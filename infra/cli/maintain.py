@@ -150,6 +150,15 @@ def gc(
     _print({**summary, **hint}, as_json)
 
 
+def migrate(dataset: DatasetFolder, as_json: AsJson = False) -> None:
+    """Bring a dataset of an earlier version to this one; nothing is detected, tracked or rendered again."""
+    from tasks.build.migrate import migrate_dataset
+
+    migration = migrate_dataset(dataset)
+    hint = {"next": "stvg gc removes the old stages"} if migration.stages and not as_json else {}
+    _print({"dataset": migration.dataset, "stages": dict(migration.stages), **hint}, as_json)
+
+
 def trust(file: Annotated[Path, typer.Argument(help="Path of a weight file.")], as_json: AsJson = False) -> None:
     """Add a pickled weight file to the list of those that may run code when they are loaded."""
     from tasks.weights import trust_weights

@@ -14,6 +14,7 @@ from storage.stages import StageStore, entries_by_video
 from tasks.benchmarks.samples import Benchmark, VideoJob
 from tasks.build.fingerprint import job_hash, job_stat
 from tasks.build.stages import BuildConfig, ImportConfig, frames_spec, masks_spec
+from tasks.build.upgrade import check_migrated
 from tasks.build.workers import frames_fingerprint
 from tasks.tracking.annotator import NO_WEIGHTS, AnnotatorWeights
 
@@ -91,7 +92,12 @@ class Build:
 
 
 def plan_masks(build: Build) -> StagePlan:
-    """Plan detection and tracking of every video; reads a video only if its size is the same and its date is not."""
+    """Plan detection and tracking of every video; reads a video only if its size is the same and its date is not.
+
+    Raises:
+        DatasetError: an earlier version wrote the dataset, and it is not migrated.
+    """
+    check_migrated(build.folder)
     return _plan(build.masks, build.benchmark.jobs, _same_source)
 
 

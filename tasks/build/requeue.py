@@ -162,11 +162,15 @@ def _published(build: Build) -> _Published:
     stores = {store.spec.name: store for store in (build.masks, build.frames)}
     if any(dataset.manifest.stages[name].key != store.spec.key for name, store in stores.items()):
         raise DatasetError(f"'{build.folder}' was last published with other parameters: run `stvg build` for it first")
+    fingerprints = {name: _fingerprints(dataset.manifest.stages[name], store) for name, store in stores.items()}
+    return _Published(published_endings(dataset), dataset.manifest.records, fingerprints)
+
+
+def published_endings(dataset: Dataset) -> list[Ending]:
+    """Outcome of each planned video of a published dataset."""
     names = ("status", "reason", "detail", "attempts", "seconds")
     rows = dataset.outcomes.to_pylist()
-    endings = [Ending(row["video_id"], row["stage"], Outcome(*(row[name] for name in names)), row["samples"]) for row in rows]
-    fingerprints = {name: _fingerprints(dataset.manifest.stages[name], store) for name, store in stores.items()}
-    return _Published(endings, dataset.manifest.records, fingerprints)
+    return [Ending(row["video_id"], row["stage"], Outcome(**{n: row[n] for n in names}), row["samples"]) for row in rows]
 
 
 def _fingerprints(stage: PublishedStage, store: StageStore) -> dict[str, str]:

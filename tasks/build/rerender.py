@@ -8,8 +8,8 @@ from pydantic import JsonValue
 
 from storage.common.config import changed
 from storage.common.errors import InputError
+from storage.folders.copy import copy_files
 from storage.folders.folder import Folder
-from storage.folders.open import folder_at
 from storage.manifest import DatasetError, Manifest
 from storage.progress import OnProgress
 from storage.reader import Dataset
@@ -17,6 +17,7 @@ from tasks.build.parameters import BuildParameters, DatasetParameters, parameter
 from tasks.build.plan import plan_masks
 from tasks.build.run import FanOut, publish_build, run_frames, store_request
 from tasks.build.stages import frames_spec, masks_spec
+from tasks.build.upgrade import check_migrated
 
 Changes = Mapping[str, JsonValue]
 """Dotted path of a parameter of a build -> its value, where it differs from the base: `{"markers.size": 40}`."""
@@ -30,11 +31,12 @@ def variant(base: Folder, name: str, changes: Changes) -> DatasetParameters:
     """Parameters of the dataset `<base>.<name>` beside the base, with these changes.
 
     Raises:
-        DatasetError: the base is not published, or does not say how it was built.
+        DatasetError: the base is not published, not migrated, or does not say how it was built.
         RerenderError: the masks would be others.
         ValidationError: a change names no parameter of a build, or is out of bounds.
     """
     published = Dataset(base).manifest.stages["masks"].key
+    check_migrated(base)
     parameters = parameters_of(str(base), changes)
     if masks_spec(parameters.config(), parameters.weights()).key != published:
         settings = ", ".join(f"{key} = {value}" for key, value in changes.items())
@@ -84,7 +86,7 @@ def rerender(base: Folder, parameters: DatasetParameters, on_progress: OnProgres
     build = parameters.build()
     with build.folder.lock():
         key = build.masks.spec.key
-        _copy(folder_at(base).child(key), build.folder.child(key))
+        copy_files(base.child(key), build.folder.child(key))
         store_request(build)
         masks = plan_masks(build)
         frames = run_frames(build, masks, fan_out, on_progress)
@@ -99,11 +101,3 @@ def render_seconds(dataset: Dataset) -> float:
 def rendered_clips(dataset: Dataset) -> int:
     """Number of clips that have frames."""
     return sum(not row["reason"] for row in dataset.table("clips", ["reason"]).to_pylist())
-
-
-def _copy(source: Folder, target: Folder) -> None:
-    """Copy committed files; records after the tables that they name."""
-    present = set(target.names("*"))
-    for name in sorted(source.names("*"), key=lambda name: name.endswith(".json")):
-        if name not in present:
-            target.write(name, source.read(name))

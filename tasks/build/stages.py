@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from pydantic import Field
+from collections.abc import Mapping
+
+from pydantic import Field, JsonValue
 
 from storage.common.config import Config, read_config, shaping
-from storage.manifest import PublishedStage
 from storage.reader import Dataset
 from storage.stages import StageSpec
 from tasks.build.upgrade import upgraded_frames, upgraded_masks
@@ -95,22 +96,18 @@ def frames_spec(config: FramesConfig, masks: StageSpec) -> StageSpec:
 
 
 def frames_parameters(dataset: Dataset) -> FramesParameters:
-    """How a published dataset shows its frames.
+    """How a published dataset shows its frames, also one of an earlier version.
 
     Raises:
-        ConfigError: they were stored by a newer version of the code, or are damaged.
+        ConfigError: the parameters were stored by a newer version of the code, or are damaged.
     """
-    return read_frames(dataset.manifest.stages["frames"], str(dataset.folder))
+    params = dataset.manifest.stages["frames"].params
+    return read_config(FramesParameters, upgraded_frames(params), f"'{dataset.folder}'")
 
 
-def read_frames(stage: PublishedStage, source: str) -> FramesParameters:
-    """Parse the parameters of a published frame stage; `source` names the dataset in errors."""
-    return read_config(FramesParameters, upgraded_frames(stage.params), source)
-
-
-def read_masks(stage: PublishedStage, source: str) -> AnnotatedMasks | RecordedMasks:
-    """Parse the parameters of a published mask stage; `source` names the dataset in errors."""
-    parameters = upgraded_masks(stage.params)
+def parse_masks(params: Mapping[str, JsonValue], source: str) -> AnnotatedMasks | RecordedMasks:
+    """Parse the stored parameters of a mask stage; `source` names the dataset in errors."""
+    parameters = upgraded_masks(params)
     if "recorded" in parameters:
         return read_config(RecordedMasks, parameters, source)
     return read_config(AnnotatedMasks, parameters, source)

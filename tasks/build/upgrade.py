@@ -6,6 +6,10 @@ from collections.abc import Container, Mapping
 
 from pydantic import JsonValue
 
+from storage.folders.folder import Folder
+from storage.manifest import DatasetError
+from storage.specification import BUILD_REQUEST, read_build_request
+
 Json = Mapping[str, JsonValue]
 
 _SAM2 = ("model", "image_size_px", "precision")
@@ -54,17 +58,17 @@ def is_flat(parameters: Json) -> bool:
     return any(not isinstance(parameters.get(name, {}), Mapping) for name in ("detector", "tracker")) or "theta" in parameters
 
 
-def upgraded_build(parameters: Json, fields: Container[str]) -> dict[str, JsonValue]:
+def upgraded_build(parameters: Json, fields: Container[str] | None) -> dict[str, JsonValue]:
     """Parameters of a build by dotted path, `markers.size`; as they are where they have groups already.
 
     Args:
         parameters: as they were stored.
-        fields: names of the fields of the parameter model; what it lacks had no effect on that kind of build.
+        fields: names of the fields of the parameter model; what it lacks had no effect on that kind of build. None keeps all.
     """
     if not is_flat(parameters):
         return dict(parameters)
     named = {_PATHS.get(name, name): value for name, value in parameters.items()}
-    return {path: value for path, value in named.items() if path.partition(".")[0] in fields}
+    return {path: value for path, value in named.items() if fields is None or path.partition(".")[0] in fields}
 
 
 def upgraded_frames(parameters: Json) -> Json:
@@ -90,3 +94,15 @@ def upgraded_masks(parameters: Json) -> Json:
         "tracker": {"name": track["tracker"], **tracker},
         "weights": {"detector": detect["weights"] or "", "tracker": track["weights"] or ""},
     }
+
+
+def check_migrated(folder: Folder) -> None:
+    """Make sure that a build over a dataset finds the stages that are there.
+
+    Raises:
+        DatasetError: an earlier version wrote the dataset.
+    """
+    if folder.names(BUILD_REQUEST) and is_flat(read_build_request(folder).parameters):
+        raise DatasetError(
+            f"'{folder}' was written by an earlier version: run `stvg migrate {folder}` once, which repeats no work"
+        )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -110,3 +111,11 @@ def test_a_dataset_is_requeued_replayed_and_cleared(tmp_path: Path, clip_factory
     read = stvg("inspect", "datasets/mine", "--video", "short.mp4", cwd=tmp_path)
     assert read.returncode == 2
     assert "is damaged" in read.stderr
+
+
+def test_a_dataset_of_an_earlier_version_is_migrated(tmp_path: Path, stvg: Any) -> None:
+    shutil.copytree(Path(__file__).parents[2] / "fixtures" / "legacy" / "datasets" / "own", tmp_path / "own")
+    first, again = (json.loads(stvg("migrate", "own", "--json", cwd=tmp_path).stdout) for _ in range(2))
+    assert sorted(key.partition("-")[0] for key in first["stages"]) == ["frames", "masks"]
+    assert again["stages"] == {}
+    assert "holds no dataset" in stvg("migrate", "nowhere", cwd=tmp_path).stderr
