@@ -89,9 +89,9 @@ def preview(folder: Folder) -> str:
     page = folder.uri(PREVIEW)
     outcomes, videos = summary_tables(dataset)
     create_table_artifact(outcomes, key="outcomes", description=f"How the videos of {folder.name} ended")
-    shown = sorted(videos, key=lambda row: row["status"] == "done")[:MOST_ROWS]
+    listed = sorted(videos, key=lambda row: row["status"] == "done")[:MOST_ROWS]
     create_table_artifact(
-        shown, key="videos", description=f"{len(shown)} of {len(videos)} videos of {folder.name}, lost ones first"
+        listed, key="videos", description=f"{len(listed)} of {len(videos)} videos of {folder.name}, lost ones first"
     )
     measured = measure_quality(dataset)
     if measured is not None:
@@ -111,10 +111,10 @@ def job(parameters: BuildParameters) -> BuiltDataset:
 
 
 def _progress(key: str) -> OnProgress:
-    return progress_artifact(key, "No video has ended yet", _told)
+    return progress_artifact(key, "No video has ended yet", _progress_text)
 
 
-def _told(progress: Progress) -> str:
+def _progress_text(progress: Progress) -> str:
     return f"{progress.stage}: {progress.completed} of {progress.total} videos, {progress.lost} lost"
 
 

@@ -60,13 +60,13 @@ def form(model: type[BaseModel]) -> ParameterSchema:
 def _properties(schema: Mapping[str, Any], groups: Mapping[str, Any], defaults: Mapping[str, Any]) -> dict[str, Any]:
     required = schema.get("required", [])
     names = sorted(schema["properties"], key=lambda name: name not in required)
-    shown = {}
+    described = {}
     for position, name in enumerate(names):
         field = schema["properties"][name]
         if name in defaults:
             field = {**field, "default": defaults[name]}
-        shown[name] = {**_inlined(field, groups), "position": position}
-    return shown
+        described[name] = {**_inlined(field, groups), "position": position}
+    return described
 
 
 def _inlined(field: Mapping[str, Any], groups: Mapping[str, Any]) -> dict[str, Any]:

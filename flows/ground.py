@@ -12,7 +12,7 @@ from flows.artifacts import progress_artifact
 from flows.families import by_function_name, flows_of
 from flows.limits import gpu_slot
 from flows.servers import server_of
-from infra.ground import GroundParameters, run_ground, shown_otherwise
+from infra.ground import GroundParameters, rendering_differences, run_ground
 from rl.evaluation.ground.result import GroundResult
 from storage.progress import OnProgress
 
@@ -20,7 +20,7 @@ from storage.progress import OnProgress
 @task(name="ground", cache_policy=NO_CACHE)
 def grounding(parameters: GroundParameters) -> GroundResult:
     """Ground the sentence and publish the answer as artifacts."""
-    for text in shown_otherwise(parameters):
+    for text in rendering_differences(parameters):
         get_run_logger().warning(text)
     with gpu_slot(parameters.pool.gpus_per_worker):
         result = run_ground(parameters, _progress(), server_of(parameters))

@@ -116,7 +116,7 @@ def run_ground(parameters: GroundParameters, on_progress: OnProgress, server: Se
     return read_ground_result(tube)
 
 
-def shown_otherwise(parameters: GroundParameters) -> list[str]:
+def rendering_differences(parameters: GroundParameters) -> list[str]:
     """What the frames show otherwise than the model was trained with, a phrase each."""
     return differences(parameters.located_model(), parameters.config())
 

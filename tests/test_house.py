@@ -108,8 +108,20 @@ BANNED = {
 """Part of an identifier -> terms to use instead, by what it names."""
 BANNED_EXCEPTIONS = {"held_out", "held_out_names"}
 """Identifiers in which the word is the field's own: a held-out split."""
-BANNED_UNFINISHED = ("tasks/build/", "rl/models/", "rl/training/", "rl/evaluation/", "infra/", "flows/")
-"""Folders that still hold some; remove an entry when its folder is clean."""
+BANNED_UNFINISHED = (
+    "infra/cli/doctor.py",
+    "infra/doctor/findings.py",
+    "infra/report.py",
+    "infra/sweeps.py",
+    "rl/training/records.py",
+    "tasks/build/replay.py",
+    "tasks/build/requeue.py",
+    "tasks/build/rows.py",
+    "tasks/build/stages.py",
+    "tasks/build/workers.py",
+)
+"""Files that still hold some; `rl/training/records.py` reads a field of older records. Clean files leave this list."""
+
 
 TWO_DEFINITIONS = {
     "main": "entry point of a program",
@@ -133,7 +145,7 @@ def test_identifiers_use_the_terms_of_the_field() -> None:
         f"{path.relative_to(ROOT)}: {name} (use: {', '.join(terms for word, terms in BANNED.items() if word in name.lower())})"
         for package in PACKAGES
         for path in sorted((ROOT / package).rglob("*.py"))
-        if not path.relative_to(ROOT).as_posix().startswith(BANNED_UNFINISHED)
+        if path.relative_to(ROOT).as_posix() not in BANNED_UNFINISHED
         for name in sorted(set(house.identifiers(ast.parse(path.read_text()))))
         if house.is_banned(name) and name not in BANNED_EXCEPTIONS
     ]

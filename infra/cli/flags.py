@@ -59,10 +59,12 @@ def _parameters(by_parameter: dict[str, Leaf]) -> Iterator[inspect.Parameter]:
         if several and isinstance(default, tuple):
             default = ",".join(map(str, default))
         kind = str if several else leaf.field.annotation
-        yield inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=Annotated[kind, _shown(leaf)])
+        yield inspect.Parameter(
+            name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=Annotated[kind, _option(leaf)]
+        )
 
 
-def _shown(leaf: Leaf) -> Any:
+def _option(leaf: Leaf) -> Any:
     field = leaf.field
     if field.is_required() and leaf.name in ARGUMENTS:
         return typer.Argument(help=field.description, metavar=leaf.name.upper())

@@ -8,14 +8,14 @@ from rich.text import Text
 
 from infra.cli.console import Steps, plain, printable, stoppable
 from infra.cli.options import AsJson
-from infra.ground import GroundParameters, run_ground, shown_otherwise
+from infra.ground import GroundParameters, rendering_differences, run_ground
 from rl.evaluation.ground.result import GroundResult
 
 
 @stoppable()
 def ground_command(parameters: GroundParameters, as_json: AsJson = False) -> None:
     """Ground a sentence step by step, and print where and when it is."""
-    for text in shown_otherwise(parameters):
+    for text in rendering_differences(parameters):
         plain(stderr=True).print(f"warning: {text}", soft_wrap=True)
     with Steps(as_json) as steps:
         result = run_ground(parameters, steps.update)

@@ -136,8 +136,8 @@ class Clips:
 
     def __init__(self, dataset: Dataset) -> None:
         self._dataset = dataset
-        shown = frames_parameters(dataset)
-        self._fps, self._quality = shown.sampling.fps, shown.rendering.jpeg_quality
+        parameters = frames_parameters(dataset)
+        self._fps, self._quality = parameters.sampling.fps, parameters.rendering.jpeg_quality
         self._videos: OrderedDict[tuple[str, tuple[int, int]], tuple[Video, ExitStack]] = OrderedDict()
 
     def marked(self, sample: EvalSample) -> VisualInput:

@@ -71,7 +71,7 @@ FAMILIES: Mapping[str, Family] = {
     )
 }
 
-TRAINING_SHOWN: Mapping[str, Any] = {
+RELEASED_RENDERING: Mapping[str, Any] = {
     "markers.style": "numbers",
     "markers.size": 20.0,
     "markers.theta": 1 / 3,
@@ -80,8 +80,8 @@ TRAINING_SHOWN: Mapping[str, Any] = {
 }
 """How frames were shown to the released STVG-R1 weights, as far as a dataset's parameters say it."""
 
-SHOWN_FILE = "stvg.json"
-"""In a checkpoint's folder: how frames were shown in its training, the keys of `TRAINING_SHOWN`."""
+RENDERING_FILE = "stvg.json"
+"""In a checkpoint's folder: how frames were shown in its training, the keys of `RELEASED_RENDERING`."""
 
 
 @dataclass(frozen=True)
@@ -92,18 +92,18 @@ class Model:
         name: Name or folder that it was requested by.
         family: Family of the model.
         weights: Folder and hash; None if a server runs the model.
-        shown: Rendering of the frames in its training; None if it is unknown.
+        rendering: Rendering of the frames in its training; None if it is unknown.
     """
 
     name: str
     family: Family
     weights: Weights | None
-    shown: Mapping[str, Any] | None = None
+    rendering: Mapping[str, Any] | None = None
 
 
-def shown_by(frames: FramesConfig) -> dict[str, Any]:
-    """How a dataset shows its frames, by the keys of `TRAINING_SHOWN`; a model that is trained on it expects the same."""
-    return {key: _value(frames, key) for key in TRAINING_SHOWN}
+def rendering_values(frames: FramesConfig) -> dict[str, Any]:
+    """How a dataset shows its frames, by the keys of `RELEASED_RENDERING`; a model that is trained on it expects the same."""
+    return {key: _value(frames, key) for key in RELEASED_RENDERING}
 
 
 def differences(model: Model, frames: FramesConfig) -> list[str]:
@@ -113,11 +113,11 @@ def differences(model: Model, frames: FramesConfig) -> list[str]:
         model: without a record of its training it has no differences.
         frames: how the dataset shows its frames.
     """
-    told = []
-    for key, trained in (model.shown or {}).items():
+    sentences = []
+    for key, trained in (model.rendering or {}).items():
         if (value := _value(frames, key)) != trained:
-            told.append(f"{key} is {value} in the dataset and was {trained} in the training of {model.name}")
-    return told
+            sentences.append(f"{key} is {value} in the dataset and was {trained} in the training of {model.name}")
+    return sentences
 
 
 def _value(frames: FramesConfig, key: str) -> Any:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from rl.models.families import FAMILIES, SHOWN_FILE, TRAINING_SHOWN, Family, Model, ModelError
+from rl.models.families import FAMILIES, RELEASED_RENDERING, RENDERING_FILE, Family, Model, ModelError
 from rl.models.school import make_schooled
 from rl.models.tiny import make_tiny, tiny_version
 from rl.models.trained import LINEAGE, RUN, read_model_record, trained_model
@@ -20,7 +20,7 @@ from tasks.weights import WeightsError, find_weights
 class _Known:
     folder: str
     family: str
-    shown: Mapping[str, Any] | None = None
+    rendering: Mapping[str, Any] | None = None
 
 
 _KNOWN: Mapping[str, _Known] = {
@@ -28,7 +28,7 @@ _KNOWN: Mapping[str, _Known] = {
     "qwen2.5-vl-72b": _Known("Qwen2.5-VL-72B-Instruct", "qwen2.5-vl"),
     "qwen3-vl-8b": _Known("Qwen3-VL-8B-Instruct", "qwen3-vl"),
     "internvl3-8b": _Known("InternVL3-8B-hf", "internvl3"),
-    "stvg-r1": _Known("stvg-r1-model-7b", "qwen2.5-vl", TRAINING_SHOWN),
+    "stvg-r1": _Known("stvg-r1-model-7b", "qwen2.5-vl", RELEASED_RENDERING),
 }
 WEIGHT_FOLDERS = tuple(dict.fromkeys(known.folder for known in _KNOWN.values()))
 """Names of the folders of known models in $STVG_WEIGHTS."""
@@ -54,14 +54,14 @@ def find_model(name: str, cache: Path | None = None) -> Model:
         return _generated(name, cache or cache_folder() / "models")
     if name in _KNOWN:
         known = _KNOWN[name]
-        return Model(name, FAMILIES[known.family], find_weights(known.folder), known.shown)
+        return Model(name, FAMILIES[known.family], find_weights(known.folder), known.rendering)
     try:
         weights = find_weights(str(_of_training(Path(name)) or name))
     except WeightsError:
         raise ModelError(
             f"there is no model '{name}': choose from {', '.join(MODEL_NAMES)}, or name a model's folder"
         ) from None
-    return Model(name, _family_of(weights.path), weights, _shown(weights.path))
+    return Model(name, _family_of(weights.path), weights, _read_rendering(weights.path))
 
 
 def _generated(name: str, cache: Path) -> Model:
@@ -116,7 +116,7 @@ def served_model(name: str, family: str = "") -> Model:
     chosen = family or (known.family if known else TINY.get(name, ""))
     if chosen not in FAMILIES:
         raise ModelError(f"of what family is the served model '{name}'? Choose from {', '.join(FAMILIES)}")
-    return Model(known.folder if known else name, FAMILIES[chosen], None, known.shown if known else None)
+    return Model(known.folder if known else name, FAMILIES[chosen], None, known.rendering if known else None)
 
 
 def _family_of(folder: Path) -> Family:
@@ -130,12 +130,12 @@ def _family_of(folder: Path) -> Family:
     raise ModelError(f"'{folder}' holds a '{model_type}': supported are {', '.join(f.model_type for f in FAMILIES.values())}")
 
 
-def _shown(folder: Path) -> Mapping[str, Any] | None:
-    path = folder / SHOWN_FILE
+def _read_rendering(folder: Path) -> Mapping[str, Any] | None:
+    path = folder / RENDERING_FILE
     if not path.is_file():
         return None
     try:
-        told = json.loads(path.read_text(encoding="utf-8"))
+        values = json.loads(path.read_text(encoding="utf-8"))
     except ValueError as error:
         raise ModelError(f"'{path}' is not JSON ({error})") from error
-    return {str(key): value for key, value in told.items()}
+    return {str(key): value for key, value in values.items()}

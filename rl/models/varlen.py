@@ -47,8 +47,8 @@ def varlen_attention(
     """
     q, k, v = (tensor[0].transpose(0, 1) for tensor in (query, key, value))
     # Kernels scale by the channels' root; a scale of one's own is not taken by all of them.
-    usual = query.shape[-1] ** -0.5
-    q = q if scaling == usual else q * (scaling / usual)
+    default = query.shape[-1] ** -0.5
+    q = q if scaling == default else q * (scaling / default)
     if not query.is_cuda:
         return _one_by_one(q, k, v, cu_seq_lens_q.tolist())[None], None
     return _kernel()(q, k, v, cu_seq_lens_q, cu_seq_lens_q, int(max_length_q), int(max_length_q))[None], None

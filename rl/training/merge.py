@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from rl.models.families import SHOWN_FILE
+from rl.models.families import RENDERING_FILE
 from rl.models.trained import MODEL
 from rl.training.checkpoints import step_folder
 from rl.training.records import TrainingRun
@@ -38,5 +38,5 @@ def publish_model(folder: Path, run: TrainingRun, step: int) -> Path:
         )
         FSDPModelMerger(config).merge_and_save()
         if run.rendering:
-            write_json(folder_at(temporary), SHOWN_FILE, run.rendering)
+            write_json(folder_at(temporary), RENDERING_FILE, run.rendering)
     return target

@@ -8,7 +8,7 @@ from math import prod
 from pathlib import Path
 from typing import Any
 
-from rl.models.families import shown_by
+from rl.models.families import rendering_values
 from rl.models.registry import find_model
 from rl.models.trained import RUN
 from rl.training.parameters import GrpoParameters, SftParameters, TrainParameters
@@ -48,7 +48,7 @@ def prepare_run(parameters: TrainParameters) -> RunPlan:
         steps=parameters.steps,
         reward=parameters.reward if isinstance(parameters, GrpoParameters) else None,
         dataset=DatasetRecord(path=str(dataset.folder), content_hash=dataset.manifest.content_hash),
-        rendering=shown_by(frames_parameters(dataset)),
+        rendering=rendering_values(frames_parameters(dataset)),
     )
     plan = plan_run(parameters.folder, run)
     _claim_folder(plan)

@@ -41,7 +41,7 @@ class TrainingRun(BaseModel):
         steps: number of updates that replaces the recipe's epochs; 0 keeps them.
         reward: reward of a response; None for a training on target responses.
         dataset: source of the rows, for the lineage.
-        rendering: how the frames of the rows are rendered, the keys of `rl.models.families.TRAINING_SHOWN`.
+        rendering: how the frames of the rows are rendered, the keys of `rl.models.families.RELEASED_RENDERING`.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")

@@ -15,7 +15,7 @@ from typing import Any
 import psutil
 import pytest
 
-from rl.models.families import Model, shown_by
+from rl.models.families import Model, rendering_values
 from rl.rewards import RewardConfig
 from rl.training.recipes import recipe_named
 from rl.training.records import DatasetRecord, TrainingRun, write_run
@@ -100,7 +100,7 @@ def driver_of(trained_dataset: Dataset, tiny: Callable[[str], Model], tmp_path: 
             steps=steps,
             reward=RewardConfig() if recipe.kind == "grpo" else None,
             dataset=DatasetRecord(path=str(trained_dataset.folder), content_hash=manifest.content_hash),
-            rendering=shown_by(frames_parameters(trained_dataset)),
+            rendering=rendering_values(frames_parameters(trained_dataset)),
         )
         folder = tmp_path / "run"
         folder.mkdir()
