@@ -12,6 +12,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Literal, NamedTuple, TypeVar
 
+from rl.prompts.tags import split_response
 from rl.prompts.values import Ids, Span, Status, bare_span, parse_ids, parse_span
 from tasks.markers.labels import Style
 
@@ -53,7 +54,7 @@ def parse_answer(text: str, style: Style = "numbers", fields: Collection[Field] 
         style: Style of the markers on the frames, which determines the possible labels.
         fields: Fields that the prompt requests; only these may stand in the answer without their name.
     """
-    parts = _parts(text)
+    parts = split_response(text)
     tidy = _tidy(parts.body)
     values = _field_values(tidy)
     span_s, span_status = _span_of(values, tidy, fields)
@@ -73,58 +74,6 @@ def parse_answer(text: str, style: Style = "numbers", fields: Collection[Field] 
         formatted=parts.formatted,
         body=parts.body,
     )
-
-
-class _Parts(NamedTuple):
-    thought: str
-    body: str
-    formatted: bool
-    cut: bool
-    """Whether an opened answer never ends."""
-
-
-_TAG = re.compile(r"< ?(/?) ?(think(?:ing)?|answer) ?>", re.IGNORECASE | re.ASCII)
-_STRICT = re.compile(r"<(/?)(think|answer)>", re.IGNORECASE | re.ASCII)
-
-
-def _parts(text: str) -> _Parts:
-    """Thought, body, and whether the whole text is well formed."""
-    tags = [(tag[1] + tag[2].lower().removesuffix("ing"), tag.start(), tag.end()) for tag in _TAG.finditer(text)]
-    names = [name for name, _, _ in tags]
-    thought, rest = "", 0
-    if "think" in names:
-        opened = len(names) - 1 - names[::-1].index("think")
-        closing = next((n for n in range(opened, len(names)) if names[n] == "/think"), None)
-        answers = [n for n in range(len(names)) if names[n] == "answer" and n > names.index("think")]
-        if closing is not None:
-            thought, rest = text[tags[opened][2] : tags[closing][1]], tags[closing][2]
-        elif answers:
-            thought, rest = text[tags[names.index("think")][2] : tags[answers[-1]][1]], tags[answers[-1]][1]
-        else:
-            thought, rest = text[tags[opened][2] :], len(text)
-    elif "/think" in names:
-        rest = tags[names.index("/think")][2]
-    body, cut = _answer_in(text, [tag for tag in tags if tag[1] >= rest], rest)
-    return _Parts(thought.strip(), body.strip(), _formatted(text), cut)
-
-
-def _answer_in(text: str, tags: list[tuple[str, int, int]], rest: int) -> tuple[str, bool]:
-    """The last answer that is not empty, up to the next tag; without one, the whole rest."""
-    opened = [n for n, tag in enumerate(tags) if tag[0] == "answer"]
-    for n in reversed(opened):
-        end = tags[n + 1][1] if n + 1 < len(tags) else len(text)
-        if text[tags[n][2] : end].strip():
-            return text[tags[n][2] : end], n + 1 == len(tags)
-    return ("", False) if opened else (text[rest:], False)
-
-
-def _formatted(text: str) -> bool:
-    whole = text.strip()
-    if whole[:7].lower() != "<think>" or whole[-9:].lower() != "</answer>":
-        return False
-    tags = list(_STRICT.finditer(whole))
-    names = [tag[1] + tag[2].lower() for tag in tags]
-    return names == ["think", "/think", "answer", "/answer"] and whole[tags[1].end() : tags[2].start()].strip() == ""
 
 
 _FENCE = re.compile(r"```\w*|\\boxed")
