@@ -15,7 +15,8 @@ import pyarrow as pa
 
 from bench.figures import Figure, at_most, told
 from rl.engines.inputs import prepare_batch
-from rl.evaluation.protocols import PROTOCOLS, Requester
+from rl.evaluation.protocols import PROTOCOLS
+from rl.evaluation.requests import Requester
 from rl.evaluation.samples import Clips, EvalSample, eval_samples
 from rl.models.families import Model
 from rl.models.registry import find_model

@@ -14,10 +14,10 @@ from flows.families import by_function_name, flows_of
 from flows.retries import AS_ENGINES_FAIL
 from flows.servers import server_of
 from infra.ray.engine_actors import replicated
-from infra.report import evaluation_report
 from rl.evaluation.evaluate import evaluate
 from rl.evaluation.parameters import EvaluateParameters
 from rl.evaluation.report.scores import score_table
+from rl.evaluation.report.write import evaluation_report
 from rl.evaluation.results import EvaluationResults
 from storage.progress import OnProgress
 

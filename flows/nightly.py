@@ -14,9 +14,11 @@ from prefect.schedules import Schedule
 
 from flows.artifacts import MOST_ROWS, progress_artifact, report_artifact
 from flows.families import by_function_name, flows_of
-from infra.nightly import NIGHTLY, NightlyParameters, run_nightly
-from infra.report import regression_report
+from infra.ray.backend import RayBackend
+from rl.evaluation.nightly import run_nightly
+from rl.evaluation.parameters import NIGHTLY, NightlyParameters
 from rl.evaluation.regression import RegressionRun
+from rl.evaluation.report.write import regression_report
 from storage.progress import OnProgress
 
 AT = "0 3 * * *"
@@ -31,7 +33,7 @@ def nightly_schedule() -> Schedule:
 @task(name="night", cache_policy=NO_CACHE)
 def night(parameters: NightlyParameters) -> RegressionRun:
     """Evaluate and compare, and show the outcome of each series as an artifact."""
-    run = run_nightly(parameters, _progress())
+    run = run_nightly(parameters, RayBackend(), _progress())
     rows = [{"series": one.series, "state": str(one.state), "summary": one.summary} for one in run.series]
     create_table_artifact(rows[:MOST_ROWS], key="night", description="Each series against its accepted scores, in per cent")
     report_artifact(regression_report(parameters, run), "the nights so far")

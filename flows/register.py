@@ -8,9 +8,7 @@ from functools import cache
 from pydantic import BaseModel
 
 from infra.ground import GroundParameters
-from infra.nightly import NightlyParameters
-from infra.sweeps import SweepParameters
-from rl.evaluation.parameters import EvaluateParameters
+from rl.evaluation.parameters import EvaluateParameters, NightlyParameters, SweepParameters
 from rl.paper.parameters import TABLES
 from rl.training.parameters import TRAININGS, deployment_of
 from storage.common.config import with_defaults

@@ -15,8 +15,8 @@ from flows.families import by_function_name, flows_of
 from flows.limits import gpu_slot
 from flows.retries import AS_ENGINES_FAIL
 from infra.ray.backend import RayBackend
-from infra.report import report_of
 from rl.engines.base import EngineError
+from rl.evaluation.report.write import folder_report
 from rl.paper.comparison import Unavailable
 from rl.paper.evaluations import Outcomes, Unmet, evaluate_parts
 from rl.paper.parameters import ReproduceParameters
@@ -55,7 +55,7 @@ def evaluating(parameters: ReproduceParameters, table: Reproduction, unmet: Unme
     about = f"{table.table.title}: per cent, with the difference and its 95 % interval"
     rows = [cell.model_dump(mode="json") for cell in stored.cells[:MOST_ROWS]]
     create_table_artifact(rows, key="table", description=about)
-    report_artifact(report_of(table.out, table.root), f"{parameters.table} and all else in '{table.out}'")
+    report_artifact(folder_report(table.out, table.root), f"{parameters.table} and all else in '{table.out}'")
     if failed := [one for one in outcomes.values() if isinstance(one, Unavailable) and one.transient]:
         raise EngineError(f"{len(failed)} of {len(outcomes)} rows broke, the first since {failed[0].reason}")
     return outcomes

@@ -14,12 +14,13 @@ from prefect.cache_policies import NO_CACHE
 from flows.artifacts import MOST_ROWS, progress_artifact, report_artifact
 from flows.families import by_function_name, flows_of
 from flows.retries import AS_ENGINES_FAIL
-from infra.report import sweep_report
-from infra.sweeping import render_missing, render_timings, run_cells
-from infra.sweeps import SweepParameters
+from infra.ray.backend import RayBackend
 from rl.engines.base import EngineError
 from rl.evaluation.cells import CellResult, SweepRun
+from rl.evaluation.parameters import SweepParameters
 from rl.evaluation.report.scores import cell_plan_rows, cell_table, render_table
+from rl.evaluation.report.write import sweep_report
+from rl.evaluation.sweep_run import render_missing, render_timings, run_cells
 from storage.progress import OnProgress, Progress
 
 
@@ -30,9 +31,9 @@ def run_sweep(parameters: SweepParameters) -> SweepRun:
     statuses = sweep.statuses()
     plan = cell_plan_rows(sweep.plan(statuses))
     create_table_artifact(plan[:MOST_ROWS], key="plan", description=f"{len(plan)} cells; hours are of GPUs, as measured before")
-    log.info("%d datasets rendered", render_missing(sweep, _progress("renders", "videos")))
+    log.info("%d datasets rendered", render_missing(sweep, RayBackend(), _progress("renders", "videos")))
     report, results = _progress("cells", "cells"), list[CellResult]()
-    for result in run_cells(sweep, statuses, parameters.at_once):
+    for result in run_cells(sweep, statuses, RayBackend(), parameters.at_once):
         results.append(result)
         report(Progress("cells", len(results), len(sweep.cells), sum(one.results is None for one in results)))
     run = SweepRun(cells=tuple(results), renders=tuple(render_timings(sweep)))

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from pydantic import JsonValue
 
-from infra.sweeps import SweepParameters
+from rl.evaluation.parameters import SweepParameters
 from rl.training.parameters import TrainParameters
 from rl.training.plan import RunPlan
 from rl.training.prepare import prepare_run

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from infra.cli.console import Bars, plain, printable, show_report, stoppable
 from infra.cli.options import AsJson, Yes
-from infra.nightly import NightlyParameters, accept, run_nightly
-from rl.evaluation.regression import Acceptance
+from rl.evaluation.parameters import NightlyParameters
 
 
 def nightly_command(parameters: NightlyParameters, as_json: AsJson = False) -> None:
@@ -14,8 +13,11 @@ def nightly_command(parameters: NightlyParameters, as_json: AsJson = False) -> N
     Raises:
         NightlyError, DropError, EngineError: as `RegressionRun.check` does, after everything is printed and stored.
     """
+    from infra.ray.backend import RayBackend
+    from rl.evaluation.nightly import run_nightly
+
     with stoppable(), Bars(as_json) as bars:
-        run = run_nightly(parameters, bars.update)
+        run = run_nightly(parameters, RayBackend(), bars.update)
     if as_json:
         print(run.model_dump_json())
     else:
@@ -32,6 +34,9 @@ def accept_command(parameters: NightlyParameters, yes: Yes = False, as_json: AsJ
     Raises:
         NightlyError: a series has no results yet.
     """
+    from rl.evaluation.nightly import accept
+    from rl.evaluation.regression import Acceptance
+
     accepted = accept(parameters, store=yes)
     if as_json:
         print(Acceptance(accepted=tuple(accepted), stored=yes).model_dump_json())

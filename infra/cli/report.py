@@ -15,6 +15,6 @@ def report(
     samples: Annotated[int, typer.Option(min=1, max=500, help="Maximum number of samples with frames.")] = 60,
 ) -> None:
     """Write the report of a folder, and print its URI."""
-    from infra.report import report_of
+    from rl.evaluation.report.write import folder_report
 
-    print(report_of(where, root, samples))
+    print(folder_report(where, root, samples))

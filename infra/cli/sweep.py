@@ -8,10 +8,7 @@ import typer
 
 from infra.cli.console import Bars, plain, show_rows, stoppable
 from infra.cli.options import AsJson
-from infra.sweeping import render_missing, render_timings, run_cells
-from infra.sweeps import SweepParameters
-from rl.evaluation.cells import CellResult, SweepPlan, SweepRun
-from rl.evaluation.report.scores import cell_plan_rows, cell_table, render_table
+from rl.evaluation.parameters import SweepParameters
 
 
 def sweep_command(
@@ -20,16 +17,21 @@ def sweep_command(
     as_json: AsJson = False,
 ) -> None:
     """Plan or run a sweep, and print it."""
+    from infra.ray.backend import RayBackend
+    from rl.evaluation.cells import SweepPlan, SweepRun
+    from rl.evaluation.report.scores import cell_plan_rows, cell_table, render_table
+    from rl.evaluation.sweep_run import render_missing, render_timings, run_cells
+
     sweep = parameters.sweep()
     statuses = sweep.statuses()  # a cell that cannot be evaluated as it is fails before anything is rendered
     if plan:
         plans = SweepPlan(cells=tuple(sweep.plan(statuses)))
         print(plans.model_dump_json()) if as_json else show_rows(cell_plan_rows(plans.cells))
         return
-    results: list[CellResult] = []
+    results, backend = [], RayBackend()
     with stoppable(), Bars(as_json) as bars:
-        render_missing(sweep, bars.update)
-        for result in run_cells(sweep, statuses, parameters.at_once):
+        render_missing(sweep, backend, bars.update)
+        for result in run_cells(sweep, statuses, backend, parameters.at_once):
             results.append(result)
             bars.count("cells", len(results), len(sweep.cells), sum(one.results is None for one in results))
     run = SweepRun(cells=tuple(results), renders=tuple(render_timings(sweep)))

@@ -1,4 +1,4 @@
-"""The backend of tables: builds and renders on Ray, trainings on this machine or as Ray Jobs, engines and their replicas."""
+"""The backend of tables and sweeps: builds, renders, trainings and engines, on this machine or on Ray."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from infra.ray.session import ClusterError
 from infra.ray.train_job import training_driver, training_job
 from rl.engines.base import Engine
 from rl.engines.server import Server
+from rl.evaluation.evaluate import EngineOpener
 from rl.evaluation.parameters import EvaluateParameters
 from rl.models.families import Model
 from rl.training.launch import run_training, step_progress
@@ -22,10 +23,20 @@ from storage.folders.folder import Folder
 from storage.progress import OnProgress
 from tasks.build.parameters import DatasetParameters
 from tasks.build.rerender import rerender
+from tasks.build.run import FanOut
 
 
 class RayBackend:
-    """Implements `rl.paper.backend.Backend`."""
+    """Implements `rl.paper.backend.Backend`, and with it `rl.evaluation.sweep_run.SweepBackend`."""
+
+    def __init__(self, fan_out: FanOut | None = None, opener: EngineOpener = replicated) -> None:
+        """Make a backend.
+
+        Args:
+            fan_out: runs the workers that render; None runs them on Ray.
+            opener: opens engines.
+        """
+        self._fan_out, self._opener = fan_out, opener
 
     def build(self, parameters: DatasetParameters, on_progress: OnProgress) -> None:
         """Build a dataset with workers on Ray, or as a Ray Job."""
@@ -33,6 +44,9 @@ class RayBackend:
 
     def rerender(self, base: Folder, parameters: DatasetParameters, on_progress: OnProgress) -> None:
         """Render a variant with workers on Ray."""
+        if self._fan_out is not None:
+            rerender(base, parameters, on_progress, self._fan_out)
+            return
         with RayPool(parameters.pool, parameters.ray) as pool:
             rerender(base, parameters, on_progress, pool)
 
@@ -59,7 +73,7 @@ class RayBackend:
         self, parameters: EvaluateParameters, model: Model, server: Server | None
     ) -> AbstractContextManager[Engine]:
         """Open an engine in this process, or its replicas on Ray."""
-        return replicated(parameters, model, server)
+        return self._opener(parameters, model, server)
 
     def stop(self, parameters: DatasetParameters | TrainParameters) -> None:
         """Stop a Ray Job."""

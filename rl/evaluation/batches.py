@@ -9,7 +9,7 @@ from dataclasses import asdict
 from typing import NamedTuple
 
 from rl.engines.base import Engine, Request
-from rl.evaluation.protocols import ParsedResponse, Requester, clip_failure
+from rl.evaluation.requests import ParsedResponse, Requester, clip_failure
 from rl.evaluation.samples import ClipError, EvalSample
 from storage.folders.files import json_digest
 

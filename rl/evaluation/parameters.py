@@ -12,6 +12,7 @@ from storage.common.config import RUNTIME, Config, Names
 if TYPE_CHECKING:
     from rl.engines.server import Server
     from rl.evaluation.run import Evaluation
+    from rl.evaluation.sweep import Sweep
     from rl.models.families import Model
     from storage.folders.folder import Folder
 
@@ -150,3 +151,49 @@ class EvaluateParameters(InferenceParameters):
         if protocol_named(self.protocol).captions:
             return []
         return list(self.conventions) or conventions_of(self.folder().name)
+
+
+class SweepParameters(Config):
+    """Evaluate checkpoints on benchmarks by protocols and marker settings; finished evaluations are not run again."""
+
+    file: str = Field(title="Sweep file", description="TOML file that names what is combined (docs/sweeps.md).")
+    checkpoints: Names = Field(
+        (), title="Checkpoints", description="Comma-separated models that replace those of the file; empty keeps those."
+    )
+    root: str = Field(
+        "datasets", title="Datasets folder", description="Folder of the datasets and of their variants with other markers."
+    )
+    out: str = Field(
+        "evaluations", title="Evaluations folder", description="Folder in which predictions and results are written."
+    )
+    at_once: int = Field(1, title="Concurrent cells", ge=1, le=64, description="Number of evaluations that run at once.")
+
+    def sweep(self) -> Sweep:
+        """The sweep that the file describes.
+
+        Raises:
+            SweepError: the file does not exist, is not a sweep file, or combines to nothing.
+            ProtocolError: there is no such protocol.
+        """
+        from rl.evaluation.sweep import Sweep
+
+        return Sweep.from_file(self.file, self.root, self.out, self.checkpoints)
+
+
+NIGHTLY = "nightly.toml"
+
+
+class NightlyParameters(SweepParameters):
+    """Evaluate what has changed, and fail where a model scores lower than when its results were accepted."""
+
+    file: str = Field(NIGHTLY, title="Nightly file", description="TOML file in the form of a sweep file (docs/sweeps.md).")
+    tolerance: float = Field(
+        1, title="Tolerance", ge=0, le=100, description="Largest fall of a mean that passes, in per cent points."
+    )
+
+    @property
+    def folder(self) -> Folder:
+        """Folder of the accepted scores and the history."""
+        from storage.folders.open import folder_at
+
+        return folder_at(self.out).child("nightly")

@@ -10,7 +10,7 @@ from typing import Any
 import pyarrow as pa
 
 from rl.evaluation.batches import Batch, BatchResult
-from rl.evaluation.protocols import ParsedResponse
+from rl.evaluation.requests import ParsedResponse
 from rl.evaluation.samples import EvalSample
 from storage.commit import BundleEntry, read_rows
 from storage.folders.open import folder_at

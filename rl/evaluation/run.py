@@ -14,7 +14,8 @@ from rl.engines.base import Engine
 from rl.engines.config import DecodingConfig
 from rl.evaluation.batches import prepare_batches, run_batches, split_batches
 from rl.evaluation.predictions import TABLE, commit_batches, pending_batches, store_batch
-from rl.evaluation.protocols import Protocol, Requester, check_tasks
+from rl.evaluation.protocols import Protocol, check_tasks
+from rl.evaluation.requests import Requester
 from rl.evaluation.samples import Clips, EvalSample, eval_samples
 from rl.models.families import Model, differences
 from rl.prompts.templates import prompts

@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from rl.engines.base import Request
-from rl.evaluation.protocols import Requester
+from rl.evaluation.requests import Requester
 from rl.evaluation.samples import ClipError, Clips, EvalSample
 from rl.models.families import Model
 from rl.rewards import Truth

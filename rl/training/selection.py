@@ -10,7 +10,8 @@ from typing import Any, Literal, NamedTuple
 from pydantic import Field
 
 from rl.engines.inputs import chat_text, load_processor
-from rl.evaluation.protocols import Protocol, ProtocolError, Requester, protocol_named
+from rl.evaluation.protocols import Protocol, ProtocolError, protocol_named
+from rl.evaluation.requests import Requester
 from rl.evaluation.samples import ClipError, Clips, EvalSample, eval_samples
 from rl.models.families import Model
 from storage.common.config import Config

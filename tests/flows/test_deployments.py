@@ -14,8 +14,7 @@ from flows.deployments import FLOWS
 from flows.nightly import nightly_schedule
 from flows.register import EVALUATIONS, registrations
 from infra.ground import GroundParameters
-from infra.nightly import NightlyParameters
-from infra.sweeps import SweepParameters
+from rl.evaluation.parameters import NightlyParameters, SweepParameters
 from rl.paper.parameters import TABLES
 from rl.training.parameters import TRAININGS, deployment_of
 from tasks.build.parameters import BENCHMARKS

@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
-from infra.sweeps import SweepParameters
 from rl.engines.base import Response
 from rl.engines.scripted import ScriptedEngine
+from rl.evaluation.parameters import SweepParameters
 from tasks.build.parameters import BENCHMARKS
 from tasks.build.run import run_build, run_here
 
@@ -49,7 +49,7 @@ def engine(monkeypatch: pytest.MonkeyPatch) -> type[Says]:
     """In place of every engine."""
     Says.opened, Says.says = 0, "<think>It is red.</think><answer>Target ID: 1, Time range: 0.5 to 2.5</answer>"
     monkeypatch.setattr("infra.ray.engine_actors.open_engine", lambda *_: Says())
-    for module in ("infra.sweeps", "infra.sweeping"):
+    for module in ("rl.evaluation.sweep", "rl.evaluation.sweep_run"):
         monkeypatch.setattr(f"{module}.engine_identity", lambda *_: ScriptedEngine(Says.says).identity)
     return Says
 

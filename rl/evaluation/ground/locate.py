@@ -7,7 +7,8 @@ from typing import Any
 
 from rl.engines.base import Engine, EngineError
 from rl.evaluation.ground.result import GroundResult, Mask, TubeFrame
-from rl.evaluation.protocols import ParsedResponse, Requester, protocol_named
+from rl.evaluation.protocols import protocol_named
+from rl.evaluation.requests import ParsedResponse, Requester
 from rl.evaluation.samples import ClipError, Clips, EvalSample
 from rl.models.families import Model
 from storage.common.errors import InputError

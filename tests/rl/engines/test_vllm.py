@@ -12,7 +12,8 @@ from rl.engines.config import DecodingConfig, EngineConfig
 from rl.engines.inputs import prepare_batch
 from rl.engines.local import TransformersEngine
 from rl.engines.vllm import VllmEngine, vllm_prompt
-from rl.evaluation.protocols import PROTOCOLS, Requester
+from rl.evaluation.protocols import PROTOCOLS
+from rl.evaluation.requests import Requester
 from rl.evaluation.samples import Clips, eval_samples
 from rl.models.families import Model
 from rl.prompts.templates import prompt_named

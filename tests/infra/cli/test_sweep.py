@@ -11,24 +11,28 @@ from typing import Any
 import pytest
 
 from infra.cli.sweep import sweep_command
-from infra.sweeping import ask_quietly, render_missing, render_timings, run_cells
-from infra.sweeps import Sweep, SweepParameters
+from infra.ray.backend import RayBackend
+from infra.ray.engine_actors import replicated
 from rl.engines.base import EngineError
 from rl.evaluation.cells import Cell, CellResult, CellStatus
+from rl.evaluation.parameters import SweepParameters
 from rl.evaluation.report.scores import cell_table
-from rl.evaluation.results import EvaluationResults
-from rl.evaluation.sweep import SweepError
+from rl.evaluation.sweep import Sweep, SweepError
+from rl.evaluation.sweep_run import SweepBackend, render_missing, render_timings, run_cells
 from rl.models.families import ModelError
 from rl.models.registry import find_model
 from rl.training.recipes import RECIPES
 from rl.training.records import DatasetRecord, Lineage, write_lineage
 from storage.manifest import DatasetError
+from storage.progress import no_progress
 from tasks.build.parameters import BENCHMARKS
 from tasks.build.run import run_build, run_here
 
+BACKEND = RayBackend(run_here)
 
-def run(sweep: Sweep, at_once: int = 1, ask: Any = ask_quietly) -> list[CellResult]:
-    return list(run_cells(sweep, sweep.statuses(), at_once, ask))
+
+def run(sweep: Sweep, at_once: int = 1, backend: SweepBackend = BACKEND) -> list[CellResult]:
+    return list(run_cells(sweep, sweep.statuses(), backend, at_once))
 
 
 def states(sweep: Sweep) -> dict[Cell, str]:
@@ -45,7 +49,7 @@ def test_a_sweep_is_planned_renders_what_it_lacks_and_asks_each_cell_once(
         zip([*marked, unmarked], ["to ask", "to render and ask", "to render and ask", "to ask"], strict=True)
     )
     calls = models.detected, models.opened
-    assert render_missing(sweep, lambda _: None, run_here) == 2
+    assert render_missing(sweep, BACKEND, no_progress) == 2
     assert (models.detected, models.opened) == calls, "nothing is detected or tracked again"
     assert set(states(sweep).values()) == {"to ask"}
     ran = run(sweep)
@@ -69,7 +73,7 @@ def test_a_finished_sweep_asks_nothing_and_says_the_same(
     sweep_of: Callable[..., SweepParameters], engine: Any, capsys: pytest.CaptureFixture[str]
 ) -> None:
     parameters = sweep_of()
-    render_missing(parameters.sweep(), lambda _: None, run_here)
+    render_missing(parameters.sweep(), BACKEND, no_progress)
     sweep_command(parameters, as_json=True)
     opened, first = engine.opened, json.loads(capsys.readouterr().out)
     sweep_command(parameters, as_json=True)
@@ -84,7 +88,7 @@ def test_a_finished_sweep_asks_nothing_and_says_the_same(
 
 def test_a_setting_that_shows_the_same_is_the_same_evaluation(sweep_of: Callable[..., SweepParameters], engine: Any) -> None:
     sweep = sweep_of(('"markers.size" = 40', '"markers.size" = 20')).sweep()
-    render_missing(sweep, lambda _: None, run_here)
+    render_missing(sweep, BACKEND, no_progress)
     asked = {one.cell.markers: one.evaluated for one in run(sweep) if one.cell.protocol == "marked"}
     assert asked == {"built": True, "size-40": False, "theta-0": True}
 
@@ -96,7 +100,7 @@ def test_hours_come_from_earlier_predictions_and_are_unknown_without(
     sweep_command(parameters, plan=True, as_json=True)
     assert {cell["gpu_hours"] for cell in json.loads(capsys.readouterr().out)["cells"]} == {None}
     sweep = parameters.sweep()
-    render_missing(sweep, lambda _: None, run_here)
+    render_missing(sweep, BACKEND, no_progress)
     [first, *_] = run(sweep)
     assert first.results is not None
     again = parameters.model_copy(update={"file": sweep_of(("decoding.max_tokens = 8", "decoding.max_tokens = 9")).file})
@@ -112,17 +116,18 @@ def test_cells_at_once_say_what_they_say_one_by_one_and_a_failing_engine_fails_i
     sweep_of: Callable[..., SweepParameters],
 ) -> None:
     sweep = sweep_of().sweep()
-    render_missing(sweep, lambda _: None, run_here)
+    render_missing(sweep, BACKEND, no_progress)
 
-    def ask(parameters: Any, _evaluation: Any) -> EvaluationResults:
+    def opener(parameters: Any, *rest: Any) -> Any:
         if parameters.protocol == "unmarked":
             raise EngineError("the GPU is gone")
-        return EvaluationResults(path=parameters.dataset)
+        return replicated(parameters, *rest)
 
-    ran = run(sweep, 3, ask)
+    ran = run(sweep, 3, RayBackend(run_here, opener))
     assert [one.reason for one in ran] == ["", "", "", "the GPU is gone"]
     assert cell_table(ran)[-1]["95 % interval"] == "the GPU is gone"
-    assert [Path(one.results.path).name for one in ran if one.results] == ["own", "own.size-40", "own.theta-0"]
+    datasets = [one.results.scores["paper"].dataset for one in ran if one.results]
+    assert datasets == ["own", "own.size-40", "own.theta-0"]
 
 
 @pytest.mark.parametrize(
@@ -201,7 +206,7 @@ def test_a_benchmark_without_public_truth_says_what_to_build_instead(
     given = {"annotations": str(tmp_path / "hidden.jsonl"), "videos": videos, "root": parameters.root, "name": "mevis"}
     run_build(BENCHMARKS["own"].model_validate(given).build(), run_here, lambda _: None, 0.0)
     sweep = sweep_of(('"own"', '"mevis"'), ('["marked", "unmarked"]', '["marked"]')).sweep()
-    render_missing(sweep, lambda _: None, run_here)
+    render_missing(sweep, BACKEND, no_progress)
     said = {one.reason for one in run(sweep)}
     assert said == {
         "the truth of 'mevis' is not public, so that nothing can be scored: "

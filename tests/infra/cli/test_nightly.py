@@ -9,12 +9,14 @@ from typing import Any
 import pytest
 
 from infra.cli.nightly import accept_command, nightly_command
-from infra.nightly import NightlyParameters, accept, run_nightly
+from infra.ray.backend import RayBackend
 from rl.engines.base import EngineError
 from rl.evaluation.comparison import NightlyError
 from rl.evaluation.history import accepted_scores, read_history
+from rl.evaluation.nightly import accept, run_nightly
+from rl.evaluation.parameters import NightlyParameters
 from rl.evaluation.regression import DropError, RegressionRun, SeriesRun
-from rl.evaluation.results import EvaluationResults
+from storage.progress import no_progress
 from tasks.build.run import run_here
 
 ONE = (
@@ -25,7 +27,7 @@ WORSE = "<think>It is red.</think><answer>Target ID: 1, Time range: 0.5 to 1.0</
 
 
 def night(parameters: NightlyParameters) -> RegressionRun:
-    return run_nightly(parameters, lambda _: None, fan_out=run_here)
+    return run_nightly(parameters, RayBackend(run_here), no_progress)
 
 
 def only(run: RegressionRun) -> SeriesRun:
@@ -128,10 +130,10 @@ def test_results_that_are_not_there_cannot_be_accepted_and_a_damaged_record_is_n
 
 
 def test_a_series_that_could_not_be_asked_fails_the_night(nightly: NightlyParameters) -> None:
-    def ask(_parameters: Any, _evaluation: Any) -> EvaluationResults:
+    def opener(*_: Any) -> Any:
         raise EngineError("the GPU is gone")
 
-    nights = run_nightly(nightly, lambda _: None, ask, run_here)
+    nights = run_nightly(nightly, RayBackend(run_here, opener), no_progress)
     with pytest.raises(EngineError, match="failed: the GPU is gone"):
         nights.check()
 
@@ -139,7 +141,7 @@ def test_a_series_that_could_not_be_asked_fails_the_night(nightly: NightlyParame
 def test_a_benchmark_whose_truth_is_not_public_is_compared_with_nothing(
     nightly: NightlyParameters, engine: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("infra.sweeps.has_truth", lambda *_: False)
+    monkeypatch.setattr("rl.evaluation.sweep.has_truth", lambda *_: False)
     run = night(nightly)
     assert only(run).state == "incomparable"
     with pytest.raises(NightlyError, match="the truth of 'own' is not public, so that nothing can be scored"):

@@ -11,11 +11,13 @@ from urllib.parse import unquote, urlparse
 
 import pytest
 
-from infra.nightly import NightlyParameters, accept, run_nightly
-from infra.report import evaluation_report, regression_report, report_of, sweep_report
-from infra.sweeping import render_missing, run_cells
-from infra.sweeps import SweepParameters
+from infra.ray.backend import RayBackend
+from rl.evaluation.nightly import accept, run_nightly
+from rl.evaluation.parameters import NightlyParameters, SweepParameters
+from rl.evaluation.report.write import evaluation_report, folder_report, regression_report, sweep_report
+from rl.evaluation.sweep_run import render_missing, run_cells
 from storage.manifest import DatasetError
+from storage.progress import no_progress
 from storage.reader import Dataset
 from tasks.build.run import run_here
 
@@ -33,33 +35,35 @@ def headings(page: str) -> list[str]:
 def test_a_sweep_reports_its_cells_and_a_folder_all_that_it_holds(sweep_of: Callable[..., SweepParameters]) -> None:
     parameters = sweep_of()
     sweep = parameters.sweep()
-    render_missing(sweep, lambda _: None, run_here)
-    ran = list(run_cells(sweep, sweep.statuses(), 1))
+    render_missing(sweep, RayBackend(run_here), no_progress)
+    ran = list(run_cells(sweep, sweep.statuses(), RayBackend(run_here)))
     page = read(sweep_report(sweep, ran, "sweep"))
     cells = ["tiny/own/marked/built", "tiny/own/marked/size-40", "tiny/own/marked/theta-0", "tiny/own/unmarked"]
     assert headings(page) == cells * 2, "scores, then samples"
     assert page.count("<article") == 8
-    every = read(report_of(parameters.out, parameters.root))
+    every = read(folder_report(parameters.out, parameters.root))
     assert sorted(name[:10] for name in headings(every)) == ["own/marked"] * 6 + ["own/unmark"] * 2
     assert "is not there any more" not in every, "renders of other settings are found too"
-    assert "not there any more" in read(report_of(parameters.out, "elsewhere"))
+    assert "not there any more" in read(folder_report(parameters.out, "elsewhere"))
     assert ran[0].results is not None
-    alone = evaluation_report(Dataset(sweep.folder(ran[0].cell)), ran[0].results)
+    alone = evaluation_report(Dataset(sweep.dataset_folder(ran[0].cell)), ran[0].results)
     assert alone.endswith(f"{Path(ran[0].results.path).parent.name}/report.html")
-    assert headings(read(report_of(str(Path(unquote(urlparse(alone).path)).parent), parameters.root))) == headings(read(alone))
+    assert headings(read(folder_report(str(Path(unquote(urlparse(alone).path)).parent), parameters.root))) == headings(
+        read(alone)
+    )
 
 
 def test_a_regression_reports_its_curves_and_first_the_samples_that_fell(
     sweep_of: Callable[..., NightlyParameters], engine: Any
 ) -> None:
-    run_nightly(sweep_of(model=NightlyParameters), lambda _: None, fan_out=run_here)
+    run_nightly(sweep_of(model=NightlyParameters), RayBackend(run_here), no_progress)
     accept(sweep_of(model=NightlyParameters))
     engine.says = WORSE
     unmarked = sweep_of(('["marked", "unmarked"]', '["unmarked"]'), model=NightlyParameters)
-    run_nightly(unmarked, lambda _: None, fan_out=run_here)
+    run_nightly(unmarked, RayBackend(run_here), no_progress)
     accept(unmarked)
     parameters = sweep_of(model=NightlyParameters)
-    nights = run_nightly(parameters, lambda _: None, fan_out=run_here)
+    nights = run_nightly(parameters, RayBackend(run_here), no_progress)
     page = read(regression_report(parameters, nights))
     assert page.count("<polyline") == 4
     assert page.count('data-tags="|fell|wrong time|"') == 6
@@ -73,7 +77,7 @@ def test_tables_of_the_paper_are_read_from_the_folder(tmp_path: Path) -> None:
     absent = {**cell, "row": "B", "paper": None, "measured": None, "interval": None, "why": "needs a GPU"}
     (tmp_path / "tables").mkdir()
     (tmp_path / "tables" / "table-7.json").write_text(json.dumps({"title": "Table 7", "cells": [cell, absent]}))
-    page = read(report_of(str(tmp_path), "datasets"))
+    page = read(folder_report(str(tmp_path), "datasets"))
     assert "A &lt;b&gt;" in page
     assert "40.2 · <b>38.0</b> <small>(36.0 to 40.0)</small> -2.2" in page
     assert "B<br><small>needs a GPU</small>" in page
@@ -81,4 +85,4 @@ def test_tables_of_the_paper_are_read_from_the_folder(tmp_path: Path) -> None:
 
 def test_a_folder_without_results_is_one_sentence(tmp_path: Path) -> None:
     with pytest.raises(DatasetError, match="holds no results: evaluate a model first"):
-        report_of(str(tmp_path), "datasets")
+        folder_report(str(tmp_path), "datasets")
