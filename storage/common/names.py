@@ -1,4 +1,4 @@
-"""What a person names, and names that become paths."""
+"""Look-up of named entries, and checks of names that become paths."""
 
 from __future__ import annotations
 

@@ -8,7 +8,7 @@ METHODS = ("containment_match", "multiple_choice", "gpt_assisted_scoring")
 
 
 class QuestionRule(NamedTuple):
-    """How the answer to a question is scored.
+    """Scoring rule of a question.
 
     Attributes:
         method: one of `METHODS`.

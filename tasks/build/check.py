@@ -1,4 +1,4 @@
-"""Whether the videos a benchmark names are there and sound, told before anything is built."""
+"""Check of the videos of a benchmark before a build: whether they exist and can be read."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from tasks.video.reader import local_source, open_video
 
 @dataclass(frozen=True)
 class InputFinding:
-    """What is known of one video.
+    """Result of the check of one video.
 
     Attributes:
         video_id: the video.

@@ -1,4 +1,4 @@
-"""How long a build will take and how much it will write, from what ran before or else from a few videos' lengths."""
+"""Estimate of the duration and output size of a build, from earlier outcomes or from the lengths of a few videos."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _PROBES = 8
 
 @dataclass(frozen=True)
 class Estimate:
-    """What is left to do.
+    """Estimated remaining work of a build.
 
     Attributes:
         videos: to be tracked or rendered.

@@ -1,4 +1,4 @@
-"""What a person sets for a build or an import: a parameter model for each benchmark and layout, made from its source model."""
+"""Parameter models of builds and imports, one per benchmark and layout, derived from its source model."""
 
 from __future__ import annotations
 

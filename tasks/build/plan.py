@@ -1,4 +1,4 @@
-"""What a build would do: which videos are new, stale, to be tried again or settled, before anything runs."""
+"""Build plans: new, stale, failed and final videos, determined before anything runs."""
 
 from __future__ import annotations
 

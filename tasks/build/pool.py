@@ -1,4 +1,4 @@
-"""How the videos of a build are spread over workers."""
+"""Distribution of the videos of a build over workers."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from storage.common.config import Config
 
 
 class RetryConfig(Config):
-    """How often a video is tried, and what stops the run."""
+    """Retries of videos, and the conditions that stop a run."""
 
     max_attempts: int = Field(
         2, title="Attempts", ge=1, le=100, description="Attempts in one run at a video that fails without ending its worker."

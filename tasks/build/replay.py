@@ -28,7 +28,7 @@ TablesOf = Callable[[VideoJob, str], tuple[Outcome, Tables]]
 
 @dataclass(frozen=True)
 class Difference:
-    """How a table differs from the stored one.
+    """Difference between a new table and the stored one.
 
     Attributes:
         table: its name.
@@ -51,7 +51,7 @@ class Difference:
 
 @dataclass(frozen=True)
 class Replay:
-    """What came of it.
+    """Result of a replay.
 
     Attributes:
         outcome: how the stage ended this time, with its wall time.

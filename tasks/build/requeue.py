@@ -27,7 +27,7 @@ class RequeueError(InputError):
 
 @dataclass(frozen=True)
 class Requeue:
-    """What would run again.
+    """Videos that would be processed again.
 
     Attributes:
         endings: how each of these videos ended, and in which stage; a video may stand there with both.
@@ -57,7 +57,7 @@ def with_reasons(build: Build) -> list[Ending]:
 
 
 def _plans(build: Build) -> tuple[StagePlan, StagePlan]:
-    """What stands in both stages: masks, frames."""
+    """Plans of both stages: masks and frames."""
     masks = plan_masks(build)
     return masks, plan_frames(build, masks)
 

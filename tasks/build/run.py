@@ -141,7 +141,7 @@ def publish_build(build: Build, masks: StagePlan, frames: StagePlan, error_budge
 
 
 def endings_of(build: Build, masks: StagePlan, frames: StagePlan) -> Iterator[Ending]:
-    """How each planned video ended, and in which stage; one that did not end is a failure, not a gap."""
+    """Outcome of each planned video and its last stage; a video without one counts as failed."""
     failed = {**_failures(masks.store), **_failures(frames.store)}
     for job in build.benchmark.jobs:
         video_id = job.source.video_id

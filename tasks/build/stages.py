@@ -1,4 +1,4 @@
-"""What shapes the two stages of a dataset: the parameters that its manifest stores, and the specifications made from them."""
+"""Parameters of the two stages of a dataset as stored in its manifest, and the stage specifications."""
 
 from __future__ import annotations
 
@@ -96,7 +96,7 @@ def frames_spec(config: FramesConfig, masks: StageSpec) -> StageSpec:
 
 
 def frames_parameters(dataset: Dataset) -> FramesParameters:
-    """How a published dataset shows its frames, also one of an earlier version.
+    """Parameters of the rendered frames of a published dataset, including those of earlier versions.
 
     Raises:
         ConfigError: the parameters were stored by a newer version of the code, or are damaged.

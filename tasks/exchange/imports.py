@@ -99,7 +99,7 @@ def _job(stem: str, file: Path | RemoteFile, place: Path) -> VideoJob:
 
 
 class RecordedConfig(Config):
-    """How the masks of another tool are read; both fields shape them.
+    """Parameters of reading imported masks; both fields determine them.
 
     Attributes:
         layout: a name in `IMPORTS`.

@@ -29,7 +29,7 @@ _FAINT = 40
 
 
 class MarkerConfig(Config):
-    """Which objects are marked, and how (section 3.2, Tables 5 and 6)."""
+    """Selection and style of object markers (section 3.2, Tables 5 and 6)."""
 
     theta: float = Field(
         1 / 3,

@@ -24,7 +24,7 @@ from tasks.video.timeline import Timeline
 
 
 class RenderingConfig(Config):
-    """How frames are stored, and which boxes choose an answer."""
+    """Storage format of frames, and the voting rule of answers."""
 
     jpeg_quality: int = Field(95, title="JPEG quality", ge=1, le=100, description="JPEG quality of stored frames, 1 to 100.")
     answer_rule: AnswerRule = Field(

@@ -46,7 +46,7 @@ class VideoAnnotation:
 
 
 class AnnotatorConfig(Config):
-    """What finds and follows objects, and on which videos it gives up; the limits shape no mask."""
+    """Detector, tracker and limits of the annotation of videos; the limits do not determine masks."""
 
     detector: DetectorConfig = Field(DetectorConfig(), title="Detector", description="The detector that finds objects.")
     tracker: TrackerConfig = Field(TrackerConfig(), title="Tracker", description="The tracker that follows objects.")

@@ -1,4 +1,4 @@
-"""Whether a source has changed: a stat that costs nothing, and a hash that cannot be fooled."""
+"""Fingerprints of sources: a cheap stat, and a hash of the content."""
 
 from __future__ import annotations
 

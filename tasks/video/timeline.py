@@ -38,7 +38,7 @@ class Timeline:
         return min(max(index, 0), len(self.times_s) - 1)
 
     def end_of(self, index: int) -> float:
-        """When a frame stops being shown, seconds."""
+        """End of the presentation of a frame, in seconds."""
         return float(self.times_s[index + 1]) if index + 1 < len(self.times_s) else self.duration_s
 
     def frames_in(self, start_s: float, end_s: float | None) -> range:
