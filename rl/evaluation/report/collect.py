@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal
 
 import numpy as np
 
 from rl.evaluation.predictions import StoredPrediction, stored_predictions
+from rl.evaluation.report.cards import EvaluationSection, ObjectRow, OverlayBox, SampleCard
 from rl.evaluation.report.kinds import KINDS, TrueSample, choose_samples, kinds_of
 from rl.evaluation.report.scores import score_table
 from rl.evaluation.results import EvaluationResults
@@ -17,7 +18,7 @@ from storage.reader import Dataset
 from storage.stages import StageStore
 from tasks.benchmarks.samples import Target
 from tasks.preview.strips import Strip, clip_strips
-from tasks.preview.timeline import AxisSpan, Tick, axis_span, ticks, visible_spans
+from tasks.preview.timeline import AxisSpan, axis_span, ticks, visible_spans
 from tasks.video.timeline import Timeline
 
 _MAX_OBJECTS = 6
@@ -44,83 +45,6 @@ class ReportedEvaluation:
     store: StageStore
     results: EvaluationResults
     fallen: Set[str] = frozenset()
-
-
-class ObjectRow(NamedTuple):
-    """An object's row of a sample's timeline.
-
-    Attributes:
-        object_id: in the dataset.
-        category: of the object.
-        is_answer: whether it is a target of the sample.
-        predicted: whether the prediction names it.
-        spans: when it is visible.
-    """
-
-    object_id: int
-    category: str
-    is_answer: bool
-    predicted: bool
-    spans: Sequence[AxisSpan]
-
-
-class OverlayBox(NamedTuple):
-    """A box on a picture; position and size are per cent of the picture's sides."""
-
-    kind: Literal["true", "predicted"]
-    x: float
-    y: float
-    width: float
-    height: float
-
-
-class SampleCard(NamedTuple):
-    """A sample of a report.
-
-    Attributes:
-        prediction: of the sample.
-        truth: the sample.
-        kinds: of failure, of `rl.evaluation.report.kinds.KINDS`.
-        scores: metric -> score in [0, 1].
-        strip: its frames.
-        overlays: boxes on each picture of the strip.
-        true_span, predicted_span: on the axis of the clip; None where there is none.
-        objects: rows of the timeline.
-        duration_s: of the clip.
-        ticks: of the axis.
-    """
-
-    prediction: StoredPrediction
-    truth: TrueSample
-    kinds: Sequence[str]
-    scores: Mapping[str, float]
-    strip: Strip
-    overlays: Sequence[Sequence[OverlayBox]]
-    true_span: AxisSpan | None
-    predicted_span: AxisSpan | None
-    objects: Sequence[ObjectRow]
-    duration_s: float
-    ticks: Sequence[Tick]
-
-
-class EvaluationSection(NamedTuple):
-    """An evaluation as a page shows it.
-
-    Attributes:
-        name: of the evaluation.
-        results: its stored results.
-        scores: tables, each of one set of columns.
-        tally: kind -> number of samples, over all samples; empty where the dataset no longer exists.
-        samples: number of requested samples.
-        cards: some of the samples.
-    """
-
-    name: str
-    results: EvaluationResults
-    scores: Sequence[Sequence[Mapping[str, str]]]
-    tally: Mapping[str, int]
-    samples: int
-    cards: Sequence[SampleCard]
 
 
 def evaluation_section(evaluation: ReportedEvaluation, limit: int, strip_bytes: int) -> EvaluationSection:
