@@ -9,6 +9,7 @@ from typing import Literal
 
 from storage.commit import BundleEntry
 from storage.folders.folder import Folder
+from storage.folders.open import folder_at
 from storage.specification import BuildRequest
 from storage.stages import StageStore, entries_by_video
 from tasks.benchmarks.samples import Benchmark, VideoJob
@@ -97,7 +98,7 @@ def plan_masks(build: Build) -> StagePlan:
     Raises:
         DatasetError: an earlier version wrote the dataset, and it is not migrated.
     """
-    check_migrated(build.folder)
+    check_migrated(folder_at(build.folder))
     return _plan(build.masks, build.benchmark.jobs, _same_source)
 
 
