@@ -12,8 +12,10 @@ from flows.artifacts import progress_artifact
 from flows.families import by_function_name, flows_of
 from flows.limits import gpu_slot
 from flows.servers import server_of
-from infra.ground import GroundParameters, rendering_differences, run_ground
+from infra.ray.pool import pool_or_local
+from rl.evaluation.ground.parameters import GroundParameters
 from rl.evaluation.ground.result import GroundResult
+from rl.evaluation.ground.run import rendering_differences, run_ground
 from storage.progress import OnProgress
 
 
@@ -23,7 +25,7 @@ def grounding(parameters: GroundParameters) -> GroundResult:
     for text in rendering_differences(parameters):
         get_run_logger().warning(text)
     with gpu_slot(parameters.pool.gpus_per_worker):
-        result = run_ground(parameters, _progress(), server_of(parameters))
+        result = run_ground(parameters, _progress(), server_of(parameters), pool_or_local(parameters.pool, parameters.ray))
     create_markdown_artifact(_markdown(result), key="answer", description="Answer of the model, and its tube")
     url = Path(result.clip).absolute().as_uri()
     create_link_artifact(url, link_text="Clip", key="clip", description="The clip with the answer drawn")

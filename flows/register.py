@@ -7,7 +7,7 @@ from functools import cache
 
 from pydantic import BaseModel
 
-from infra.ground import GroundParameters
+from rl.evaluation.ground.parameters import GroundParameters
 from rl.evaluation.parameters import EvaluateParameters, NightlyParameters, SweepParameters
 from rl.paper.parameters import TABLES
 from rl.training.parameters import TRAININGS, deployment_of

@@ -8,8 +8,10 @@ from rich.text import Text
 
 from infra.cli.console import Steps, plain, printable, stoppable
 from infra.cli.options import AsJson
-from infra.ground import GroundParameters, rendering_differences, run_ground
+from infra.ray.pool import pool_or_local
+from rl.evaluation.ground.parameters import GroundParameters
 from rl.evaluation.ground.result import GroundResult
+from rl.evaluation.ground.run import rendering_differences, run_ground
 
 
 @stoppable()
@@ -18,7 +20,7 @@ def ground_command(parameters: GroundParameters, as_json: AsJson = False) -> Non
     for text in rendering_differences(parameters):
         plain(stderr=True).print(f"warning: {text}", soft_wrap=True)
     with Steps(as_json) as steps:
-        result = run_ground(parameters, steps.update)
+        result = run_ground(parameters, steps.update, workers=pool_or_local(parameters.pool, parameters.ray))
     print(result.model_dump_json()) if as_json else show_result(result)
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack
+from contextlib import AbstractContextManager, ExitStack, nullcontext
 from dataclasses import dataclass, replace
 from types import TracebackType
 from typing import Any
@@ -20,7 +20,7 @@ from storage.common.log import logger
 from storage.outcomes import Outcome
 from tasks.benchmarks.samples import VideoJob
 from tasks.build.pool import PoolConfig
-from tasks.build.run import Ended
+from tasks.build.run import Ended, FanOut, run_here
 from tasks.build.workers import WorkerFactory
 
 _LOG = logger(__name__)
@@ -151,3 +151,13 @@ def _stop_late(actors: Actors, reference: Any, config: PoolConfig) -> tuple[Ende
     attempt = actors.replace(reference)
     detail = f"it was stopped after {config.deadline_s:g} s"
     return Ended(attempt.job, Outcome("failed", "deadline", detail, seconds=config.deadline_s), recorded=False), attempt
+
+
+def pool_or_local(config: PoolConfig, address: str) -> AbstractContextManager[FanOut]:
+    """Workers on the Ray of an address, or in this process if there is none, as a context manager.
+
+    Args:
+        config: the workers and their limits.
+        address: `host:port` of a cluster to join, or `auto`; empty runs the jobs in this process.
+    """
+    return RayPool(config, address) if address else nullcontext(run_here)

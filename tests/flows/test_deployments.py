@@ -13,7 +13,7 @@ from flows import evaluate
 from flows.deployments import FLOWS
 from flows.nightly import nightly_schedule
 from flows.register import EVALUATIONS, registrations
-from infra.ground import GroundParameters
+from rl.evaluation.ground.parameters import GroundParameters
 from rl.evaluation.parameters import NightlyParameters, SweepParameters
 from rl.paper.parameters import TABLES
 from rl.training.parameters import TRAININGS, deployment_of

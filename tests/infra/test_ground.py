@@ -8,8 +8,9 @@ from typing import Any
 
 import pytest
 
-from infra.ground import GroundParameters, run_ground
 from rl.evaluation.ground.locate import GroundError
+from rl.evaluation.ground.parameters import GroundParameters
+from rl.evaluation.ground.run import run_ground
 from storage.progress import Progress
 
 ASK = ("It moves.", "--model", "tiny", "--decoding.max-tokens", "8", "--detector", "motion")
