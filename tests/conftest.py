@@ -7,7 +7,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from fractions import Fraction
 from pathlib import Path
 
@@ -173,13 +173,26 @@ def colour_models() -> type[ColourModels]:
     return ColourModels
 
 
-@pytest.fixture
-def models(monkeypatch: pytest.MonkeyPatch) -> ColourModels:
-    """Replace detector and tracker of in-process builds by models that count their calls."""
+@contextmanager
+def _models_in_place() -> Iterator[ColourModels]:
     made = ColourModels()
-    monkeypatch.setattr("tasks.tracking.annotator.build_detector", lambda _config, _weights: made)
-    monkeypatch.setattr("tasks.tracking.annotator.build_tracker", lambda _config, _weights: made)
-    return made
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("tasks.tracking.annotator.build_detector", lambda _config, _weights: made)
+        patch.setattr("tasks.tracking.annotator.build_tracker", lambda _config, _weights: made)
+        yield made
+
+
+@pytest.fixture(scope="session")
+def models_in_place() -> Callable[[], AbstractContextManager[ColourModels]]:
+    """Replaces detector and tracker for the length of a block, for datasets that are built once for many tests."""
+    return _models_in_place
+
+
+@pytest.fixture
+def models() -> Iterator[ColourModels]:
+    """Replace detector and tracker of in-process builds by models that count their calls."""
+    with _models_in_place() as made:
+        yield made
 
 
 @pytest.fixture
@@ -188,7 +201,7 @@ def config() -> BuildConfig:
     return BuildConfig(detector="motion")
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def clip_factory() -> Callable[..., Path]:
     """`write_clip`, for tests that make their own video."""
     return write_clip

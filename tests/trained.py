@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -32,14 +33,26 @@ def job(name: str, clip: Path, sentence: str) -> VideoJob:
     return VideoJob(Source(f"{name}.mp4", clip), clips, samples)
 
 
-@pytest.fixture
-def trained_dataset(tmp_path: Path, square_clip: Path, clip_factory: Callable[..., Path], models: Any) -> Dataset:
-    """Three videos of two squares, four sentences each, and a grey one in which nothing is found."""
-    grey = clip_factory(tmp_path / "grey.mp4", [np.full((180, 240, 3), 90, np.uint8)] * 20)
+@pytest.fixture(scope="session")
+def trained_squares(
+    tmp_path_factory: pytest.TempPathFactory, square_clip: Path, clip_factory: Callable[..., Path], models_in_place: Any
+) -> Path:
+    """A folder with the dataset and its own video, built once."""
+    root = tmp_path_factory.mktemp("trained")
+    grey = clip_factory(root / "grey.mp4", [np.full((180, 240, 3), 90, np.uint8)] * 20)
     nothing = Sample("grey/stvg", "grey", "It moves.", Task.SPATIO_TEMPORAL, 0.0, 1.0, 0, 9, (Target.dense(0, RED[:10]),))
     jobs = [job(name, square_clip, f"The {name} one moves.") for name in "abc"]
     jobs.append(VideoJob(Source("grey.mp4", grey), (Clip("grey"),), (nothing,)))
-    build = Build(tmp_path / "datasets" / "squares", Benchmark(jobs), BuildConfig(detector="motion"))
-    tracked = run_masks(build, run_here, lambda _: None)
-    publish_build(build, tracked, run_frames(build, tracked, run_here, lambda _: None), 1.0)
-    return Dataset(build.folder)
+    build = Build(root / "datasets" / "squares", Benchmark(jobs), BuildConfig(detector="motion"))
+    with models_in_place():
+        tracked = run_masks(build, run_here, lambda _: None)
+        publish_build(build, tracked, run_frames(build, tracked, run_here, lambda _: None), 1.0)
+    return root
+
+
+@pytest.fixture
+def trained_dataset(tmp_path: Path, trained_squares: Path, models: Any) -> Dataset:
+    """Three videos of two squares, four sentences each, and a grey one in which nothing is found."""
+    assert models.opened == 0
+    shutil.copytree(trained_squares, tmp_path, dirs_exist_ok=True)
+    return Dataset(tmp_path / "datasets" / "squares")

@@ -64,20 +64,30 @@ Swept = Callable[..., Any]
 """Parameters of a sweep file, in which some texts are replaced by others; of nights with their model given."""
 
 
-@pytest.fixture
-def sweep_of(
-    tmp_path: Path, square_clip: Path, models: Any, home: Path, engine: type[Says], monkeypatch: pytest.MonkeyPatch
-) -> Swept:
-    """Sweeps over a built dataset of two videos with a sentence each."""
-    monkeypatch.chdir(home)
-    videos, lines = tmp_path / "videos", []
+@pytest.fixture(scope="session")
+def two_videos(tmp_path_factory: pytest.TempPathFactory, square_clip: Path, models_in_place: Any) -> Path:
+    """A folder with `sets/own`, a dataset of two videos with a sentence each, built once."""
+    root = tmp_path_factory.mktemp("two")
+    videos, lines = root / "videos", []
     videos.mkdir()
     for name in ("a.mp4", "b.mp4"):
         shutil.copy(square_clip, videos / name)
         lines.append(json.dumps({"video": name, "sentence": "It moves.", "span_s": [0.5, 2.5], "boxes": _boxes()}))
-    (tmp_path / "own.jsonl").write_text("\n".join(lines))
-    build = BENCHMARKS["own"](annotations=str(tmp_path / "own.jsonl"), videos=str(videos), root=str(tmp_path / "sets")).build()
-    run_build(build, run_here, lambda _: None, 0.0)
+    (root / "own.jsonl").write_text("\n".join(lines))
+    build = BENCHMARKS["own"](annotations=str(root / "own.jsonl"), videos=str(videos), root=str(root / "sets")).build()
+    with models_in_place():
+        run_build(build, run_here, lambda _: None, 0.0)
+    return root
+
+
+@pytest.fixture
+def sweep_of(
+    tmp_path: Path, two_videos: Path, models: Any, home: Path, engine: type[Says], monkeypatch: pytest.MonkeyPatch
+) -> Swept:
+    """Sweeps over a built dataset of two videos with a sentence each."""
+    assert models.opened == 0
+    monkeypatch.chdir(home)
+    shutil.copytree(two_videos, tmp_path, dirs_exist_ok=True)
 
     def make(*changes: tuple[str, str], model: type[SweepParameters] = SweepParameters) -> SweepParameters:
         text = SWEEP

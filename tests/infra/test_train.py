@@ -33,7 +33,7 @@ Asked = Callable[..., TrainParameters]
 def asked(trained_dataset: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Asked:
     """Parameters of a training of the tiny model on three small videos."""
     monkeypatch.chdir(tmp_path)
-    usual = {"dataset": str(trained_dataset.folder), "out": str(tmp_path / "trainings"), "validation": 0.4}
+    usual = {"dataset": str(trained_dataset.folder), "out": str(tmp_path / "trainings"), "validation": 0.4, "model": "tiny"}
     return lambda **given: TRAININGS["sample"].model_validate({**usual, **given})
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -36,19 +37,31 @@ ASKED = (
 )  # fmt: skip
 
 
-@pytest.fixture
-def asked_dataset(tmp_path: Path, square_clip: Path, clip_factory: Callable[..., Path], models: Any) -> Dataset:
-    """The clip of two squares with its samples, in two clips, and a grey video in which nothing is found."""
-    grey = clip_factory(tmp_path / "grey.mp4", [np.full((180, 240, 3), 90, np.uint8)] * 20)
+@pytest.fixture(scope="session")
+def asked_squares(
+    tmp_path_factory: pytest.TempPathFactory, square_clip: Path, clip_factory: Callable[..., Path], models_in_place: Any
+) -> Path:
+    """A folder with `asked_dataset` and its own video, built once."""
+    root = tmp_path_factory.mktemp("asked")
+    grey = clip_factory(root / "grey.mp4", [np.full((180, 240, 3), 90, np.uint8)] * 20)
     nothing = Sample("nothing", "grey", "It moves.", Task.SPATIO_TEMPORAL, 0.0, 1.0, 0, 9, (Target.dense(0, RED[:10]),))
     jobs = [
         VideoJob(Source("a.mp4", square_clip), (Clip("late", 1.0, 4.0), Clip("whole")), ASKED),
         VideoJob(Source("grey.mp4", grey), (Clip("grey"),), (nothing,)),
     ]
-    build = Build(tmp_path / "datasets" / "squares", Benchmark(jobs), BuildConfig(detector="motion"))
-    tracked = run_masks(build, run_here, lambda _: None)
-    publish_build(build, tracked, run_frames(build, tracked, run_here, lambda _: None), 1.0)
-    return Dataset(build.folder)
+    build = Build(root / "datasets" / "squares", Benchmark(jobs), BuildConfig(detector="motion"))
+    with models_in_place():
+        tracked = run_masks(build, run_here, lambda _: None)
+        publish_build(build, tracked, run_frames(build, tracked, run_here, lambda _: None), 1.0)
+    return root
+
+
+@pytest.fixture
+def asked_dataset(tmp_path: Path, asked_squares: Path, models: Any) -> Dataset:
+    """The clip of two squares with its samples, in two clips, and a grey video in which nothing is found."""
+    assert models.opened == 0
+    shutil.copytree(asked_squares, tmp_path, dirs_exist_ok=True)
+    return Dataset(tmp_path / "datasets" / "squares")
 
 
 @pytest.fixture(scope="session")

@@ -42,6 +42,7 @@ def test_prompts_come_back_from_the_tokenizer_as_they_went_in(tiny: Any) -> None
     assert len(tokenizer("<|video_pad|>")["input_ids"]) == 1
 
 
+@pytest.mark.heavy
 def test_a_schooled_model_answers_in_form(tiny: Any, visual: Any) -> None:
     from rl.engines.base import Request
     from rl.engines.config import DecodingConfig
