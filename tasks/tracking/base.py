@@ -66,9 +66,7 @@ class Sam2Config(Config):
         "auto", title="SAM2.1 precision", description="Number format of SAM2.1; auto takes bfloat16 on a GPU, else float32."
     )
     compiled: Annotated[bool, RUNTIME] = Field(
-        False,
-        title="Compile SAM2.1",
-        description="Compile SAM2.1 first: slow to start and faster on each frame, worth it for many videos on a GPU.",
+        False, title="Compile SAM2.1", description="Compile SAM2.1: slow to start, faster a frame; for many videos on a GPU."
     )
 
 
