@@ -110,7 +110,7 @@ def _write_table(folder: Folder, name: str, table: str, rows: Iterable[Rows], du
                 count += group.num_rows
         writer.close()
         size, sha256 = temporary.stat().st_size, sha256_of(temporary)
-    return TableFile(file_name, count, size, sha256, videos)
+    return TableFile(path=file_name, rows=count, bytes=size, sha256=sha256, videos=videos)
 
 
 def _encoding_options(schema: pa.Schema) -> dict[str, Any]:

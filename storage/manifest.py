@@ -125,7 +125,15 @@ def publish(
     with folder.writing(outcomes) as temporary:
         pq.write_table(_outcome_rows(ordered), temporary, compression="zstd", write_page_checksum=True)
     counts = count_outcomes(ending.outcome for ending in ordered)
-    manifest = Manifest(folder.name, content_hash, counts, dict(records), dict(stages), outcomes, dict(tools))
+    manifest = Manifest(
+        dataset=folder.name,
+        content_hash=content_hash,
+        counts=counts,
+        records=dict(records),
+        stages=dict(stages),
+        outcomes=outcomes,
+        tools=dict(tools),
+    )
     folder.write(CARD, _card(manifest).encode())
     return _swap(folder, manifest, expected_version)
 
@@ -182,7 +190,7 @@ def published_stage(store: StageStore, chosen: Mapping[str, str]) -> PublishedSt
             videos.update(dict.fromkeys(ids, len(shards)))
             shards.append(bundle.tables)
     spec = store.spec
-    return PublishedStage(spec.key, spec.version, dict(spec.params), shards, videos)
+    return PublishedStage(key=spec.key, version=spec.version, params=dict(spec.params), shards=shards, videos=videos)
 
 
 def _with_rows(bundle: Bundle) -> list[str]:

@@ -137,12 +137,12 @@ class Dataset:
         first, last = np.searchsorted(frames, [frame_index, frame_index + 1])
         return [
             StoredInstance(
-                r["object_id"],
-                r["category"],
-                (r["x1"], r["y1"], r["x2"], r["y2"]),
-                r["area"],
-                (r["anchor_x"], r["anchor_y"]),
-                r["rle_counts"],
+                object_id=r["object_id"],
+                category=r["category"],
+                box=(r["x1"], r["y1"], r["x2"], r["y2"]),
+                area=r["area"],
+                anchor=(r["anchor_x"], r["anchor_y"]),
+                counts=r["rle_counts"],
             )
             for r in rows.slice(first, last - first).to_pylist()
         ]

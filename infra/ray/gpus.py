@@ -59,7 +59,14 @@ def gpus(address: str) -> list[Gpu]:
 def _gpu(node: dict[str, Any], gpu: dict[str, Any]) -> Gpu:
     pids = tuple(int(process["pid"]) for process in gpu.get("processesPids") or ())
     used, total = int(gpu.get("memoryUsed") or 0), int(gpu.get("memoryTotal") or 0)
-    return Gpu(node.get("hostname", "?"), int(gpu.get("index", 0)), str(gpu.get("name", "")), used, total, pids)
+    return Gpu(
+        node=node.get("hostname", "?"),
+        index=int(gpu.get("index", 0)),
+        name=str(gpu.get("name", "")),
+        used_mb=used,
+        total_mb=total,
+        pids=pids,
+    )
 
 
 def check_free(address: str, needed: int) -> None:

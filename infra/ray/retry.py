@@ -87,7 +87,9 @@ class Attempt:
         """
         if outcome.status == "failed" and outcome.reason in KILLED and self.deaths >= retries.max_deaths:
             detail = f"{outcome.sentence}, {self.deaths} times"
-            return Outcome("quarantined", outcome.reason, detail, self.number, outcome.seconds)
+            return Outcome(
+                status="quarantined", reason=outcome.reason, detail=detail, attempts=self.number, seconds=outcome.seconds
+            )
         return replace(outcome, attempts=self.number)
 
 

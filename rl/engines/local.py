@@ -109,7 +109,13 @@ class TransformersEngine:
         kept = tokens if length is None else tokens[:length]
         text = self._processor.tokenizer.decode(kept, skip_special_tokens=True)
         text = text.rstrip("\ufffd") if length is None else text  # vLLM too drops a character that was cut off
-        return Response(text, "length" if length is None else "stop", prompt_tokens, len(kept), seconds)
+        return Response(
+            text=text,
+            finish="length" if length is None else "stop",
+            prompt_tokens=prompt_tokens,
+            tokens=len(kept),
+            seconds=seconds,
+        )
 
     def close(self) -> None:
         """Release the memory of the model."""

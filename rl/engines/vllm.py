@@ -139,8 +139,13 @@ def _identity(model: Model, limit: int, vllm: str) -> EngineIdentity:
 
 def _response(output: Any, seconds: float) -> Response:
     [completion] = output.outputs
-    finish = "length" if completion.finish_reason == "length" else "stop"
-    return Response(completion.text, finish, len(output.prompt_token_ids), len(completion.token_ids), seconds)  # type: ignore[arg-type]
+    return Response(
+        text=completion.text,
+        finish="length" if completion.finish_reason == "length" else "stop",
+        prompt_tokens=len(output.prompt_token_ids),
+        tokens=len(completion.token_ids),
+        seconds=seconds,
+    )
 
 
 def _first_line(error: Exception) -> str:

@@ -111,8 +111,8 @@ def _spatial_of_boxes(text: str, scene: Scene) -> float:
 FORMS = {
     form.name: form
     for form in (
-        Form("markers", True, _answer_id, _tube_of_id, _spatial_of_id),
-        Form("coordinates", False, _answer_boxes, _tube_of_boxes, _spatial_of_boxes),
+        Form(name="markers", marked=True, answer=_answer_id, tube=_tube_of_id, spatial=_spatial_of_id),
+        Form(name="coordinates", marked=False, answer=_answer_boxes, tube=_tube_of_boxes, spatial=_spatial_of_boxes),
     )
 }
 """Alike in everything but the answer, and that coordinates are asked on frames without numbers."""

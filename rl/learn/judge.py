@@ -58,7 +58,7 @@ def marks(texts: Sequence[str], form: Form, scenes: Sequence[Scene]) -> Marks:
 def _marks(tube: Tube | None, scene: Scene) -> tuple[float, ...]:
     if tube is None:
         return 0.0, 0.0, 0.0, 0.0
-    scores = paper(Case("", FPS, 2 * scene.pairs, scene.target.tube, tube))
+    scores = paper(Case(sample_id="", fps=FPS, frame_count=2 * scene.pairs, truth=scene.target.tube, predicted=tube))
     return float(_pointed_at(tube, scene) is scene.target), scores.t_iou, scores.v_iou, 1.0
 
 

@@ -114,7 +114,13 @@ def frames(scene: Scene, marked: bool = True, blank: bool = False) -> Frames:
 def _candidate(figure: Figure, frame: int) -> Candidate:
     x1, y1, x2, y2 = figure.box(frame)
     centre = ((x1 + x2 - 1) / 2, (y1 + y2 - 1) / 2)
-    return Candidate(figure.object_id, figure.shape, int(_MASKS[figure.shape].sum()), centre, (x1, y1, x2, y2))
+    return Candidate(
+        object_id=figure.object_id,
+        category=figure.shape,
+        area=int(_MASKS[figure.shape].sum()),
+        anchor=centre,
+        box=(x1, y1, x2, y2),
+    )
 
 
 def _masks() -> dict[str, NDArray[np.bool_]]:

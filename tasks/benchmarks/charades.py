@@ -49,7 +49,15 @@ def read_charades(annotations: Path, videos: Where, durations: Path | None = Non
     for number, (vid, sentence, (start_s, end_s), duration_s, where) in enumerate(rows):
         collector.counts["queries"] += 1
         video_id = collector.add_video(f"{vid}.mp4", where, VideoFacts(duration_s=duration_s))
-        sample = Sample(f"{vid}:{number}", video_id, sentence.strip(), Task.TEMPORAL, start_s, end_s, record=where)
+        sample = Sample(
+            sample_id=f"{vid}:{number}",
+            clip_id=video_id,
+            sentence=sentence.strip(),
+            task=Task.TEMPORAL,
+            start_s=start_s,
+            end_s=end_s,
+            record=where,
+        )
         collector.add_sample(video_id, Clip(video_id), sample, duration_s)
     return collector.benchmark()
 

@@ -88,7 +88,19 @@ def _add(collector: SampleCollector, name: str, record: Any, version: Version, w
         sentence = stripped_text(record[SENTENCE[version]])
     collector.counts["boxes clipped to the image"] += outside
     collector.counts["spans beyond the stated frames"] += count is not None and span[3] >= count
-    sample = Sample(video_id, video_id, sentence, Task.SPATIO_TEMPORAL, *span, targets=(target,), record=name)
+    start_s, end_s, start_frame, end_frame = span
+    sample = Sample(
+        sample_id=video_id,
+        clip_id=video_id,
+        sentence=sentence,
+        task=Task.SPATIO_TEMPORAL,
+        start_s=start_s,
+        end_s=end_s,
+        start_frame=start_frame,
+        end_frame=end_frame,
+        targets=(target,),
+        record=name,
+    )
     collector.add_sample(video_id, Clip(video_id), sample, _CLIP_S)
 
 

@@ -88,9 +88,18 @@ def _add(
         candidates = (_target([codes[str(a)] for a in group]) for group in _by_object(expression))
         targets = tuple(target for target in candidates if len(target.frames))
         collector.counts["expressions of several objects"] += len(targets) > 1
-    span = _span(targets)
+    start_frame, end_frame = _span(targets)
     sample = Sample(
-        f"{video_id}:{name}", video_id, sentence, Task.SEGMENTATION, None, None, *span, targets, record=f"{video_id}/{name}"
+        sample_id=f"{video_id}:{name}",
+        clip_id=video_id,
+        sentence=sentence,
+        task=Task.SEGMENTATION,
+        start_s=None,
+        end_s=None,
+        start_frame=start_frame,
+        end_frame=end_frame,
+        targets=targets,
+        record=f"{video_id}/{name}",
     )
     collector.counts["expressions"] += 1
     collector.add_sample(video_id, Clip(video_id), sample)

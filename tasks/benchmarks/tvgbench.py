@@ -57,7 +57,16 @@ def read_tvgbench(annotations: Path, videos: Where, cut: bool = False) -> Benchm
         collector.counts["sentences not in lower case"] += sentence != sentence.lower()
         collector.counts["sentences without a full stop"] += not sentence.endswith((".", "?"))
         group = str(record.get("qsemtype", ""))
-        sample = Sample(str(number), clip.clip_id, sentence, Task.TEMPORAL, start_s, end_s, group=group, record=str(number))
+        sample = Sample(
+            sample_id=str(number),
+            clip_id=clip.clip_id,
+            sentence=sentence,
+            task=Task.TEMPORAL,
+            start_s=start_s,
+            end_s=end_s,
+            group=group,
+            record=str(number),
+        )
         collector.add_sample(video_id, clip, sample, duration_s)
     return collector.benchmark()
 

@@ -64,11 +64,11 @@ def _add(collector: SampleCollector, number: int, record: Mapping[str, Any], box
     counts = collector.counts
     fps, segment, span = finite_number(record["fps"]), _segment(record), _span(record)
     facts = VideoFacts(
-        frame_number(record["frame_count"]),
-        frame_number(record["width"]),
-        frame_number(record["height"]),
-        fps,
-        frame_number(record["frame_count"]) / fps,
+        frame_count=frame_number(record["frame_count"]),
+        width=frame_number(record["width"]),
+        height=frame_number(record["height"]),
+        fps=fps,
+        duration_s=frame_number(record["frame_count"]) / fps,
     )
     video_id = collector.add_video(f"{stripped_text(record['vid'])}.mp4", where, facts)
     clip = Clip(f"{record['vid']}:{segment[0]}-{segment[1]}", frames=segment)
@@ -82,14 +82,21 @@ def _add(collector: SampleCollector, number: int, record: Mapping[str, Any], box
     for place, group, sentence, target_id in sentences:
         if target_id not in targets:
             targets[target_id] = _targets(collector, str(record["vid"]), target_id, span, facts, boxes)
-        times = (start_s, end_s, *span)
         name = f"{number}:{place}"
-        collector.add_sample(
-            video_id,
-            clip,
-            Sample(name, clip.clip_id, sentence, Task.SPATIO_TEMPORAL, *times, targets[target_id], group, record=name),
-            (segment[1] + 1 - segment[0]) / fps,
+        sample = Sample(
+            sample_id=name,
+            clip_id=clip.clip_id,
+            sentence=sentence,
+            task=Task.SPATIO_TEMPORAL,
+            start_s=start_s,
+            end_s=end_s,
+            start_frame=span[0],
+            end_frame=span[1],
+            targets=targets[target_id],
+            group=group,
+            record=name,
         )
+        collector.add_sample(video_id, clip, sample, (segment[1] + 1 - segment[0]) / fps)
 
 
 def _segment(record: Mapping[str, Any]) -> tuple[int, int]:

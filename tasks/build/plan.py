@@ -129,7 +129,7 @@ def _plan(store: StageStore, jobs: Sequence[VideoJob], same: Callable[[BundleEnt
     todo = [job for job in ordered if job.source.video_id not in settled]
     loose = [job for job in ordered if not _is_committed(settled.get(job.source.video_id), committed)]
     seconds = [entry.outcome.seconds for entry in settled.values() if entry.outcome.status == "done"]
-    return StagePlan(store, states, todo, loose, settled, seconds)
+    return StagePlan(store=store, states=states, todo=todo, loose=loose, settled=settled, seconds=seconds)
 
 
 def _is_committed(entry: BundleEntry | None, committed: Container[tuple[str, str]]) -> bool:

@@ -72,7 +72,9 @@ def _run(plan: StagePlan, factory: WorkerFactory, fan_out: FanOut, on_progress: 
         video_id = ended.job.source.video_id
         shards.ended(video_id, ended.outcome)
         lost += ended.outcome.lost
-        on_progress(Progress(plan.store.spec.name, count, len(plan.todo), lost, ended.outcome))
+        on_progress(
+            Progress(stage=plan.store.spec.name, completed=count, total=len(plan.todo), lost=lost, outcome=ended.outcome)
+        )
     shards.close()
 
 

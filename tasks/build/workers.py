@@ -159,7 +159,13 @@ def run_attempt(work: Callable[[], tuple[Outcome, Tables]]) -> tuple[Outcome, Ta
         _LOG.exception("unexpected error in a worker")
         first, _, rest = f"{type(error).__name__}: {error}".partition("\n")
         outcome = Outcome("failed", "error", "\n".join(filter(None, [first, rest, traceback.format_exc().rstrip()])))
-    return Outcome(outcome.status, outcome.reason, outcome.detail, 1, round(time.perf_counter() - started, 3)), tables
+    return Outcome(
+        status=outcome.status,
+        reason=outcome.reason,
+        detail=outcome.detail,
+        attempts=1,
+        seconds=round(time.perf_counter() - started, 3),
+    ), tables
 
 
 def as_stated(job: VideoJob, video: Video) -> Outcome:

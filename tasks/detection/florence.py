@@ -14,11 +14,11 @@ from tasks.video.reader import Frames, Video
 from tasks.weights import Weights, WeightsError
 
 ARCHITECTURE = Architecture(
-    "florence-2",
-    "florence2",
-    "Florence2ForConditionalGeneration",
-    "Florence2Processor",
-    "florence-community/Florence-2-large",
+    name="florence-2",
+    model_type="florence2",
+    model_class="Florence2ForConditionalGeneration",
+    processor_class="Florence2Processor",
+    source="florence-community/Florence-2-large",
 )
 DETECTION_TASK = "<OD>"
 """Task token for detection of all objects, which the model labels in its own words."""

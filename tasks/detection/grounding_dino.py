@@ -16,11 +16,11 @@ from tasks.video.reader import Frames, Video
 from tasks.weights import Weights
 
 ARCHITECTURE = Architecture(
-    "grounding-dino",
-    "grounding-dino",
-    "GroundingDinoForObjectDetection",
-    "GroundingDinoProcessor",
-    "IDEA-Research/grounding-dino-base",
+    name="grounding-dino",
+    model_type="grounding-dino",
+    model_class="GroundingDinoForObjectDetection",
+    processor_class="GroundingDinoProcessor",
+    source="IDEA-Research/grounding-dino-base",
 )
 
 

@@ -82,7 +82,15 @@ def read_videos(dataset: Dataset, on_progress: OnProgress) -> Iterator[VideoMask
         tracked = [f for s in row["tracked"] for f in range(s["start_frame"], s["end_frame"] + 1)]
         categories = {o["object_id"]: o["category"] for o in row["objects"]}
         frames = _frames(dataset.rows("masks", video_id, _COLUMNS).to_pylist())
-        yield VideoMasks(check_video_id(video_id), row["width"], row["height"], row["frame_count"], tracked, categories, frames)
+        yield VideoMasks(
+            video_id=check_video_id(video_id),
+            width=row["width"],
+            height=row["height"],
+            frame_count=row["frame_count"],
+            tracked=tracked,
+            categories=categories,
+            frames=frames,
+        )
         on_progress(Progress("export", done, len(video_ids)))
 
 

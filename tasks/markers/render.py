@@ -90,9 +90,11 @@ def load_tracked_video(source: Source, video: pa.Table, masks: pa.Table, anchor:
     values = [masks.column(name).to_pylist() for name in columns]
     candidates: dict[int, list[Candidate]] = {}
     for index, object_id, category, area, ax, ay, *box in zip(masks.column("frame_index").to_pylist(), *values, strict=True):
-        candidates.setdefault(index, []).append(Candidate(object_id, category, area, (ax, ay), tuple(box)))
+        candidates.setdefault(index, []).append(
+            Candidate(object_id=object_id, category=category, area=area, anchor=(ax, ay), box=tuple(box))
+        )
     timeline = Timeline(np.asarray(row["times_s"]), row["duration_s"])
-    return TrackedVideo(source, row["width"], row["height"], timeline, candidates)
+    return TrackedVideo(source=source, width=row["width"], height=row["height"], timeline=timeline, candidates=candidates)
 
 
 def _released_anchors(masks: pa.Table, height: int, width: int) -> pa.Table:

@@ -66,7 +66,9 @@ def vote_sample(
     ids = {a.object_id for a in votes if a.object_id is not None}
     share, iou = fmean(a.vote_share for a in votes), fmean(a.mean_iou for a in votes)
     reason = "" if ids else votes[0].reason or "target_not_drawn"
-    return SampleAnswer(tuple(sorted(ids)), share, iou, sum(a.votes for a in votes), reason)
+    return SampleAnswer(
+        object_ids=tuple(sorted(ids)), vote_share=share, mean_iou=iou, votes=sum(a.votes for a in votes), reason=reason
+    )
 
 
 def _released(target: Target, drawn: Mapping[int, Sequence[Candidate]]) -> int | None:

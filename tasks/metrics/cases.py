@@ -99,8 +99,16 @@ def _case(record: Any, number: int) -> Case:
     if not len(truth.frames):
         raise ScoreError(f"{where}: 'gt' has no boxes: a truth needs at least one")
     predicted = None if record.get("pred") is None else _tube(record["pred"], f"{where}: 'pred'", frame_count)
-    spans = (_seconds(record.get(name), f"{where}: '{name}'") for name in ("gt", "pred"))
-    return Case(str(record["sample_id"]), fps, frame_count, truth, predicted, tuple(clip) if clip else None, *spans)
+    return Case(
+        sample_id=str(record["sample_id"]),
+        fps=fps,
+        frame_count=frame_count,
+        truth=truth,
+        predicted=predicted,
+        clip=tuple(clip) if clip else None,
+        truth_s=_seconds(record.get("gt"), f"{where}: 'gt'"),
+        predicted_s=_seconds(record.get("pred"), f"{where}: 'pred'"),
+    )
 
 
 def _tube(value: Any, where: str, frame_count: int) -> Tube:

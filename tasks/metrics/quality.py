@@ -140,7 +140,13 @@ def _match(video: StoredVideo, sample: StoredSample, target: Target, ratios: NDA
     rows = np.flatnonzero(truth.frames[at] == frames)
     ious = box_ious(video.boxes[first:last][rows], truth.boxes[at[rows]])
     inside = (truth.frames >= sample.span[0]) & (truth.frames <= sample.span[1])
-    return _Match(frames[rows], video.objects[first:last][rows], ratios[first:last][rows], ious, int(inside.sum()))
+    return _Match(
+        frames=frames[rows],
+        objects=video.objects[first:last][rows],
+        ratios=ratios[first:last][rows],
+        ious=ious,
+        true_frames=int(inside.sum()),
+    )
 
 
 def _best(match: _Match, rows: NDArray[np.intp]) -> NDArray[np.intp]:

@@ -92,7 +92,9 @@ def _encode(video: Video, path: Path, frames: range, paint: Paint) -> None:
 def _objects(image: Frames, instances: list[StoredInstance], height_px: float) -> None:
     for instance in instances:
         tint(image, decode_counts(instance.counts, *image.shape[:2]), instance.object_id)
-    candidates = [Candidate(i.object_id, i.category, i.area, i.anchor, i.box) for i in instances]
+    candidates = [
+        Candidate(object_id=i.object_id, category=i.category, area=i.area, anchor=i.anchor, box=i.box) for i in instances
+    ]
     draw_markers(image, place_markers(candidates, (1.0, 1.0), (image.shape[1], image.shape[0]), height_px), height_px)
 
 

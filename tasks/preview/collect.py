@@ -128,13 +128,13 @@ def _lanes(objects: Sequence[dict[str, Any]], masks: pa.Table, timeline: Timelin
     kept = sorted(objects, key=lambda o: (o["object_id"] not in answers, -o["frames"]))[:MAX_LANES]
     return [
         ObjectLane(
-            o["object_id"],
-            o["category"],
-            o["score"],
-            axis_percent(float(timeline.times_s[o["found_at"]]), timeline.duration_s),
-            float(timeline.times_s[o["found_at"]]),
-            o["frames"],
-            visible_spans(frames[ids == o["object_id"]], timeline),
+            object_id=o["object_id"],
+            category=o["category"],
+            score=o["score"],
+            discovery_x=axis_percent(float(timeline.times_s[o["found_at"]]), timeline.duration_s),
+            discovery_s=float(timeline.times_s[o["found_at"]]),
+            frames=o["frames"],
+            stretches=visible_spans(frames[ids == o["object_id"]], timeline),
         )
         for o in sorted(kept, key=lambda o: int(o["object_id"]))
     ]

@@ -86,7 +86,14 @@ def thumbnail(
         path = outline(decode_counts(row["rle_counts"], native[1], native[0]), (width, height))
         x, y = (row["anchor_x"] + 0.5) * scale[0], (row["anchor_y"] + 0.5) * scale[1]
         shapes.append(ObjectOutline(row["object_id"], path, round(x, 1), round(y, 1)))
-    return PagePicture(_base64(encode_jpeg(image, _THUMB_QUALITY)), width, height, frame_index, time_s, shapes)
+    return PagePicture(
+        data=_base64(encode_jpeg(image, _THUMB_QUALITY)),
+        width=width,
+        height=height,
+        frame_index=frame_index,
+        time_s=time_s,
+        shapes=shapes,
+    )
 
 
 def outline(mask: Mask, size: tuple[int, int]) -> str:
@@ -118,7 +125,7 @@ def stored_picture(jpeg: bytes, frame_index: int, time_s: float, size: tuple[int
         time_s: seconds from the start of the video.
         size: (width, height) in pixels.
     """
-    return PagePicture(_base64(jpeg), size[0], size[1], frame_index, time_s)
+    return PagePicture(data=_base64(jpeg), width=size[0], height=size[1], frame_index=frame_index, time_s=time_s)
 
 
 def downscaled_picture(jpeg: bytes, frame_index: int, time_s: float) -> PagePicture:
@@ -133,7 +140,13 @@ def downscaled_picture(jpeg: bytes, frame_index: int, time_s: float) -> PagePict
     height, width = image.shape[:2]
     scale = min(1.0, _SHRUNK_HEIGHT_PX / height)
     image = resize_image(image, (max(1, round(width * scale)), max(1, round(height * scale))))
-    return PagePicture(_base64(encode_jpeg(image, _SHRUNK_QUALITY)), image.shape[1], image.shape[0], frame_index, time_s)
+    return PagePicture(
+        data=_base64(encode_jpeg(image, _SHRUNK_QUALITY)),
+        width=image.shape[1],
+        height=image.shape[0],
+        frame_index=frame_index,
+        time_s=time_s,
+    )
 
 
 def resize_image(image: Frames, size: tuple[int, int]) -> Frames:

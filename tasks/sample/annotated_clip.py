@@ -71,7 +71,7 @@ def make_clip(index: int, config: SampleConfig) -> AnnotatedClip:
         if chosen is not None:
             kind, span = chosen
             text = describe_action(rng, scene.figures[target].look, kind)
-            return AnnotatedClip(scene, frames, seen, whole, target, span, text)
+            return AnnotatedClip(scene=scene, frames=frames, truth=seen, whole=whole, target=target, span=span, text=text)
     raise RuntimeError(f"no sentence fits clip {index} with {config}")
 
 

@@ -159,10 +159,10 @@ def _next_step(rng: np.random.Generator, now: int, x: float, last: str, config: 
     kinds = [k for k in ("stand", "wave", "jump", "bend") if k != last]
     kind = str(rng.choice(kinds))
     length = int(rng.uniform(1.5, 2.5 if kind == "stand" else 4.0) * config.fps)
-    return Action(kind, now, now + length, x, x)
+    return Action(kind=kind, start=now, stop=now + length, x0=x, x1=x)
 
 
 def _walk(rng: np.random.Generator, now: int, x0: float, x1: float, kind: str, config: SampleConfig) -> Action:
     speed = rng.uniform(0.055, 0.09) * config.width / config.fps
     side = "left" if (x1 < x0) != (kind == "enter") else "right"
-    return Action(f"{kind}_{side}", now, now + max(4, int(abs(x1 - x0) / speed)), x0, x1)
+    return Action(kind=f"{kind}_{side}", start=now, stop=now + max(4, int(abs(x1 - x0) / speed)), x0=x0, x1=x1)

@@ -53,7 +53,7 @@ def track(
         here = {key: boxes for key, boxes in sorted(detections.items()) if key in frames}
         last = max((key for key, boxes in here.items() if boxes), default=frames.start)
         with tracker.open(video, frames, last, config.memory) as session:
-            _Tracking(video, session, tubes, config, max_objects).run(here, frames)
+            _Tracking(video=video, session=session, tubes=tubes, config=config, max_objects=max_objects).run(here, frames)
             work += session.work()
     return tubes, work
 

@@ -51,7 +51,16 @@ class Follower:
             colours = part_histograms(self._view.bins, mask, box)
             around, area = surrounding_histogram(self._view.bins, box, occupied), max(float(np.count_nonzero(mask)), 1.0)
             hidden = 0 if mask.any() else 1
-            self.targets[object_id] = TrackedObject(mask, initial_belief(mask), colours, around, area, box, np.zeros(2), hidden)
+            self.targets[object_id] = TrackedObject(
+                mask=mask,
+                belief=initial_belief(mask),
+                colours=colours,
+                around=around,
+                area=area,
+                box=box,
+                speed=np.zeros(2),
+                hidden=hidden,
+            )
             self._background.exclude(mask)
 
     def step(self, following: PreparedFrame) -> dict[int, Mask]:

@@ -46,7 +46,9 @@ class Sam2Tracker:
         """
         config = self._config.model_copy(update={"memory": memory})
         with ExitStack() as stack:
-            yield Sam2Session(self._model, config, video, frames, last_prompt, stack)
+            yield Sam2Session(
+                model=self._model, config=config, video=video, frames=frames, last_prompt=last_prompt, stack=stack
+            )
 
 
 class Sam2Session:

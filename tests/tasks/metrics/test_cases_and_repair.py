@@ -47,7 +47,7 @@ def changed(where: str, value: Any) -> dict[str, Any]:
         ({"cases": 3}, "holds no cases"),
         (7, "holds no cases"),
         ([3], "case 0 has no 'sample_id'"),
-        ({"cases": [CASE, CASE]}, "sample 's1' stands in .* twice"),
+        ({"cases": [CASE, CASE]}, "sample 's1' is in .* twice"),
         (changed("fps", None), "sample 's1' lacks 'fps'"),
         (changed("fps", 0), "must be above 0"),
         (changed("frame_count", 2.5), "lacks 'frame_count', a whole number"),
