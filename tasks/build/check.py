@@ -53,7 +53,9 @@ def check_videos(jobs: Sequence[VideoJob], decode: bool, on_progress: OnProgress
 
     def look(job: VideoJob) -> InputFinding:
         state, detail = _state(job, decode)
-        return InputFinding(job.source.video_id, job.source.path, state, detail, len(job.samples))
+        return InputFinding(
+            video_id=job.source.video_id, path=job.source.path, state=state, detail=detail, samples=len(job.samples)
+        )
 
     findings = []
     with ThreadPoolExecutor(os.cpu_count()) as pool:

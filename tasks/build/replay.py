@@ -96,7 +96,7 @@ def replay(build: Build, video_id: str, stage: Stage, scratch: Where) -> Replay:
     stored, rows = _stored(store, video_id, known)
     names = [table for table in store.spec.tables if table in tables and table in rows]
     compared = [compare_rows(table, tables[table], rows[table]) for table in names]
-    return Replay(outcome, trace, stored, compared, kept.folder)
+    return Replay(outcome=outcome, traceback=trace, stored=stored, differences=compared, folder=kept.folder)
 
 
 def _job(build: Build, video_id: str) -> VideoJob:

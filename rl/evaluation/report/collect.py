@@ -154,7 +154,13 @@ def _objects(
     for object_id in list(dict.fromkeys([*answer, *named]))[:_MAX_OBJECTS]:
         frames = [frame for frame, other in instances if other == object_id]
         spans = visible_spans(np.asarray(frames, np.int64), timeline) if frames else []
-        yield ObjectRow(object_id, categories.get(object_id, ""), object_id in answer, object_id in named, spans)
+        yield ObjectRow(
+            object_id=object_id,
+            category=categories.get(object_id, ""),
+            is_answer=object_id in answer,
+            predicted=object_id in named,
+            spans=spans,
+        )
 
 
 def _overlays(
@@ -187,4 +193,4 @@ def _targets(dataset: Dataset, prediction: StoredPrediction) -> list[Target]:
 
 def _overlay(kind: Literal["true", "predicted"], box: Box, size: tuple[int, int]) -> OverlayBox:
     x1, y1, x2, y2 = (round(100 * side / whole, 2) for side, whole in zip(box, size * 2, strict=True))
-    return OverlayBox(kind, x1, y1, round(x2 - x1, 2), round(y2 - y1, 2))
+    return OverlayBox(kind=kind, x=x1, y=y1, width=round(x2 - x1, 2), height=round(y2 - y1, 2))
