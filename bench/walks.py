@@ -77,9 +77,9 @@ WALKS: Mapping[str, Walk] = {
 }
 SETUP = """
 models = { "internvl3-8b" = "tiny", "qwen2.5-vl-7b" = "tiny" }
-[asking]
+[evaluate]
 engine = "openai"
-family = "qwen2.5-vl"
+server.family = "qwen2.5-vl"
 """
 
 
