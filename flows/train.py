@@ -21,13 +21,14 @@ from flows.retries import may_pass
 from infra.ray import gpus as ray_gpus
 from infra.ray import job as ray_job
 from infra.ray.train_job import training_driver, training_job
-from infra.train import follow_ups, prepare_training
 from rl.models.trained import MODEL
 from rl.training.checkpoints import read_metrics
 from rl.training.curves import CURVES, CURVES_FILE, curves, draw_curves
+from rl.training.follow_ups import follow_ups
 from rl.training.launch import run_training, step_progress
 from rl.training.parameters import TrainParameters
 from rl.training.plan import RunPlan
+from rl.training.prepare import prepare_run
 from rl.training.recipes import recipe_values, sources
 from rl.training.records import Lineage
 from rl.verl.metrics import OnStep, StepMetrics
@@ -39,7 +40,7 @@ _DRAW_INTERVAL_S = 20.0
 @task(name="prepare", cache_policy=NO_CACHE)
 def prepare_task(parameters: TrainParameters) -> RunPlan:
     """Prepare the training, and publish what is trained on and by which recipe."""
-    plan = prepare_training(parameters)
+    plan = prepare_run(parameters)
     counts = [{"samples": name, "count": count} for rows in plan.rows for name, count in rows.record.counts.items()]
     create_table_artifact(counts, key="rows", description="Samples of each split, and excluded ones by reason")
     origins = sources(plan.recipe)

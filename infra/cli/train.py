@@ -28,12 +28,12 @@ def train_command(parameters: TrainParameters, as_json: AsJson = False) -> None:
         as_json: print the lineage as one JSON object, without bars and curves.
     """
     from infra.ray.train_job import training_driver
-    from infra.train import prepare_training
     from rl.training.checkpoints import read_metrics
     from rl.training.curves import curves, draw_curves
     from rl.training.launch import run_training, step_progress
+    from rl.training.prepare import prepare_run
 
-    plan = prepare_training(parameters)
+    plan = prepare_run(parameters)
     with Bars(as_json) as bars:
         driver = training_driver(parameters)
         lineage = run_training(plan.folder, lambda metrics: bars.update(step_progress(metrics)), driver)

@@ -11,6 +11,7 @@ from typing import Any
 from rl.models.families import rendering_values
 from rl.models.registry import find_model
 from rl.models.trained import RUN
+from rl.training.follow_ups import follow_ups
 from rl.training.parameters import GrpoParameters, SftParameters, TrainParameters
 from rl.training.plan import RunPlan, plan_run
 from rl.training.recipe import RecipeError
@@ -27,16 +28,19 @@ _BYTES_PER_WEIGHT = 12
 def prepare_run(parameters: TrainParameters) -> RunPlan:
     """Write the rows and the request of a training, and check all that can be wrong before a process is started.
 
+    The evaluations that follow it, which may start days later, are checked too.
+
     Args:
         parameters: of the training.
 
     Raises:
-        DatasetError, ModelError, WeightsError, RewardError, RowsError: something that the parameters name does not exist or
-            cannot be used.
+        DatasetError, ModelError, WeightsError, RewardError, RowsError, SweepError: something that the parameters name does not
+            exist or cannot be used.
         RecipeError: the prompts do not fill a batch, the folder holds another training, or its disk has no room for the
             checkpoints.
     """
     assert isinstance(parameters, GrpoParameters | SftParameters)
+    follow_ups(parameters)
     model, dataset = find_model(parameters.model), parameters.open_dataset()
     assert model.weights is not None
     rows = write_rows(dataset, model, parameters.row_settings(), parameters.folder.parent / ROWS)

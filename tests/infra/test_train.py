@@ -14,12 +14,11 @@ from infra.ray import gpus as ray_gpus
 from infra.ray.gpus import Gpu
 from infra.ray.session import ClusterError
 from infra.ray.train_job import training_job
-from infra.train import prepare_training
 from rl.evaluation.sweep import SweepError
 from rl.models.families import ModelError
 from rl.rewards import RewardError
 from rl.training.parameters import TRAININGS, TrainParameters
-from rl.training.prepare import count_weights
+from rl.training.prepare import count_weights, prepare_run
 from rl.training.recipe import RecipeError
 from rl.training.recipes import RECIPES, recipe_named
 from rl.training.records import read_run
@@ -56,14 +55,14 @@ def test_values_of_a_recipe_are_changed_by_their_paths_and_the_others_are_the_re
 
 
 def test_a_prepared_training_says_what_it_is_made_of(asked: Asked, trained_dataset: Dataset) -> None:
-    prepared = prepare_training(asked(steps=2))
+    prepared = prepare_run(asked(steps=2))
     training = read_run(prepared.folder)
     assert training == prepared.run
     assert training.dataset.content_hash == trained_dataset.manifest.content_hash
     assert training.rendering["markers.size"] == 20.0, "so that a dataset shown otherwise is noticed"
     assert prepared.steps == 2
     assert prepared.rows[0].record.counts["train"] > 0
-    assert prepare_training(asked(steps=2)) == prepared, "the same again goes on in the same folder"
+    assert prepare_run(asked(steps=2)) == prepared, "the same again goes on in the same folder"
 
 
 @pytest.mark.parametrize(
@@ -82,20 +81,20 @@ def test_what_is_not_there_is_said_before_anything_starts(
 ) -> None:
     parameters = asked(**given)
     with pytest.raises(error, match=said):
-        prepare_training(parameters)
+        prepare_run(parameters)
     assert not parameters.folder.exists(), "nothing half-written"
 
 
 def test_a_folder_with_another_training_is_left_alone(asked: Asked) -> None:
-    before = prepare_training(asked(steps=2))
+    before = prepare_run(asked(steps=2))
     with pytest.raises(RecipeError, match="holds a training with another reward: give this one a --name"):
-        prepare_training(asked(steps=2, reward="coupled"))
+        prepare_run(asked(steps=2, reward="coupled"))
     assert read_run(before.folder) == before.run
 
 
 def test_fine_tuning_has_no_reward_and_a_folder_of_its_own(asked: Asked) -> None:
     given = asked(steps=2).model_dump(exclude={"reward", "recipe"})
-    prepared = prepare_training(TRAININGS["sample-sft"].model_validate(given))
+    prepared = prepare_run(TRAININGS["sample-sft"].model_validate(given))
     assert prepared.run.reward is None
     assert prepared.recipe.kind == "sft"
     assert prepared.folder != asked(steps=2).folder
@@ -109,13 +108,13 @@ def test_a_disk_without_room_for_checkpoints_is_refused(asked: Asked, monkeypatc
 
     monkeypatch.setattr(shutil, "disk_usage", lambda _: Usage(1000))
     with pytest.raises(RecipeError, match=r"checkpoints need 0 GB, and the disk of .* has 0 GB free"):
-        prepare_training(asked(steps=2))
+        prepare_run(asked(steps=2))
 
 
 def test_weights_are_counted_by_the_headers_of_their_files(asked: Asked) -> None:
     from transformers import AutoModelForImageTextToText
 
-    prepared = prepare_training(asked(steps=2))
+    prepared = prepare_run(asked(steps=2))
     folder = Path(prepared.run.model)
     model = AutoModelForImageTextToText.from_pretrained(folder)
     assert count_weights(folder) == sum(weight.numel() for weight in model.parameters())

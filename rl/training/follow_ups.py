@@ -1,4 +1,4 @@
-"""Preparation of a training with the evaluations that follow it."""
+"""Evaluations of the new model that follow a training."""
 
 from __future__ import annotations
 
@@ -9,8 +9,6 @@ from pydantic import JsonValue
 
 from rl.evaluation.parameters import SweepParameters
 from rl.training.parameters import TrainParameters
-from rl.training.plan import RunPlan
-from rl.training.prepare import prepare_run
 from rl.training.recipe import RecipeError
 from storage.common.names import one_of
 from tasks.build.parameters import BENCHMARKS
@@ -21,21 +19,6 @@ class FollowUp(NamedTuple):
 
     deployment: str
     parameters: dict[str, JsonValue]
-
-
-def prepare_training(parameters: TrainParameters) -> RunPlan:
-    """Prepare a training, and check the evaluations that follow it, which may start days later.
-
-    Args:
-        parameters: of the training.
-
-    Raises:
-        RecipeError: there is no such benchmark, or the recipe does not fit.
-        SweepError: the sweep file cannot be used.
-        InputError: as `prepare_run` does.
-    """
-    follow_ups(parameters)
-    return prepare_run(parameters)
 
 
 def follow_ups(parameters: TrainParameters) -> list[FollowUp]:
@@ -53,8 +36,8 @@ def follow_ups(parameters: TrainParameters) -> list[FollowUp]:
         one_of(BENCHMARKS, name, "benchmark", RecipeError)
     runs = [FollowUp(f"evaluate/{name}", {"model": str(parameters.folder), **folders}) for name in parameters.evaluate]
     if parameters.sweep:
-        file, model = str(Path(parameters.sweep).absolute()), str(parameters.folder)
-        sweep = SweepParameters.model_validate({"file": file, "checkpoints": model, **folders})
+        file, checkpoints = str(Path(parameters.sweep).absolute()), [str(parameters.folder)]
+        sweep = SweepParameters.model_validate({"file": file, "checkpoints": checkpoints, **folders})
         sweep.sweep()  # raises what is wrong with the file
         runs.append(FollowUp("sweep/file", sweep.model_dump(mode="json")))
     return runs
