@@ -187,8 +187,7 @@ class Session(Protocol):
             prompts: frame index of a discovery -> object ID -> its mask, bool (height, width).
 
         Yields:
-            A frame index and the instances there, frames in any order; each object once on each frame before its discovery,
-            older objects no later than younger ones.
+            A frame index and the instances there, frames in any order; older objects no later than younger ones.
         """
         ...
 
