@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from storage.common.environment import set_defaults
 from tasks.video.diagnosis import VideoError
-from tasks.video.stream import index_frames
+from tasks.video.frame_index import index_frames
 from tasks.video.timeline import Timeline
 
 _TOLERANCE_S = 1e-3
@@ -33,6 +33,7 @@ class DecordReader:
             VideoError: decord counts or times its frames otherwise than the container does.
         """
         set_defaults({"DECORD_EOF_RETRY_MAX": "2048"})
+        import cv2  # noqa: F401 - decord exports its zlib to the process: OpenCV must be bound to its own first, or reads no PNG
         import decord
 
         width, height = size or (-1, -1)

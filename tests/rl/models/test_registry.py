@@ -8,6 +8,8 @@ import pytest
 
 from rl.models.families import FAMILIES, ModelError, differences
 from rl.models.registry import find_model, served_model
+from tasks.markers.drawing import MarkerConfig
+from tasks.markers.render import FramesConfig
 from tasks.weights import WeightsError
 
 
@@ -49,15 +51,15 @@ def test_what_is_no_model_is_named(tmp_path: Path) -> None:
 
 
 def test_a_checkpoint_says_how_frames_were_shown_to_it(tiny: Any, tmp_path: Path) -> None:
-    render = {"markers": {"style": "upper", "size": 20.0}, "sampling": {"fps": 2.0}}
+    frames = FramesConfig(markers=MarkerConfig(style="upper", size=20.0))
     folder = tiny("tiny").weights.path
-    assert differences(find_model(str(folder)), render) == [], "nobody says"
+    assert differences(find_model(str(folder)), frames) == [], "nobody says"
     mine = tmp_path / "mine"
     mine.mkdir()
     for path in folder.iterdir():
         (mine / path.name).symlink_to(path)
-    (mine / "stvg.json").write_text(json.dumps({"markers.style": "numbers", "markers.size": 20.0, "markers.theta": 0.25}))
-    assert differences(find_model(str(mine)), render) == [
+    (mine / "stvg.json").write_text(json.dumps({"markers.style": "numbers", "markers.size": 20.0, "markers.theta": 0.125}))
+    assert differences(find_model(str(mine)), frames) == [
         f"markers.style is upper in the dataset and was numbers in the training of {mine}",
-        f"markers.theta is None in the dataset and was 0.25 in the training of {mine}",
+        f"markers.theta is {frames.markers.theta} in the dataset and was 0.125 in the training of {mine}",
     ]
