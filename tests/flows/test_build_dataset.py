@@ -66,7 +66,7 @@ def test_an_evaluation_shows_scores_and_failures(server: Any, sample: tuple[Path
     given = {"root": str(root), "out": str(root / "evaluations"), "model": "tiny", "decoding": {"max_tokens": 8}}
     output, run = server.run("evaluate/sample", **given)
     assert run["state_type"] == "COMPLETED", output
-    assert server.task_runs(run) == ["ask COMPLETED"]
+    assert server.task_runs(run) == ["evaluate COMPLETED"]
     shown = server.artifacts(run)
     assert {"asked", "scores", "failures", "report"} <= set(shown)
     assert "m_vIoU" in json.dumps(shown["scores"]["data"])
@@ -77,7 +77,7 @@ def test_an_evaluation_shows_scores_and_failures(server: Any, sample: tuple[Path
 
 def test_a_sentence_is_grounded_and_the_answer_shown(server: Any, tmp_path: Path, square_clip: Path) -> None:
     given = {"video": str(square_clip), "sentence": "It moves.", "out": str(tmp_path), "root": str(tmp_path / "sets")}
-    output, run = server.run("ground/video", **given, model="tiny", decoding={"max_tokens": 8}, detector="motion")
+    output, run = server.run("ground/video", **given, model="tiny", decoding={"max_tokens": 8}, detector={"name": "motion"})
     assert run["state_type"] == "COMPLETED", output
     shown = server.artifacts(run)
     assert {"step", "answer", "clip"} <= set(shown)
@@ -106,7 +106,7 @@ def test_a_hcstvg_annotation_file_is_built_with_its_answers(server: Any, sample:
     two = root / "two.json"
     good = sorted(row["video_id"] for row in Dataset(sample[0]).table("videos", ["video_id"]).to_pylist())[:2]
     two.write_text(json.dumps({name: annotations[name] for name in good}))
-    parameters = {"annotations": str(two), "videos": str(source / "videos"), "detector": "motion"}
+    parameters = {"annotations": str(two), "videos": str(source / "videos"), "detector": {"name": "motion"}}
     output, run = server.run("build-dataset/hcstvg", root=str(root), **parameters)
     assert run["state_type"] == "COMPLETED", output
     assert Dataset(root / "hcstvg").table("samples", ["sample_id"]).num_rows == 2
@@ -128,9 +128,11 @@ def test_a_real_clip_goes_through_yolo12_and_sam2(server: Any, shared: Path, tmp
     """Random weights: what is shown is the machinery, from weights by name to a published dataset."""
     (tmp_path / "videos").mkdir()
     shutil.copy(shared / "data" / "videos" / "bedroom.mp4", tmp_path / "videos")
-    models = {"detector": "yolo12n", "detector_weights": "random", "detector_image_size": 160, "confidence": 1e-4}
-    tracker = {"tracker": "sam2", "tracker_weights": "random", "sam2_model": "tiny", "sam2_image_size": 128}
-    output, run = server.run("build-dataset/folder", root=str(tmp_path), videos=str(tmp_path / "videos"), **models, **tracker)
+    models = {
+        "detector": {"name": "yolo12n", "weights": "random", "image_size_px": 160, "confidence": 1e-4},
+        "tracker": {"name": "sam2", "weights": "random", "sam2": {"model": "tiny", "image_size_px": 128}},
+    }
+    output, run = server.run("build-dataset/folder", root=str(tmp_path), videos=str(tmp_path / "videos"), **models)
     assert run["state_type"] == "COMPLETED", output
     [video] = Dataset(tmp_path / "folder").table("videos").to_pylist()
     assert video["frame_count"] == 200
@@ -147,10 +149,11 @@ def test_sam2_finds_late_objects_and_tracks_them_back_to_the_start(
     first = [[0, 109, 120, 245, "person", 0.9], [336, 109, 456, 245, "person", 0.8]]
     script = {"bedroom.mp4": {"0": first, "15": [[192, 54, 336, 218, "person", 0.7]]}}
     (tmp_path / "script.json").write_text(json.dumps(script))
-    tracker = {"tracker": "sam2", "tracker_weights": "random", "sam2_model": "tiny", "sam2_image_size": 128}
+    sam2 = {"model": "tiny", "image_size_px": 128}
     # Masks of random weights are much alike: with the paper's thresholds the third would pass for one of the others.
-    detector = {"detector": "scripted", "detector_weights": str(tmp_path / "script.json"), "max_iou": 1.0, "max_overlap": 1.0}
-    output, run = server.run("build-dataset/folder", root=str(tmp_path), videos=str(tmp_path / "videos"), **tracker, **detector)
+    tracker = {"name": "sam2", "weights": "random", "sam2": sam2, "max_iou": 1.0, "max_overlap": 1.0}
+    models = {"detector": {"name": "scripted", "weights": str(tmp_path / "script.json")}, "tracker": tracker}
+    output, run = server.run("build-dataset/folder", root=str(tmp_path), videos=str(tmp_path / "videos"), **models)
     assert run["state_type"] == "COMPLETED", output
     data = Dataset(tmp_path / "folder")
     [video] = data.table("videos").to_pylist()

@@ -40,7 +40,9 @@ def field_names(schema: Any) -> Iterator[str]:
 def test_no_secret_of_the_environment_gets_into_what_a_run_leaves(
     server: Any, planted: dict[str, str], tmp_path: Path, clips: Path
 ) -> None:
-    output, run = server.run_by_command("build-dataset/folder", root=str(tmp_path), videos=str(clips), detector="motion")
+    output, run = server.run_by_command(
+        "build-dataset/folder", root=str(tmp_path), videos=str(clips), detector={"name": "motion"}
+    )
     assert run["state_type"] == "COMPLETED", output
     logs = server.ask("logs/filter", {"logs": {"flow_run_id": {"any_": [run["id"]]}}})
     assert len(logs) > 3

@@ -113,7 +113,7 @@ def kept(root: Path) -> set[Path]:
 
 
 def asked(root: Path, clips: Path) -> dict[str, Any]:
-    return {"root": str(root), "videos": str(clips), "detector": "motion", "workers": 1}
+    return {"root": str(root), "videos": str(clips), "detector": {"name": "motion"}, "pool": {"workers": 1}}
 
 
 def undisturbed(root: Path, clips: Path) -> str:

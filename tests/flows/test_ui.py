@@ -116,7 +116,7 @@ def _evaluated(room: ControlRoom, server: Any, root: Path) -> None:
 def test_cancelling_from_the_page_of_a_run_leaves_no_process(
     room: ControlRoom, server: Any, tmp_path: Path, clips: Path
 ) -> None:
-    given = {"root": str(tmp_path), "videos": str(clips), "detector": "motion", "workers": 1}
+    given = {"root": str(tmp_path), "videos": str(clips), "detector": {"name": "motion"}, "pool": {"workers": 1}}
     run_id = server.start("build-dataset/folder", **given)
     until(lambda: list(tmp_path.glob("folder/masks-*/parts/*.json")))
     engines = [p for p in psutil.Process().children(recursive=True) if "prefect.engine" in _command(p)]

@@ -71,12 +71,12 @@ def test_a_dataset_is_requeued_replayed_and_cleared(tmp_path: Path, clip_factory
     counts = json.loads(built.stdout)["counts"]
     assert counts["filtered: too_long"] == 1
     request = json.loads((tmp_path / "datasets" / "mine" / "build.json").read_text())
-    assert (request["benchmark"], request["parameters"]["max_duration_s"], len(request["stages"])) == ("folder", 2, 2)
+    assert (request["benchmark"], request["parameters"]["limits"]["max_duration_s"], len(request["stages"])) == ("folder", 2, 2)
 
     shown = stvg("requeue", "datasets/mine", cwd=tmp_path).stdout
     assert "too_long" in shown
     assert "long.mp4" in shown
-    again = ("requeue", "datasets/mine", "--reason", "too_long", "--set", "max_duration_s=60", "--json")
+    again = ("requeue", "datasets/mine", "--reason", "too_long", "--set", "limits.max_duration_s=60", "--json")
     asked = json.loads(stvg(*again, cwd=tmp_path).stdout)
     assert (asked["videos"], asked["left for stvg build"], "counts" in asked) == (1, 0, False)
     done = json.loads(stvg(*again, "--yes", cwd=tmp_path).stdout)

@@ -17,6 +17,7 @@ from infra.cli.server import prefect_server
 from infra.prefect.access import ask, free_port
 from infra.ray.build_job import RefusedError, build_job, run_job, stop_job
 from infra.ray.session import ClusterError
+from storage.common.config import changed
 from storage.folders.files import BusyError
 from storage.manifest import load_manifest
 from storage.reader import Dataset
@@ -108,7 +109,7 @@ def test_a_stopped_job_ends_its_followers_with_a_sentence_and_leaves_no_actor(
     following = cluster.stvg(tmp_path, "stopped", videos)
     cluster.wait_for_progress(parameters, following)
     with pytest.raises(BusyError, match="with other parameters"):
-        run_job(parameters.model_copy(update={"theta": 0.5}), lambda _: None)
+        run_job(changed(parameters, {"markers.theta": 0.5}), lambda _: None)
     assert stop_job(parameters) == cluster.job(parameters).submission_id
     assert stop_job(parameters) is None, "nothing runs any more"
     _, err = following.communicate(timeout=60)
