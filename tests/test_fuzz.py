@@ -499,7 +499,7 @@ def test_parts(build: Build, tmp_path: Path) -> None:
     @given(dice)
     def damage(chance: random.Random) -> None:
         path.write_bytes(damaged(json.loads(sound), chance))
-        found = read_or_refuse(store.known)
+        found = read_or_refuse(store.entries)
         assert found in ({}, {"a.mp4": [right["a.mp4"]]})
 
     damage()

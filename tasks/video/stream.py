@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from tasks.video.diagnosis import VideoError
 from tasks.video.frame_index import index_frames, open_stream
+from tasks.video.scaling import Scaler
 from tasks.video.timeline import Timeline
 
 _SKIPPING = frozenset({"h264", "hevc"})
@@ -46,7 +47,8 @@ class StreamReader:
         Raises:
             VideoError: the file holds no frame.
         """
-        self._path, self._size, self._threads = path, size, threads
+        self._path, self._threads = path, threads
+        self._image = Scaler(size)
         self.index = index_frames(path)
         self._container: Any = None
         self._frames: Iterator[tuple[int, Any]] = iter(())
@@ -153,12 +155,3 @@ class StreamReader:
                 yield from packet.decode()
         except av.FFmpegError:
             return
-
-    def _image(self, frame: Any) -> NDArray[np.uint8]:
-        rotation = int(getattr(frame, "rotation", 0) or 0) % 360
-        size = self._size
-        if size is not None and rotation in {90, 270}:
-            size = size[::-1]
-        options = {} if size is None else {"width": size[0], "height": size[1]}
-        image: NDArray[np.uint8] = frame.to_ndarray(format="rgb24", **options)
-        return np.ascontiguousarray(np.rot90(image, rotation // 90)) if rotation else image

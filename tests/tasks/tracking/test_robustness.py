@@ -69,7 +69,7 @@ def test_detectors_take_pictures_of_any_shape(
     rng = np.random.default_rng(1)
     images = [rng.integers(0, 255, (height, width, 3), dtype=np.uint8) for _ in range(4)]
     video = open_video(Source("a.mp4", clip_factory(tmp_path / "a.mp4", images)))
-    for detections in build_detector(DetectorConfig(name)).detect(video, [0, 2]):
+    for detections in build_detector(DetectorConfig(name=name)).detect(video, [0, 2]):
         for detection in detections:
             x1, y1, x2, y2 = detection.box
             assert 0 <= x1 < x2 <= width
