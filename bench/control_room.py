@@ -44,16 +44,18 @@ class ControlRoom:
         self.page.locator(".schema-form-property__label", has_text=title).first.wait_for()
         return schema
 
-    def fields(self) -> dict[str, tuple[str, str]]:
-        """Title -> (sentence, value) of the form, as they are seen."""
+    def fields(self) -> list[tuple[str, str, str]]:
+        """(title, sentence, value) of each field and group of the form, as they are seen; a group comes before its fields."""
         read = self.page.evaluate(_READ_FORM)
-        return {field["title"].removesuffix(" (Optional)"): (field["sentence"], field["value"]) for field in read}
+        return [
+            (field["title"].removesuffix(" (Optional)"), field["sentence"].strip(), field["value"].strip()) for field in read
+        ]
 
     def fill(self, title: str, value: object) -> None:
         """Write a value into a field of the form."""
         label = self.page.locator(".schema-form-property__label", has_text=re.compile(rf"^{re.escape(title)}( \(Optional\))?$"))
         field = self.page.locator(".schema-form-properties > .schema-form-property", has=label)
-        field.locator("textarea, input").first.fill(str(value))
+        field.last.locator("textarea, input").first.fill(str(value))  # the last is the innermost
 
     def submit(self) -> Any:
         """Send the form; what the server answers: the flow run, or why it refuses."""
