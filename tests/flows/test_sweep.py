@@ -71,7 +71,7 @@ def test_a_table_of_which_nothing_can_be_had_says_why_and_one_that_does_not_exis
     assert "report.html" in shown["report"]["data"]
     cells = json.loads(shown["table"]["data"])
     assert {cell["row"] for cell in cells} == {"w/o re-detection", "w/o backward tracking", "Full pipeline"}
-    assert all("is not built" in cell["why"] for cell in cells)
+    assert all("is not built" in cell["reason"] for cell in cells)
     assert json.loads((tmp_path / "out" / "tables" / "table-11.json").read_text())["cells"] == cells
     _, failed = server.run("reproduce/table-11", table="table-12", **folders)
     assert failed["state_type"] == "FAILED"
