@@ -24,7 +24,9 @@ from tasks.tracking.discovery import track
 from tasks.tracking.sam2.tracker import Sam2Tracker
 from tasks.video.reader import Source, Video, open_video
 
-CONFIG = TrackerConfig(name="sam2", sam2={"model": "tiny", "image_size_px": 256}, max_iou=1, max_overlap=1, identity=False)
+CONFIG = TrackerConfig(
+    name="sam2", sam2={"model": "tiny", "image_size_px": 256}, max_iou=1, max_overlap=1, identity=False
+).resolved(gpu=False)
 """Every detection is a new object, and none is taken for another: the figures are about known numbers of objects."""
 
 EVERY_15: Mapping[int, int] = {0: 3, 15: 1, 30: 1, 45: 1}
@@ -83,7 +85,7 @@ class Bench:
 
     def __init__(self, clips: Mapping[int, Path]) -> None:
         self._tracker = Sam2Tracker(CONFIG)
-        self._official = official_predictor(self._tracker._model, "t", CONFIG.image_size_px)
+        self._official = official_predictor(self._tracker._model, "t", CONFIG.sam2.image_size_px)
         self._videos = {count: open_video(Source(path.name, path)) for count, path in clips.items()}
 
     def ours(self, frames: int, counts: Mapping[int, int], **chosen: Any) -> Run:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
 from typing import Any
 
 from bench.figures import Figure, at_least, told
 from bench.gpu.clip import official_steps, own_session, show_objects
 from bench.gpu.tracker import DRY, LARGE
 from bench.official import official_predictor
+from storage.common.config import changed
 from tasks.tracking.sam2.encoding import upsample_logits
 from tasks.tracking.sam2.model import CONFIGS
 from tasks.tracking.sam2.tracker import Sam2Tracker
@@ -24,14 +24,14 @@ def figures(dry: bool) -> Iterator[Figure]:
 
     torch.backends.cudnn.allow_tf32 = False
     size = DRY if dry else LARGE
-    config = replace(size.config, precision="float32")
+    config = changed(size.config, {"sam2.precision": "float32"})
     frames = 2 if dry else FRAMES
     tracker, clip = Sam2Tracker(config), size.clip
     show_objects(tracker._model)
     with own_session(tracker, clip, OBJECTS) as session:
         steps = session._forward(0, len(clip) - 1)
         own = [_large(next(steps)[2], clip.height, clip.width) for _ in range(frames)]
-    official = official_predictor(tracker._model, CONFIGS[config.model], config.image_size_px, config.device)
+    official = official_predictor(tracker._model, CONFIGS[config.sam2.model], config.sam2.image_size_px, config.device)
     logits = official_steps(official, clip, OBJECTS, "float32")
     pairs = [(mine, theirs) for here in own for mine, theirs in zip(here, next(logits)[:, 0].float(), strict=True)]
     how = f"{OBJECTS} objects, {frames} frames, float32"

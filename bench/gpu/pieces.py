@@ -21,7 +21,7 @@ def figures(dry: bool) -> Iterator[Figure]:
 
     size = DRY if dry else LARGE
     device = torch.device(size.config.device)
-    model, side = build_model(size.config), size.config.image_size_px // 16
+    model, side = build_model(size.config, None), size.config.sam2.image_size_px // 16
     image = torch.randn(1, 3, side * 16, side * 16, device=device)
     repeats = 1 if dry else 9
     if not dry:

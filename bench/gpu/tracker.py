@@ -50,8 +50,8 @@ class Size:
         return drawn_clip(self.warm + self.timed + 3, self.config.sam2.image_size_px)
 
 
-LARGE = Size(TrackerConfig(name="sam2", device="cuda"))
-DRY = Size(TrackerConfig(name="sam2", sam2={"model": "tiny", "image_size_px": 128}), (1, 2), 1, 1, 1, 1)
+LARGE = Size(TrackerConfig(name="sam2").resolved(gpu=True))
+DRY = Size(TrackerConfig(name="sam2", sam2={"model": "tiny", "image_size_px": 128}).resolved(gpu=False), (1, 2), 1, 1, 1, 1)
 
 
 def plain(dry: bool) -> Iterator[Figure]:
