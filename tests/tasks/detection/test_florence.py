@@ -215,7 +215,7 @@ def test_folders_that_hold_no_such_model_are_named_in_a_sentence(weights: Weight
             build_detector(PLAIN, None if folder is None else Weights(folder, ""))
 
     remedy = "'florence-2' needs the folder of florence-community/Florence-2-large, as downloaded from Hugging Face"
-    refused(None, "'florence-2' has no random weights: name a folder that holds florence-community/Florence-2-large")
+    refused(None, "'florence-2' has no random weights: name a folder with florence-community/Florence-2-large")
     (tmp_path / "empty").mkdir()
     refused(tmp_path / "empty", f"empty is not a model folder with a readable config.json: {remedy}")
     bare, mute = (Path(shutil.copytree(weights.path, tmp_path / name)) for name in ("bare", "mute"))

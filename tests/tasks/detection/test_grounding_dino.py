@@ -206,7 +206,7 @@ def test_folders_that_hold_no_such_model_are_named_in_a_sentence(weights: Weight
             build_detector(TINY, None if folder is None else Weights(folder, ""))
 
     remedy = "'grounding-dino' needs the folder of IDEA-Research/grounding-dino-base"
-    refused(None, "'grounding-dino' has no random weights: name a folder that holds IDEA-Research/grounding-dino-base")
+    refused(None, "'grounding-dino' has no random weights: name a folder with IDEA-Research/grounding-dino-base")
     refused(tmp_path / "gone", f"gone is not a model folder with a readable config.json: {remedy}")
     other, broken, half = (Path(shutil.copytree(weights.path, tmp_path / n)) for n in ("other", "broken", "half"))
     (other / "config.json").write_text('{"model_type": "bert"}')
