@@ -19,7 +19,7 @@ from storage.reader import Dataset
 from storage.rle import Mask, decode_counts
 from storage.schema import VIDEOS
 from storage.stages import StageSpec, StageStore
-from tasks.build.workers import mask_rows
+from tasks.build.rows import mask_rows
 from tasks.detection.base import Detection
 from tasks.masks.instances import encode_mask, tight_box
 from tasks.tracking.tubes import Tubes

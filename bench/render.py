@@ -14,13 +14,16 @@ from bench.figures import Figure, at_most, shared, told
 from storage.commit import BundleEntry
 from storage.folders.open import folder_at
 from storage.outcomes import Outcome
-from tasks.benchmarks.samples import Benchmark, Clip, Sample, VideoJob
+from tasks.benchmarks.samples import Benchmark, Clip, Sample, Target, Task, VideoJob
 from tasks.build.plan import Build
+from tasks.build.rows import mask_rows, video_row
 from tasks.build.stages import BuildConfig
-from tasks.build.workers import FramesWorker, mask_rows, video_row
-from tasks.detection.base import Detection
+from tasks.build.workers import FramesWorker
+from tasks.detection.base import Detection, DetectorConfig
 from tasks.markers.render import load_tracked_video, render_video
 from tasks.masks.instances import Mask, encode_mask
+from tasks.tracking.annotator import VideoAnnotation
+from tasks.tracking.base import TrackingCost
 from tasks.tracking.tubes import Tubes
 from tasks.video.fingerprint import content_hash, quick_stat
 from tasks.video.reader import Source, Video, open_video
@@ -45,16 +48,33 @@ def stored(folder: Path, path: Path) -> tuple[Build, VideoJob]:
     """Write and commit generated masks of the video, as a mask stage would, and a sentence about the third object."""
     source = Source(path.name, path)
     video = open_video(source)
-    tubes = Tubes({i: Detection((0, 0, 1, 1), "person", 1.0) for i in range(1, OBJECTS + 1)}, dict.fromkeys(range(1, 6), 0))
-    for index in range(len(video)):
-        for object_id in tubes.objects:
-            tubes.put(index, object_id, encode_mask(wobbly(video, index, object_id)))
-    boxes = tuple(tubes.frames[index][3].box for index in range(50, 150))
-    job = VideoJob(source, (Clip("clip"),), (Sample("s", "clip", "The third.", 2.0, 6.0, 50, boxes),))
-    build = Build(folder_at(folder), Benchmark([job]), BuildConfig(detector="motion"))
+    frames = range(len(video))
+    tubes = Tubes((video.height, video.width))
+    objects = [tubes.new_object(Detection((0, 0, 1, 1), "person", 1.0), 0) for _ in range(OBJECTS)]
+    for index in frames:
+        instances = {object_id: encode_mask(wobbly(video, index, object_id)) for object_id in objects}
+        tubes.add(index, {object_id: instance for object_id, instance in instances.items() if instance})
+    target = Target(np.arange(50, 150), np.array([tubes.frames[index][3].box for index in range(50, 150)], np.float64))
+    sample = Sample(
+        sample_id="s",
+        clip_id="clip",
+        sentence="The third.",
+        task=Task.SPATIO_TEMPORAL,
+        start_s=2.0,
+        end_s=6.0,
+        start_frame=50,
+        end_frame=149,
+        targets=(target,),
+    )
+    job = VideoJob(source, (Clip("clip"),), (sample,))
+    build = Build(folder_at(folder), Benchmark([job]), BuildConfig(detector=DetectorConfig(name="motion")))
+    annotation = VideoAnnotation(tubes, TrackingCost(len(video), OBJECTS * len(video), "held"), [frames], Outcome("done"))
     sha256 = content_hash(path)
     build.masks.prepare()
-    tables = {"videos": video_row(source, video, tubes, sha256, folder_at(folder)), "masks": mask_rows(source.video_id, tubes)}
+    tables = {
+        "videos": video_row(source, video, annotation, sha256, folder_at(folder)),
+        "masks": mask_rows(source.video_id, tubes),
+    }
     build.masks.write_part(BundleEntry(source.video_id, sha256, Outcome("done"), quick_stat(path)), tables)
     build.masks.commit([source.video_id])
     build.frames.prepare()
