@@ -128,16 +128,16 @@ def _stored(store: StageStore, video_id: str, fingerprint: str) -> tuple[Outcome
         part = store.parts().get(video_id)
         return (part.entries[0].outcome if part and part.fingerprints[video_id] == fingerprint else None), {}
     [outcome] = (entry.outcome for entry in shard.entries if entry.video_id == video_id)
-    there = [table for table, file in shard.tables.items() if video_id in file.videos]
-    return outcome, {table: store.read(shard, table, video_id) for table in there}
+    present = [table for table, file in shard.tables.items() if video_id in file.videos]
+    return outcome, {table: store.read(shard, table, video_id) for table in present}
 
 
 def compare_rows(table: str, new: pa.Table, stored: pa.Table) -> Difference:
     """Hold the rows of a video in a table against those that are stored."""
-    found, before = new.to_pylist(), stored.to_pylist()
-    pairs = list(zip(found, before, strict=False))
+    rebuilt, before = new.to_pylist(), stored.to_pylist()
+    pairs = list(zip(rebuilt, before, strict=False))
     columns = tuple(name for name in new.column_names if any(now[name] != then[name] for now, then in pairs))
     first = next((n for n, (now, then) in enumerate(pairs) if now != then), len(pairs))
-    rows = found if len(found) >= len(before) else before
+    rows = rebuilt if len(rebuilt) >= len(before) else before
     frame = rows[first].get("frame_index") if first < len(rows) else None
-    return replace(Difference(table, len(found), len(before)), columns=columns, first_frame=frame)
+    return replace(Difference(table, len(rebuilt), len(before)), columns=columns, first_frame=frame)

@@ -22,7 +22,7 @@ from tasks.build.run import FanOut, endings_of, publish_build, run_frames, run_m
 
 
 class RequeueError(InputError):
-    """Videos that cannot be run again as asked; the message says why and what can be done."""
+    """Videos that cannot be run again as requested; the message says why and what can be done."""
 
 
 @dataclass(frozen=True)
@@ -76,29 +76,33 @@ def _noted(build: Build, plan: StagePlan) -> Iterator[Ending]:
             yield Ending(video_id, plan.store.spec.name, outcome, len(job.samples))
 
 
-def plan_requeue(build: Build, wanted: Sequence[str]) -> Requeue:
-    """Find the videos that ended for one of the reasons `wanted`.
+def plan_requeue(build: Build, outcome_reasons: Sequence[str]) -> Requeue:
+    """Find the videos that ended for one of these reasons.
+
+    Args:
+        build: the build that ended.
+        outcome_reasons: reasons of outcomes, such as `deadline`.
 
     Raises:
         RequeueError: nothing ended so, or nothing else could come of it.
         DatasetError: other videos are not built yet and nothing is published that they could stay as.
     """
     plans = _plans(build)
-    found = _with_reasons(build, plans)
-    for reason in wanted:
-        _check(reason, [ending for ending in found if ending.outcome.reason == reason], found)
-    chosen = [ending for ending in found if ending.outcome.reason in wanted]
+    endings = _with_reasons(build, plans)
+    for reason in outcome_reasons:
+        _check(reason, [ending for ending in endings if ending.outcome.reason == reason], endings)
+    chosen = [ending for ending in endings if ending.outcome.reason in outcome_reasons]
     left = _unbuilt(*plans) - {ending.video_id for ending in chosen}
     if left:
         _published(build)
     return Requeue(chosen, len(left))
 
 
-def _check(reason: str, ended: Sequence[Ending], found: Sequence[Ending]) -> None:
+def _check(reason: str, ended: Sequence[Ending], endings: Sequence[Ending]) -> None:
     if not ended:
-        counts = Counter(ending.outcome.reason for ending in found)
-        there = ", ".join(f"{name} ({count})" for name, count in counts.most_common()) or "none at all"
-        raise RequeueError(f"no video ended for the reason '{reason}'; the reasons there are: {there}")
+        counts = Counter(ending.outcome.reason for ending in endings)
+        others = ", ".join(f"{name} ({count})" for name, count in counts.most_common()) or "none at all"
+        raise RequeueError(f"no video ended for the reason '{reason}'; the reasons there are: {others}")
     if all((e.stage, e.outcome.status) == ("frames", "filtered") for e in ended):
         raise RequeueError(
             f"'{reason}' follows from the masks and from what shapes the frames, so the same would come of it again: "
@@ -120,23 +124,23 @@ def check_same_stages(before: Build, after: Build) -> None:
             )
 
 
-def requeue(build: Build, asked: Requeue, fan_out: FanOut, on_progress: OnProgress, error_budget: float) -> Manifest:
+def requeue(build: Build, request: Requeue, fan_out: FanOut, on_progress: OnProgress, error_budget: float) -> Manifest:
     """Run these videos again and publish them beside all others, which stay as they are.
 
     Raises:
         BudgetError: more videos are lost than allowed; what was published before stays visible.
     """
-    _make_void(build, asked)
-    masks = run_masks(build, fan_out, on_progress, asked.videos)
-    frames = run_frames(build, masks, fan_out, on_progress, asked.videos)
+    _make_void(build, request)
+    masks = run_masks(build, fan_out, on_progress, request.videos)
+    frames = run_frames(build, masks, fan_out, on_progress, request.videos)
     return _publish(build, masks, frames, error_budget)
 
 
-def _make_void(build: Build, asked: Requeue) -> None:
+def _make_void(build: Build, request: Requeue) -> None:
     masks, frames = _plans(build)
-    tracked = {ending.video_id for ending in asked.endings if ending.stage == "masks"}
+    tracked = {ending.video_id for ending in request.endings if ending.stage == "masks"}
     # Frames first: killed in between, their old masks still count, and the frames are rendered from them again.
-    for plan, videos in ((frames, asked.videos), (masks, tracked)):
+    for plan, videos in ((frames, request.videos), (masks, tracked)):
         plan.store.invalidate({v: f for v, f in plan.fingerprints.items() if v in videos})
 
 

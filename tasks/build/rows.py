@@ -17,9 +17,9 @@ from tasks.tracking.tubes import Tubes
 from tasks.video.reader import Source, Video
 
 
-def video_row(source: Source, video: Video, found: VideoAnnotation, sha256: str, dataset: Folder) -> pa.Table:
+def video_row(source: Source, video: Video, annotation: VideoAnnotation, sha256: str, dataset: Folder) -> pa.Table:
     """The row of a tracked video. `sha256` is that of its bytes."""
-    timeline, tubes = video.timeline, found.tubes
+    timeline, tubes = video.timeline, annotation.tubes
     seen = [object_id for instances in tubes.frames.values() for object_id in instances]
     row: dict[str, Any] = {
         "video_id": source.video_id,
@@ -31,13 +31,13 @@ def video_row(source: Source, video: Video, found: VideoAnnotation, sha256: str,
         "fps": timeline.fps,
         "duration_s": timeline.duration_s,
         "times_s": timeline.times_s.tolist(),
-        "tracked": [{"start_frame": frames.start, "end_frame": frames[-1]} for frames in found.segments],
+        "tracked": [{"start_frame": frames.start, "end_frame": frames[-1]} for frames in annotation.segments],
         "hidden_behind_older": tubes.hidden_behind_older,
         "merged": len(tubes.merged),
         "recovered": tubes.recovered,
-        "encoder_passes": found.work.encoder_passes,
-        "object_steps": found.work.object_steps,
-        "features": found.work.features,
+        "encoder_passes": annotation.work.encoder_passes,
+        "object_steps": annotation.work.object_steps,
+        "features": annotation.work.features,
         "objects": [
             {
                 "object_id": i,

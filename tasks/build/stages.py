@@ -73,7 +73,7 @@ def masks_spec(config: BuildConfig | ImportConfig, weights: AnnotatorWeights) ->
     if isinstance(config, ImportConfig):
         parameters = RecordedMasks(recorded=config.recorded)
     else:
-        detector, tracker = (found.sha256 if found else "" for found in (weights.detector, weights.tracker))
+        detector, tracker = (file.sha256 if file else "" for file in (weights.detector, weights.tracker))
         hashes = WeightHashes(detector=detector, tracker=tracker)
         parameters = AnnotatedMasks(detector=config.detector, tracker=config.tracker, weights=hashes)
     return masks_stage(parameters)

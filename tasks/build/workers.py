@@ -75,12 +75,12 @@ class MasksWorker:
         with local_source(job.source) as source:
             video = open_video(source)
             outcome = as_stated(job, video)
-            found = self._annotator.annotate(job, video)
-            if not found.tubes.frames:
-                refuse_black(source, video, [index for frames in found.segments for index in frames])
+            annotation = self._annotator.annotate(job, video)
+            if not annotation.tubes.frames:
+                refuse_black(source, video, [index for frames in annotation.segments for index in frames])
             sha256 = fingerprint if job.masks is None else content_hash(job.source.path)
-            row = video_row(job.source, video, found, sha256, self._store.dataset)
-        return join_notes(outcome, found.note), {"videos": row, "masks": mask_rows(source.video_id, found.tubes)}
+            row = video_row(job.source, video, annotation, sha256, self._store.dataset)
+        return join_notes(outcome, annotation.note), {"videos": row, "masks": mask_rows(source.video_id, annotation.tubes)}
 
 
 class FramesWorker:
@@ -179,8 +179,8 @@ def as_stated(job: VideoJob, video: Video) -> Outcome:
     stated = job.facts
     size = (stated.width, stated.height)
     if None not in size and size != (video.width, video.height) and any(s.targets for s in job.samples):
-        said = f"{job.source.video_id} ({video.width}x{video.height}, stated {size[0]}x{size[1]})"
-        raise VideoError("size_differs", said)
+        sizes = f"{job.source.video_id} ({video.width}x{video.height}, stated {size[0]}x{size[1]})"
+        raise VideoError("size_differs", sizes)
     if stated.frame_count is not None and stated.frame_count != len(video):
         reason = "fewer_frames_than_stated" if len(video) < stated.frame_count else "more_frames_than_stated"
         return Outcome("done", reason, f"it has {len(video)} frames; its annotations state {stated.frame_count}")
