@@ -186,7 +186,7 @@ class Recipe(Config):
 class GrpoRecipe(Recipe):
     """GRPO; the defaults are the paper's."""
 
-    kind = "grpo"
+    kind: ClassVar[str] = "grpo"
 
     grpo: GrpoConfig = Field(
         default=GrpoConfig(), title="GRPO", description="Objective of GRPO, equations 7 and 8 of the paper."
@@ -204,6 +204,6 @@ class GrpoRecipe(Recipe):
 class SftRecipe(Recipe):
     """The paper's VisualPrompt-SFT (tables 7 and 8), of which it reports only scores; the values are those of section 4.1."""
 
-    kind = "sft"
+    kind: ClassVar[str] = "sft"
 
     sft: SftConfig = Field(default=SftConfig(), title="SFT", description="Objective of supervised fine-tuning.")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import ClassVar
 
 from pydantic import Field
 
@@ -43,13 +44,13 @@ class ImportSource(BenchmarkSource):
 class ReleasedSource(ImportSource):
     """The released STVG-R1 code's mask database: a folder a video, and in its mask_data a JSON file a frame."""
 
-    benchmark = "released"
+    benchmark: ClassVar[str] = "released"
 
 
 class SavSource(ImportSource):
     """SA-V's training annotations: a JSON file a video, made by hand (_manual) or not (_auto)."""
 
-    benchmark = "sa-v"
+    benchmark: ClassVar[str] = "sa-v"
 
     hold: bool = Field(
         True,
