@@ -11,6 +11,8 @@ from storage.common.errors import StvgError
 
 Status = Literal["done", "filtered", "failed", "quarantined"]
 STATUSES: tuple[Status, ...] = get_args(Status)
+KILLED = frozenset({"worker_died", "worker_out_of_memory", "deadline"})
+"""Reasons of attempts that ended their worker, or had to be stopped with it: the video is held responsible."""
 
 
 @dataclass(frozen=True)
@@ -52,6 +54,11 @@ class Outcome:
         """Whether the video counts against the error budget."""
         return self.status in {"failed", "quarantined"}
 
+    @property
+    def unexpected(self) -> bool:
+        """Whether the video is lost for another reason than input that cannot be used."""
+        return self.status == "failed" or (self.lost and self.reason in KILLED)
+
 
 class BudgetError(StvgError):
     """More videos were lost than the error budget allows."""
@@ -66,18 +73,24 @@ def count_outcomes(outcomes: Iterable[Outcome]) -> dict[str, int]:
     return {f"{status}: {reason}" if reason else status: count for (status, reason), count in ordered}
 
 
-def check_budget(outcomes: Iterable[Outcome], error_budget: float) -> None:
-    """Raise an error if the share of lost videos exceeds the error budget.
+def check_budget(outcomes: Iterable[Outcome], error_budget: float, remedy: str = "") -> None:
+    """Raise an error if more videos are lost than the error budget allows.
+
+    With a budget above 0, one video that failed unexpectedly does not count where others did not fail: in a small set it would
+    cost all of them.
 
     Args:
         outcomes: outcome of each planned video.
         error_budget: maximum fraction of lost videos, in [0, 1].
+        remedy: end of the message: which videos were lost, and what can be done.
 
     Raises:
         BudgetError: the budget is exceeded; the message lists the counts.
     """
     every = list(outcomes)
     lost = sum(o.lost for o in every)
-    if every and lost / len(every) > error_budget:
-        counts = ", ".join(f"{name} {count}" for name, count in count_outcomes(o for o in every if o.lost).items())
-        raise BudgetError(f"{lost} of {len(every)} videos were lost ({counts}); the error budget allows {error_budget:.0%}")
+    excused = int(error_budget > 0 and lost < len(every) and any(o.unexpected for o in every))
+    if lost - excused <= error_budget * len(every):
+        return
+    counts = ", ".join(f"{name} {count}" for name, count in count_outcomes(o for o in every if o.lost).items())
+    raise BudgetError(f"{lost} of {len(every)} videos were lost ({counts}); the error budget allows {error_budget:.0%}{remedy}")

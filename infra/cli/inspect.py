@@ -66,7 +66,7 @@ def quality(
 
 
 def inspect(
-    dataset: Annotated[str, typer.Argument(help="Folder or s3:// URL of a published dataset.")],
+    dataset: Annotated[str, typer.Argument(help="Folder or s3:// URL of a dataset.")],
     video: Annotated[str | None, typer.Option(help="ID of a video whose objects are printed.")] = None,
     frame: Annotated[
         int | None, typer.Option(help="Index of a native frame of the video, from 0, whose instances are printed.")
@@ -76,12 +76,19 @@ def inspect(
     ] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Show what a dataset holds: its counts, a video, or a frame; or whether all of it is as it was written."""
-    from storage.reader import Dataset
-    from tasks.preview.inspect import describe
+    """Show what a dataset holds: its counts, a video, or a frame; or whether all of it is as it was written.
 
-    data = Dataset(dataset)
-    report = {"damaged": data.damaged_files()} if verify else describe(data, video, frame)
+    Where a build ended without publishing, its outcomes and their reasons are printed.
+    """
+    from storage.reader import Dataset
+    from tasks.preview.inspect import describe, describe_unpublished
+
+    report: dict[str, Any] = {}
+    if video is None and not verify:
+        report = describe_unpublished(dataset)
+    if "published" not in report:
+        data = Dataset(dataset)
+        report = {"damaged": data.damaged_files()} if verify else {**describe(data, video, frame), **report}
     if as_json:
         print(json.dumps(report))
     else:

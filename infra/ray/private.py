@@ -1,7 +1,10 @@
-"""Private members of Ray's job client, each checked when it is used: Ray has no public way to do the same."""
+"""Private members of Ray, each checked when it is used: Ray has no public way to do the same."""
 
 from __future__ import annotations
 
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib.metadata import version
 from typing import Any
 
@@ -30,6 +33,34 @@ def dashboard_nodes(client: Any) -> list[dict[str, Any]]:
     answer = _member(client, "_do_request")("GET", "/nodes?view=summary")
     nodes: list[dict[str, Any]] = answer.json()["data"]["summary"] if answer.ok else []
     return nodes
+
+
+@contextmanager
+def patient_start(within_s: float) -> Iterator[None]:
+    """Have a local Ray wait for its node longer than the 30 seconds that are fixed in its code.
+
+    Args:
+        within_s: seconds in which the node must have registered.
+    """
+    from ray._private import services
+
+    original = services.get_node
+
+    def get_node(address: str, node_id: str) -> Any:
+        deadline = time.monotonic() + within_s
+        while True:
+            try:
+                return original(address, node_id)
+            except RuntimeError:
+                if time.monotonic() > deadline:
+                    raise
+            time.sleep(0.2)
+
+    services.get_node = get_node
+    try:
+        yield
+    finally:
+        services.get_node = original
 
 
 def _member(client: Any, name: str) -> Any:

@@ -12,12 +12,10 @@ from itertools import count
 
 from storage.common.errors import TransientError
 from storage.common.log import logger
-from storage.outcomes import Outcome
+from storage.outcomes import KILLED, Outcome
 from tasks.benchmarks.samples import VideoJob
 from tasks.build.pool import RetryConfig
 
-KILLED = frozenset({"worker_died", "worker_out_of_memory", "deadline"})
-"""Reasons of attempts that ended their worker, or had to be stopped with it: the video is held responsible."""
 NODE_LOST = "node_lost"
 """Reason of attempts whose worker was lost with its machine: the video is not held responsible."""
 _DELAYS_S = (0.05, 0.2)
@@ -153,7 +151,8 @@ class CircuitBreaker:
         elif attempt.deaths == 1:
             self._row += 1
         if self._row >= self._limit:
+            last = f"'{attempt.job.source.video_id}', {outcome.reason}, {outcome.sentence}"
             raise WorkerError(
-                f"{self._row} videos in a row each ended their worker (the last: {outcome.reason}, {outcome.sentence}), so it "
-                "is the workers and no video: look at their memory, drivers and deadline, then run again; what is done is kept"
+                f"{self._row} videos in a row each ended their worker (the last: {last}), so it is the workers and no video: "
+                "look at their memory, drivers and deadline, then run the same command again; what is done is kept"
             )

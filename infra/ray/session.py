@@ -11,11 +11,14 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from infra.ray.private import patient_start
 from infra.ray.retry import WorkerError
 from storage.common.environment import set_defaults, variable
 from storage.common.errors import InputError
 
 _CONNECT_TIMEOUT_S = 10.0
+START_WITHIN_S = 300.0
+"""Seconds that a local Ray has to start on a busy machine; Ray itself gives up after 30."""
 
 
 class ClusterError(InputError):
@@ -103,19 +106,20 @@ def _start_here(temporary: str, workers: int, tries: int = 2) -> None:
     import ray
 
     try:
-        ray.init(
-            num_cpus=max(workers, os.cpu_count() or 1),
-            include_dashboard=False,
-            log_to_driver=False,
-            logging_level="WARNING",
-            object_store_memory=100 * 2**20,
-            _temp_dir=temporary,
-        )
+        with patient_start(START_WITHIN_S):
+            ray.init(
+                num_cpus=max(workers, os.cpu_count() or 1),
+                include_dashboard=False,
+                log_to_driver=False,
+                logging_level="WARNING",
+                object_store_memory=100 * 2**20,
+                _temp_dir=temporary,
+            )
     except Exception as error:
         if "timed out during startup" not in str(error):  # Ray has no type of its own for it
             raise
         ray.shutdown()
-        if tries > 1:  # On a busy machine Ray gives up after 30 seconds.
+        if tries > 1:
             return _start_here(temporary, workers, tries - 1)
         raise WorkerError(
             "Ray did not start on this machine in time: wait until less is at work here, and run it again"
@@ -132,5 +136,7 @@ def set_environment(local: bool) -> None:
     if "ray" in sys.modules:
         return
     set_defaults({"RAY_USAGE_STATS_ENABLED": "0", "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0", "RAY_AUTH_MODE": "token"})
+    if local:
+        set_defaults({"RAY_gcs_server_port_wait_time_s": f"{START_WITHIN_S:.0f}"})
     if local and variable("RAY_AUTH_MODE") == "token":
         set_defaults({"RAY_AUTH_TOKEN": secrets.token_hex(32)})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import hashlib
 import json
@@ -14,6 +15,45 @@ from pathlib import Path
 from typing import Any
 
 from storage.common.errors import InputError
+from storage.folders.folder import StoreError
+
+_DISK_FAULTS = {
+    errno.ENOSPC: "no space is left on the disk",
+    errno.EDQUOT: "the disk quota is used up",
+    errno.EFBIG: "the file is larger than this process may write",
+    errno.EROFS: "the file system is read-only",
+    errno.EACCES: "this user may not write there",
+    errno.EPERM: "this user may not write there",
+}
+
+
+def disk_fault(error: BaseException) -> str:
+    """Sentence on an error of a disk that is full, read-only or closed to this user; empty for any other error."""
+    if not isinstance(error, OSError) or error.errno not in _DISK_FAULTS:
+        return ""
+    place = f"'{error.filename}' cannot be used" if error.filename else "a file cannot be written"
+    return f"{place}: {_DISK_FAULTS[error.errno]}"
+
+
+@contextmanager
+def disk_errors(path: Path) -> Iterator[None]:
+    """Convert errors of a full, read-only or closed disk.
+
+    Args:
+        path: file or folder that is written, for the message.
+
+    Raises:
+        StoreError: the disk is full or read-only, or this user may not write there.
+    """
+    try:
+        yield
+    except OSError as error:
+        if not disk_fault(error):
+            raise
+        raise StoreError(
+            f"'{path}' cannot be written: {_DISK_FAULTS[error.errno or 0]}; mend that or choose another folder, and run the "
+            "same command again: it goes on where it stopped"
+        ) from error
 
 
 @contextmanager
@@ -23,18 +63,22 @@ def atomic_file(path: Path, durable: bool = True) -> Iterator[Path]:
     Args:
         path: target path; its folder is created.
         durable: whether file and folder are synced to disk first; without it a power failure can leave a truncated file.
+
+    Raises:
+        StoreError: the disk is full or read-only, or this user may not write there.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{os.getpid()}-{secrets.token_hex(4)}.tmp")
-    try:
-        yield temporary
-        if durable:
-            _sync(temporary)
-        temporary.replace(path)
-        if durable:
-            _sync(path.parent)
-    finally:
-        temporary.unlink(missing_ok=True)
+    with disk_errors(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            yield temporary
+            if durable:
+                _sync(temporary)
+            temporary.replace(path)
+            if durable:
+                _sync(path.parent)
+        finally:
+            temporary.unlink(missing_ok=True)
 
 
 @contextmanager
@@ -68,9 +112,12 @@ def file_lock(lock_file: Path, what: str) -> Iterator[None]:
 
     Raises:
         BusyError: another process of this machine holds the lock.
+        StoreError: the disk is full or read-only, or this user may not write there.
     """
-    lock_file.parent.mkdir(parents=True, exist_ok=True)
-    with lock_file.open("w") as lock:
+    with disk_errors(lock_file.parent):
+        lock_file.parent.mkdir(parents=True, exist_ok=True)
+        lock = lock_file.open("w")
+    with lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:

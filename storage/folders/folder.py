@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import NamedTuple, Protocol
-
-import pyarrow.parquet as pq
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from storage.common.errors import TransientError
+
+if TYPE_CHECKING:
+    import pyarrow.parquet as pq
 
 
 class StoreError(TransientError):

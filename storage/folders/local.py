@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 
-from storage.folders.files import atomic_file, file_lock, sha256_of
+from storage.folders.files import atomic_file, disk_errors, file_lock, sha256_of
 from storage.folders.folder import ConflictError, FileInfo
 
 
@@ -87,8 +87,10 @@ class LocalFolder:
             data: content of the file.
             expected: version of the file that was read before; None for an absent file.
         """
-        self.path.mkdir(parents=True, exist_ok=True)
-        with (self.path / f".{name}.lock").open("w") as lock:
+        with disk_errors(self.path):
+            self.path.mkdir(parents=True, exist_ok=True)
+            lock = (self.path / f".{name}.lock").open("w")
+        with lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
             if self.version(name) != expected:
                 raise ConflictError(f"{self.path / name} has been replaced meanwhile")
@@ -96,8 +98,9 @@ class LocalFolder:
 
     def remove(self, names: Iterable[str]) -> None:
         """Remove files."""
-        for name in names:
-            (self.path / name).unlink(missing_ok=True)
+        with disk_errors(self.path):
+            for name in names:
+                (self.path / name).unlink(missing_ok=True)
 
     def sweep(self) -> None:
         """Remove temporary files of writers that were killed."""

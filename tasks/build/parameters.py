@@ -46,7 +46,11 @@ class DatasetParameters(FramesConfig):
     )
     pool: PoolConfig = Field(PoolConfig(), title="Workers", description="How the videos are spread over workers.")
     error_budget: float = Field(
-        0.05, title="Error budget", ge=0, le=1, description="Share of the videos that may fail before the build itself fails."
+        0.05,
+        title="Error budget",
+        ge=0,
+        le=1,
+        description="Share of the videos that may be lost before the build fails; above 0, one may fail unexpectedly.",
     )
     ray: str = Field(
         "",
@@ -133,7 +137,11 @@ class SampleParameters(SampleSource, BuildParameters):
         DetectorConfig(name="motion"), title="Detector", description="The detector that finds objects."
     )
     error_budget: float = Field(
-        0.5, title="Error budget", ge=0, le=1, description="Share of the videos that may fail before the build itself fails."
+        0.5,
+        title="Error budget",
+        ge=0,
+        le=1,
+        description="Share of the videos that may be lost before the build fails; above 0, one may fail unexpectedly.",
     )
 
 

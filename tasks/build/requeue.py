@@ -13,10 +13,11 @@ from typing import NamedTuple
 
 from storage.common.errors import InputError
 from storage.manifest import DatasetError, Ending, Manifest, PublishedStage, manifest_version, publish, published_stage
-from storage.outcomes import Outcome, check_budget
+from storage.outcomes import Outcome
 from storage.progress import OnProgress
 from storage.reader import Dataset
 from storage.stages import StageStore
+from tasks.build.endings import check_endings
 from tasks.build.plan import Build, StagePlan, plan_frames, plan_masks
 from tasks.build.run import FanOut, endings_of, publish_build, run_frames, run_masks, tool_versions
 
@@ -192,7 +193,7 @@ def _publish(build: Build, masks: StagePlan, frames: StagePlan, error_budget: fl
     before = _published(build)
     ended = [ending for ending in endings_of(build, masks, frames) if ending.video_id not in unbuilt]
     endings = [*(ending for ending in before.endings if ending.video_id in unbuilt), *ended]
-    check_budget((ending.outcome for ending in endings), error_budget)
+    check_endings(build.folder, endings, error_budget)
     plans = {plan.store.spec.name: plan for plan in (masks, frames)}
     kept = {name: {v: f for v, f in before.fingerprints[name].items() if v in unbuilt} for name in plans}
     stages = {name: published_stage(plan.store, {**kept[name], **plan.fingerprints}) for name, plan in plans.items()}

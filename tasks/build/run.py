@@ -12,11 +12,12 @@ from importlib.metadata import version
 
 from storage.commit import BundleEntry
 from storage.manifest import Ending, Manifest, manifest_version, publish, published_stage
-from storage.outcomes import Outcome, check_budget
+from storage.outcomes import Outcome
 from storage.progress import OnProgress, Progress
 from storage.specification import write_build_request
 from storage.stages import SHARD_VIDEOS, StageStore
 from tasks.benchmarks.samples import VideoJob
+from tasks.build.endings import check_endings
 from tasks.build.fingerprint import job_hash, job_stat
 from tasks.build.plan import Build, StagePlan, plan_frames, plan_masks
 from tasks.build.workers import FramesWorker, MasksWorker, WorkerFactory, frames_fingerprint
@@ -137,7 +138,7 @@ def publish_build(build: Build, masks: StagePlan, frames: StagePlan, error_budge
     """
     seen = manifest_version(build.folder)
     endings = list(endings_of(build, masks, frames))
-    check_budget((ending.outcome for ending in endings), error_budget)
+    check_endings(build.folder, endings, error_budget)
     stages = {stage.store.spec.name: published_stage(stage.store, stage.fingerprints) for stage in (masks, frames)}
     return publish(build.folder, stages, endings, build.benchmark.records, tool_versions(), seen)
 

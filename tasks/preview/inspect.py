@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import Any
 
-from storage.manifest import DatasetError
+from storage.folders.folder import Where
+from storage.folders.open import folder_at
+from storage.manifest import MANIFEST, DatasetError, Ending
+from storage.outcomes import count_outcomes
 from storage.reader import Dataset
+from storage.specification import BUILD_REQUEST
+from tasks.build.endings import unpublished_endings
 
 
 def describe(dataset: Dataset, video_id: str | None = None, frame_index: int | None = None) -> dict[str, Any]:
@@ -22,6 +28,32 @@ def describe(dataset: Dataset, video_id: str | None = None, frame_index: int | N
     if video_id is None:
         return _dataset(dataset)
     return _video(dataset, video_id) if frame_index is None else _frame(dataset, video_id, frame_index)
+
+
+def describe_unpublished(where: Where) -> dict[str, Any]:
+    """Describe what the last build in a folder has not published: outcomes and reasons; empty without any.
+
+    Args:
+        where: folder of a dataset, its path or `s3://` URL.
+
+    Raises:
+        DatasetError: the stored build request or the manifest is damaged.
+    """
+    folder = folder_at(where)
+    if not folder.names(BUILD_REQUEST):
+        return {}
+    endings = unpublished_endings(folder)
+    lost = [_ending_row(ending) for ending in endings if ending.outcome.status != "done"]
+    if not folder.names(MANIFEST):
+        counts = count_outcomes(ending.outcome for ending in endings)
+        published = "nothing is published: the last build has not ended, or lost too many videos"
+        return {"dataset": str(folder), "published": published, "counts": counts, "lost": lost}
+    return {"lost since": lost} if lost else {}
+
+
+def _ending_row(ending: Ending) -> dict[str, Any]:
+    outcome = ending.outcome
+    return {"video_id": ending.video_id, "stage": ending.stage, **asdict(outcome)}
 
 
 def _dataset(dataset: Dataset) -> dict[str, Any]:

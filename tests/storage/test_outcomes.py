@@ -25,5 +25,17 @@ def test_the_budget_is_a_share_of_all_planned_videos() -> None:
         check_budget([DONE] * 8 + [LOST] * 2, 0.1)
 
 
+def test_one_video_in_five_that_fails_unexpectedly_costs_no_other() -> None:
+    failed, killer = Outcome("failed", "error"), Outcome("quarantined", "worker_died")
+    for lost in (failed, killer):
+        check_budget([DONE] * 4 + [lost], 0.05)
+        with pytest.raises(BudgetError):
+            check_budget([DONE] * 4 + [lost], 0.0)
+    check_budget([DONE] * 38 + [LOST, LOST, failed], 0.05)
+    for outcomes in ([DONE] * 3 + [failed, killer], [DONE] * 4 + [LOST], [failed]):
+        with pytest.raises(BudgetError, match="; see the list"):
+            check_budget(outcomes, 0.05, "; see the list")
+
+
 def test_only_a_failure_is_worth_another_run() -> None:
     assert [Outcome(s).is_final for s in ("done", "filtered", "failed", "quarantined")] == [True, True, False, True]

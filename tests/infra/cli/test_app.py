@@ -77,6 +77,16 @@ def test_score_prints_a_case_files_report(tmp_path: Path, stvg: Any) -> None:
     assert "m_vIoU" in stvg("score", "cases.json", "--convention", "st_align", cwd=tmp_path).stdout
 
 
+def test_a_folder_that_cannot_be_written_is_one_sentence(tmp_path: Path, square_clip: Path, stvg: Any) -> None:
+    (tmp_path / "videos").mkdir()
+    shutil.copy(square_clip, tmp_path / "videos" / "a.mp4")
+    done = stvg("build", "folder", "videos", "--detector", "motion", "--root", "/sys/datasets", cwd=tmp_path)
+    assert done.returncode == 1
+    assert done.stderr.startswith("error: '/sys/datasets/folder' cannot be written: ")
+    assert done.stderr.endswith("run the same command again: it goes on where it stopped\n")
+    assert done.stderr.count("\n") == 1
+
+
 def test_an_option_out_of_bounds_is_refused(tmp_path: Path, stvg: Any) -> None:
     done = stvg("build", "sample", "--markers.theta", "3", cwd=tmp_path)
     assert done.returncode == 2
@@ -116,6 +126,9 @@ def test_a_folder_of_videos_is_planned_built_and_inspected(tmp_path: Path, squar
     refused = stvg("build", *options, cwd=tmp_path)
     assert refused.returncode == 3
     assert "1 of 2 videos were lost (quarantined: not_a_video 1)" in refused.stderr
+    assert "stvg requeue datasets/mine --reason not_a_video --set error_budget=0.5 --yes" in refused.stderr
+    before = json.loads(stvg("inspect", "datasets/mine", "--json", cwd=tmp_path).stdout)
+    assert (before["counts"], before["lost"][0]["video_id"]) == ({"done": 1, "quarantined: not_a_video": 1}, "bad.mp4")
     built = stvg("build", *options, "--error-budget", "0.5", cwd=tmp_path)
     told = json.loads(built.stdout)
     assert told["counts"] == {"done": 1, "quarantined: not_a_video": 1}

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from infra.ray.pool import RayPool, _failure
+from infra.ray.private import patient_start
 from infra.ray.retry import WorkerError
 from storage.common.config import changed
 from storage.outcomes import Outcome
@@ -156,6 +157,26 @@ def test_workers_that_cannot_start_stop_the_run_with_their_reason(pool: RayPool)
 def test_a_pool_that_has_nothing_to_do_starts_no_ray() -> None:
     with RayPool(PoolConfig()) as idle:
         assert idle._session is None
+
+
+def test_a_ray_that_starts_slowly_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    from ray._private import services
+
+    attempts = []
+
+    def late(_address: str, node: str) -> dict[str, str]:
+        attempts.append(node)
+        if len(attempts) < 3:
+            raise RuntimeError("no such node yet")
+        return {"node_id": node}
+
+    monkeypatch.setattr(services, "get_node", late)
+    with patient_start(60):
+        assert services.get_node("gcs", "a") == {"node_id": "a"}
+    attempts.clear()
+    with patient_start(0), pytest.raises(RuntimeError):
+        services.get_node("gcs", "b")
+    assert services.get_node is late
 
 
 def test_a_ray_that_does_not_start_is_one_sentence(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from infra.ray.retry import KILLED, NODE_LOST, Attempt, AttemptQueue, CircuitBreaker, WorkerError
-from storage.outcomes import Outcome
+from infra.ray.retry import NODE_LOST, Attempt, AttemptQueue, CircuitBreaker, WorkerError
+from storage.outcomes import KILLED, Outcome
 from tasks.benchmarks.samples import VideoJob
 from tasks.build.pool import RetryConfig
 from tasks.video.reader import Source

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import pickle
 import threading
 from collections.abc import Iterator
@@ -12,8 +13,9 @@ import pyarrow.parquet as pq
 import pytest
 
 from storage.common.prefetch import ordered_map
-from storage.folders.files import BusyError
+from storage.folders.files import BusyError, atomic_file
 from storage.folders.folder import ConflictError, Folder, StoreError
+from storage.folders.local import LocalFolder
 from storage.folders.objects import ObjectFolder
 from storage.folders.open import folder_at
 
@@ -190,3 +192,22 @@ def test_results_come_in_order_from_a_few_threads_that_do_not_run_ahead() -> Non
     assert next(results) == 0
     assert max(started) <= 3
     assert list(results) == [n * n for n in range(1, 10)]
+
+
+def test_a_full_or_forbidden_disk_is_one_sentence(tmp_path: Path) -> None:
+    def parquet_to(_path: Path) -> None:
+        with pq.ParquetWriter("/dev/full", pa.schema([("a", pa.int64())])) as writer:
+            writer.write_table(pa.table({"a": list(range(100_000))}))
+
+    def bytes_to(path: Path) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device", str(path))
+
+    for write in (parquet_to, bytes_to):
+        full = pytest.raises(StoreError, match=r"a\.bin' cannot be written: no space is left on the disk")
+        with full, atomic_file(tmp_path / "a.bin") as temporary:
+            write(temporary)
+    forbidden = pytest.raises(StoreError, match="'/sys/sets' cannot be written: this user may not write there")
+    with forbidden, LocalFolder(Path("/sys/sets")).lock():
+        raise AssertionError("nobody may write there")
+    with pytest.raises(FileNotFoundError), atomic_file(tmp_path / "b.bin"):
+        pass

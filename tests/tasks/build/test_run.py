@@ -15,6 +15,7 @@ from storage.folders.open import folder_at
 from storage.manifest import DatasetError, Manifest, load_manifest
 from storage.outcomes import BudgetError, Outcome
 from storage.reader import Dataset
+from storage.specification import BuildRequest
 from tasks.benchmarks.samples import Benchmark, Clip, Sample, Target, Task, VideoFacts, VideoJob
 from tasks.build.plan import Build, plan_frames, plan_masks
 from tasks.build.run import Ended, publish_build, run_frames, run_here, run_masks
@@ -22,6 +23,7 @@ from tasks.build.stages import BuildConfig
 from tasks.build.workers import WorkerFactory
 from tasks.markers.drawing import MarkerConfig
 from tasks.masks.instances import Box
+from tasks.preview.inspect import describe_unpublished
 from tasks.video.reader import Source
 
 
@@ -190,6 +192,33 @@ def test_failures_are_tried_again_by_the_next_run_and_counted_until_then(build: 
         load_manifest(build.folder)
     assert plan_masks(build).counts() == {"retry": 4}
     assert run(build).counts["done"] == 2
+
+
+def test_a_breached_budget_names_the_lost_videos_and_the_command_that_goes_on(build: Build) -> None:
+    request = BuildRequest("folder", {}, ())
+    with pytest.raises(BudgetError) as breach:
+        run(replace(build, request=request), error_budget=0.1)
+    folder = str(build.folder)
+    assert "2 of 4 videos were lost" in str(breach.value)
+    assert "(bad.mp4: not_a_video, the bytes are not those of a video container; none.mp4: missing, " in str(breach.value)
+    command = f"stvg requeue {folder} --reason missing --reason not_a_video --set error_budget=0.5 --yes"
+    assert f": `stvg inspect {folder}` lists all, and `{command}` tries them again" in str(breach.value)
+    shown = describe_unpublished(build.folder)
+    assert shown["counts"] == {"done": 2, "quarantined: missing": 1, "quarantined: not_a_video": 1}
+    assert [(row["video_id"], row["reason"]) for row in shown["lost"]] == [("bad.mp4", "not_a_video"), ("none.mp4", "missing")]
+    assert "nothing is published" in shown["published"]
+    run(replace(build, request=request))
+    assert describe_unpublished(build.folder) == {}
+
+
+def test_what_a_later_build_lost_is_described_beside_the_published_dataset(build: Build) -> None:
+    run(replace(build, request=BuildRequest("folder", {}, ())))
+    source = build.benchmark.jobs[1].source
+    source.path.write_text("no video any more")
+    with pytest.raises(BudgetError):
+        run(build, error_budget=0.1)
+    [row] = describe_unpublished(build.folder)["lost since"]
+    assert (row["video_id"], row["stage"], row["reason"]) == ("b.mp4", "masks", "not_a_video")
 
 
 def test_a_breached_budget_leaves_the_published_dataset_as_it_was(build: Build) -> None:
