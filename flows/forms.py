@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import functools
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Annotated, Any, TypeVar
 
 from prefect.utilities.callables import ParameterSchema
 from pydantic import BaseModel
 
-from storage.common.config import Config
+from storage.common.config import Config, is_needed
 
 M = TypeVar("M", bound=BaseModel)
 R = TypeVar("R")
@@ -29,7 +29,7 @@ def takes(model: type[M]) -> Callable[[Callable[[M], R]], Callable[..., R]]:
         def flow(**values: Any) -> R:
             return function(model.model_validate(values))
 
-        fields = sorted(model.model_fields.items(), key=lambda item: not item[1].is_required())
+        fields = sorted(model.model_fields.items(), key=lambda item: not is_needed(item[1]))
         signature = [
             inspect.Parameter(
                 name,
@@ -50,16 +50,18 @@ def takes(model: type[M]) -> Callable[[Callable[[M], R]], Callable[..., R]]:
 def form(model: type[BaseModel]) -> ParameterSchema:
     """The form of a flow in the Prefect UI: the fields of its parameter model, required ones first."""
     schema = model.model_json_schema()
-    fields = _properties(schema, schema.get("$defs", {}), {})
+    first = [name for name, field in model.model_fields.items() if is_needed(field)]
+    fields = _properties(schema, schema.get("$defs", {}), {}, first)
     # Prefect sends only what was set, and its UI shows a bare JSON editor for a schema without a type.
     return ParameterSchema(
         title="Parameters", type="object", properties=fields, required=schema.get("required", []), definitions={}
     )
 
 
-def _properties(schema: Mapping[str, Any], groups: Mapping[str, Any], defaults: Mapping[str, Any]) -> dict[str, Any]:
-    required = schema.get("required", [])
-    names = sorted(schema["properties"], key=lambda name: name not in required)
+def _properties(
+    schema: Mapping[str, Any], groups: Mapping[str, Any], defaults: Mapping[str, Any], first: Sequence[str] = ()
+) -> dict[str, Any]:
+    names = sorted(schema["properties"], key=lambda name: name not in first)
     described = {}
     for position, name in enumerate(names):
         field = schema["properties"][name]

@@ -12,7 +12,8 @@ from rl.evaluation.parameters import EvaluateParameters, NightlyParameters, Swee
 from rl.paper.parameters import TABLES
 from rl.training.parameters import TRAININGS, deployment_of
 from storage.common.config import with_defaults
-from tasks.build.parameters import BENCHMARKS
+from storage.common.site import site
+from tasks.build.parameters import BENCHMARKS, build_parameters
 
 EVALUATIONS = {
     name: with_defaults(EvaluateParameters, f"Evaluate{name.title().replace('-', '')}", dataset=name) for name in BENCHMARKS
@@ -44,14 +45,19 @@ class Registration:
 
 @cache
 def registrations() -> dict[str, Registration]:
-    """Every deployment by its full name, in the order of registration."""
+    """Every deployment by its full name, in the order of registration, with the defaults of the site.
+
+    Raises:
+        SiteError: the site file cannot be used.
+    """
+    configured = site().configured
     every = [
-        *(Registration("build-dataset", name, "build", form) for name, form in BENCHMARKS.items()),
-        *(Registration("evaluate", name, "evaluate", form) for name, form in EVALUATIONS.items()),
-        *(Registration(*deployment_of(recipe), "train", form) for recipe, form in TRAININGS.items()),
-        Registration("ground", "video", "ground", GroundParameters),
-        Registration("sweep", "file", "sweep", SweepParameters),
-        *(Registration("reproduce", name, "reproduce", form) for name, form in TABLES.items()),
-        Registration("nightly", "benchmarks", "nightly", NightlyParameters),
+        *(Registration("build-dataset", name, "build", build_parameters(name)) for name in BENCHMARKS),
+        *(Registration("evaluate", name, "evaluate", configured(form, "evaluate")) for name, form in EVALUATIONS.items()),
+        *(Registration(*deployment_of(recipe), "train", configured(form, "train")) for recipe, form in TRAININGS.items()),
+        Registration("ground", "video", "ground", configured(GroundParameters, "build", "ground")),
+        Registration("sweep", "file", "sweep", configured(SweepParameters, "sweep")),
+        *(Registration("reproduce", name, "reproduce", configured(form, "reproduce")) for name, form in TABLES.items()),
+        Registration("nightly", "benchmarks", "nightly", configured(NightlyParameters, "nightly")),
     ]
     return {registration.full_name: registration for registration in every}

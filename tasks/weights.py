@@ -12,6 +12,7 @@ from pathlib import Path
 
 from storage.common.environment import variable
 from storage.common.errors import InputError
+from storage.common.site import site
 from storage.folders.cache import RemoteFile, cached_copy
 from storage.folders.files import sha256_of
 from storage.folders.local import LocalFolder
@@ -111,8 +112,8 @@ def trust_weights(path: Path) -> Weights:
 
 
 def weights_folder() -> Path:
-    """Folder in which weights are looked up by name: $STVG_WEIGHTS, or `weights`."""
-    return Path(variable("STVG_WEIGHTS"))
+    """Folder in which weights are looked up by name: $STVG_WEIGHTS, or that of the site file, or `weights`."""
+    return Path(variable("STVG_WEIGHTS") or site().folder("weights", "weights"))
 
 
 def _trusted(folder: Path) -> frozenset[str]:

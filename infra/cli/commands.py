@@ -19,15 +19,16 @@ def _function(module: str, name: str) -> Callable[[], Callable[..., None]]:
     return load
 
 
-def _of_model(module: str, name: str) -> Callable[[], Callable[..., None]]:
-    """Imports a function of a parameter model; the fields of the model are the options of the command."""
+def _of_model(module: str, name: str, *tables: str) -> Callable[[], Callable[..., None]]:
+    """Imports a function of a parameter model, whose fields are the options; their defaults are those of tables of the site."""
 
     def load() -> Callable[..., None]:
         from infra.cli.flags import options
+        from storage.common.site import site
 
         function = _function(module, name)()
         model, *_ = signature(function, eval_str=True).parameters.values()
-        return options(model.annotation)(function)
+        return options(site().configured(model.annotation, *tables))(function)
 
     return load
 
@@ -42,6 +43,10 @@ def _group(name: str, module: str, entries: str, text: str) -> Entry:
 
 
 COMMANDS = {
+    "init": Entry(
+        "Write stvg.toml and nightly.toml, commented: where benchmarks, folders and models are on this machine.",
+        _function("init", "init"),
+    ),
     "build": _group("build", "build", "build_entries", "Build a dataset: detect, track, mark, publish."),
     "plan": _group("plan", "build", "plan_entries", "Show what a build would do, and do nothing."),
     "check": _group("check", "build", "check_entries", "Show which videos of a benchmark are present, missing or broken."),
@@ -79,14 +84,15 @@ COMMANDS = {
     ),
     "ground": Entry(
         "Find where and when a sentence is in a video: a tube of boxes and masks, and a clip with it drawn.",
-        _of_model("ground", "ground_command"),
+        _of_model("ground", "ground_command", "build", "ground"),
     ),
     "evaluate": Entry(
-        "Run a model on every sentence of a dataset, and score its answers.", _of_model("evaluate", "evaluate_command")
+        "Run a model on every sentence of a dataset, and score its answers.",
+        _of_model("evaluate", "evaluate_command", "evaluate"),
     ),
     "sweep": Entry(
         "Evaluate checkpoints on benchmarks by protocols and marker settings; finished cells are not run again.",
-        _of_model("sweep", "sweep_command"),
+        _of_model("sweep", "sweep_command", "sweep"),
     ),
     "report": Entry(
         "Write report.html: scores, the paper's tables, nightly runs, and samples with frames and answers by kind of failure.",
@@ -94,21 +100,21 @@ COMMANDS = {
     ),
     "nightly": Entry(
         "Evaluate what has changed, and fail where a model scores lower than when its results were accepted.",
-        _of_model("nightly", "nightly_command"),
+        _of_model("nightly", "nightly_command", "nightly"),
     ),
     "accept": Entry(
         "Accept the current results of every series as the baseline of later nightly runs.",
-        _of_model("nightly", "accept_command"),
+        _of_model("nightly", "accept_command", "nightly"),
     ),
     "train": _group("train", "train", "train_entries", "Train a model by GRPO or supervised; a stopped training continues."),
     "reproduce": Entry(
         "Build, train and evaluate for a table of the paper, and show the results beside the paper's numbers.",
-        _of_model("reproduce", "reproduce_command"),
+        _of_model("reproduce", "reproduce_command", "reproduce"),
     ),
     "serve": Entry("Keep a Prefect server, its UI and the deployments up until interrupted.", _function("server", "serve")),
     "setup": Entry(
         "Give the server of $PREFECT_API_URL its limits and automations; repeated, it changes only what differs.",
-        _of_model("server", "setup"),
+        _of_model("server", "setup", "setup"),
     ),
     "demo": Entry(
         "Start a server, run `build-dataset/sample` from it, print the paths of the results, and stop the server.",

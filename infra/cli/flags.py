@@ -10,13 +10,13 @@ from typing import Annotated, Any, TypeVar, get_origin
 import typer
 from pydantic import BaseModel, ValidationError
 
-from storage.common.config import Leaf, leaves, nested
+from storage.common.config import Leaf, is_needed, leaves, nested
 
 M = TypeVar("M", bound=BaseModel)
 R = TypeVar("R")
 
 ARGUMENTS = frozenset({"annotations", "masks", "videos", "dataset", "video", "sentence", "file", "table"})
-"""Required fields of these names are positional arguments of a command."""
+"""Needed fields of these names are positional arguments of a command."""
 _BOUNDS = {"min": "ge", "max": "le"}
 
 
@@ -53,7 +53,7 @@ def options(model: type[M]) -> Callable[[Callable[..., R]], Callable[..., R]]:
 
 
 def _parameters(by_parameter: dict[str, Leaf]) -> Iterator[inspect.Parameter]:
-    for name, leaf in sorted(by_parameter.items(), key=lambda item: not item[1].field.is_required()):
+    for name, leaf in sorted(by_parameter.items(), key=lambda item: not is_needed(item[1].field)):
         several = get_origin(leaf.field.annotation) is tuple
         default = inspect.Parameter.empty if leaf.field.is_required() else leaf.default
         if several and isinstance(default, tuple):
@@ -66,7 +66,7 @@ def _parameters(by_parameter: dict[str, Leaf]) -> Iterator[inspect.Parameter]:
 
 def _option(leaf: Leaf) -> Any:
     field = leaf.field
-    if field.is_required() and leaf.name in ARGUMENTS:
+    if is_needed(field) and leaf.name in ARGUMENTS:
         return typer.Argument(help=field.description, metavar=leaf.name.upper())
     bounds = {key: getattr(m, attribute) for m in field.metadata for key, attribute in _BOUNDS.items() if hasattr(m, attribute)}
     on = flag(leaf.path)

@@ -63,7 +63,11 @@ def _row(parameter: Any) -> OptionRow:
     if getattr(parameter, "is_flag", False):
         default = ("on" if parameter.default else "off") if parameter.secondary_opts else ""
         return OptionRow(", ".join(names), "", default, parameter.help)
-    return OptionRow(", ".join(names), _type(parameter), "must be given" if parameter.required else default, parameter.help)
+    if parameter.required:
+        default = "must be given"
+    elif argument and not default:
+        default = "that of the site file"
+    return OptionRow(", ".join(names), _type(parameter), default, parameter.help)
 
 
 def _type(parameter: Any) -> str:

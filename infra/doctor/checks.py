@@ -17,12 +17,14 @@ def checks(root: str, address: str) -> Mapping[str, Check]:
         address: of a Ray cluster; empty checks whether a local Ray can start.
     """
     from infra.doctor import machine, services, software
+    from infra.doctor.site import site_file
 
     return {
         "Python": machine.python,
         "GPU": machine.gpu,
         "packages": software.packages,
         "weights": software.weights,
+        "site file": site_file,
         "Prefect server": services.prefect,
         "Ray": partial(services.ray, address),
         "disk": partial(machine.disks, root),

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 from pydantic import Field, ValidationInfo, field_validator
 
 from rl.engines.config import DecodingConfig, EngineConfig, ServerConfig
-from storage.common.config import RUNTIME, Config, Names
+from storage.common.config import RUNTIME, Config, DatasetsFolder, EvaluationsFolder, Names
 
 if TYPE_CHECKING:
     from rl.engines.server import Server
@@ -56,8 +56,8 @@ class EvaluateParameters(InferenceParameters):
     dataset: str = Field(
         title="Dataset", description="Name of a dataset in the datasets folder, or the path or URL of its folder."
     )
-    root: str = Field("datasets", title="Datasets folder", description="Folder in which datasets are found by name.")
-    out: str = Field(
+    root: DatasetsFolder = Field("datasets", title="Datasets folder", description="Folder in which datasets are found by name.")
+    out: EvaluationsFolder = Field(
         "evaluations", title="Evaluations folder", description="Folder in which predictions and results are written."
     )
     protocol: str = Field(
@@ -160,10 +160,10 @@ class SweepParameters(Config):
     checkpoints: Names = Field(
         (), title="Checkpoints", description="Comma-separated models that replace those of the file; empty keeps those."
     )
-    root: str = Field(
+    root: DatasetsFolder = Field(
         "datasets", title="Datasets folder", description="Folder of the datasets and of their variants with other markers."
     )
-    out: str = Field(
+    out: EvaluationsFolder = Field(
         "evaluations", title="Evaluations folder", description="Folder in which predictions and results are written."
     )
     at_once: int = Field(1, title="Concurrent cells", ge=1, le=64, description="Number of evaluations that run at once.")

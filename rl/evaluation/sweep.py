@@ -20,6 +20,7 @@ from rl.evaluation.run import Evaluation
 from rl.models.registry import check_lineage
 from storage.common.config import error_text, nested
 from storage.common.errors import InputError
+from storage.common.site import site
 from storage.folders.folder import Folder
 from storage.folders.open import folder_at, resolve_folder
 from storage.reader import Dataset
@@ -183,7 +184,8 @@ class Sweep:
         conventions = conventions_of(self.base(cell.benchmark).name)
         folder = str(self.dataset_folder(cell))
         own = {"model": cell.checkpoint, "protocol": cell.protocol, "dataset": folder, "out": self.out}
-        return EvaluateParameters.model_validate({"conventions": conventions, **self.evaluate, **own})
+        model = site().configured(EvaluateParameters, "evaluate")
+        return model.model_validate({"conventions": conventions, **self.evaluate, **own})
 
     def evaluation(self, cell: Cell) -> Evaluation:
         """The evaluation of a cell.

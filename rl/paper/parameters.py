@@ -8,7 +8,7 @@ from pydantic import Field
 
 from rl.paper.numbers import table_name, table_named, tables
 from rl.paper.setup import MINIATURE, SETUP, read_setup
-from storage.common.config import Config, with_defaults
+from storage.common.config import Config, DatasetsFolder, EvaluationsFolder, TrainingsFolder, with_defaults
 
 if TYPE_CHECKING:
     from rl.paper.table import Reproduction
@@ -26,15 +26,15 @@ class ReproduceParameters(Config):
         title="Miniature",
         description="Use tiny models and the generated benchmark, in folders of their own, to try the whole procedure.",
     )
-    root: str = Field(
+    root: DatasetsFolder = Field(
         "datasets",
         title="Datasets folder",
         description="Folder in which datasets are found by name or built.",
     )
-    out: str = Field(
+    out: EvaluationsFolder = Field(
         "evaluations", title="Evaluations folder", description="Folder in which predictions, results and tables are written."
     )
-    trainings: str = Field(
+    trainings: TrainingsFolder = Field(
         "trainings", title="Trainings folder", description="Folder of trainings, on a disk that every node of a cluster sees."
     )
     at_once: int = Field(1, title="Concurrent evaluations", ge=1, le=64, description="Number of evaluations that run at once.")

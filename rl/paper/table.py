@@ -14,17 +14,18 @@ from rl.evaluation.parameters import EvaluateParameters
 from rl.models.registry import find_model
 from rl.paper.comparison import CellKey
 from rl.paper.numbers import PaperError, Row, Table, variants
-from rl.paper.setup import SETUP, Setup
+from rl.paper.setup import Setup
 from rl.training.parameters import TRAININGS, TrainParameters
 from rl.training.recipe import RecipeError
 from storage.common.config import nested
 from storage.common.names import one_of
+from storage.common.site import NO_SITE, Site, site
 from storage.folders.files import hash8
 from storage.folders.folder import Folder
 from storage.folders.open import folder_at
 from storage.manifest import DatasetError
 from storage.reader import Dataset
-from tasks.build.parameters import BENCHMARKS, DatasetParameters, parameters_of
+from tasks.build.parameters import BENCHMARKS, DatasetParameters, build_parameters, parameters_of
 from tasks.build.rerender import keeps_masks
 
 _TRAINING_DATASET = "stvg-r1-train"
@@ -120,6 +121,11 @@ class Reproduction:
     miniature: bool = False
 
     @cached_property
+    def site(self) -> Site:
+        """The site file; an empty one for a miniature, which is the same everywhere."""
+        return NO_SITE if self.miniature else site()
+
+    @cached_property
     def parts(self) -> list[Part]:
         """Each row that can be run here, on each of its benchmarks."""
         return [Part(row, benchmark) for row in self.table.rows if row.ours for benchmark in row.values]
@@ -164,13 +170,15 @@ class Reproduction:
         if part.changes:
             parameters = parameters_of(str(self.folder(part.benchmark)), part.changes)
             return parameters.model_copy(update={"name": part.dataset, "ray": (given or {}).get("ray", "")})
-        if given is None:
+        if given is None and f"benchmarks.{part.benchmark}" not in self.site.tables:
             raise PaperError(
                 f"'{self.folder(part.benchmark)}' is not built: build it by `stvg build {part.benchmark}`, or name its "
-                f"annotations and videos under [builds.{part.benchmark}] in {SETUP}"
+                f"annotations and videos under [benchmarks.{part.benchmark}] in {site().path}"
             )
-        values = {"benchmark": part.benchmark, **given}
-        model = one_of(BENCHMARKS, str(values.pop("benchmark")), "benchmark", PaperError)
+        values = {"benchmark": part.benchmark, **(given or {})}
+        name = str(values.pop("benchmark"))
+        one_of(BENCHMARKS, name, "benchmark", PaperError)
+        model = build_parameters(name, self.site)
         return model.model_validate({**nested(values), "root": self.root, "name": part.benchmark})
 
     def training(self, part: Part) -> TrainParameters:
@@ -199,7 +207,8 @@ class Reproduction:
         name = str(given.pop("recipe_name", "stvg-r1"))
         recipe = name if variant.kind == "grpo" else f"{name}-{variant.kind}"
         own = {"model": self.model(part.row), "root": self.root, "out": self.trainings, **variant.given}
-        return one_of(TRAININGS, recipe, "recipe", RecipeError).model_validate(nested({**given, **own}))
+        model = self.site.configured(one_of(TRAININGS, recipe, "recipe", RecipeError), "train")
+        return model.model_validate(nested({**given, **own}))
 
     def model(self, row: Row) -> str:
         """Name or folder of the model that stands for a row's."""
@@ -208,7 +217,7 @@ class Reproduction:
     @property
     def engine(self) -> str:
         """Name of the engine of every evaluation."""
-        return EvaluateParameters.model_validate({"model": "", "dataset": "", **nested(self.setup.evaluate)}).engine.name
+        return self._evaluation({"model": "", "dataset": ""}).engine.name
 
     def evaluation(self, part: Part) -> EvaluateParameters:
         """Parameters of the evaluation of a part.
@@ -223,7 +232,11 @@ class Reproduction:
             "protocol": part.row.protocol,
             "out": self.out,
         }
-        return EvaluateParameters.model_validate({**nested(self.setup.evaluate), **own})
+        return self._evaluation(own)
+
+    def _evaluation(self, own: Mapping[str, str]) -> EvaluateParameters:
+        model = self.site.configured(EvaluateParameters, "evaluate")
+        return model.model_validate({**nested(self.setup.evaluate), **own})
 
 
 def _dataset_step(name: str) -> Step:

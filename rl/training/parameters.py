@@ -13,7 +13,7 @@ from rl.rewards import RewardConfig
 from rl.training.recipe import GrpoRecipe, Recipe, SftRecipe
 from rl.training.recipes import RECIPES
 from rl.training.selection import RowSettings
-from storage.common.config import Config, Names, with_defaults
+from storage.common.config import Config, DatasetsFolder, EvaluationsFolder, Names, TrainingsFolder, with_defaults
 from storage.folders.open import resolve_folder
 from storage.reader import Dataset
 
@@ -25,8 +25,8 @@ class TrainParameters(Config):
 
     dataset: str = Field(title="Dataset", description="Name of a dataset in the datasets folder, or the path of its folder.")
     model: str = Field(title="Model", description="Initial model: qwen2.5-vl-7b, tiny-schooled, or the folder of a model.")
-    root: str = Field("datasets", title="Datasets folder", description="Folder in which datasets are found by name.")
-    out: str = Field(
+    root: DatasetsFolder = Field("datasets", title="Datasets folder", description="Folder in which datasets are found by name.")
+    out: TrainingsFolder = Field(
         "trainings",
         title="Trainings folder",
         description="Folder of all trainings, on a disk that every node of a cluster sees.",
@@ -71,7 +71,9 @@ class TrainParameters(Config):
     sweep: str = Field(
         "", title="Sweep", description="Sweep file that deployments run with the new model; the command ignores it."
     )
-    evaluations: str = Field("evaluations", title="Evaluations folder", description="Folder of these evaluations.")
+    evaluations: EvaluationsFolder = Field(
+        "evaluations", title="Evaluations folder", description="Folder of these evaluations."
+    )
     recipe: Recipe = Field(default=Recipe(), title="Recipe", description="Numbers of the training.")
 
     @property

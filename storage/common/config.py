@@ -24,6 +24,16 @@ RUNTIME: Final = "runtime"
 Located = Annotated[str, "located"]
 """The path of a file or folder, or an `s3://` URL."""
 
+INPUT: Final = "input"
+"""Metadata of a field whose empty default stands for a setting that the site file lacks: an argument of its command."""
+Input = Annotated[str, "located", INPUT]
+"""A `Located` of something that must exist, which a person or the site file names."""
+
+DatasetsFolder = Annotated[str, "located", "folders.datasets"]
+EvaluationsFolder = Annotated[str, "located", "folders.evaluations"]
+TrainingsFolder = Annotated[str, "located", "folders.trainings"]
+"""Folders that several commands share; the site file sets each of them once."""
+
 
 def error_text(error: Exception) -> str:
     """The message of an error in one sentence: of a `ValidationError` the first wrong field, of an `OSError` its reason."""
@@ -121,6 +131,11 @@ class Leaf(NamedTuple):
         """The dotted path, without a last part `name` of a group: `markers.size`, `detector`."""
         path = self.path[:-1] if len(self.path) > 1 and self.path[-1] == "name" else self.path
         return ".".join(path)
+
+
+def is_needed(field: FieldInfo) -> bool:
+    """Whether a value must come from a person or the site file: a required field, or one of `INPUT`."""
+    return field.is_required() or INPUT in field.metadata
 
 
 def leaves(model: type[BaseModel]) -> Iterator[Leaf]:

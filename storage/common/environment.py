@@ -23,7 +23,8 @@ VARIABLES: Mapping[str, str] = {
     "STVG_LOG": "WARNING",
     "STVG_SERVER_KEY": "",
     "STVG_SERVER_URL": "",
-    "STVG_WEIGHTS": "weights",
+    "STVG_SITE": "",
+    "STVG_WEIGHTS": "",
 }
 """Variable -> its value where it is unset or empty."""
 

@@ -13,7 +13,7 @@ from typing import Any, ClassVar
 
 from pydantic import Field
 
-from storage.common.config import Located
+from storage.common.config import Input, Located
 from storage.folders.folder import Where
 from tasks.benchmarks.collector import SampleCollector
 from tasks.benchmarks.reading import (
@@ -117,8 +117,8 @@ class CharadesSource(AnnotatedSource):
 
     benchmark: ClassVar[str] = "charades-sta"
 
-    annotations: Located = Field(
-        title="Annotation file", description="The file charades_sta_test.txt, or the benchmark in either JSON form."
+    annotations: Input = Field(
+        "", title="Annotation file", description="The file charades_sta_test.txt, or the benchmark in either JSON form."
     )
     durations: Located = Field(
         "", title="Durations", description="The file Charades_v1_test.csv, which the text form needs; empty for none."

@@ -6,7 +6,7 @@ from typing import ClassVar
 
 from pydantic import Field
 
-from storage.common.config import Located
+from storage.common.config import Input
 from storage.folders.folder import Where
 from tasks.benchmarks.reading import local_folder
 from tasks.benchmarks.samples import AnnotationError, Benchmark, Clip, VideoJob
@@ -42,7 +42,7 @@ class FolderSource(BenchmarkSource):
 
     benchmark: ClassVar[str] = "folder"
 
-    videos: Located = Field(title="Videos folder", description="Folder that is searched in depth for video files.")
+    videos: Input = Field("", title="Videos folder", description="Folder that is searched in depth for video files.")
     image_fps: float = Field(
         0,
         title="Rate of JPEG folders",

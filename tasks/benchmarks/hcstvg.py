@@ -14,7 +14,7 @@ from typing import Any, ClassVar, Literal
 
 from pydantic import Field
 
-from storage.common.config import Located
+from storage.common.config import Input
 from storage.folders.folder import Where
 from tasks.benchmarks.collector import SampleCollector
 from tasks.benchmarks.reading import (
@@ -115,8 +115,8 @@ class HcstvgSource(AnnotatedSource):
     benchmark: ClassVar[str] = "hcstvg"
     version: ClassVar[Version | None] = None
 
-    annotations: Located = Field(title="Annotation file", description="HC-STVG's JSON file, such as val_v2.json.")
-    videos: Located = Field(title="Videos folder", description="Folder that holds the folders 0 to 9 of the release.")
+    annotations: Input = Field("", title="Annotation file", description="HC-STVG's JSON file, such as val_v2.json.")
+    videos: Input = Field("", title="Videos folder", description="Folder that holds the folders 0 to 9 of the release.")
 
     def read(self) -> Benchmark:
         """Read the annotations."""

@@ -14,7 +14,7 @@ from typing import Any, ClassVar
 import numpy as np
 from pydantic import Field
 
-from storage.common.config import Located
+from storage.common.config import Input, Located
 from storage.folders.folder import Where
 from storage.rle import counts_from_json
 from tasks.benchmarks.collector import SampleCollector
@@ -145,8 +145,8 @@ class MevisSource(BenchmarkSource):
 
     benchmark: ClassVar[str] = "mevis"
 
-    annotations: Located = Field(title="Expressions", description="The file meta_expressions.json of the split.")
-    videos: Located = Field(title="Frames folder", description="Folder that holds JPEGImages, or that folder itself.")
+    annotations: Input = Field("", title="Expressions", description="The file meta_expressions.json of the split.")
+    videos: Input = Field("", title="Frames folder", description="Folder that holds JPEGImages, or that folder itself.")
     masks: Located = Field(
         "", title="Masks", description="The file mask_dict.json of the split; empty for a split without public truth."
     )

@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 
 from pydantic import Field
 
-from storage.common.config import Located
+from storage.common.config import Input
 from storage.folders.folder import Where
 from tasks.benchmarks.collector import SampleCollector
 from tasks.benchmarks.reading import (
@@ -145,8 +145,8 @@ class OwnSource(AnnotatedSource):
 
     benchmark: ClassVar[str] = "own"
 
-    annotations: Located = Field(
-        title="Annotation file", description="JSON Lines file with one sentence a line; see docs/benchmarks.md."
+    annotations: Input = Field(
+        "", title="Annotation file", description="JSON Lines file with one sentence a line; see docs/benchmarks.md."
     )
 
     def read(self) -> Benchmark:

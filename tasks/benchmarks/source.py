@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import ClassVar, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
-from storage.common.config import Config, Located
+from storage.common.config import INPUT, Config, Input
+from storage.common.site import SiteError, site
 from tasks.benchmarks.samples import Benchmark
 
 
@@ -18,6 +19,17 @@ class BenchmarkSource(Config):
     """
 
     benchmark: ClassVar[str] = ""
+
+    @model_validator(mode="after")
+    def _has_its_inputs(self) -> Self:
+        """Refuse a source without one of its files, and name the lines of the site file that would say where it is."""
+        fields = type(self).model_fields.items()
+        missing = [name for name, field in fields if INPUT in field.metadata and not getattr(self, name)]
+        if missing:
+            lines = "\n".join([f"[benchmarks.{self.benchmark}]", *(f'{name} = "..."' for name in missing)])
+            names = " and ".join(missing)
+            raise SiteError(f"{self.benchmark} needs {names}: set them here, or add to {site().path} (`stvg init`):\n{lines}")
+        return self
 
     def read(self) -> Benchmark:
         """Read the annotations.
@@ -31,7 +43,7 @@ class BenchmarkSource(Config):
 class AnnotatedSource(BenchmarkSource):
     """One annotation file and a folder of videos."""
 
-    annotations: Located = Field(title="Annotation file", description="Annotation file of the benchmark, as it is distributed.")
-    videos: Located = Field(
-        title="Videos folder", description="Folder that is searched in depth for the videos named in the annotations."
+    annotations: Input = Field("", title="Annotation file", description="Annotation file of the benchmark, as distributed.")
+    videos: Input = Field(
+        "", title="Videos folder", description="Folder that is searched in depth for the videos named in the annotations."
     )

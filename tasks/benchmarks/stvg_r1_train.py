@@ -14,7 +14,7 @@ from typing import Any, ClassVar
 
 from pydantic import Field
 
-from storage.common.config import Located
+from storage.common.config import Input, Located
 from storage.folders.folder import Where
 from tasks.benchmarks.hcstvg import Version, read_hcstvg
 from tasks.benchmarks.reading import annotation_file, load_json, local_folder
@@ -156,21 +156,23 @@ class StvgR1TrainSource(BenchmarkSource):
 
     benchmark: ClassVar[str] = "stvg-r1-train"
 
-    hcstvg_v1_train: Located = Field(title="HC-STVG v1 train", description="Annotation file of HC-STVG v1's train split.")
-    hcstvg_v2_train: Located = Field(title="HC-STVG v2 train", description="Annotation file of HC-STVG v2's train split.")
-    hcstvg_v1_test: Located = Field(
-        title="HC-STVG v1 test", description="Annotation file of HC-STVG v1's test split, whose videos are held out."
+    hcstvg_v1_train: Input = Field("", title="HC-STVG v1 train", description="Annotation file of HC-STVG v1's train split.")
+    hcstvg_v2_train: Input = Field("", title="HC-STVG v2 train", description="Annotation file of HC-STVG v2's train split.")
+    hcstvg_v1_test: Input = Field(
+        "", title="HC-STVG v1 test", description="Annotation file of HC-STVG v1's test split, whose videos are held out."
     )
-    hcstvg_v2_val: Located = Field(
-        title="HC-STVG v2 val", description="Annotation file of HC-STVG v2's validation split, whose videos are held out."
+    hcstvg_v2_val: Input = Field(
+        "", title="HC-STVG v2 val", description="Annotation file of HC-STVG v2's validation split, whose videos are held out."
     )
-    hcstvg_v2_test: Located = Field(
-        title="HC-STVG v2 test", description="File of HC-STVG v2's test split, such as query_v2.json; its videos are held out."
+    hcstvg_v2_test: Input = Field(
+        "",
+        title="HC-STVG v2 test",
+        description="File of HC-STVG v2's test split, such as query_v2.json; its videos are held out.",
     )
-    hcstvg_videos: Located = Field(title="HC-STVG videos", description="Folder that holds the videos of HC-STVG v1 and v2.")
-    vidstg_train: Located = Field(title="VidSTG train", description="The file train_annotations.json of VidSTG.")
-    vidstg_videos: Located = Field(title="VidSTG videos", description="Folder that holds VidOR's videos.")
-    vidor: Located = Field(title="VidOR annotations", description="Folder of VidOR's JSON files, which hold VidSTG's boxes.")
+    hcstvg_videos: Input = Field("", title="HC-STVG videos", description="Folder that holds the videos of HC-STVG v1 and v2.")
+    vidstg_train: Input = Field("", title="VidSTG train", description="The file train_annotations.json of VidSTG.")
+    vidstg_videos: Input = Field("", title="VidSTG videos", description="Folder that holds VidOR's videos.")
+    vidor: Input = Field("", title="VidOR annotations", description="Folder of VidOR's JSON files, which hold VidSTG's boxes.")
     vidstg_val: Located = Field(
         "",
         title="VidSTG val",

@@ -8,7 +8,8 @@ from typing import Any, ClassVar
 
 from pydantic import Field, JsonValue, create_model
 
-from storage.common.config import Located, merged, nested
+from storage.common.config import DatasetsFolder, merged, nested
+from storage.common.site import Site, site
 from storage.folders.open import folder_at, is_url
 from storage.manifest import DatasetError
 from storage.specification import BuildRequest, read_build_request
@@ -35,7 +36,7 @@ class DatasetParameters(FramesConfig):
 
     benchmark: ClassVar[str] = ""
 
-    root: Located = Field(
+    root: DatasetsFolder = Field(
         "datasets", title="Datasets folder", description="Path or s3:// URL of the folder below which datasets are published."
     )
     name: str = Field(
@@ -163,6 +164,22 @@ IMPORTS: Mapping[str, type[ImportParameters]] = {
 
 BUILDS: Mapping[str, type[DatasetParameters]] = {**BENCHMARKS, **IMPORTS}
 """Everything that a dataset is made from, by the name in its specification."""
+
+
+def build_parameters(name: str, defaults: Site | None = None) -> type[DatasetParameters]:
+    """The parameters of a benchmark or layout with the defaults of a site.
+
+    `[build]` applies to what is read from a benchmark's files; the sample and imports have settings of their own.
+
+    Args:
+        name: a name in `BUILDS`.
+        defaults: the site; None reads the site file.
+
+    Raises:
+        SiteError: the site file cannot be used.
+    """
+    shared = ("build",) if name in SOURCES else ()
+    return (defaults or site()).configured(BUILDS[name], *shared, f"benchmarks.{name}")
 
 
 def parameters_of(dataset: str, changes: Mapping[str, JsonValue] | None = None) -> DatasetParameters:

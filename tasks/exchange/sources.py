@@ -7,7 +7,7 @@ from typing import ClassVar
 
 from pydantic import Field
 
-from storage.common.config import Located
+from storage.common.config import Input, Located
 from tasks.benchmarks.hcstvg import read_hcstvg
 from tasks.benchmarks.own import read_own
 from tasks.benchmarks.reading import annotation_file
@@ -19,9 +19,9 @@ from tasks.exchange.imports import RecordedConfig, recorded_videos, with_masks
 class ImportSource(BenchmarkSource):
     """A folder of masks and a folder of videos; the name of the benchmark is that of the layout of the masks."""
 
-    masks: Located = Field(title="Masks folder", description="Folder that holds the masks, as the layout arranges them.")
-    videos: Located = Field(
-        title="Videos folder", description="Folder that is searched in depth for the videos that have masks."
+    masks: Input = Field("", title="Masks folder", description="Folder that holds the masks, as the layout arranges them.")
+    videos: Input = Field(
+        "", title="Videos folder", description="Folder that is searched in depth for the videos that have masks."
     )
     annotations: Located = Field(
         "",

@@ -7,7 +7,7 @@ from typing import ClassVar, Literal
 
 from pydantic import Field
 
-from storage.common.config import Located
+from storage.common.config import DatasetsFolder
 from storage.folders.cache import cache_folder
 from storage.folders.open import is_url
 from tasks.benchmarks.samples import Benchmark
@@ -19,7 +19,7 @@ class SampleSource(BenchmarkSource):
 
     benchmark: ClassVar[str] = "sample"
 
-    root: Located = Field(
+    root: DatasetsFolder = Field(
         "datasets", title="Datasets folder", description="Path or s3:// URL of the folder below which datasets are published."
     )
     videos: int = Field(

@@ -20,6 +20,7 @@ import pytest
 from infra.cli.server import serve_deployments
 from infra.prefect.access import ask, free_port, prefect_environment
 from infra.prefect.local import server as running_server
+from storage.common.site import SITE
 
 FINAL = {"COMPLETED", "FAILED", "CRASHED", "CANCELLED"}
 RUN_S, LOCKED_S = 500, 60
@@ -105,7 +106,8 @@ def planted() -> dict[str, str]:
 @pytest.fixture(scope="session")
 def server(tmp_path_factory: pytest.TempPathFactory, planted: dict[str, str]) -> Iterator[Server]:
     home = tmp_path_factory.mktemp("prefect")
-    env = {**prefect_environment(free_port(), home), **planted}
+    env = {**prefect_environment(free_port(), home), **planted, "STVG_SITE": str(home / SITE)}
+    (home / SITE).touch()
     with running_server(env, home), serve_deployments(env, home):
         assert _speaking_to(env), "what follows would find nothing"
         yield Server(env)

@@ -98,17 +98,33 @@ def test_a_breached_budget_fails_the_run_and_publishes_nothing(server: Any, tmp_
         load_manifest(tmp_path / "bad")
 
 
-def test_a_hcstvg_annotation_file_is_built_with_its_answers(server: Any, sample: tuple[Path, dict[str, Any]]) -> None:
-    """The sample's own annotation file, given as a person would give HC-STVG's; its masks are not shared, so few videos."""
+def test_a_benchmark_that_the_site_file_lacks_fails_with_the_lines_to_add(server: Any) -> None:
+    _, run = server.run("build-dataset/hcstvg-v1")
+    assert run["state_type"] == "FAILED"
+    assert "hcstvg-v1 needs annotations and videos" in run["state"]["message"]
+    assert f"{server.env['STVG_SITE']} (`stvg init`):\n[benchmarks.hcstvg-v1]" in run["state"]["message"]
+
+
+def test_a_benchmark_of_the_site_file_is_built_with_its_answers_by_the_bare_command(
+    server: Any, sample: tuple[Path, dict[str, Any]]
+) -> None:
+    """The sample's own annotation file stands for HC-STVG's; its masks are not shared, so few videos."""
     root = sample[0].parent
     source = next((root / "sources").glob("sample-*"))
     annotations = json.loads((source / "annotations.json").read_text())
     two = root / "two.json"
     good = sorted(row["video_id"] for row in Dataset(sample[0]).table("videos", ["video_id"]).to_pylist())[:2]
     two.write_text(json.dumps({name: annotations[name] for name in good}))
-    parameters = {"annotations": str(two), "videos": str(source / "videos"), "detector": {"name": "motion"}}
-    output, run = server.run("build-dataset/hcstvg", root=str(root), **parameters)
+    tables = {
+        "folders": {"datasets": root},
+        "benchmarks.hcstvg": {"annotations": two, "videos": source / "videos", "detector": "motion"},
+    }
+    lines = [line for name, table in tables.items() for line in (f"[{name}]", *(f'{k} = "{v}"' for k, v in table.items()))]
+    Path(server.env["STVG_SITE"]).write_text("\n".join(lines))
+    output, run = server.run_by_command("build-dataset/hcstvg")
+    Path(server.env["STVG_SITE"]).write_text("")
     assert run["state_type"] == "COMPLETED", output
+    assert run["parameters"] == {}
     assert Dataset(root / "hcstvg").table("samples", ["sample_id"]).num_rows == 2
 
 

@@ -120,13 +120,13 @@ def test_what_cannot_be_had_says_why_and_fails_nothing(small: ReproduceParameter
     reproduce_command(small.model_copy(update={"table": "table-1"}), as_json=True)
     whys = {(cell["row"], cell["benchmark"]): cell["reason"] for cell in json.loads(capsys.readouterr().out)["cells"]}
     assert whys["TubeDETR", "hcstvg-v1"] == "somebody else's model: its number is theirs"
-    assert "name its annotations and videos under [builds.hcstvg-v2]" in whys["STVG-R1", "hcstvg-v2"]
+    assert "name its annotations and videos under [benchmarks.hcstvg-v2]" in whys["STVG-R1", "hcstvg-v2"]
 
 
 def test_a_training_without_its_model_or_its_gpus_says_so(small: ReproduceParameters, tmp_path: Path) -> None:
     table = small.model_copy(update={"table": "4.5"}).reproduction()
     told = states(table)
-    assert "[builds.stvg-r1-train]" in told["coupled reward"]
+    assert "[benchmarks.stvg-r1-train]" in told["coupled reward"]
     (tmp_path / "reproduce.toml").write_text(f"{SETUP}\n[builds.stvg-r1-train]\nbenchmark = 'sample'\n")
     again = states(small.model_copy(update={"table": "4.5"}).reproduction())
     assert again["coupled reward"].startswith("cannot run: the training needs 8 GPUs, and this machine has ")
