@@ -82,7 +82,7 @@ def test_the_site_file_lies_in_the_working_folder_or_where_the_environment_says(
     path = site_of(tmp_path, "[build]\nworkers = 3")
     assert site().tables == {"build": {"workers": 3}}
     monkeypatch.setenv("STVG_SITE", str(tmp_path / "other.toml"))
-    with pytest.raises(SiteError, match="other.toml cannot be read: No such file"):
+    with pytest.raises(SiteError, match=r"other\.toml cannot be read: No such file"):
         site()
     path.rename(tmp_path / "other.toml")
     assert site().tables == {"build": {"workers": 3}}
