@@ -14,6 +14,7 @@ from typer.main import get_command
 
 from infra.cli.commands import COMMANDS
 from infra.cli.lazy import LazyGroup
+from storage.common.environment import set_defaults
 from storage.common.errors import InputError, StvgError
 from storage.common.log import logger, traceback_file
 from storage.folders.files import disk_fault
@@ -44,6 +45,7 @@ def run() -> None:
 
     The traceback of an unexpected error is kept in a file that the sentence names; `-v` logs that of every error.
     """
+    set_defaults({"PYDANTIC_DISABLE_PLUGINS": "__all__"})  # the search for them reads the metadata of every installed package
     try:
         app()()
     except StvgError as error:

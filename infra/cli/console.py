@@ -9,15 +9,17 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from types import TracebackType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.table import Table
 from rich.text import Text
 
 from storage.common.errors import StvgError
 from storage.progress import Progress as StageProgress
+
+if TYPE_CHECKING:
+    from rich.progress import TaskID
 
 
 def plain(stderr: bool = False) -> Console:
@@ -62,6 +64,8 @@ class Bars:
     """
 
     def __init__(self, quiet: bool = False) -> None:
+        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
         times = (TimeElapsedColumn(), TimeRemainingColumn())
         counts = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
         lost = TextColumn("{task.fields[lost]}")
