@@ -19,7 +19,8 @@ from bench.official import counted, official_predictor, opened, released_procedu
 from storage.common.config import changed
 from tasks.detection.base import Detection
 from tasks.masks.instances import Box
-from tasks.tracking.base import MemoryConfig, TrackerConfig, TrackingCost
+from tasks.tracking.base import TrackingCost
+from tasks.tracking.config import MemoryConfig, TrackerConfig
 from tasks.tracking.discovery import track
 from tasks.tracking.sam2.tracker import Sam2Tracker
 from tasks.video.reader import Source, Video, open_video

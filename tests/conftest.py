@@ -27,7 +27,8 @@ from infra.ray.session import set_environment
 from tasks.build.stages import BuildConfig
 from tasks.detection.base import Detection
 from tasks.masks.instances import Box, Instance, Mask, encode_mask, tight_box
-from tasks.tracking.base import MemoryConfig, TrackingCost
+from tasks.tracking.base import TrackingCost
+from tasks.tracking.config import MemoryConfig
 from tasks.video.reader import Frames, Video
 
 pytest_plugins = ["tests.times", "tests.command", "tests.s3", "tests.ray_cluster", "tests.trained", "tests.browser"]

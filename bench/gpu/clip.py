@@ -11,7 +11,7 @@ from unittest.mock import patch
 import numpy as np
 
 from tasks.masks.instances import Instance, Mask
-from tasks.tracking.base import MemoryConfig
+from tasks.tracking.config import MemoryConfig
 from tasks.tracking.sam2.encoding import upsample_logits
 from tasks.tracking.sam2.tracker import MEAN, STD, Sam2Session, Sam2Tracker
 from tasks.video.reader import Frames

@@ -14,7 +14,7 @@ from bench.gpu.clip import Clip, drawn_clip, official_frames, own_frames, own_se
 from bench.gpu.machine import synchronize
 from bench.official import official_predictor
 from storage.common.config import changed
-from tasks.tracking.base import TrackerConfig
+from tasks.tracking.config import TrackerConfig
 from tasks.tracking.sam2.model import CONFIGS
 from tasks.tracking.sam2.tracker import Sam2Tracker
 

@@ -11,7 +11,8 @@ from packaging.requirements import Requirement
 from infra.doctor.findings import Finding
 from rl.models.registry import WEIGHT_FOLDERS
 from tasks.detection.base import OWN_WEIGHTS
-from tasks.tracking.base import SAM2_MODELS, sam2_weights
+from tasks.tracking.base import sam2_weights
+from tasks.tracking.config import SAM2_MODELS
 from tasks.weights import WeightsError, find_weights, weights_folder
 
 _MAIN_PACKAGES = ("torch", "ray", "prefect", "sam2", "ultralytics", "transformers", "verl", "decord", "av", "pyarrow")

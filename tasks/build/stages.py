@@ -14,7 +14,7 @@ from tasks.detection.base import DetectorConfig
 from tasks.exchange.imports import RecordedConfig
 from tasks.markers.render import FramesConfig
 from tasks.tracking.annotator import AnnotatorConfig, AnnotatorWeights
-from tasks.tracking.base import TrackerConfig
+from tasks.tracking.config import TrackerConfig
 
 MASKS_VERSION = 3
 FRAMES_VERSION = 2

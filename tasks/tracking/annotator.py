@@ -12,7 +12,8 @@ from storage.common.config import RUNTIME, Config
 from storage.outcomes import Outcome
 from tasks.benchmarks.samples import VideoJob
 from tasks.detection.base import DetectorConfig, build_detector, find_detector_weights, key_frames
-from tasks.tracking.base import MemoryConfig, TrackerConfig, TrackingCost, build_tracker, find_tracker_weights
+from tasks.tracking.base import TrackingCost, build_tracker, find_tracker_weights
+from tasks.tracking.config import MemoryConfig, TrackerConfig
 from tasks.tracking.discovery import CrowdedError, track
 from tasks.tracking.limits import LimitConfig, LimitError, annotated_segments, within_duration
 from tasks.tracking.tubes import Tubes

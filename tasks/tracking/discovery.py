@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 
 from tasks.detection.base import Detection
 from tasks.masks.instances import Instance, Mask, encode_mask, intersections
-from tasks.tracking.base import Session, Tracker, TrackerConfig, TrackingCost
+from tasks.tracking.base import Session, Tracker, TrackingCost
+from tasks.tracking.config import TrackerConfig
 from tasks.tracking.identity import lost_objects, match_lost
 from tasks.tracking.tubes import Tubes
 from tasks.video.reader import Video

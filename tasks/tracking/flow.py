@@ -8,8 +8,9 @@ from contextlib import AbstractContextManager, nullcontext
 import numpy as np
 
 from tasks.masks.instances import Box, Instance, Mask, encode_mask
-from tasks.tracking.base import MemoryConfig, TrackerConfig, TrackingCost
+from tasks.tracking.base import TrackingCost
 from tasks.tracking.box_segmentation import segment_box, untracked_part
+from tasks.tracking.config import MemoryConfig, TrackerConfig
 from tasks.tracking.follow import Follower
 from tasks.tracking.prepared_frame import PreparedFrame, prepare_frame
 from tasks.video.motion import camera_motion, flow_magnitude, optical_flow, residual_flow, working_size

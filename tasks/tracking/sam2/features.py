@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
-from tasks.tracking.base import MemoryConfig
+from tasks.tracking.config import MemoryConfig
 
 if TYPE_CHECKING:
     import torch

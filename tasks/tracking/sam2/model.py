@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from tasks.tracking.base import TrackerConfig
+from tasks.tracking.config import TrackerConfig
 from tasks.weights import Weights, WeightsError
 
 CONFIGS = {"tiny": "t", "small": "s", "base_plus": "b+", "large": "l"}

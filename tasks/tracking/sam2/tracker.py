@@ -8,7 +8,8 @@ from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, Any
 
 from tasks.masks.instances import Box, Instance, Mask
-from tasks.tracking.base import MemoryConfig, TrackerConfig, TrackingCost
+from tasks.tracking.base import TrackingCost
+from tasks.tracking.config import MemoryConfig, TrackerConfig
 from tasks.tracking.sam2.encoding import encode_logits, masks_from_logits
 from tasks.tracking.sam2.features import Features, FeatureStore
 from tasks.tracking.sam2.frames import FrameFeed

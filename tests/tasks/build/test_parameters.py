@@ -11,7 +11,8 @@ from tasks.build.parameters import BENCHMARKS, BuildParameters
 from tasks.build.stages import BuildConfig, frames_spec, masks_spec
 from tasks.detection.base import DETECTORS, DetectorName
 from tasks.tracking.annotator import NO_WEIGHTS
-from tasks.tracking.base import TRACKERS, TrackerName
+from tasks.tracking.base import TRACKERS
+from tasks.tracking.config import TrackerName
 from tasks.weights import WeightsError
 
 

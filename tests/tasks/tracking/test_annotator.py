@@ -17,7 +17,8 @@ from tasks.build.rows import video_row
 from tasks.build.stages import BuildConfig, masks_spec
 from tasks.build.workers import MasksWorker, _covers
 from tasks.tracking.annotator import NO_WEIGHTS, Annotator, AnnotatorConfig, is_out_of_memory, join_notes, none_if_out_of_memory
-from tasks.tracking.base import MemoryConfig, TrackingCost
+from tasks.tracking.base import TrackingCost
+from tasks.tracking.config import MemoryConfig
 from tasks.tracking.limits import LimitError, annotated_segments
 from tasks.video.reader import Source, Video, open_video
 

@@ -11,7 +11,8 @@ import pytest
 from storage.common.plugins import load_plugin
 from tasks.detection.base import DETECTORS, Detection, DetectorConfig, filter_detections, key_frames
 from tasks.masks.instances import Box, Instance, Mask, encode_mask
-from tasks.tracking.base import TRACKERS, MemoryConfig, TrackerConfig, TrackingCost
+from tasks.tracking.base import TRACKERS, TrackingCost
+from tasks.tracking.config import MemoryConfig, TrackerConfig
 from tasks.tracking.discovery import CrowdedError, is_new, track
 from tasks.tracking.tubes import Tubes
 from tasks.video.reader import Source, Video, open_video

@@ -12,8 +12,9 @@ from tasks.detection.base import DetectorConfig, build_detector, key_frames
 from tasks.masks.instances import Box, Instance, Mask, mask_iou, tight_box
 from tasks.sample.annotated_clip import AnnotatedClip, make_clip
 from tasks.sample.scene import SampleConfig
-from tasks.tracking.base import MemoryConfig, Session, TrackerConfig, build_tracker
+from tasks.tracking.base import Session, build_tracker
 from tasks.tracking.box_segmentation import untracked_part
+from tasks.tracking.config import MemoryConfig, TrackerConfig
 from tasks.tracking.discovery import track
 from tasks.tracking.regions import clean_mask, enclosing_box
 from tasks.tracking.tubes import Tubes

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 from tasks.detection.base import DetectorConfig, build_detector
 from tasks.masks.instances import Mask
-from tasks.tracking.base import MemoryConfig, TrackerConfig, build_tracker
+from tasks.tracking.base import build_tracker
+from tasks.tracking.config import MemoryConfig, TrackerConfig
 from tasks.video.reader import Frames, Source, open_video
 
 HEIGHT, WIDTH, COUNT = 72, 96, 10

@@ -14,7 +14,8 @@ from storage.common.config import changed
 from storage.rle import decode_counts
 from tasks.detection.base import Detection
 from tasks.masks.instances import Box, Mask, mask_iou
-from tasks.tracking.base import MemoryConfig, TrackerConfig, TrackingCost, build_tracker
+from tasks.tracking.base import TrackingCost, build_tracker
+from tasks.tracking.config import MemoryConfig, TrackerConfig
 from tasks.tracking.discovery import track
 from tasks.tracking.sam2 import model as sam2_model
 from tasks.tracking.sam2.encoding import masks_from_logits
