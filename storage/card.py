@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from typing import Any
+
+from pydantic import JsonValue
 
 TABLE_DESCRIPTIONS: Mapping[str, str] = {
     "videos": "one row per video: size, presentation times, objects",
@@ -19,7 +20,9 @@ _ABOUT = """An object-centric video dataset: every object has one persistent ID,
 its number on the rendered frames. `manifest.json` lists the files of the tables; `storage.reader.Dataset` reads them."""
 
 
-def dataset_card(name: str, counts: Mapping[str, int], rows: Mapping[str, int], params: Mapping[str, Mapping[str, Any]]) -> str:
+def dataset_card(
+    name: str, counts: Mapping[str, int], rows: Mapping[str, int], params: Mapping[str, Mapping[str, JsonValue]]
+) -> str:
     """Markdown text of a dataset card.
 
     Args:

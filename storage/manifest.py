@@ -10,10 +10,11 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import PurePosixPath
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import pyarrow as pa
 import pyarrow.parquet as pq
+from pydantic import JsonValue
 
 from storage.card import dataset_card
 from storage.commit import Bundle, TableFile
@@ -48,7 +49,7 @@ class PublishedStage:
 
     key: str
     version: int
-    params: dict[str, Any]
+    params: dict[str, JsonValue]
     shards: list[dict[str, TableFile]]
     videos: dict[str, int]
 

@@ -16,7 +16,7 @@ T = TypeVar("T")
 DIGEST_FIELD = "digest"
 
 
-def with_digest(value: Mapping[str, Any]) -> dict[str, Any]:
+def with_digest(value: Mapping[str, JsonValue]) -> dict[str, JsonValue]:
     """A record with a digest of its content, which `parse_record` verifies."""
     return {**value, DIGEST_FIELD: json_digest(value)}
 

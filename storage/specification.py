@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any
+
+from pydantic import JsonValue
 
 from storage.folders.folder import Where
 from storage.folders.open import folder_at, write_json
@@ -25,7 +26,7 @@ class BuildRequest:
     """
 
     benchmark: str
-    parameters: Mapping[str, Any]
+    parameters: Mapping[str, JsonValue]
     stages: Sequence[str] = ()
 
 

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
-from rl.engines.base import Request, Response
+from rl.engines.base import EngineIdentity, Request, Response
 
 
 @dataclass
@@ -18,7 +17,7 @@ class ScriptedEngine:
     requests: list[Request] = field(default_factory=list)
 
     @property
-    def identity(self) -> Mapping[str, Any]:
+    def identity(self) -> EngineIdentity:
         """The texts."""
         return {"engine": "scripted", "text": self.text, "by_key": dict(self.by_key)}
 

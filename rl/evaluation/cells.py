@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from enum import StrEnum
-from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
+from rl.engines.base import EngineIdentity
 from rl.evaluation.predictions import open_predictions, stored_predictions
 from rl.evaluation.results import EvaluationResults
 from rl.evaluation.run import Evaluation, remaining_samples
@@ -162,7 +162,7 @@ class SweepRun(BaseModel):
     renders: tuple[RenderTiming, ...]
 
 
-def cell_status(evaluation: Evaluation, identity: Mapping[str, Any]) -> CellStatus:
+def cell_status(evaluation: Evaluation, identity: EngineIdentity) -> CellStatus:
     """How far an evaluation has come; no model is loaded and no request sent.
 
     Args:
@@ -178,7 +178,7 @@ def cell_status(evaluation: Evaluation, identity: Mapping[str, Any]) -> CellStat
     return CellStatus(store.spec.key, samples, remaining, None if rate is None else rate * remaining)
 
 
-def seconds_per_sample(evaluation: Evaluation, identity: Mapping[str, Any]) -> float | None:
+def seconds_per_sample(evaluation: Evaluation, identity: EngineIdentity) -> float | None:
     """Mean seconds a sample, measured by earlier predictions of the same protocol and engine; None without any.
 
     Earlier predictions are searched for in the evaluation's folder. The samples of a batch share its time.

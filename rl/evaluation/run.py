@@ -6,11 +6,10 @@ that was interrupted continues with the pending batches, and ends with the predi
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from typing import Any
 
-from rl.engines.base import Engine
+from rl.engines.base import Engine, EngineIdentity
 from rl.engines.config import DecodingConfig
 from rl.evaluation.batches import prepare_batches, run_batches, split_batches
 from rl.evaluation.predictions import TABLE, commit_batches, pending_batches, store_batch
@@ -74,7 +73,7 @@ class Evaluation:
         """The store of its predictions: a folder named by all that shapes them."""
         return self.store_of(engine.identity)
 
-    def store_of(self, identity: Mapping[str, Any]) -> StageStore:
+    def store_of(self, identity: EngineIdentity) -> StageStore:
         """The store of its predictions by an engine of this identity."""
         names = {*self.protocol.prompts.values(), self.model.family.box_prompt if self.protocol.boxes else ""} - {""}
         params = {

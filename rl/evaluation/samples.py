@@ -7,10 +7,10 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import lru_cache, partial
-from typing import Any
 
 from rl.engines.base import VisualInput
 from storage.reader import Dataset
+from storage.rows import ClipRow, SampleRow
 from tasks.benchmarks.samples import Task
 from tasks.build.stages import frames_parameters
 from tasks.metrics.arrays import source_of, timeline_of
@@ -64,7 +64,7 @@ class EvalSample:
 
 
 @dataclass(frozen=True)
-class ClipRow:
+class EvalClip:
     """A clip of a published dataset.
 
     Attributes:
@@ -106,9 +106,9 @@ def _clock(dataset: Dataset, video_id: str) -> _Clock:
     return timeline_of(dataset, video_id), {clip["clip_id"]: clip["start_s"] for clip in clips}
 
 
-def _with_seconds(row: dict[str, Any], clock_of: Callable[[str], _Clock]) -> dict[str, Any]:
+def _with_seconds(row: SampleRow, clock_of: Callable[[str], _Clock]) -> SampleRow:
     """A sample's row with its true span in seconds of the clip, also where the annotation counts frames alone."""
-    if row["start_s"] is not None or row["start_frame"] is None:
+    if row["start_s"] is not None or row["start_frame"] is None or row["end_frame"] is None:
         return row
     timeline, starts = clock_of(row["video_id"])
     clip_start_s = starts[row["clip_id"]]
@@ -118,7 +118,7 @@ def _with_seconds(row: dict[str, Any], clock_of: Callable[[str], _Clock]) -> dic
     return {**row, "start_s": start_s - clip_start_s, "end_s": end_s - clip_start_s}
 
 
-def _eval_sample(row: dict[str, Any]) -> EvalSample:
+def _eval_sample(row: SampleRow) -> EvalSample:
     return EvalSample(
         sample_id=row["sample_id"],
         video_id=row["video_id"],
@@ -177,11 +177,11 @@ class Clips:
         size = smart_resize(*self.size(sample), PIXEL_FACTOR**2, _IMAGE_PIXELS)
         return VisualInput(self._encoded(sample.video_id, [frame], size), size, medium="image")
 
-    def clip(self, sample: EvalSample) -> ClipRow:
+    def clip(self, sample: EvalSample) -> EvalClip:
         """The clip of a sample."""
-        rows = self._dataset.rows("clips", sample.video_id).to_pylist()
+        rows: list[ClipRow] = self._dataset.rows("clips", sample.video_id).to_pylist()
         row = next(row for row in rows if row["clip_id"] == sample.clip_id)
-        return ClipRow(
+        return EvalClip(
             start_s=row["start_s"],
             end_s=row["end_s"],
             first_frame=row["first_frame"],

@@ -6,10 +6,8 @@ Old stage folders stay for readers of the old manifest, until `stvg gc` removes 
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any
 
 from pydantic import JsonValue
 
@@ -19,6 +17,7 @@ from storage.folders.folder import Folder, Where
 from storage.folders.open import folder_at
 from storage.manifest import MANIFEST, DatasetError, manifest_version, publish
 from storage.reader import Dataset
+from storage.records import parse_record
 from storage.specification import BUILD_REQUEST, read_build_request, write_build_request
 from storage.stages import STAGE, StageSpec, StageStore
 from tasks.build.parameters import BUILDS
@@ -57,7 +56,8 @@ def migrate_dataset(where: Where) -> Migration:
     with folder.lock():
         stored = _stored_stages(folder)
         specs = _specs(stored, str(folder))
-        left = {key: spec for key, spec in specs.items() if stored.get(spec.key, {}).get("params") != dict(spec.params)}
+        params = {key: stage.params for key, stage in stored.items()}
+        left = {key: spec for key, spec in specs.items() if params.get(spec.key) != spec.params}
         for key, spec in left.items():
             _migrate_stage(folder, key, spec)
         if folder.names(MANIFEST):
@@ -67,19 +67,26 @@ def migrate_dataset(where: Where) -> Migration:
     return Migration(str(folder), {key: spec.key for key, spec in left.items()})
 
 
-def _stored_stages(folder: Folder) -> dict[str, dict[str, Any]]:
+@dataclass(frozen=True)
+class _StoredStage:
+    name: str
+    version: int
+    params: Mapping[str, JsonValue]
+
+
+def _stored_stages(folder: Folder) -> dict[str, _StoredStage]:
     """Key of each stage in a dataset's folder -> its record; masks before the frames rendered from them."""
     names = sorted(file.name for file in folder.files() if file.name.count("/") == 1 and file.name.endswith(f"/{STAGE}"))
-    stored = {name.partition("/")[0]: json.loads(folder.read(name)) for name in names}
-    return dict(sorted(stored.items(), key=lambda item: item[1].get("name") != "masks"))
+    stored = {name.partition("/")[0]: parse_record(_StoredStage, folder.read(name)) for name in names}
+    return dict(sorted(stored.items(), key=lambda item: item[1].name != "masks"))
 
 
-def _specs(stored: Mapping[str, Mapping[str, Any]], source: str) -> dict[str, StageSpec]:
+def _specs(stored: Mapping[str, _StoredStage], source: str) -> dict[str, StageSpec]:
     """Key of each stage of an earlier version -> its specification of this version."""
     specs: dict[str, StageSpec] = {}
     for key, record in stored.items():
         spec = _spec(record, {old: new.key for old, new in specs.items()}, f"{source}/{key}")
-        if spec is not None and spec.version == record["version"] and spec.key != key:
+        if spec is not None and spec.version == record.version and spec.key != key:
             specs[key] = spec
     return specs
 
@@ -92,14 +99,13 @@ def _migrate_stage(folder: Folder, key: str, spec: StageSpec) -> None:
     StageStore(folder, spec).prepare()
 
 
-def _spec(record: Mapping[str, Any], keys: Mapping[str, str], source: str) -> StageSpec | None:
-    params: dict[str, JsonValue] = record["params"]
-    if record["name"] == "masks":
-        return masks_stage(parse_masks(params, source))
-    if record["name"] != "frames":
+def _spec(record: _StoredStage, keys: Mapping[str, str], source: str) -> StageSpec | None:
+    if record.name == "masks":
+        return masks_stage(parse_masks(record.params, source))
+    if record.name != "frames":
         return None
-    masks = str(params["masks"])
-    upgraded = {**upgraded_frames(params), "masks": keys.get(masks, masks)}
+    masks = str(record.params["masks"])
+    upgraded = {**upgraded_frames(record.params), "masks": keys.get(masks, masks)}
     return frames_stage(read_config(FramesParameters, upgraded, source))
 
 

@@ -11,6 +11,7 @@ import pyarrow as pa
 from storage.folders.cache import RemoteFile
 from storage.folders.folder import Folder
 from storage.folders.local import LocalFolder
+from storage.rows import VideoRow
 from storage.schema import MASKS, VIDEOS
 from tasks.tracking.annotator import VideoAnnotation
 from tasks.tracking.tubes import Tubes
@@ -21,7 +22,7 @@ def video_row(source: Source, video: Video, annotation: VideoAnnotation, sha256:
     """The row of a tracked video. `sha256` is that of its bytes."""
     timeline, tubes = video.timeline, annotation.tubes
     seen = [object_id for instances in tubes.frames.values() for object_id in instances]
-    row: dict[str, Any] = {
+    row: VideoRow = {
         "video_id": source.video_id,
         "path": _path_from(dataset, source.path),
         "sha256": sha256,

@@ -7,12 +7,15 @@ from dataclasses import dataclass
 from itertools import groupby
 from operator import itemgetter
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict
+
+from pydantic import JsonValue
 
 from storage.common.errors import InputError
 from storage.common.names import is_contained_path
 from storage.progress import OnProgress, Progress
 from storage.reader import Dataset
+from storage.rows import MaskRow, VideoRow
 from tasks.masks.instances import Instance
 from tasks.metrics.arrays import source_of
 from tasks.video.reader import local_source, open_video
@@ -78,7 +81,8 @@ def read_videos(dataset: Dataset, on_progress: OnProgress) -> Iterator[VideoMask
     """
     video_ids = dataset.video_ids()
     for done, video_id in enumerate(video_ids, start=1):
-        [row] = dataset.rows("videos", video_id, ["width", "height", "frame_count", "tracked", "objects"]).to_pylist()
+        columns = ["width", "height", "frame_count", "tracked", "objects"]
+        row: VideoRow = dataset.rows("videos", video_id, columns).to_pylist()[0]
         tracked = [f for s in row["tracked"] for f in range(s["start_frame"], s["end_frame"] + 1)]
         categories = {o["object_id"]: o["category"] for o in row["objects"]}
         frames = _frames(dataset.rows("masks", video_id, _COLUMNS).to_pylist())
@@ -94,7 +98,7 @@ def read_videos(dataset: Dataset, on_progress: OnProgress) -> Iterator[VideoMask
         on_progress(Progress("export", done, len(video_ids)))
 
 
-def _frames(rows: Sequence[Mapping[str, Any]]) -> dict[int, dict[int, Instance]]:
+def _frames(rows: Sequence[MaskRow]) -> dict[int, dict[int, Instance]]:
     return {
         frame: {
             r["object_id"]: Instance(
@@ -124,21 +128,28 @@ def categories_of(dataset: Dataset) -> dict[str, int]:
     return {name: number for number, name in enumerate(sorted(categories), start=1)}
 
 
-def coco_header(dataset: Dataset, numbers: Mapping[str, int]) -> dict[str, Any]:
+def coco_header(dataset: Dataset, numbers: Mapping[str, int]) -> dict[str, JsonValue]:
     """First entries of COCO files: description of the dataset, and categories.
 
     Args:
         dataset: a published dataset.
         numbers: category -> number, from 1.
     """
-    categories = [{"id": number, "name": name} for name, number in numbers.items()]
+    categories: list[JsonValue] = [{"id": number, "name": name} for name, number in numbers.items()]
     return {
         "info": {"description": dataset.manifest.dataset, "version": dataset.manifest.content_hash},
         "categories": categories,
     }
 
 
-def coco_rle(instance: Instance, video: VideoMasks) -> dict[str, Any]:
+class CocoRle(TypedDict):
+    """Compressed run-length code of a mask as COCO writes it in JSON; `size` is [height, width]."""
+
+    size: list[int]
+    counts: str
+
+
+def coco_rle(instance: Instance, video: VideoMasks) -> CocoRle:
     """Mask as COCO compressed run-length code in JSON.
 
     Args:

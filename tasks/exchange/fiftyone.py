@@ -17,7 +17,7 @@ from base64 import b64encode
 from collections.abc import Iterator
 from io import BytesIO
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict
 
 import numpy as np
 
@@ -29,6 +29,27 @@ from tasks.exchange.json_lists import json_list_writer
 from tasks.masks.instances import Instance, Mask
 from tasks.metrics.arrays import source_of
 from tasks.video.reader import local_source
+
+
+class _Object(TypedDict):
+    type: str
+    label: str
+    bounding_box: dict[str, dict[str, float]]
+    mask: str
+    index: int
+    frame_number: int
+
+
+class _Frame(TypedDict):
+    frame_number: int
+    objects: dict[str, list[_Object]]
+
+
+class _Event(TypedDict):
+    type: str
+    label: str
+    support: dict[str, str]
+
 
 _TYPE = "eta.core.datasets.LabeledVideoDataset"
 
@@ -73,7 +94,7 @@ def _data(dataset: Dataset, video_id: str, out: Path, media: bool) -> str:
     return f"data/{video_id}"
 
 
-def _frames(video: VideoMasks) -> dict[str, Any]:
+def _frames(video: VideoMasks) -> dict[str, _Frame]:
     return {
         str(frame + 1): {
             "frame_number": frame + 1,
@@ -83,7 +104,7 @@ def _frames(video: VideoMasks) -> dict[str, Any]:
     }
 
 
-def _object(video: VideoMasks, frame: int, object_id: int, instance: Instance) -> dict[str, Any]:
+def _object(video: VideoMasks, frame: int, object_id: int, instance: Instance) -> _Object:
     x1, y1, x2, y2 = instance.box
     mask = decode_counts(instance.counts, video.height, video.width)[y1:y2, x1:x2]
     corners = {"top_left": (x1, y1), "bottom_right": (x2, y2)}
@@ -103,7 +124,7 @@ def _array(mask: Mask) -> str:
     return b64encode(zlib.compress(data.getvalue())).decode("ascii")
 
 
-def _events(dataset: Dataset, video_id: str) -> Iterator[dict[str, Any]]:
+def _events(dataset: Dataset, video_id: str) -> Iterator[_Event]:
     """Sentences about a video with a true span."""
     for row in dataset.rows("samples", video_id, ["sentence", "start_frame", "end_frame"]).to_pylist():
         if row["start_frame"] is not None and row["end_frame"] is not None:

@@ -9,6 +9,8 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import IO, Any
 
+from pydantic import JsonValue
+
 
 class JsonListWriter:
     """Writer of the lists of one JSON object."""
@@ -30,7 +32,7 @@ class JsonListWriter:
 
 
 @contextmanager
-def json_list_writer(path: Path, names: Sequence[str], head: Mapping[str, Any]) -> Iterator[JsonListWriter]:
+def json_list_writer(path: Path, names: Sequence[str], head: Mapping[str, JsonValue]) -> Iterator[JsonListWriter]:
     """Write `{**head, name: [...], ...}` to a file, which becomes complete at the end of the block.
 
     Args:

@@ -13,7 +13,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable
 from pathlib import Path, PurePosixPath
-from typing import Any
+from typing import Any, TypedDict, cast
 
 from storage.progress import OnProgress
 from storage.reader import Dataset
@@ -21,6 +21,7 @@ from tasks.benchmarks.reading import frame_number, load_object, record_errors, r
 from tasks.benchmarks.samples import AnnotationError
 from tasks.exchange.base import (
     UNNAMED,
+    CocoRle,
     ExportOptions,
     FormatError,
     ImportedMasks,
@@ -68,9 +69,21 @@ def _write_video(video: VideoMasks, folder: Path) -> None:
             (folder / name / f"mask_{frame}.json").write_text(json.dumps(_frame_record(video, frame, ids)))
 
 
-def _frame_record(video: VideoMasks, frame: int, ids: Iterable[int]) -> dict[str, Any]:
+class _MaskEntry(TypedDict):
+    rle: CocoRle
+    class_name: str | None
+    box: None
+
+
+class _FrameRecord(TypedDict):
+    height: int
+    width: int
+    objects: dict[str, _MaskEntry]
+
+
+def _frame_record(video: VideoMasks, frame: int, ids: Iterable[int]) -> _FrameRecord:
     seen = video.frames.get(frame, {})
-    objects = {str(i): {"rle": coco_rle(seen[i], video), "class_name": video.categories[i], "box": None} for i in ids}
+    objects = {str(i): _MaskEntry(rle=coco_rle(seen[i], video), class_name=video.categories[i], box=None) for i in ids}
     return {"height": video.height, "width": video.width, "objects": objects}
 
 
@@ -89,10 +102,10 @@ def read(place: Path) -> ImportedMasks:
     return ImportedMasks((first["height"], first["width"]), 1, ((frame, _objects(path)) for frame, path in frames))
 
 
-def _record(path: Path) -> dict[str, Any]:
+def _record(path: Path) -> _FrameRecord:
     content = load_object(path, _KIND)
     require(content, ("height", "width", "objects"), f"'{path}'", _KIND)
-    return content
+    return cast(_FrameRecord, content)
 
 
 def _objects(path: Path) -> dict[int, tuple[str, Any]]:

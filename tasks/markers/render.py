@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -12,6 +11,7 @@ from pydantic import Field
 
 from storage.common.config import Config
 from storage.rle import decode_counts
+from storage.rows import ClipRow, FrameRow, MarkerRow, SampleRow, VideoRow
 from storage.schema import CLIPS, FRAMES, SAMPLES
 from tasks.benchmarks.samples import Clip, Sample, VideoJob
 from tasks.markers.drawing import Candidate, MarkerConfig, digit_height_px, draw_markers, filter_by_size, place_markers
@@ -61,9 +61,9 @@ class TrackedVideo:
 class RenderedVideo:
     """Rows of the tables clips, frames and samples of one video."""
 
-    clips: list[dict[str, Any]] = field(default_factory=list)
-    frames: list[dict[str, Any]] = field(default_factory=list)
-    samples: list[dict[str, Any]] = field(default_factory=list)
+    clips: list[ClipRow] = field(default_factory=list)
+    frames: list[FrameRow] = field(default_factory=list)
+    samples: list[SampleRow] = field(default_factory=list)
 
     def tables(self) -> dict[str, pa.Table]:
         """The rows as Arrow tables, by table name."""
@@ -83,7 +83,7 @@ def load_tracked_video(source: Source, video: pa.Table, masks: pa.Table, anchor:
         masks: rows of the video in the masks table.
         anchor: `centroid`, or `released` for the released code's position.
     """
-    row = video.to_pylist()[0]
+    row: VideoRow = video.to_pylist()[0]
     if anchor == "released":
         masks = _released_anchors(masks, row["height"], row["width"])
     columns = ["object_id", "category", "area", "anchor_x", "anchor_y", "x1", "y1", "x2", "y2"]
@@ -174,7 +174,7 @@ def _clip_row(
     height_px: float,
     reason: str,
     tracked: TrackedVideo,
-) -> dict[str, Any]:
+) -> ClipRow:
     end_s = tracked.timeline.duration_s if clip.end_s is None else clip.end_s
     if clip.frames is not None and frames:
         end_s = tracked.timeline.end_of(frames[-1])
@@ -202,10 +202,10 @@ def _frame_rows(
     height_px: float,
     tracked: TrackedVideo,
     config: FramesConfig,
-) -> list[dict[str, Any]]:
+) -> list[FrameRow]:
     images = open_video(tracked.source, size).frames(indices)
     scale = size[0] / tracked.width, size[1] / tracked.height
-    rows = []
+    rows: list[FrameRow] = []
     for position, (index, image) in enumerate(zip(indices, images, strict=True)):
         markers = place_markers(drawn[index], scale, size, height_px, config.markers.style, config.markers.anchor)
         draw_markers(image, markers, height_px, config.markers.anchor)
@@ -216,7 +216,7 @@ def _frame_rows(
                 "position": position,
                 "frame_index": index,
                 "time_s": float(tracked.timeline.times_s[index] - clip.start_s),
-                "markers": [marker._asdict() for marker in markers],
+                "markers": [MarkerRow(object_id=m.object_id, label=m.label, x=m.x, y=m.y) for m in markers],
                 "jpeg": encode_jpeg(image, config.rendering.jpeg_quality),
             }
         )

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
+from storage.rows import SampleRow, TargetRow
 from tasks.benchmarks.samples import Sample, Target
 from tasks.markers.drawing import Candidate
 from tasks.markers.released import AnswerRule
@@ -20,7 +20,7 @@ def sample_row(
     drawn: Mapping[int, Sequence[Candidate]],
     reason: str,
     rule: AnswerRule,
-) -> dict[str, Any]:
+) -> SampleRow:
     """Row of one sample.
 
     Args:
@@ -78,5 +78,5 @@ def span_frames(sample: Sample, clip_start_s: float, timeline: Timeline) -> tupl
     return (frames[0], frames[-1]) if frames else None
 
 
-def _target_row(target: Target) -> dict[str, Any]:
+def _target_row(target: Target) -> TargetRow:
     return {"frames": target.frames.tolist(), "boxes": target.boxes.tolist(), "counts": list(target.counts)}

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import pyarrow as pa
 
 from storage.reader import Dataset
+from storage.rows import ClipRow, OutcomeRow, SampleRow, TrackedObjectRow, VideoRow
 from storage.schema import SAMPLES
 from tasks.preview.pictures import PagePicture
 from tasks.preview.strips import Strip, clip_strips
@@ -41,7 +42,7 @@ class SampleView(NamedTuple):
     """A sentence with its stored row, its true span on the video's axis if it has one, and the categories of its answers."""
 
     number: int
-    row: dict[str, Any]
+    row: SampleRow
     span: AxisSpan | None
     categories: dict[int, str]
 
@@ -60,8 +61,8 @@ class VideoCard:
         tags: values of the page's filter: status, reasons, `no answer`, `answered`.
     """
 
-    row: dict[str, Any]
-    ending: dict[str, Any]
+    row: VideoRow
+    ending: OutcomeRow
     thumbs: Sequence[PagePicture]
     thumbs_stored: bool
     lanes: Sequence[ObjectLane]
@@ -79,7 +80,7 @@ class VideoCard:
         return len(self.strips) > 1 or any(strip.stretch.width < 99.5 for strip in self.strips)
 
 
-def collect_card(dataset: Dataset, video_id: str, ending: dict[str, Any], strip_bytes: int) -> VideoCard:
+def collect_card(dataset: Dataset, video_id: str, ending: OutcomeRow, strip_bytes: int) -> VideoCard:
     """Collect the data of one video.
 
     Args:
@@ -88,13 +89,13 @@ def collect_card(dataset: Dataset, video_id: str, ending: dict[str, Any], strip_
         ending: its row of the outcomes table.
         strip_bytes: maximum JPEG bytes of its film strips.
     """
-    row = dataset.rows("videos", video_id).to_pylist()[0]
-    timeline = Timeline(np.asarray(row.pop("times_s")), row["duration_s"])
+    row: VideoRow = dataset.rows("videos", video_id).to_pylist()[0]
+    timeline = Timeline(np.asarray(row["times_s"]), row["duration_s"])
     masks = dataset.rows("masks", video_id, _MASK_COLUMNS)
     # A video has masks but no rendered frames if the later stage failed.
     rendered = video_id in dataset.manifest.stages["frames"].videos
-    clips = dataset.rows("clips", video_id).to_pylist() if rendered else []
-    samples = dataset.rows("samples", video_id, SAMPLE_COLUMNS).to_pylist() if rendered else []
+    clips: list[ClipRow] = dataset.rows("clips", video_id).to_pylist() if rendered else []
+    samples: list[SampleRow] = dataset.rows("samples", video_id, SAMPLE_COLUMNS).to_pylist() if rendered else []
     frames = dataset.rows("frames", video_id) if rendered else None
     strips, hidden_clips = clip_strips(clips, frames, timeline, strip_bytes)
     thumbs, stored = thumbnails(dataset.source(row["video_id"]), row, masks, frames, timeline)
@@ -117,13 +118,13 @@ def collect_card(dataset: Dataset, video_id: str, ending: dict[str, Any], strip_
     )
 
 
-def _tags(ending: dict[str, Any], clips: Iterable[dict[str, Any]], samples: Sequence[dict[str, Any]]) -> list[str]:
-    tags = {ending["status"], ending["reason"], *(row["reason"] for row in (*clips, *samples))}
+def _tags(ending: OutcomeRow, clips: Iterable[ClipRow], samples: Sequence[SampleRow]) -> list[str]:
+    tags = {ending["status"], ending["reason"], *(clip["reason"] for clip in clips), *(s["reason"] for s in samples)}
     tags |= {"answered" if s["answer_ids"] else "no answer" for s in samples}
     return sorted(tags - {""})
 
 
-def _lanes(objects: Sequence[dict[str, Any]], masks: pa.Table, timeline: Timeline, answers: set[int]) -> list[ObjectLane]:
+def _lanes(objects: Sequence[TrackedObjectRow], masks: pa.Table, timeline: Timeline, answers: set[int]) -> list[ObjectLane]:
     ids, frames = (masks.column(name).to_numpy().astype(np.int64) for name in ("object_id", "frame_index"))
     kept = sorted(objects, key=lambda o: (o["object_id"] not in answers, -o["frames"]))[:MAX_LANES]
     return [
@@ -140,7 +141,7 @@ def _lanes(objects: Sequence[dict[str, Any]], masks: pa.Table, timeline: Timelin
     ]
 
 
-def _sample_views(samples: Sequence[dict[str, Any]], starts: dict[str, float], row: dict[str, Any]) -> list[SampleView]:
+def _sample_views(samples: Sequence[SampleRow], starts: dict[str, float], row: VideoRow) -> list[SampleView]:
     categories = {o["object_id"]: o["category"] for o in row["objects"]}
     views = []
     for number, sample in enumerate(samples, start=1):

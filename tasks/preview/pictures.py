@@ -6,13 +6,14 @@ Masks are vector paths over a plain JPEG, drawn by the browser: they are sharp a
 from __future__ import annotations
 
 import base64
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from storage.rle import Mask, decode_counts
+from storage.rows import MaskRow
 from tasks.video.jpeg import encode_jpeg
 from tasks.video.reader import Frames
 
@@ -68,7 +69,7 @@ def thumb_size(width: int, height: int) -> tuple[int, int]:
 
 
 def thumbnail(
-    image: Frames, frame_index: int, time_s: float, instances: Iterable[Mapping[str, Any]], native: tuple[int, int]
+    image: Frames, frame_index: int, time_s: float, instances: Iterable[MaskRow], native: tuple[int, int]
 ) -> PagePicture:
     """Thumbnail of a frame with the outlines of its objects.
 

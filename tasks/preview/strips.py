@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import pyarrow as pa
 
+from storage.rows import ClipRow
 from tasks.preview.pictures import PagePicture, downscaled_picture, stored_picture
 from tasks.preview.timeline import AxisSpan, axis_span, evenly_spaced
 from tasks.video.timeline import Timeline
@@ -27,14 +28,14 @@ class Strip(NamedTuple):
         unchanged: whether the pictures are the stored JPEGs rather than downscaled copies.
     """
 
-    row: dict[str, Any]
+    row: ClipRow
     stretch: AxisSpan
     pictures: Sequence[PagePicture]
     unchanged: bool
 
 
 def clip_strips(
-    clips: Sequence[dict[str, Any]], frames: pa.Table | None, timeline: Timeline, strip_bytes: int
+    clips: Sequence[ClipRow], frames: pa.Table | None, timeline: Timeline, strip_bytes: int
 ) -> tuple[list[Strip], int]:
     """Film strips of the clips of a video, and the number of omitted clips.
 
@@ -52,7 +53,7 @@ def clip_strips(
     return [_strip(clip, frames, timeline, share, max_frames) for clip in chosen], len(clips) - len(chosen)
 
 
-def _strip(clip: dict[str, Any], frames: pa.Table | None, timeline: Timeline, share: int, max_frames: int) -> Strip:
+def _strip(clip: ClipRow, frames: pa.Table | None, timeline: Timeline, share: int, max_frames: int) -> Strip:
     rows = [] if frames is None else _frames_of(frames, clip["clip_id"])
     fitting = share // max((len(jpeg) for _, jpeg in rows), default=1)
     unchanged = fitting >= min(_FEW, max_frames, len(rows))

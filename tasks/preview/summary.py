@@ -6,6 +6,8 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
+from pydantic import JsonValue
+
 from storage.outcomes import STATUSES
 from storage.reader import Dataset
 
@@ -107,7 +109,7 @@ def parameters(dataset: Dataset) -> Iterator[tuple[str, str, str]]:
             yield name, path, "none" if value is None else f"{value:.4g}" if isinstance(value, float) else str(value)
 
 
-def _flat(params: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+def _flat(params: Mapping[str, JsonValue], prefix: str = "") -> Iterator[tuple[str, JsonValue]]:
     for key, value in params.items():
         if isinstance(value, dict):
             yield from _flat(value, f"{prefix}{key}.")

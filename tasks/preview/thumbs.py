@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
 
 from storage.folders.cache import RemoteFile
 from storage.folders.folder import StoreError
+from storage.rows import MaskRow, VideoRow
 from tasks.preview.pictures import PagePicture, decode_jpeg, resize_image, thumb_size, thumbnail
 from tasks.video.diagnosis import VideoError
 from tasks.video.fingerprint import content_hash
@@ -21,7 +21,7 @@ THUMBS = 4
 
 
 def thumbnails(
-    source: Path | RemoteFile, row: dict[str, Any], masks: pa.Table, frames: pa.Table | None, timeline: Timeline
+    source: Path | RemoteFile, row: VideoRow, masks: pa.Table, frames: pa.Table | None, timeline: Timeline
 ) -> tuple[list[PagePicture], bool]:
     """Thumbnails of a video.
 
@@ -42,15 +42,13 @@ def thumbnails(
     pictures = []
     for index, image in images.items():
         first, last = np.searchsorted(frame_indices, [index, index + 1])
-        instances = masks.slice(first, last - first).to_pylist()
+        instances: list[MaskRow] = masks.slice(first, last - first).to_pylist()
         shape = row["width"], row["height"]
         pictures.append(thumbnail(image, index, float(timeline.times_s[index]), instances, shape))
     return pictures, native is None
 
 
-def _native(
-    path: Path | RemoteFile, row: dict[str, Any], indices: Sequence[int], size: tuple[int, int]
-) -> dict[int, Frames] | None:
+def _native(path: Path | RemoteFile, row: VideoRow, indices: Sequence[int], size: tuple[int, int]) -> dict[int, Frames] | None:
     """Frames of the source by index; None if the source is missing or has changed."""
     # Decoders read the whole file for its index anyway, so hashing is cheap; masks over other pixels would be misleading.
     if content_hash(path) != row["sha256"]:

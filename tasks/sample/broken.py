@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TypedDict
 
 import numpy as np
 
@@ -14,7 +14,19 @@ FIRST_INDEX = 90
 """Index of the first broken video, above the indices of the valid ones."""
 
 
-def write_broken(videos: Path, good: Mapping[str, Any], config: SampleConfig) -> dict[str, Any]:
+class SampleEntry(TypedDict):
+    """Entry of a video in HC-STVG v2's annotations: boxes [x, y, w, h] from the 1-based frame `st_frame` on."""
+
+    bbox: list[list[float]]
+    st_time: float
+    ed_time: float
+    img_num: int
+    English: str
+    img_size: list[int]
+    st_frame: int
+
+
+def write_broken(videos: Path, good: Mapping[str, SampleEntry], config: SampleConfig) -> dict[str, SampleEntry]:
     """Write the broken files and annotate them like valid ones, together with one file that does not exist.
 
     Args:
@@ -27,7 +39,7 @@ def write_broken(videos: Path, good: Mapping[str, Any], config: SampleConfig) ->
     """
     first = next(iter(sorted(videos.glob("*/*.mp4"))))
     entry = next(iter(good.values()))
-    annotated: dict[str, Any] = {}
+    annotated: dict[str, SampleEntry] = {}
     for index, (reason, write) in enumerate(BROKEN.items(), FIRST_INDEX):
         path = videos / str(index % 10) / f"{index}_{reason}.mp4"
         path.parent.mkdir(parents=True, exist_ok=True)

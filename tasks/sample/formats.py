@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypedDict
 
 from storage.folders.files import atomic_folder
 from tasks.benchmarks.charades import read_charades
@@ -15,6 +15,7 @@ from tasks.benchmarks.samples import Benchmark, Task
 from tasks.benchmarks.st_align import read_st_align
 from tasks.benchmarks.tvgbench import read_tvgbench
 from tasks.benchmarks.videoocr import read_videoocr
+from tasks.sample.broken import SampleEntry
 from tasks.sample.scene import SECONDS
 
 _GRID = 100
@@ -29,8 +30,8 @@ class SampleSentence(NamedTuple):
     """A sentence of the sample: its video, its entry in HC-STVG's format, and the entry of another video."""
 
     name: str
-    entry: Mapping[str, Any]
-    other: Mapping[str, Any]
+    entry: SampleEntry
+    other: SampleEntry
 
     @property
     def stem(self) -> str:
@@ -78,11 +79,17 @@ def _item(sentence: SampleSentence) -> dict[str, Any]:
     return {"video_path": sentence.name, "conversations": [conversation], "meta": {**meta, "time_token": span}}
 
 
+class _TimedEntry(TypedDict):
+    duration: float
+    timestamps: list[list[float]]
+    sentences: list[str]
+
+
 def _charades(folder: Path, sample: Path) -> None:
     _dump(folder / "items.json", {sentence.stem: _timed(sentence.entry) for sentence in _sentences(sample)})
 
 
-def _timed(entry: Mapping[str, Any]) -> dict[str, Any]:
+def _timed(entry: SampleEntry) -> _TimedEntry:
     return {"duration": SECONDS, "timestamps": [[entry["st_time"], entry["ed_time"]]], "sentences": [entry["English"]]}
 
 

@@ -7,13 +7,13 @@ import shutil
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict
 
 import numpy as np
 
 from tasks.masks.instances import Instance
 from tasks.sample.annotated_clip import AnnotatedClip, make_clip
-from tasks.sample.broken import write_broken
+from tasks.sample.broken import SampleEntry, write_broken
 from tasks.sample.encode import write_video
 from tasks.sample.scene import SECONDS, SampleConfig
 
@@ -57,9 +57,9 @@ def video_id(index: int, name: str) -> str:
 
 
 def _write_all(root: Path, config: SampleConfig) -> None:
-    annotations: dict[str, Any] = {}
-    truth: dict[str, Any] = {}
-    boxes: dict[str, Any] = {}
+    annotations: dict[str, SampleEntry] = {}
+    truth: dict[str, _VideoTruth] = {}
+    boxes: dict[str, dict[str, list[list[Any]]]] = {}
     for index in range(config.videos):
         clip, name = make_clip(index, config), video_id(index, "sample")
         write_video(root / "videos" / name, clip.frames, config.fps)
@@ -72,7 +72,7 @@ def _write_all(root: Path, config: SampleConfig) -> None:
         _dump(root / f"{file}.json", content)
 
 
-def annotation(clip: AnnotatedClip, config: SampleConfig) -> dict[str, Any]:
+def annotation(clip: AnnotatedClip, config: SampleConfig) -> SampleEntry:
     """Entry of a clip in HC-STVG v2's format: boxes [x, y, w, h] from the 1-based frame `st_frame` on.
 
     Args:
@@ -97,7 +97,23 @@ def _xywh(instance: Instance | None) -> list[float]:
     return [float(x1), float(y1), float(x2 - x1), float(y2 - y1)]
 
 
-def _truth(clip: AnnotatedClip, config: SampleConfig) -> dict[str, Any]:
+class _FigureTruth(TypedDict):
+    name: str
+    boxes: list[list[float] | None]
+    counts: list[str | None]
+    visible: list[int]
+    whole: list[int]
+
+
+class _VideoTruth(TypedDict):
+    size: list[int]
+    frames: int
+    target: int
+    span: list[int]
+    figures: list[_FigureTruth]
+
+
+def _truth(clip: AnnotatedClip, config: SampleConfig) -> _VideoTruth:
     """Every figure on every frame: half-open boxes, COCO counts, visible pixels, and pixels without occlusion."""
     return {
         "size": [config.height, config.width],

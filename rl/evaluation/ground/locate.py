@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Any
 
 from rl.engines.base import Engine, EngineError
 from rl.evaluation.ground.result import GroundResult, Mask, TubeFrame
@@ -13,6 +12,7 @@ from rl.evaluation.samples import ClipError, Clips, EvalSample
 from rl.models.families import Model
 from storage.common.errors import InputError
 from storage.reader import Dataset
+from storage.rows import MaskRow
 from tasks.benchmarks.samples import Task
 from tasks.build.stages import frames_parameters
 from tasks.masks.instances import Box
@@ -27,7 +27,7 @@ _REMEDIES = {
     "outside_video": "the section begins after the video's end",
 }
 
-_Rows = Mapping[int, Mapping[int, dict[str, Any]]]
+_Rows = Mapping[int, Mapping[int, MaskRow]]
 """Native frame -> object ID -> row of the masks table."""
 
 
@@ -115,7 +115,7 @@ def _tubes(
 ) -> dict[int, tuple[TubeFrame, ...]]:
     """Tube of each predicted object by ID repair; the masks of the video are read once."""
     [times] = dataset.rows("videos", video_id, ["times_s"]).column(0).to_pylist()
-    rows: dict[int, dict[int, dict[str, Any]]] = {}
+    rows: dict[int, dict[int, MaskRow]] = {}
     for row in dataset.rows("masks", video_id, _COLUMNS).to_pylist():
         if row["frame_index"] in frames:
             rows.setdefault(row["frame_index"], {})[row["object_id"]] = row
@@ -140,5 +140,5 @@ def _tube_frame(rows: _Rows, times: list[float], size: tuple[int, int], frame: i
     )
 
 
-def _box(row: dict[str, Any]) -> Box:
+def _box(row: MaskRow) -> Box:
     return float(row["x1"]), float(row["y1"]), float(row["x2"]), float(row["y2"])

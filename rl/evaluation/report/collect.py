@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 
@@ -15,6 +15,7 @@ from rl.evaluation.report.kinds import KINDS, TrueSample, choose_samples, kinds_
 from rl.evaluation.report.scores import score_table
 from rl.evaluation.results import EvaluationResults
 from storage.reader import Dataset
+from storage.rows import ClipRow, SampleRow
 from storage.stages import StageStore
 from tasks.benchmarks.samples import Target
 from tasks.preview.strips import Strip, clip_strips
@@ -85,10 +86,19 @@ def _truths(dataset: Dataset) -> dict[str, TrueSample]:
     return {row["sample_id"]: _truth(row) for row in dataset.table("samples", _TRUTH_COLUMNS).to_pylist()}
 
 
-def _truth(row: Mapping[str, Any]) -> TrueSample:
+def _truth(row: SampleRow) -> TrueSample:
     span_s = None if row["start_s"] is None or row["end_s"] is None else (row["start_s"], row["end_s"])
-    fields = {name: row[name] for name in ("sample_id", "clip_id", "group", "sentence", "answer", "reason")}
-    return TrueSample(**fields, options=tuple(row["options"] or ()), answer_ids=tuple(row["answer_ids"]), span_s=span_s)
+    return TrueSample(
+        sample_id=row["sample_id"],
+        clip_id=row["clip_id"],
+        group=row["group"],
+        sentence=row["sentence"],
+        answer=row["answer"],
+        reason=row["reason"],
+        options=tuple(row["options"] or ()),
+        answer_ids=tuple(row["answer_ids"]),
+        span_s=span_s,
+    )
 
 
 def _scores(results: EvaluationResults) -> dict[str, dict[str, float]]:
@@ -107,14 +117,15 @@ def _card(
 ) -> SampleCard:
     video_id = prediction.video_id
     [video] = dataset.rows("videos", video_id).to_pylist()
-    clip = next(row for row in dataset.rows("clips", video_id).to_pylist() if row["clip_id"] == truth.clip_id)
+    clip: ClipRow = next(row for row in dataset.rows("clips", video_id).to_pylist() if row["clip_id"] == truth.clip_id)
     duration_s = clip["end_s"] - clip["start_s"]
     timeline = Timeline(np.asarray(video["times_s"]) - clip["start_s"], duration_s)
-    whole = {**clip, "start_s": 0.0, "end_s": duration_s}
+    whole: ClipRow = {**clip, "start_s": 0.0, "end_s": duration_s}
     [strip], _ = clip_strips([whole], dataset.rows("frames", video_id), timeline, strip_bytes)
     boxes = list(_boxes(dataset, video_id))
     categories = {row["object_id"]: row["category"] for row in video["objects"]}
-    inside = range(0) if clip["first_frame"] is None else range(clip["first_frame"], clip["last_frame"] + 1)
+    first, last = clip["first_frame"], clip["last_frame"]
+    inside = range(0) if first is None or last is None else range(first, last + 1)
     inner = [(frame, object_id) for frame, object_id, _ in boxes if frame in inside]
     return SampleCard(
         prediction=prediction,
