@@ -10,10 +10,9 @@ from typing import Any
 from unittest.mock import patch
 
 from bench.figures import Figure, at_most, told
-from infra.ray.build import rerender_dataset
 from storage.reader import Dataset
 from tasks.build.parameters import BENCHMARKS
-from tasks.build.rerender import render_seconds, rendered_clips, variant
+from tasks.build.rerender import render_seconds, rendered_clips, rerender, variant
 from tasks.build.run import run_build, run_here
 from tasks.metrics.arrays import source_of
 from tasks.tracking.annotator import build_detector, build_tracker
@@ -22,8 +21,8 @@ from tasks.video.reader import open_video
 SETTINGS: dict[str, dict[str, Any]] = {
     "size-30": {"markers.size": 30},
     "size-40": {"markers.size": 40},
-    "upper": {"marker_style": "upper"},
-    "mix": {"marker_style": "mix"},
+    "upper": {"markers.style": "upper"},
+    "mix": {"markers.style": "mix"},
     "theta-0": {"markers.theta": 0},
 }
 VIDEOS = 8
@@ -36,7 +35,7 @@ def run() -> list[Figure]:
         run_build(base, run_here, lambda _: None, 0.5)
         built = len(calls)
         for name, changes in SETTINGS.items():
-            rerender_dataset(base.folder, name, changes, lambda _: None, run_here)
+            rerender(base.folder, variant(base.folder, name, changes), lambda _: None, run_here)
         shown = [Dataset(variant(base.folder, name, changes).folder) for name, changes in SETTINGS.items()]
         clips = sum(map(rendered_clips, shown))
         decoding = _decoding(shown[-1])

@@ -8,13 +8,10 @@ from dataclasses import dataclass
 
 from infra.ray.metrics import measured
 from infra.ray.pool import RayPool
-from storage.folders.folder import Folder
-from storage.manifest import Manifest
 from storage.progress import OnProgress, Progress
 from storage.reader import Dataset
-from tasks.build import rerender
 from tasks.build.parameters import DatasetParameters
-from tasks.build.run import FanOut, run_build
+from tasks.build.run import run_build
 
 
 @dataclass(frozen=True)
@@ -49,29 +46,6 @@ def build_dataset(parameters: DatasetParameters, on_progress: OnProgress) -> Bui
 
     page = current_preview(Dataset(build.folder))
     return BuiltDataset(str(build.folder), manifest.content_hash, dict(manifest.counts), page)
-
-
-def rerender_dataset(
-    base: Folder, name: str, changes: rerender.Changes, on_progress: OnProgress, fan_out: FanOut | None = None
-) -> Manifest:
-    """Re-render a dataset with other marker settings, as `<base>.<name>` beside it.
-
-    Args:
-        base: a published dataset.
-        name: name of the settings.
-        changes: parameters of the base's build by dotted path, with their new values.
-        on_progress: called as each video ends.
-        fan_out: runs the workers that render; None takes Ray, as the parameters of the base say.
-
-    Raises:
-        DatasetError, RerenderError, ValidationError: as `tasks.build.rerender.variant` does.
-        BudgetError: more videos were lost than the build allows; those without masks in the base are.
-    """
-    parameters = rerender.variant(base, name, changes)
-    if fan_out is not None:
-        return rerender.rerender(base, parameters, on_progress, fan_out)
-    with RayPool(parameters.pool, parameters.ray) as pool:
-        return rerender.rerender(base, parameters, on_progress, pool)
 
 
 def throttled(on_progress: OnProgress, interval_s: float = 2.0) -> OnProgress:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
 from threading import Lock
 from typing import Protocol
@@ -18,6 +17,7 @@ from rl.evaluation.results import EvaluationResults, results_of
 from rl.evaluation.run import Evaluation
 from rl.evaluation.sweep import Sweep
 from rl.models.families import Model
+from storage.common.prefetch import parallel_map
 from storage.folders.folder import Folder
 from storage.progress import OnProgress
 from storage.reader import Dataset
@@ -111,14 +111,7 @@ def run_cells(
                 finished[key] = result.results
             return result
 
-    if at_once == 1:
-        yield from map(run, current)
-        return
-    pool = ThreadPoolExecutor(at_once, thread_name_prefix="cell")
-    try:
-        yield from pool.map(run, current)
-    finally:
-        pool.shutdown(cancel_futures=True)
+    yield from parallel_map(run, current, at_once, "cell")
 
 
 def run_cell(sweep: Sweep, cell: Cell, status: CellStatus, backend: SweepBackend) -> CellResult:

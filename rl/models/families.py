@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from pydantic import JsonValue
+
 from storage.common.errors import InputError
 from tasks.markers.render import FramesConfig
 from tasks.weights import Weights
@@ -71,7 +73,7 @@ FAMILIES: Mapping[str, Family] = {
     )
 }
 
-RELEASED_RENDERING: Mapping[str, Any] = {
+RELEASED_RENDERING: Mapping[str, JsonValue] = {
     "markers.style": "numbers",
     "markers.size": 20.0,
     "markers.theta": 1 / 3,
@@ -98,10 +100,10 @@ class Model:
     name: str
     family: Family
     weights: Weights | None
-    rendering: Mapping[str, Any] | None = None
+    rendering: Mapping[str, JsonValue] | None = None
 
 
-def rendering_values(frames: FramesConfig) -> dict[str, Any]:
+def rendering_values(frames: FramesConfig) -> dict[str, JsonValue]:
     """How a dataset shows its frames, by the keys of `RELEASED_RENDERING`; a model that is trained on it expects the same."""
     return {key: _value(frames, key) for key in RELEASED_RENDERING}
 

@@ -6,7 +6,8 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+
+from pydantic import JsonValue
 
 from rl.models.families import FAMILIES, RELEASED_RENDERING, RENDERING_FILE, Family, Model, ModelError
 from rl.models.school import make_schooled
@@ -20,7 +21,7 @@ from tasks.weights import WeightsError, find_weights
 class _Known:
     folder: str
     family: str
-    rendering: Mapping[str, Any] | None = None
+    rendering: Mapping[str, JsonValue] | None = None
 
 
 _KNOWN: Mapping[str, _Known] = {
@@ -130,7 +131,7 @@ def _family_of(folder: Path) -> Family:
     raise ModelError(f"'{folder}' holds a '{model_type}': supported are {', '.join(f.model_type for f in FAMILIES.values())}")
 
 
-def _read_rendering(folder: Path) -> Mapping[str, Any] | None:
+def _read_rendering(folder: Path) -> Mapping[str, JsonValue] | None:
     path = folder / RENDERING_FILE
     if not path.is_file():
         return None

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from pydantic import ValidationError
@@ -20,6 +19,7 @@ from rl.paper.numbers import CEILING, PaperError
 from rl.paper.table import Part, Reproduction
 from storage.common.config import error_text
 from storage.common.errors import StvgError
+from storage.common.prefetch import parallel_map
 from storage.folders.open import folder_at
 from storage.progress import OnProgress, Progress
 from storage.reader import Dataset
@@ -94,7 +94,7 @@ def evaluate_parts(table: Reproduction, unmet: Unmet, backend: Backend, on_progr
             outcomes[part.key] = ceiling(Dataset(table.folder(part.dataset)), conventions_of(part.benchmark)[0])
         else:
             groups.setdefault((part.row.model, part.row.training, part.dataset, part.row.protocol), []).append(part)
-    results = _map((lambda parts: evaluate_part(table, parts[0], backend)), groups.values(), at_once)
+    results = parallel_map(lambda parts: evaluate_part(table, parts[0], backend), groups.values(), at_once, "evaluation")
     for number, (parts, outcome) in enumerate(zip(groups.values(), results, strict=True), 1):
         outcomes |= {part.key: outcome for part in parts}
         on_progress(Progress("evaluations", number, len(groups)))
@@ -119,15 +119,3 @@ def evaluate_part(table: Reproduction, part: Part, backend: Backend) -> Outcome:
         return evaluate(job.parameters, job.evaluation, backend.open_engine)
     except FORESEEN as error:
         return Unavailable(error_text(error), transient=True)
-
-
-def _map(function: Callable[[Sequence[Part]], Outcome], groups: Iterable[Sequence[Part]], at_once: int) -> Iterator[Outcome]:
-    """Apply a function in order; one at a time in this thread, which an interrupt stops, or several in threads."""
-    if at_once == 1:
-        yield from map(function, groups)
-        return
-    pool = ThreadPoolExecutor(at_once, thread_name_prefix="evaluation")
-    try:
-        yield from pool.map(function, groups)
-    finally:
-        pool.shutdown(cancel_futures=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import tomllib
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -113,12 +113,3 @@ def prompt_named(name: str) -> Prompt:
         PromptError: There is none of this name.
     """
     return one_of(prompts(), name, "prompt", PromptError)
-
-
-def messages_text(messages: Sequence[Message]) -> str:
-    """Text of messages for people: one line per part, media in angle brackets."""
-    lines = []
-    for message in messages:
-        for part in message["content"]:
-            lines.append(f"{message['role']}: {part['text'] if part['type'] == 'text' else '<' + part['type'] + '>'}")
-    return "\n".join(lines)

@@ -71,6 +71,25 @@ def ordered_map(function: Callable[[T], R], items: Iterable[T], threads: int) ->
             yield pending.popleft().result()
 
 
+def parallel_map(function: Callable[[T], R], items: Iterable[T], threads: int, name: str) -> Iterator[R]:
+    """Yield `function(item)` in the order of `items`, computed by threads that take the next item as soon as they are free.
+
+    Args:
+        function: called in a thread; with one thread, in the caller's, which an interrupt stops.
+        items: all of them are taken at the start; those that are not begun are dropped when the generator is closed.
+        threads: number of threads, at least 1.
+        name: prefix of the threads' names.
+    """
+    if threads == 1:
+        yield from map(function, items)
+        return
+    pool = ThreadPoolExecutor(threads, thread_name_prefix=name)
+    try:
+        yield from pool.map(function, items)
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
 class Prefetcher(Generic[K, R]):
     """Values by key, loaded by one background thread that starts the next key early and retains the last few values."""
 

@@ -37,18 +37,6 @@ def anchor_point(mask: Mask) -> tuple[int, int]:
     return int(columns.mean()) if columns.size else (x1 + x2) // 2, y
 
 
-def released_font(size: float, width: int, height: int) -> tuple[float, int]:
-    """OpenCV's font scale and thickness in the released code, for a frame size in pixels.
-
-    Args:
-        size: font size as in Table 5 of the paper.
-        width: width of the image in pixels.
-        height: height of the image in pixels.
-    """
-    scale = size / 30 * max(width, height) / 336
-    return scale, released_stroke(scale)
-
-
 def released_stroke(scale: float) -> int:
     """Stroke thickness in pixels at a font scale."""
     return max(2, int(2 * scale))

@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
+from bench.scripted_engine import ScriptedEngine
 from rl.engines.base import Response
-from rl.engines.scripted import ScriptedEngine
 from rl.evaluation.parameters import SweepParameters
 from tasks.build.parameters import BENCHMARKS
 from tasks.build.run import run_build, run_here

@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from bench.scripted_engine import ScriptedEngine
 from rl.engines.config import DecodingConfig
-from rl.engines.scripted import ScriptedEngine
 from rl.evaluation.predictions import stored_predictions
 from rl.evaluation.protocols import PROTOCOLS
 from rl.evaluation.results import EvaluationResults, score_predictions

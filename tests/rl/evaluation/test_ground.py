@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from bench.scripted_engine import ScriptedEngine
 from rl.engines.base import EngineError, Request, Response
-from rl.engines.scripted import ScriptedEngine
 from rl.evaluation.ground.drawing import write_clip
 from rl.evaluation.ground.locate import GroundError, ground
 from rl.evaluation.ground.result import read_ground_result, write_ground_result

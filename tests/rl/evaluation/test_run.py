@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
+from bench.scripted_engine import ScriptedEngine
 from rl.engines.base import EngineError, Request, Response
 from rl.engines.config import DecodingConfig
-from rl.engines.scripted import ScriptedEngine
 from rl.evaluation.batches import split_batches
 from rl.evaluation.predictions import stored_predictions
 from rl.evaluation.protocols import PROTOCOLS, ProtocolError

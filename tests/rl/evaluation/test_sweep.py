@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
+from bench.scripted_engine import ScriptedEngine
 from rl.engines.config import DecodingConfig
-from rl.engines.scripted import ScriptedEngine
 from rl.evaluation.cells import Cell, CellState, cell_status
 from rl.evaluation.protocols import PROTOCOLS, ProtocolError
 from rl.evaluation.results import read_results, results_of, results_path, score_predictions

@@ -4,10 +4,19 @@ from pathlib import Path
 
 import pytest
 
-from rl.prompts.templates import PromptError, messages_text, normalize_query, prompt_named, prompts
+from rl.prompts.templates import Message, PromptError, normalize_query, prompt_named, prompts
 
 SNAPSHOTS = Path(__file__).parent / "snapshots"
 SENTENCE = "  The man  in RED opens the {end} door. "
+
+
+def messages_text(messages: list[Message]) -> str:
+    """One line per part, media in angle brackets."""
+    lines = []
+    for message in messages:
+        for part in message["content"]:
+            lines.append(f"{message['role']}: {part['text'] if part['type'] == 'text' else '<' + part['type'] + '>'}")
+    return "\n".join(lines)
 
 
 @pytest.mark.parametrize("name", prompts())

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pytest
 
 from storage.folders.open import folder_at
 from storage.reader import Dataset
@@ -23,8 +22,8 @@ from tasks.markers.released import (
     inclusive_box,
     plus_one_iou,
     released_answer,
-    released_font,
     released_size_filter,
+    released_stroke,
 )
 from tasks.markers.vote import vote_sample
 from tasks.masks.instances import Mask, tight_box
@@ -88,7 +87,7 @@ def test_the_anchor_falls_back_to_the_middle_and_the_font_grows_with_the_frame()
     ring = np.zeros((9, 9), np.bool_)
     ring[[0, 8], 2:7] = True
     assert anchor_point(ring) == (4, 4)
-    assert released_font(20, 640, 360) == (pytest.approx(20 / 30 * 640 / 336), 2)
+    assert released_stroke(20 / 30 * 640 / 336) == 2
     assert plus_one_iou((0, 0, 9, 9), (0, 0, 9, 9)) == 1
 
 

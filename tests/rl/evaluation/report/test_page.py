@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
+from bench.scripted_engine import ScriptedEngine
 from rl.engines.config import DecodingConfig
-from rl.engines.scripted import ScriptedEngine
 from rl.evaluation.history import HistoryRow
 from rl.evaluation.paper_table import PaperTable
 from rl.evaluation.protocols import PROTOCOLS

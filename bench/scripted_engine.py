@@ -1,4 +1,4 @@
-"""Engine for tests and trials that answers with given texts."""
+"""An engine for tests and benchmarks that answers with given texts."""
 
 from __future__ import annotations
 
