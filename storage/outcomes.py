@@ -50,14 +50,14 @@ class Outcome:
         return self.status != "failed"
 
     @property
-    def lost(self) -> bool:
+    def is_lost(self) -> bool:
         """Whether the video counts against the error budget."""
         return self.status in {"failed", "quarantined"}
 
     @property
     def unexpected(self) -> bool:
         """Whether the video is lost for another reason than input that cannot be used."""
-        return self.status == "failed" or (self.lost and self.reason in KILLED)
+        return self.status == "failed" or (self.is_lost and self.reason in KILLED)
 
 
 class BudgetError(StvgError):
@@ -88,9 +88,9 @@ def check_budget(outcomes: Iterable[Outcome], error_budget: float, remedy: str =
         BudgetError: the budget is exceeded; the message lists the counts.
     """
     every = list(outcomes)
-    lost = sum(o.lost for o in every)
+    lost = sum(o.is_lost for o in every)
     excused = int(error_budget > 0 and lost < len(every) and any(o.unexpected for o in every))
     if lost - excused <= error_budget * len(every):
         return
-    counts = ", ".join(f"{name} {count}" for name, count in count_outcomes(o for o in every if o.lost).items())
+    counts = ", ".join(f"{name} {count}" for name, count in count_outcomes(o for o in every if o.is_lost).items())
     raise BudgetError(f"{lost} of {len(every)} videos were lost ({counts}); the error budget allows {error_budget:.0%}{remedy}")

@@ -33,7 +33,7 @@ def check_endings(folder: Folder, endings: Sequence[Ending], error_budget: float
 
 
 def _remedy(folder: str, endings: Sequence[Ending]) -> str:
-    lost = [ending for ending in endings if ending.outcome.lost]
+    lost = [ending for ending in endings if ending.outcome.is_lost]
     if not lost:
         return ""
     names = "; ".join(_named(ending) for ending in lost[:_MOST_NAMES]) + ("; ..." if len(lost) > _MOST_NAMES else "")

@@ -72,7 +72,7 @@ def _run(plan: StagePlan, factory: WorkerFactory, fan_out: FanOut, on_progress: 
             _record(plan.store, ended)
         video_id = ended.job.source.video_id
         shards.ended(video_id, ended.outcome)
-        lost += ended.outcome.lost
+        lost += ended.outcome.is_lost
         on_progress(
             Progress(stage=plan.store.spec.name, completed=count, total=len(plan.todo), lost=lost, outcome=ended.outcome)
         )
