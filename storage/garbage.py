@@ -13,7 +13,7 @@ from fnmatch import fnmatchcase
 from typing import Literal
 
 from storage.commit import Bundle, BundleEntry, RecordError, read_bundle
-from storage.folders.folder import FileInfo, Folder, Where
+from storage.folders.folder import FileInfo, Folder, FolderLike
 from storage.folders.local import LocalFolder
 from storage.folders.open import folder_at
 from storage.manifest import MANIFEST, Manifest, load_manifest
@@ -45,7 +45,7 @@ class Garbage:
         return sum(file.size for file in self.files)
 
 
-def find_garbage(where: Where, older_than_h: float) -> list[Garbage]:
+def find_garbage(where: FolderLike, older_than_h: float) -> list[Garbage]:
     """List what can be removed from a dataset, by name, without changing anything.
 
     Args:
@@ -67,7 +67,7 @@ def find_garbage(where: Where, older_than_h: float) -> list[Garbage]:
     return [item for item in candidates if max(file.modified_ns for file in item.files) <= limit]
 
 
-def remove_garbage(where: Where, garbage: Iterable[Garbage]) -> None:
+def remove_garbage(where: FolderLike, garbage: Iterable[Garbage]) -> None:
     """Remove garbage: records before their tables, and shards before the invalidations of their entries.
 
     Args:

@@ -20,7 +20,7 @@ from storage.card import dataset_card
 from storage.commit import Bundle, TableFile
 from storage.common.errors import InputError
 from storage.folders.files import json_digest
-from storage.folders.folder import ConflictError, Folder, Where
+from storage.folders.folder import ConflictError, Folder, FolderLike
 from storage.folders.open import folder_at, json_bytes
 from storage.outcomes import Outcome, count_outcomes
 from storage.records import parse_record, with_digest
@@ -87,13 +87,13 @@ class Ending(NamedTuple):
     samples: int = 0
 
 
-def manifest_version(where: Where) -> str | None:
+def manifest_version(where: FolderLike) -> str | None:
     """Version of the published manifest, which `publish` takes to detect conflicts; None without a manifest."""
     return folder_at(where).version(MANIFEST)
 
 
 def publish(
-    where: Where,
+    where: FolderLike,
     stages: Mapping[str, PublishedStage],
     endings: Sequence[Ending],
     records: Mapping[str, int],
@@ -198,7 +198,7 @@ def _with_rows(bundle: Bundle) -> list[str]:
     return sorted({video_id for file in bundle.tables.values() for video_id in file.videos})
 
 
-def load_manifest(where: Where) -> Manifest:
+def load_manifest(where: FolderLike) -> Manifest:
     """Read the manifest of a dataset.
 
     Raises:

@@ -16,7 +16,7 @@ import pyarrow.parquet as pq
 
 from storage.commit import TableFile, open_table, table_errors, validate_rows
 from storage.folders.cache import RemoteFile, find_remote
-from storage.folders.folder import Folder, Where
+from storage.folders.folder import Folder, FolderLike
 from storage.folders.open import folder_at, is_url
 from storage.manifest import DatasetError, Manifest, PublishedStage, load_manifest
 from storage.rle import Mask, decode_counts
@@ -49,7 +49,7 @@ class StoredInstance(NamedTuple):
 class Dataset:
     """A published dataset, opened by its folder; files are opened on first use and their footers cached."""
 
-    def __init__(self, where: Where) -> None:
+    def __init__(self, where: FolderLike) -> None:
         """Open a dataset by the path or `s3://` URL of its folder.
 
         Raises:

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 
 from pydantic import JsonValue
 
-from storage.folders.folder import Where
+from storage.folders.folder import FolderLike
 from storage.folders.open import folder_at, write_json
 from storage.manifest import DatasetError
 from storage.records import parse_record
@@ -30,12 +30,12 @@ class BuildRequest:
     stages: Sequence[str] = ()
 
 
-def write_build_request(where: Where, request: BuildRequest) -> None:
+def write_build_request(where: FolderLike, request: BuildRequest) -> None:
     """Write the request of a build into the folder of its dataset, in place of an earlier one."""
     write_json(folder_at(where), BUILD_REQUEST, asdict(request))
 
 
-def read_build_request(where: Where) -> BuildRequest:
+def read_build_request(where: FolderLike) -> BuildRequest:
     """Request of the last build in the folder of a dataset.
 
     Raises:

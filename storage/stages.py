@@ -18,7 +18,7 @@ import pyarrow as pa
 from storage.commit import Bundle, BundleEntry, RecordError, Rows, read_bundle, read_rows, write_bundle
 from storage.common.prefetch import ordered_map
 from storage.folders.files import hash8
-from storage.folders.folder import ConflictError, Folder, Where
+from storage.folders.folder import ConflictError, Folder, FolderLike
 from storage.folders.open import folder_at, write_json
 from storage.records import parse_record
 from storage.schema import TABLES
@@ -77,7 +77,7 @@ def read_invalidations(folder: Folder) -> dict[str, set[Invalidation]]:
 class StageStore:
     """Reads and writes the folder of one stage of one dataset."""
 
-    def __init__(self, dataset: Where, spec: StageSpec) -> None:
+    def __init__(self, dataset: FolderLike, spec: StageSpec) -> None:
         self.spec = spec
         self.dataset = folder_at(dataset)
         self.folder = self.dataset.child(spec.key)

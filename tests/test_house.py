@@ -112,6 +112,7 @@ BANNED_FIELDS = {
     "infra/cli/doctor.py": {"found"},
     "infra/doctor/findings.py": {"found"},
     "rl/training/records.py": {"shown"},
+    "storage/rows.py": {"found_at"},
 }
 """File -> stored fields whose names older files and readers of `--json` know."""
 

@@ -19,7 +19,7 @@ from rl.evaluation.samples import Clips, EvalSample, eval_samples
 from rl.models.families import Model, differences
 from rl.prompts.templates import prompts
 from storage.common.prefetch import prefetch
-from storage.folders.folder import Where
+from storage.folders.folder import FolderLike
 from storage.progress import OnProgress, Progress, no_progress
 from storage.reader import Dataset
 from storage.stages import StageSpec, StageStore
@@ -48,7 +48,7 @@ class Evaluation:
     protocol: Protocol
     model: Model
     decoding: DecodingConfig
-    folder: Where
+    folder: FolderLike
     batch_size: int = 8
     limit: int = 0
 

@@ -128,5 +128,5 @@ class Folder(Protocol):
         ...
 
 
-Where = str | Path | Folder
+FolderLike = str | Path | Folder
 """A folder, or its path or URL."""

@@ -6,11 +6,11 @@ import json
 from pathlib import Path
 from typing import Any
 
-from storage.folders.folder import Folder, StoreError, Where
+from storage.folders.folder import Folder, FolderLike, StoreError
 from storage.folders.local import LocalFolder
 
 
-def folder_at(where: Where) -> Folder:
+def folder_at(where: FolderLike) -> Folder:
     """Folder at a path or an `s3://` URL.
 
     Raises:
@@ -30,7 +30,7 @@ def folder_at(where: Where) -> Folder:
     return ObjectFolder(where)
 
 
-def resolve_folder(given: str, root: Where) -> Folder:
+def resolve_folder(given: str, root: FolderLike) -> Folder:
     """Folder for a user's input: a URL, the path of an existing folder, or a name below `root`.
 
     Args:
@@ -40,7 +40,7 @@ def resolve_folder(given: str, root: Where) -> Folder:
     return folder_at(given) if is_url(given) or Path(given).is_dir() else folder_at(root).child(given)
 
 
-def is_url(where: Where) -> bool:
+def is_url(where: FolderLike) -> bool:
     """Whether a location is a URL rather than a path."""
     return "://" in str(where)
 

@@ -14,7 +14,7 @@ from typing import Any, ClassVar
 from pydantic import Field
 
 from storage.common.config import Input, Located
-from storage.folders.folder import Where
+from storage.folders.folder import FolderLike
 from tasks.benchmarks.collector import SampleCollector
 from tasks.benchmarks.reading import (
     annotation_file,
@@ -32,7 +32,7 @@ from tasks.benchmarks.videos import Videos
 _KIND = "Charades-STA's JSON format"
 
 
-def read_charades(annotations: Path, videos: Where, durations: Path | None = None) -> Benchmark:
+def read_charades(annotations: Path, videos: FolderLike, durations: Path | None = None) -> Benchmark:
     """Read Charades-STA.
 
     Args:

@@ -7,7 +7,7 @@ from typing import ClassVar
 from pydantic import Field
 
 from storage.common.config import Input
-from storage.folders.folder import Where
+from storage.folders.folder import FolderLike
 from tasks.benchmarks.reading import local_folder
 from tasks.benchmarks.samples import AnnotationError, Benchmark, Clip, VideoJob
 from tasks.benchmarks.source import BenchmarkSource
@@ -16,7 +16,7 @@ from tasks.video.images import IMAGE_SUFFIXES
 from tasks.video.reader import VIDEO_SUFFIXES, Source
 
 
-def read_folder(videos: Where, image_fps: float | None = None) -> Benchmark:
+def read_folder(videos: FolderLike, image_fps: float | None = None) -> Benchmark:
     """Read every video file below a folder, and every folder of JPEGs if a frame rate is given.
 
     Args:

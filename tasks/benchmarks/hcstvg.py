@@ -15,7 +15,7 @@ from typing import Any, ClassVar, Literal
 from pydantic import Field
 
 from storage.common.config import Input
-from storage.folders.folder import Where
+from storage.folders.folder import FolderLike
 from tasks.benchmarks.collector import SampleCollector
 from tasks.benchmarks.reading import (
     annotation_file,
@@ -40,7 +40,7 @@ _CLIP_S = 20.0
 """Every clip has 20 s (README of the release); damaged ones are shorter."""
 
 
-def read_hcstvg(annotations: Path, videos: Where, version: Version | None = None) -> Benchmark:
+def read_hcstvg(annotations: Path, videos: FolderLike, version: Version | None = None) -> Benchmark:
     """Read HC-STVG annotations, or the test queries of v2, which have no truth.
 
     Args:

@@ -15,7 +15,7 @@ import numpy as np
 from pydantic import Field
 
 from storage.common.config import Input, Located
-from storage.folders.folder import Where
+from storage.folders.folder import FolderLike
 from storage.rle import counts_from_json
 from tasks.benchmarks.collector import SampleCollector
 from tasks.benchmarks.reading import (
@@ -37,7 +37,7 @@ from tasks.video.reader import Source
 _KIND = "MeViS' format"
 
 
-def read_mevis(expressions: Path, masks: Path | None, frames: Where, image_fps: float) -> Benchmark:
+def read_mevis(expressions: Path, masks: Path | None, frames: FolderLike, image_fps: float) -> Benchmark:
     """Read MeViS.
 
     Args:

@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 from pydantic import Field
 
 from storage.common.config import Input
-from storage.folders.folder import Where
+from storage.folders.folder import FolderLike
 from tasks.benchmarks.collector import SampleCollector
 from tasks.benchmarks.reading import (
     annotation_file,
@@ -33,7 +33,7 @@ FIELDS = ("video", "sentence", "sample_id", "clip", "task", "span_s", "span_fram
 _KIND = "the JSON Lines of docs/benchmarks.md"
 
 
-def read_own(annotations: Path, videos: Where) -> Benchmark:
+def read_own(annotations: Path, videos: FolderLike) -> Benchmark:
     """Read JSON Lines; a video is identified by its path below the videos folder.
 
     Args:

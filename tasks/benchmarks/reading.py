@@ -13,7 +13,7 @@ import numpy as np
 
 from storage.common.names import is_contained_path
 from storage.folders.cache import cached_copy, find_remote
-from storage.folders.folder import Where
+from storage.folders.folder import FolderLike
 from storage.folders.local import LocalFolder
 from storage.folders.open import folder_at, is_url
 from tasks.benchmarks.samples import AnnotationError, Target
@@ -37,7 +37,7 @@ def annotation_file(where: str) -> Path:
         raise AnnotationError(f"there is no annotation file '{where}'") from None
 
 
-def local_folder(where: Where) -> Path:
+def local_folder(where: FolderLike) -> Path:
     """Path of a folder that must be on the local disk.
 
     Raises:

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, ClassVar
 
-from storage.folders.folder import Where
+from storage.folders.folder import FolderLike
 from tasks.benchmarks.collector import SampleCollector
 from tasks.benchmarks.reading import (
     annotation_file,
@@ -35,7 +35,7 @@ _QUOTED = re.compile(r"\"([^\"]{8,})\"|\u201c([^\u201d]{8,})\u201d|(?<!\w)['\u20
 _TOKENS = re.compile(r"<[^<>]*>")
 
 
-def read_st_align(annotations: Path, videos: Where, task: Task, limit: int | None = PUBLISHED_ITEMS) -> Benchmark:
+def read_st_align(annotations: Path, videos: FolderLike, task: Task, limit: int | None = PUBLISHED_ITEMS) -> Benchmark:
     """Read ST-Align.
 
     Args:

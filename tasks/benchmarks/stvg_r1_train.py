@@ -15,7 +15,7 @@ from typing import Any, ClassVar
 from pydantic import Field
 
 from storage.common.config import Input, Located
-from storage.folders.folder import Where
+from storage.folders.folder import FolderLike
 from tasks.benchmarks.hcstvg import Version, read_hcstvg
 from tasks.benchmarks.reading import annotation_file, load_json, local_folder
 from tasks.benchmarks.samples import AnnotationError, Benchmark, Sample, VideoJob
@@ -34,7 +34,7 @@ class HcstvgTraining:
     v1: Path
     v2: Path
     held_out: tuple[Path, ...]
-    videos: Where
+    videos: FolderLike
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,7 @@ class VidstgTraining:
 
     train: Path
     held_out: tuple[Path, ...]
-    videos: Where
+    videos: FolderLike
     vidor: Path | None
 
 

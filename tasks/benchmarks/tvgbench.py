@@ -14,7 +14,7 @@ from typing import Any, ClassVar
 
 from pydantic import Field
 
-from storage.folders.folder import Where
+from storage.folders.folder import FolderLike
 from tasks.benchmarks.collector import SampleCollector
 from tasks.benchmarks.reading import (
     annotation_file,
@@ -33,7 +33,7 @@ _KIND = "TVGBench's format"
 _ANSWER = re.compile(r"\s*(\d+(?:\.\d+)?)\s*-\s*(\d+(?:\.\d+)?)\s*")
 
 
-def read_tvgbench(annotations: Path, videos: Where, cut: bool = False) -> Benchmark:
+def read_tvgbench(annotations: Path, videos: FolderLike, cut: bool = False) -> Benchmark:
     """Read TVGBench; samples are grouped by `qsemtype`.
 
     Args:

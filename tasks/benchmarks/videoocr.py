@@ -9,7 +9,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, ClassVar
 
-from storage.folders.folder import Where
+from storage.folders.folder import FolderLike
 from tasks.benchmarks.collector import SampleCollector
 from tasks.benchmarks.question_rules import METHODS, stored_record
 from tasks.benchmarks.reading import annotation_file, load_list, record_errors, require, stripped_text
@@ -20,7 +20,7 @@ from tasks.benchmarks.videos import Videos
 _FIELDS = ("video_index", "question", "answer", "eval_method", "task", "task_type")
 
 
-def read_videoocr(annotations: Path, videos: Where) -> Benchmark:
+def read_videoocr(annotations: Path, videos: FolderLike) -> Benchmark:
     """Read MME-VideoOCR.
 
     Args:

@@ -5,14 +5,14 @@ from __future__ import annotations
 from pathlib import Path, PurePosixPath
 
 from storage.folders.cache import RemoteFile
-from storage.folders.folder import Folder, Where
+from storage.folders.folder import Folder, FolderLike
 from storage.folders.local import LocalFolder
 from storage.folders.open import folder_at
 from tasks.benchmarks.samples import AnnotationError
 from tasks.video.reader import VIDEO_SUFFIXES
 
 
-def videos_below(where: Where, suffixes: frozenset[str]) -> dict[str, Path | RemoteFile]:
+def videos_below(where: FolderLike, suffixes: frozenset[str]) -> dict[str, Path | RemoteFile]:
     """Files below a folder with one of the suffixes, by relative path, without links to files outside.
 
     Args:
@@ -56,7 +56,7 @@ def _is_one(name: str, suffixes: frozenset[str]) -> bool:
 class Videos:
     """Index of the files of a videos folder by name, in any subfolder."""
 
-    def __init__(self, where: Where, suffixes: frozenset[str] = VIDEO_SUFFIXES) -> None:
+    def __init__(self, where: FolderLike, suffixes: frozenset[str] = VIDEO_SUFFIXES) -> None:
         """List the folder.
 
         Raises:

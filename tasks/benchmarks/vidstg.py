@@ -13,7 +13,7 @@ from typing import Any, ClassVar
 from pydantic import Field
 
 from storage.common.config import Located
-from storage.folders.folder import Where
+from storage.folders.folder import FolderLike
 from tasks.benchmarks.collector import SampleCollector
 from tasks.benchmarks.reading import (
     annotation_file,
@@ -36,7 +36,7 @@ _FIELDS = ("vid", "frame_count", "fps", "width", "height", "used_segment", "temp
 _SENTENCES = (("captions", "declarative"), ("questions", "interrogative"))
 
 
-def read_vidstg(annotations: Path, videos: Where, vidor: Path | None = None) -> Benchmark:
+def read_vidstg(annotations: Path, videos: FolderLike, vidor: Path | None = None) -> Benchmark:
     """Read VidSTG annotations.
 
     Args:

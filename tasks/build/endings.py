@@ -6,7 +6,7 @@ import json
 from collections.abc import Sequence
 from shlex import quote
 
-from storage.folders.folder import Folder, Where
+from storage.folders.folder import Folder, FolderLike
 from storage.folders.open import folder_at
 from storage.manifest import MANIFEST, Ending
 from storage.outcomes import Outcome, check_budget
@@ -52,7 +52,7 @@ def _named(ending: Ending) -> str:
     return f"{ending.video_id}: {ending.outcome.reason}" + (f", {sentence}" if sentence else "")
 
 
-def stored_endings(where: Where) -> list[Ending]:
+def stored_endings(where: FolderLike) -> list[Ending]:
     """How each video ended in the last build of a folder, published or not, without those that have not ended; by video.
 
     Args:
@@ -85,7 +85,7 @@ def _latest(store: StageStore) -> dict[str, Outcome]:
     return {video_id: versions[-1].outcome for video_id, versions in entries.items()}
 
 
-def unpublished_endings(where: Where) -> list[Ending]:
+def unpublished_endings(where: FolderLike) -> list[Ending]:
     """How videos ended in the last build of a folder otherwise than published, or at all where nothing is.
 
     Args:

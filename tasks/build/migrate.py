@@ -13,7 +13,7 @@ from pydantic import JsonValue
 
 from storage.common.config import nested, read_config
 from storage.folders.copy import copy_files
-from storage.folders.folder import Folder, Where
+from storage.folders.folder import Folder, FolderLike
 from storage.folders.open import folder_at
 from storage.manifest import MANIFEST, DatasetError, manifest_version, publish
 from storage.reader import Dataset
@@ -39,7 +39,7 @@ class Migration:
     stages: Mapping[str, str]
 
 
-def migrate_dataset(where: Where) -> Migration:
+def migrate_dataset(where: FolderLike) -> Migration:
     """Migrate a dataset in its folder; one of this version stays as it is.
 
     Args:

@@ -13,7 +13,7 @@ from typing import Literal
 import pyarrow as pa
 
 from storage.commit import BundleEntry
-from storage.folders.folder import Folder, Where
+from storage.folders.folder import Folder, FolderLike
 from storage.manifest import DatasetError
 from storage.outcomes import Outcome
 from storage.stages import StageStore
@@ -68,7 +68,7 @@ class Replay:
     folder: Folder
 
 
-def replay(build: Build, video_id: str, stage: Stage, scratch: Where) -> Replay:
+def replay(build: Build, video_id: str, stage: Stage, scratch: FolderLike) -> Replay:
     """Run a stage of a video.
 
     Args:

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 from storage.common.config import Config
 from storage.folders.cache import RemoteFile
-from storage.folders.folder import Where
+from storage.folders.folder import FolderLike
 from storage.outcomes import Outcome
 from storage.rle import counts_from_json, decode_counts
 from tasks.benchmarks.reading import local_folder
@@ -41,7 +41,7 @@ IMPORTS: Mapping[str, Import] = {"released": Import(released.places, released.re
 _MOST_OBJECTS = 2**31 - 1
 
 
-def recorded_videos(layout: str, masks: Where, videos: Where) -> Benchmark:
+def recorded_videos(layout: str, masks: FolderLike, videos: FolderLike) -> Benchmark:
     """Every video with masks in a folder, each as one clip without sentences.
 
     Args:
@@ -60,7 +60,7 @@ def recorded_videos(layout: str, masks: Where, videos: Where) -> Benchmark:
     return Benchmark(sorted(jobs, key=lambda job: job.source.video_id), {reason: n for reason, n in counts.items() if n})
 
 
-def with_masks(benchmark: Benchmark, layout: str, masks: Where) -> Benchmark:
+def with_masks(benchmark: Benchmark, layout: str, masks: FolderLike) -> Benchmark:
     """Assign masks in a folder to the videos of a benchmark, by stem.
 
     Videos without masks are filtered later, so that their sentences count as lost; masks of other videos are ignored.
@@ -81,7 +81,7 @@ def with_masks(benchmark: Benchmark, layout: str, masks: Where) -> Benchmark:
     return Benchmark(jobs, {**benchmark.records, **{reason: n for reason, n in counts.items() if n}})
 
 
-def _places(layout: str, masks: Where) -> dict[str, Path]:
+def _places(layout: str, masks: FolderLike) -> dict[str, Path]:
     root = local_folder(masks)
     places = {stem: place for stem, place in IMPORTS[layout].places(root).items() if _inside(place, root)}
     if not places:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import Any
 
-from storage.folders.folder import Where
+from storage.folders.folder import FolderLike
 from storage.folders.open import folder_at
 from storage.manifest import MANIFEST, DatasetError, Ending
 from storage.outcomes import count_outcomes
@@ -30,7 +30,7 @@ def describe(dataset: Dataset, video_id: str | None = None, frame_index: int | N
     return _video(dataset, video_id) if frame_index is None else _frame(dataset, video_id, frame_index)
 
 
-def describe_unpublished(where: Where) -> dict[str, Any]:
+def describe_unpublished(where: FolderLike) -> dict[str, Any]:
     """Describe what the last build in a folder has not published: outcomes and reasons; empty without any.
 
     Args:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, TypedDict
@@ -146,7 +145,7 @@ def true_boxes(clip: AnnotatedClip) -> dict[str, list[list[Any]]]:
     return boxes
 
 
-def _dump(path: Path, content: Mapping[str, Any]) -> None:
+def _dump(path: Path, content: Any) -> None:
     path.write_text(json.dumps(content, indent=1 if path.name == "sample.json" else None) + "\n", "utf-8")
 
 
