@@ -13,7 +13,7 @@ from bench.figures import NotRunError, keep, keep_not_run
 
 NAMES = (
     *("render", "masks", "orchestration", "annotations", "scoring", "legibility"),
-    *("quality", "sweep", "asking", "rewards", "evaluate", "house", "walks"),
+    *("quality", "sweep", "asking", "answers", "rewards", "evaluate", "house", "walks"),
 )
 SLOW = ("reproduce", "track", "gpu", "scale", "scale_kills", "readme")
 """Only by name: some twenty minutes each, or a GPU."""

@@ -43,8 +43,9 @@ def show_results(results: EvaluationResults) -> None:
         repaired = {f"{task}, ID repair": report for task, report in scores.repaired.items()}
         reports: list[tuple[str, TaskReport]] = [*scores.results.items(), *repaired.items()]
         for name, report in reports:
-            counts = f"{report.samples} samples, {report.missing} missing, {report.lost} lost"
-            table = Table("per cent", "mean", "95 % interval", title=f"{name} ({convention}): {counts}", title_justify="left")
+            table = Table(
+                "per cent", "mean", "95 % interval", title=f"{name} ({convention}): {report.counts}", title_justify="left"
+            )
             for metric, score in report.metrics.items():
                 table.add_row(metric, f"{100 * score.mean:.2f}", interval_text(score, 2))
             console.print(table)

@@ -16,6 +16,9 @@ from infra.cli.options import AsJson
 if TYPE_CHECKING:
     from tasks.metrics.report import ConventionScores, TaskReport
 
+_MOST_INVALID = 10
+"""Maximum number of invalid predictions that are printed with their reason."""
+
 
 def score(
     what: Annotated[str, typer.Argument(help="A JSON file of cases, or the folder or s3:// URL of a published dataset.")],
@@ -146,8 +149,9 @@ def show_task_report(report: TaskReport, name: str = "") -> None:
         name: of the task, printed before the convention.
     """
     columns = {"all": report.metrics, **{group: part.metrics for group, part in report.groups.items()}}
-    counts = f"{report.samples} samples, {report.missing} missing, {report.lost} lost"
-    plain().print(f"{name} ({report.convention}): {counts}".strip())
+    plain().print(f"{name} ({report.convention}): {report.counts}".strip())
+    for sample_id, reason in list(report.invalid.items())[:_MOST_INVALID]:
+        plain().print(f"  scores zero: {printable(sample_id)}: {printable(reason)}")
     table = Table("per cent", *map(printable, columns))
     for metric in report.metrics:
         table.add_row(metric, *(f"{100 * metrics[metric].mean:.2f}" for metrics in columns.values()))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, JsonValue
 
 from storage.common.config import RUNTIME, Config
 
@@ -13,6 +13,11 @@ Precision = Literal["auto", "float32", "bfloat16"]
 Wire = Literal["video", "images"]
 """How frames are sent: `video`, as one video of JPEGs with their times, which vLLM understands; `images`, as images with a
 time before each, for any server."""
+
+DecodingPreset = Literal["none", "released"]
+"""Named decoding: `released` is that of the released evaluate.py, up to 2,048 tokens by the generation settings of the model's
+folder (`generation_config.json`)."""
+RELEASED_TOKENS = 2048
 
 
 class EngineConfig(Config):
@@ -52,6 +57,22 @@ class DecodingConfig(Config):
     temperature: float = Field(0, title="Temperature", ge=0, le=10, description="Sampling temperature; 0 is greedy decoding.")
     top_p: float = Field(1, title="Top p", gt=0, le=1, description="Probability mass that tokens are sampled from.")
     seed: int = Field(0, title="Seed", ge=0, le=2**31 - 1, description="Sampling seed, combined with the key of each sample.")
+    preset: DecodingPreset = Field(
+        "none",
+        title="Preset",
+        description="Named settings in place of these: released decodes as the released evaluation does, none keeps them.",
+    )
+
+    @property
+    def token_limit(self) -> int:
+        """Maximum number of tokens of a response."""
+        return RELEASED_TOKENS if self.preset == "released" else self.max_tokens
+
+    def shaping(self) -> dict[str, JsonValue]:
+        """The settings that shape a response, as they are part of keys; an unused preset is left out."""
+        return self.model_dump(
+            mode="json", exclude={"preset"} if self.preset == "none" else {"max_tokens", "temperature", "top_p"}
+        )
 
 
 class ServerConfig(Config):

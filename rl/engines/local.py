@@ -86,7 +86,7 @@ class TransformersEngine:
         with (
             _as_engine_errors(self._model_info),
             torch.inference_mode(),
-            torch.random.fork_rng(enabled=self._decoding.temperature > 0),
+            torch.random.fork_rng(enabled=self._decoding.temperature > 0 or self._decoding.preset != "none"),
         ):
             torch.manual_seed(seed)
             generated = self._model.generate(**inputs, generation_config=self._generation_config())
@@ -94,9 +94,13 @@ class TransformersEngine:
         return tokens
 
     def _generation_config(self) -> Any:
-        """Every setting is explicit, so that no default of a model's folder changes a response."""
+        """Every setting is explicit, so that no default of a model's folder changes a response, unless a preset takes them."""
         library: Any = import_module("transformers")
         own, decoding = self._model.generation_config, self._decoding
+        if decoding.preset == "released":
+            return library.GenerationConfig.from_dict(
+                {**own.to_dict(), "max_new_tokens": decoding.token_limit, "max_length": None}
+            )
         sampling = {"temperature": decoding.temperature, "top_p": decoding.top_p, "top_k": 0} if decoding.temperature else {}
         ends = {"eos_token_id": own.eos_token_id, "pad_token_id": own.pad_token_id}
         return library.GenerationConfig(max_new_tokens=decoding.max_tokens, do_sample=bool(sampling), **sampling, **ends)

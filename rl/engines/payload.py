@@ -23,15 +23,15 @@ def payload(request: Request, model: Model, decoding: DecodingConfig, wire: Wire
     Args:
         request: Prompt and frames.
         model: Model under the name that the server knows.
-        decoding: Sampling settings; the key of the request and their seed give the seed that is sent.
+        decoding: Sampling settings; the key of the request and their seed give the seed that is sent. With a preset, the server
+            has the generation settings of the model's folder.
         wire: How frames are sent.
     """
     visual = request.visual
     body: Json = {
         "model": model.name,
-        "max_tokens": decoding.max_tokens,
-        "temperature": decoding.temperature,
-        "top_p": decoding.top_p,
+        "max_tokens": decoding.token_limit,
+        **({"temperature": decoding.temperature, "top_p": decoding.top_p} if decoding.preset == "none" else {}),
         "seed": int(json_digest([decoding.seed, request.key])[:7], 16),
         "messages": [_message(message, visual, wire) for message in request.messages],
     }

@@ -47,7 +47,8 @@ class VllmEngine:
             "max_model_len": config.max_length,
             "gpu_memory_utilization": memory,
             "limit_mm_per_prompt": {"video": 1, "image": 1},
-            "generation_config": "vllm",  # instead of the folder's own: decoding settings are explicit
+            # Decoding settings are explicit, unless the preset is the folder's own.
+            "generation_config": "auto" if decoding.preset == "released" else "vllm",
             "mm_processor_cache_gb": 0,  # a cached video would keep the times of its first request
             "trust_remote_code": False,
             "seed": decoding.seed,
@@ -108,6 +109,10 @@ class VllmEngine:
 
         decoding = self._decoding
         seed = int(json_digest([decoding.seed, request.key])[:7], 16)
+        if decoding.preset == "released":
+            sampling = self._llm.get_default_sampling_params()
+            sampling.max_tokens, sampling.seed = decoding.token_limit, seed
+            return sampling
         return SamplingParams(max_tokens=decoding.max_tokens, temperature=decoding.temperature, top_p=decoding.top_p, seed=seed)
 
     def close(self) -> None:

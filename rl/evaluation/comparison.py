@@ -1,4 +1,4 @@
-"""Comparison of two evaluations of the same series: differences paired over samples, under one convention."""
+"""Comparison of two evaluations of the same series: differences paired by sample and clustered by video."""
 
 from __future__ import annotations
 
@@ -34,6 +34,7 @@ class SeriesScores(BaseModel):
         metric: one of `METRICS`.
         scores: sample ID -> score in [0, 1], with ID repair where there are boxes.
         lost: samples of lost videos, which score zero.
+        videos: sample ID -> its video; empty in scores of an earlier version.
     """
 
     model_config = ConfigDict(frozen=True, extra="ignore")  # a stored record also has a digest
@@ -45,6 +46,7 @@ class SeriesScores(BaseModel):
     metric: str
     scores: dict[str, float]
     lost: int
+    videos: dict[str, str] = {}
 
     @property
     def samples(self) -> int:
@@ -62,7 +64,7 @@ class Comparison(BaseModel):
 
     Attributes:
         difference: of the means, now less accepted, in per cent points.
-        interval: 95 % confidence interval of the difference, paired over samples, in per cent points.
+        interval: 95 % confidence interval of the difference, paired by sample and clustered by video, in per cent points.
         dropped: whether the mean fell by more than the tolerance, and not by chance.
         changed: sample ID -> (accepted score, score now), the largest fall first; only samples whose score changed.
     """
@@ -87,7 +89,7 @@ def series_name(cell: Cell, decoding: DecodingConfig) -> str:
         cell: of a sweep.
         decoding: sampling of responses.
     """
-    return f"{cell.name}/{hash8(decoding.model_dump(mode='json'))}"
+    return f"{cell.name}/{hash8(decoding.shaping())}"
 
 
 def series_scores(series: str, results: EvaluationResults, places: bool = True) -> SeriesScores:
@@ -116,6 +118,7 @@ def series_scores(series: str, results: EvaluationResults, places: bool = True) 
                 metric=metric,
                 scores={sample_id: own.get(metric, 0.0) for sample_id, own in report.per_sample.items()},
                 lost=report.lost,
+                videos={sample_id: scores.videos[sample_id] for sample_id in report.per_sample if sample_id in scores.videos},
             )
     raise NightlyError(f"{series} has no scores to follow: choose a protocol that is scored")
 
@@ -140,7 +143,9 @@ def compare_scores(accepted: SeriesScores, now: SeriesScores, tolerance: float) 
             f"({len(now.scores)} and {now.lost}): accept results of these first"
         )
     pairs = {sample_id: (before, now.scores[sample_id]) for sample_id, before in accepted.scores.items()}
-    paired = paired_difference([100 * (after - before) for before, after in pairs.values()] + [0.0] * now.lost)
+    differences = [100 * (after - before) for before, after in pairs.values()] + [0.0] * now.lost
+    clusters = [now.videos.get(sample_id, sample_id) for sample_id in pairs] + [f"lost {n}" for n in range(now.lost)]
+    paired = paired_difference(differences, clusters)
     by_fall = sorted(pairs.items(), key=lambda item: item[1][1] - item[1][0])
     return Comparison(
         difference=paired.difference,

@@ -51,10 +51,15 @@ _FIGURES = {
 PROTOCOLS: Mapping[str, Protocol] = {
     protocol.name: protocol
     for protocol in (
-        Protocol("marked", "The paper's: objects are named by the numbers on the frames.", True, _FIGURES),
+        Protocol(
+            "marked",
+            "Objects are named by the numbers on the frames; figure 6 with the interval, or with a hint of several or none.",
+            True,
+            _FIGURES,
+        ),
         Protocol(
             "figures",
-            "The same, figure 6 to the letter: no interval is given, no hint that several or none may be meant.",
+            "The paper's prompts as printed, which its tables ask: figures 5, 6 and 7 to the letter.",
             True,
             _FIGURES | {Task.SPATIAL: "figure-6", Task.SEGMENTATION: "figure-6"},
         ),

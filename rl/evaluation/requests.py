@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from string import ascii_uppercase
 from typing import NamedTuple
 
 from rl.engines.base import Request, Response, VisualInput
@@ -14,6 +16,7 @@ from rl.models.families import Model
 from rl.prompts.answers import Field, parse_answer
 from rl.prompts.boxes import parse_box
 from rl.prompts.captions import parse_captions
+from rl.prompts.tags import split_response
 from rl.prompts.templates import Message, prompt_named
 from tasks.benchmarks.samples import Task
 from tasks.markers.labels import Style
@@ -111,9 +114,12 @@ class Requester:
         parsed = ParsedResponse(responses=[response], failure=response.reason, transient=response.transient)
         if parsed.failure:
             return parsed
-        if self._protocol.captions or sample.task is Task.QUESTION:
-            parsed.answer = response.text.strip()
-            parsed.captions = parse_captions(response.text, self._style) if self._protocol.captions else {}
+        if self._protocol.captions:
+            parsed.answer, parsed.captions = response.text.strip(), parse_captions(response.text, self._style)
+            return parsed
+        if sample.task is Task.QUESTION:
+            parts = split_response(response.text)
+            parsed.answer, parsed.thought, parsed.formatted = parts.body, parts.thought, parts.formatted
             return parsed
         answer = parse_answer(response.text, self._style, self._fields(sample.task))
         parsed.formatted, parsed.thought = answer.formatted, answer.thought
@@ -179,8 +185,18 @@ def frame_times_text(visual: VisualInput) -> str:
     return f"The video lasts {count / visual.fps:.2f} seconds. Its {count} frames were taken at {times} seconds.\n"
 
 
+_LETTERED = re.compile(r"\(?[A-Z] ?[.):]")
+
+
+def lettered_options(options: Sequence[str]) -> list[str]:
+    """Choices with their letters, `A. ...`; choices that all have one stay as they are."""
+    if all(_LETTERED.match(option) for option in options):
+        return list(options)
+    return [f"{letter}. {option}" for letter, option in zip(ascii_uppercase, options, strict=False)]
+
+
 def _with_options(sample: EvalSample) -> str:
-    return "\n".join([sample.sentence, *sample.options, "Answer with the letter of the right option."])
+    return "\n".join([sample.sentence, *lettered_options(sample.options), "Answer with the letter of the right option."])
 
 
 def clip_failure(error: ClipError) -> ParsedResponse:

@@ -60,17 +60,22 @@ class ReadingStatuses(BaseModel):
 
 
 class IntervalMethod(BaseModel):
-    """How confidence intervals were computed: by bootstrap over samples.
+    """How confidence intervals were computed: by bootstrap.
 
     Attributes:
+        unit: what is drawn; earlier results drew samples.
         level: share of draws within an interval.
         resamples: number of draws.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
+    unit: Literal["sample", "video"] = "sample"
     level: float = LEVEL
     resamples: int = RESAMPLES
+
+
+_BY_VIDEO = IntervalMethod(unit="video")
 
 
 class EvaluationResults(BaseModel):
@@ -147,7 +152,7 @@ def score_predictions(dataset: Dataset, store: StageStore, conventions: Sequence
     """
     counted, answers = _counted(store)
     scores = {name: score_dataset(dataset, answers, name, intervals=True) for name in conventions} if answers else {}
-    results = counted.model_copy(update={"scores": scores})
+    results = counted.model_copy(update={"scores": scores, "intervals": _BY_VIDEO})
     # Not sorted: the first convention is the benchmark's own.
     store.folder.write(RESULTS, results.model_dump_json(indent=1, exclude={"path"}).encode())
     return results
@@ -169,7 +174,7 @@ def results_of(dataset: Dataset, store: StageStore, conventions: Sequence[str]) 
         results = read_results(store)
     except (FileNotFoundError, ResultsError):
         return score_predictions(dataset, store, conventions)
-    same = all(getattr(results, name) == getattr(counted, name) for name in _COUNTED)
+    same = all(getattr(results, name) == getattr(counted, name) for name in _COUNTED) and results.intervals == _BY_VIDEO
     if not same or set(conventions) - set(results.scores):
         return score_predictions(dataset, store, conventions)
     return results.model_copy(update={"scores": {name: results.scores[name] for name in conventions}})
@@ -204,7 +209,8 @@ def ceiling(dataset: Dataset, convention: str) -> EvaluationResults:
     Raises:
         ScoreError: there is no such convention.
     """
-    return EvaluationResults(scores={convention: score_dataset(dataset, None, convention, intervals=True)})
+    scores = {convention: score_dataset(dataset, None, convention, intervals=True)}
+    return EvaluationResults(scores=scores, intervals=_BY_VIDEO)
 
 
 def results_path(store: StageStore) -> str:

@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 
+from pydantic import JsonValue
+
 from rl.engines.base import Engine, EngineIdentity
 from rl.engines.config import DecodingConfig
 from rl.evaluation.batches import prepare_batches, run_batches, split_batches
@@ -17,6 +19,7 @@ from rl.evaluation.protocols import Protocol, check_tasks
 from rl.evaluation.requests import Requester
 from rl.evaluation.samples import Clips, EvalSample, eval_samples
 from rl.models.families import Model, differences
+from rl.models.generation import generation_settings
 from rl.prompts.templates import prompts
 from storage.common.prefetch import prefetch
 from storage.folders.folder import FolderLike
@@ -26,7 +29,7 @@ from storage.stages import StageSpec, StageStore
 from tasks.benchmarks.samples import Task
 from tasks.build.stages import frames_parameters
 
-PREDICTIONS_VERSION = 2
+PREDICTIONS_VERSION = 3
 """Version of the code that shapes predictions: increased when the same responses give other rows."""
 
 
@@ -81,11 +84,15 @@ class Evaluation:
             "protocol": self.protocol.name,
             "prompts": {name: {**asdict(prompts()[name]), "order": list(prompts()[name].order)} for name in sorted(names)},
             "engine": dict(identity),
-            "decoding": self.decoding.model_dump(mode="json"),
+            "decoding": self._decoding(),
             "batch_size": self.batch_size,
             "limit": self.limit,
         }
         return StageStore(self.folder, StageSpec(TABLE, PREDICTIONS_VERSION, params, (TABLE,)))
+
+    def _decoding(self) -> dict[str, JsonValue]:
+        settings: dict[str, JsonValue] = {} if self.decoding.preset == "none" else {"folder": generation_settings(self.model)}
+        return {**self.decoding.shaping(), **settings}
 
 
 def _one_per_clip(samples: Sequence[EvalSample]) -> list[EvalSample]:

@@ -28,6 +28,8 @@ from storage.reader import Dataset
 from tasks.build.parameters import BENCHMARKS, DatasetParameters, build_parameters, parameters_of
 from tasks.build.rerender import keeps_masks
 
+RELEASED_DECODING: Mapping[str, JsonValue] = {"decoding": {"preset": "released"}}
+"""How the released evaluation decodes; a setup that sets any value of the decoding replaces all of it."""
 _TRAINING_DATASET = "stvg-r1-train"
 
 
@@ -236,7 +238,7 @@ class Reproduction:
 
     def _evaluation(self, own: Mapping[str, str]) -> EvaluateParameters:
         model = self.site.configured(EvaluateParameters, "evaluate")
-        return model.model_validate({**nested(self.setup.evaluate), **own})
+        return model.model_validate({**RELEASED_DECODING, **nested(self.setup.evaluate), **own})
 
 
 def _dataset_step(name: str) -> Step:

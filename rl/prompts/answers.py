@@ -55,6 +55,17 @@ def parse_answer(text: str, style: Style = "numbers", fields: Collection[Field] 
         fields: Fields that the prompt requests; only these may stand in the answer without their name.
     """
     parts = split_response(text)
+    requested = None if parts.cut or style != "numbers" else _REQUESTED.fullmatch(parts.body)
+    if requested is not None:
+        return ParsedAnswer(
+            object_ids=(int(requested[1]),),
+            ids_status="read",
+            span_s=(float(requested[2]), float(requested[3])),
+            span_status="read",
+            thought=parts.thought,
+            formatted=parts.formatted,
+            body=parts.body,
+        )
     tidy = _tidy(parts.body)
     values = _field_values(tidy)
     span_s, span_status = _span_of(values, tidy, fields)
@@ -76,6 +87,11 @@ def parse_answer(text: str, style: Style = "numbers", fields: Collection[Field] 
     )
 
 
+_SECONDS = r"([0-9]{1,7}(?:\.[0-9]{1,9})?)(?: ?(?:s|seconds))?"
+_REQUESTED = re.compile(
+    rf"Target ID: ?\[?([1-9][0-9]{{0,5}})\]?[,;]?\s{{1,3}}Time range: ?\[?{_SECONDS} (?:to|-) {_SECONDS}\]?\.?"
+)
+"""The form that the prompts request, which needs no further look; the general parser reads it in the same way."""
 _FENCE = re.compile(r"```\w*|\\boxed")
 _ITEM = re.compile(r"^[ \t]*(?:\d{1,2}[.)]|[-*+\u2022]|#{1,6})[ \t]+(?=[*_A-Za-z])", re.MULTILINE)
 _WORDS = {
@@ -177,11 +193,7 @@ _LONGEST_LABEL = 20
 def _bare_ids(values: list[_Value], text: str, style: Style) -> Ids:
     """A label that stands alone or before a time range, without a field name."""
     label = _before_span(f"{text} ").strip(" ,;[](){}\"'.")
-    if (
-        not label
-        or len(label) > 20
-        or (style == "numbers" and not re.match(r"(?:object |person |id ?|#)?\d", label, re.IGNORECASE))
-    ):
+    if not label or len(label) > _LONGEST_LABEL or (style == "numbers" and not _BARE_LABEL.match(label)):
         return (), "missing"
     parsed = parse_ids(label, style)
     return parsed if parsed[1] == "read" else ((), "missing")

@@ -23,13 +23,18 @@ class ResponseParts(NamedTuple):
 
 
 _TAG = re.compile(r"< ?(/?) ?(think(?:ing)?|answer) ?>", re.IGNORECASE | re.ASCII)
-_STRICT = re.compile(r"<(/?)(think|answer)>", re.IGNORECASE | re.ASCII)
+_EXACT = frozenset({"<think>", "</think>", "<answer>", "</answer>"})
+_FORM = ["think", "/think", "answer", "/answer"]
+_Tag = tuple[str, int, int, bool]
+"""Name, start and end of a tag, and whether it is written without spaces and as `think` or `answer`."""
 
 
 def split_response(text: str) -> ResponseParts:
     """Split a response by its tags, which may be missing or incomplete."""
-    tags = [(tag[1] + tag[2].lower().removesuffix("ing"), tag.start(), tag.end()) for tag in _TAG.finditer(text)]
-    names = [name for name, _, _ in tags]
+    tags = [_tag(match) for match in _TAG.finditer(text)]
+    if not tags:
+        return ResponseParts("", text.strip(), False, False)
+    names = [tag[0] for tag in tags]
     thought, rest = "", 0
     if "think" in names:
         opened = len(names) - 1 - names[::-1].index("think")
@@ -44,10 +49,17 @@ def split_response(text: str) -> ResponseParts:
     elif "/think" in names:
         rest = tags[names.index("/think")][2]
     body, cut = _answer_in(text, [tag for tag in tags if tag[1] >= rest], rest)
-    return ResponseParts(thought.strip(), body.strip(), _formatted(text), cut)
+    return ResponseParts(thought.strip(), body.strip(), _formatted(text, tags), cut)
 
 
-def _answer_in(text: str, tags: list[tuple[str, int, int]], rest: int) -> tuple[str, bool]:
+def _tag(match: re.Match[str]) -> _Tag:
+    written = match[0].lower()
+    if written in _EXACT:
+        return written[1:-1], match.start(), match.end(), True
+    return match[1] + match[2].lower().removesuffix("ing"), match.start(), match.end(), False
+
+
+def _answer_in(text: str, tags: list[_Tag], rest: int) -> tuple[str, bool]:
     """The last answer that is not empty, up to the next tag; without one, the whole rest."""
     opened = [n for n, tag in enumerate(tags) if tag[0] == "answer"]
     for n in reversed(opened):
@@ -57,10 +69,9 @@ def _answer_in(text: str, tags: list[tuple[str, int, int]], rest: int) -> tuple[
     return ("", False) if opened else (text[rest:], False)
 
 
-def _formatted(text: str) -> bool:
-    whole = text.strip()
-    if whole[:7].lower() != "<think>" or whole[-9:].lower() != "</answer>":
+def _formatted(text: str, tags: list[_Tag]) -> bool:
+    exact = [tag for tag in tags if tag[3]]
+    if [tag[0] for tag in exact] != _FORM:
         return False
-    tags = list(_STRICT.finditer(whole))
-    names = [tag[1] + tag[2].lower() for tag in tags]
-    return names == ["think", "/think", "answer", "/answer"] and whole[tags[1].end() : tags[2].start()].strip() == ""
+    alone = text[: exact[0][1]].strip() == "" and text[exact[3][2] :].strip() == ""
+    return alone and text[exact[1][2] : exact[2][1]].strip() == ""

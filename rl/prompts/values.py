@@ -39,6 +39,8 @@ _JOIN = re.compile(r" ?(?:[,;&+]|and\b)(?: ?(?:[,;&+]|and\b))* ?", _FLAGS)
 _DOUBT = re.compile(r" ?(?:(?:or|nor|to|of|not|maybe|perhaps|possibly)\b|[-/?]|\.\w)", _FLAGS)
 _NAMED = re.compile(r"\b(?:id|number|no\.|#) ?:? ?(\d{1,6})(?![\w.]*\d|\w)", _FLAGS)
 _DIGIT = re.compile(r"\d", re.ASCII)
+_DIGITS = re.compile(r"\d{1,9}")
+_COUNTED = re.compile(r" (?!of\b)(?:people|persons|men|women|objects|times)\b")
 _PRONOUNS = frozenset(
     {"he", "it", "me", "we", "us", "is", "of", "to", "or", "an", "in", "on", "at", "by", "as", "if", "so", "do", "go"}
     | {"up", "my", "no", "na"}
@@ -126,18 +128,18 @@ def _closes(rest: str, style: Style) -> bool:
         return False
     if style != "numbers":
         return rest.strip(" .,;") == ""
-    return not re.match(r" (?!of\b)(?:people|persons|men|women|objects|times)\b", rest)
+    return not _COUNTED.match(rest)
 
 
 def _repeats(asides: str, object_ids: list[int], style: Style) -> bool:
     """Whether remarks in parentheses name no other number."""
-    return style != "numbers" or {int(digits) for digits in re.findall(r"\d{1,9}", asides)} <= set(object_ids)
+    return style != "numbers" or {int(digits) for digits in _DIGITS.findall(asides)} <= set(object_ids)
 
 
 def _single_named(text: str) -> Ids:
     """The one number that a description names, such as `man in blue (ID 2)`."""
     numbers = {int(digits) for digits in _NAMED.findall(text)}
-    every = {int(digits) for digits in re.findall(r"\d{1,9}", text)}
+    every = {int(digits) for digits in _DIGITS.findall(text)}
     return (tuple(numbers), "read") if len(numbers) == 1 and every == numbers and 0 not in numbers else ((), "unreadable")
 
 
@@ -154,6 +156,10 @@ _OTHER_UNIT = re.compile(
 )
 _TOTAL = re.compile(r" ?(?:out )?of (?:the )?\d{1,7}(?:\.\d{1,9})? ?(?:s|secs?|seconds?)?\b", _FLAGS)
 _DASHES = str.maketrans(dict.fromkeys("\u2010\u2011\u2012\u2013\u2014\u2212~", "-") | {"\u2192": " to "})
+_PAIR = re.compile(rf"{_TIME} ?, ?{_TIME}", _FLAGS)
+_ABOUT = re.compile(r"~ ?(?=\d)(?<!\d~)")
+_FRAMES = re.compile(r"(?:in )?frames?$|normali", _FLAGS)
+_OF_THE = re.compile(r" ?of the", _FLAGS)
 _SENTENCE = re.compile(r"[.;] ?[A-Z;]")
 
 
@@ -168,7 +174,7 @@ def parse_span(value: str) -> Span:
     """
     if _EMPTY.match(value):
         return None, "none"
-    text = " ".join(re.sub(r"~ ?(?=\d)(?<!\d~)", "", _without_remarks(value).translate(_BRACKETS)).translate(_DASHES).split())
+    text = " ".join(_ABOUT.sub("", _without_remarks(value).translate(_BRACKETS)).translate(_DASHES).split())
     if _NOTHING.match(text):
         return None, "none"
     match = _SPAN.match(text)
@@ -183,7 +189,7 @@ def _without_remarks(value: str) -> str:
     def drop(match: re.Match[str]) -> str:
         remark = match[1].strip()
         keeps = not value[: match.start()].strip(" [\"'*`") or (_DIGIT.match(remark) is not None and "," in remark)
-        return match[0] if keeps or re.match(r"(?:in )?frames?$|normali", remark, _FLAGS) else " "
+        return match[0] if keeps or _FRAMES.match(remark) else " "
 
     return _ASIDE.sub(drop, value)
 
@@ -195,7 +201,7 @@ def _seconds(match: re.Match[str], rest: str) -> Span:
     rest = _TOTAL.sub("", rest, count=1) if unit_2 or _TOTAL.match(rest) else rest
     sentence = _SENTENCE.search(rest)
     own = rest[: sentence.start()] if sentence else rest
-    if not clock and _OTHER_UNIT.match(own) and not (unit_2 and re.match(r" ?of the", own, _FLAGS)):
+    if not clock and _OTHER_UNIT.match(own) and not (unit_2 and _OF_THE.match(own)):
         return None, "unreadable"
     if _DIGIT.search(own) or _BARE_SPAN.search(rest):
         return None, "unreadable"
@@ -212,7 +218,7 @@ def _total(hours: str | None, minutes: str | None, seconds: str) -> float:
 def bare_span(text: str) -> Span:
     """The one time range of a text that names no field, such as `the event happens from 3.0 to 7.5 seconds`."""
     text = " ".join(_without_remarks(text).translate(_BRACKETS).translate(_DASHES).split())
-    pair = re.fullmatch(rf"{_TIME} ?, ?{_TIME}", text, _FLAGS)
+    pair = _PAIR.fullmatch(text)
     matches = [pair] if pair else list(_BARE_SPAN.finditer(text))
     if len(matches) != 1:
         return None, "unreadable" if matches else "missing"

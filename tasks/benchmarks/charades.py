@@ -7,6 +7,7 @@ Text: `3MSZA 24.3 30.4##person turn a light on.`, with durations in a separate C
 from __future__ import annotations
 
 import csv
+from codecs import BOM_UTF8
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, ClassVar
@@ -17,6 +18,7 @@ from storage.common.config import Input, Located
 from storage.folders.folder import FolderLike
 from tasks.benchmarks.collector import SampleCollector
 from tasks.benchmarks.reading import (
+    UTF_8,
     annotation_file,
     finite_number,
     load_lines,
@@ -65,7 +67,7 @@ def read_charades(annotations: Path, videos: FolderLike, durations: Path | None 
 def _is_json(path: Path) -> bool:
     try:
         with path.open("rb") as file:
-            return path.suffix == ".json" or file.read(256).lstrip()[:1] in {b"{", b"["}
+            return path.suffix == ".json" or file.read(256).removeprefix(BOM_UTF8).lstrip()[:1] in {b"{", b"["}
     except OSError:
         return False  # the reader of the text format reports the error
 
@@ -106,7 +108,7 @@ def _text(path: Path, lengths: Mapping[str, float]) -> Iterator[Row]:
 
 def _durations(path: Path) -> dict[str, float]:
     try:
-        with path.open(encoding="utf-8", newline="") as file, record_errors(str(path)):
+        with path.open(encoding=UTF_8, newline="") as file, record_errors(str(path)):
             return {row["id"]: finite_number(row["length"]) for row in csv.DictReader(file)}
     except (OSError, UnicodeDecodeError) as error:
         raise AnnotationError(f"'{path}' is not Charades' CSV with columns id and length ({error})") from error

@@ -61,7 +61,9 @@ class SampleCollector:
         """
         self._clips[video_id].setdefault(clip.clip_id, clip)
         self._samples[video_id].append(sample)
+        self.counts["empty sentences"] += not sample.sentence
         if sample.start_s is not None and sample.end_s is not None:
+            self.counts["spans before their clip"] += sample.start_s < 0
             self.counts["spans of no length"] += sample.end_s <= sample.start_s
             self.counts["ends beyond the duration"] += duration_s is not None and sample.end_s > duration_s
         if sample.task.needs_objects and not sample.targets:

@@ -19,8 +19,6 @@ from storage.folders.folder import FolderLike
 from tasks.benchmarks.collector import SampleCollector
 from tasks.benchmarks.reading import (
     annotation_file,
-    clipped_target,
-    corners_from_xywh,
     finite_number,
     frame_number,
     load_object,
@@ -30,6 +28,7 @@ from tasks.benchmarks.reading import (
 )
 from tasks.benchmarks.samples import AnnotationError, Benchmark, Clip, Sample, Task, VideoFacts
 from tasks.benchmarks.source import AnnotatedSource
+from tasks.benchmarks.targets import clipped_target, corners_from_xywh
 from tasks.benchmarks.videos import Videos
 
 Version = Literal["v1", "v2"]
@@ -38,6 +37,8 @@ SENTENCE: Mapping[Version, str] = {"v1": "caption", "v2": "English"}
 _FIELDS = ("bbox", "st_time", "ed_time", "st_frame")
 _CLIP_S = 20.0
 """Every clip has 20 s (README of the release); damaged ones are shorter."""
+_AGREEMENT_FRAMES = 2
+"""Largest difference between annotated seconds and frames with boxes that rounding explains."""
 
 
 def read_hcstvg(annotations: Path, videos: FolderLike, version: Version | None = None) -> Benchmark:
@@ -88,6 +89,7 @@ def _add(collector: SampleCollector, name: str, record: Any, version: Version, w
         sentence = stripped_text(record[SENTENCE[version]])
     collector.counts["boxes clipped to the image"] += outside
     collector.counts["spans beyond the stated frames"] += count is not None and span[3] >= count
+    collector.counts["times and boxes that disagree"] += count is not None and _disagree(span, count)
     start_s, end_s, start_frame, end_frame = span
     sample = Sample(
         sample_id=video_id,
@@ -102,6 +104,18 @@ def _add(collector: SampleCollector, name: str, record: Any, version: Version, w
         record=name,
     )
     collector.add_sample(video_id, Clip(video_id), sample, _CLIP_S)
+
+
+def _disagree(span: tuple[float, float, int, int], count: int) -> bool:
+    """Whether the annotated seconds and the frames with boxes differ by more than two frames at one end.
+
+    Args:
+        span: start and end in seconds, half-open, and first and last frame with a box.
+        count: frames of the video, which lasts 20 s.
+    """
+    start_s, end_s, start_frame, end_frame = span
+    fps = count / _CLIP_S
+    return max(abs(start_s * fps - start_frame), abs(end_s * fps - (end_frame + 1))) > _AGREEMENT_FRAMES
 
 
 def _size(record: Mapping[str, Any], version: Version) -> tuple[int, int]:

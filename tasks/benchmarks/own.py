@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from string import ascii_uppercase
 from typing import Any, ClassVar
 
 from pydantic import Field
@@ -11,13 +12,14 @@ from pydantic import Field
 from storage.common.config import Input
 from storage.folders.folder import FolderLike
 from tasks.benchmarks.collector import SampleCollector
+from tasks.benchmarks.own_boxes import own_targets
 from tasks.benchmarks.reading import (
     annotation_file,
-    clipped_target,
     finite_number,
     frame_number,
     load_lines,
     parse_json,
+    plain_text,
     record_errors,
     require,
     stripped_text,
@@ -34,14 +36,15 @@ _KIND = "the JSON Lines of docs/benchmarks.md"
 
 
 def read_own(annotations: Path, videos: FolderLike) -> Benchmark:
-    """Read JSON Lines; a video is identified by its path below the videos folder.
+    """Read JSON Lines; a video is identified by its path below the videos folder, and a field that is null is absent.
 
     Args:
         annotations: JSON Lines file.
         videos: folder that video paths are relative to.
 
     Raises:
-        AnnotationError: a line has another format or an unknown field, or names a path outside the videos folder.
+        AnnotationError: a line has another format or an unknown field, contradicts itself, or names a path outside the videos
+            folder; the message names line and field.
     """
     collector = SampleCollector(Videos(videos))
     for number, line in load_lines(annotations, _KIND):
@@ -52,11 +55,12 @@ def read_own(annotations: Path, videos: FolderLike) -> Benchmark:
 
 def _record(line: str, where: str) -> Mapping[str, Any]:
     try:
-        record = parse_json(line)
+        value = parse_json(line)
     except (ValueError, RecursionError) as error:
         raise AnnotationError(f"{where} is not JSON ({error})") from error
+    record = {name: entry for name, entry in value.items() if entry is not None} if isinstance(value, dict) else value
     require(record, ("video", "sentence"), where, _KIND)
-    unknown = sorted(set(record) - set(FIELDS))
+    unknown = sorted(set(value) - set(FIELDS))
     if unknown:
         raise AnnotationError(f"{where} has an unknown field '{unknown[0]}': known are {', '.join(FIELDS)}")
     return dict(record)
@@ -66,29 +70,42 @@ def _add(collector: SampleCollector, number: int, record: Mapping[str, Any], whe
     collector.counts["lines"] += 1
     source = _source(collector, record["video"], where)
     with record_errors(where):
-        clip = _clip(source.video_id, record.get("clip"))
-        targets = _targets(record.get("boxes"))
-        span_s, frames = _pair(record.get("span_s"), finite_number), _pair(record.get("span_frames"), frame_number)
-        if frames is not None and not 0 <= frames[0] <= frames[1]:
-            raise ValueError(f"span_frames runs from {frames[0]} to {frames[1]}")
-        if frames is None and targets:
+        clip = _clip(source.video_id, _pair(record, "clip", finite_number))
+        span_s, frames = _span_s(record), _span_frames(record)
+        targets, outside = own_targets(record.get("boxes"), frames)
+        collector.counts["boxes outside the true span, left out"] += outside
+        if frames is None and span_s is None and targets:
             frames = int(targets[0].frames[0]), int(targets[0].frames[-1])
-        sample = Sample(
-            str(record.get("sample_id", number)),
-            clip.clip_id,
-            stripped_text(record["sentence"]),
-            _task(record, bool(targets), span_s is not None or frames is not None),
-            start_s=span_s[0] if span_s else None,
-            end_s=span_s[1] if span_s else None,
-            start_frame=frames[0] if frames else None,
-            end_frame=frames[1] if frames else None,
-            targets=targets,
-            group=str(record.get("group", "")),
-            options=_options(record.get("options")),
-            answer=str(record.get("answer", "")),
-            record=f"line {number}",
-        )
+        sample = _sample(record, number, clip, targets, span_s, frames)
     collector.add_sample(source.video_id, clip, sample, None if clip.end_s is None else clip.end_s - clip.start_s)
+
+
+def _sample(
+    record: Mapping[str, Any],
+    number: int,
+    clip: Clip,
+    targets: tuple[Target, ...],
+    span_s: tuple[float, float] | None,
+    frames: tuple[int, int] | None,
+) -> Sample:
+    start_s, end_s = span_s or (None, None)
+    start_frame, end_frame = frames or (None, None)
+    options, answer = _options(record.get("options")), _text(record, "answer")
+    return Sample(
+        sample_id=_text(record, "sample_id") or str(number),
+        clip_id=clip.clip_id,
+        sentence=_sentence(record),
+        task=_task(record, bool(targets), span_s is not None or frames is not None),
+        start_s=start_s,
+        end_s=end_s,
+        start_frame=start_frame,
+        end_frame=end_frame,
+        targets=targets,
+        group=_text(record, "group"),
+        options=options,
+        answer=_letter(options, answer) if options else answer,
+        record=f"line {number}|multiple_choice" if options else f"line {number}",
+    )
 
 
 def _source(collector: SampleCollector, name: Any, where: str) -> Source:
@@ -100,40 +117,79 @@ def _source(collector: SampleCollector, name: Any, where: str) -> Source:
     return source
 
 
-def _clip(video_id: str, value: Any) -> Clip:
-    if value is None:
+def _clip(video_id: str, span_s: tuple[float, float] | None) -> Clip:
+    if span_s is None:
         return Clip(video_id)
-    start, end = (finite_number(time) for time in value)
+    start, end = span_s
     if not 0 <= start < end:
-        raise ValueError(f"clip runs from {start} to {end} s")
+        raise ValueError(f"'clip' runs from {start} to {end} s")
     return Clip(f"{video_id}:{start:g}-{end:g}", start, end)
 
 
-def _targets(boxes: Any) -> tuple[Target, ...]:
-    if not boxes:
-        return ()
-    placed = {frame_number(frame): tuple(float(side) for side in box) for frame, box in boxes.items()}
-    frames = sorted(placed)
-    target, _ = clipped_target(frames, [placed[frame] for frame in frames], None)  # type: ignore[misc]
-    return (target,)
+def _span_s(record: Mapping[str, Any]) -> tuple[float, float] | None:
+    span_s = _pair(record, "span_s", finite_number)
+    if span_s is not None and span_s[0] < 0:
+        raise ValueError(f"'span_s' begins at {span_s[0]:g} s, before the clip")
+    return span_s
+
+
+def _span_frames(record: Mapping[str, Any]) -> tuple[int, int] | None:
+    frames = _pair(record, "span_frames", frame_number)
+    if frames is not None and frames[0] > frames[1]:
+        raise ValueError(f"'span_frames' runs from {frames[0]} to {frames[1]}")
+    if frames is not None and "span_s" in record:
+        raise ValueError("'span_s' and 'span_frames' both state the true span: give one of them")
+    return frames
+
+
+def _pair(record: Mapping[str, Any], name: str, convert: Callable[[Any], Any]) -> tuple[Any, Any] | None:
+    """A field with a list of two numbers; None where it is absent."""
+    if name not in record:
+        return None
+    value = record[name]
+    if not isinstance(value, list) or len(value) != 2 or any(isinstance(end, str) for end in value):
+        raise ValueError(f"'{name}' must be a list of two numbers, not {value!r:.40}")
+    try:
+        first, last = (convert(end) for end in value)
+    except ValueError as error:
+        raise ValueError(f"'{name}': {error}") from None
+    return first, last
+
+
+def _sentence(record: Mapping[str, Any]) -> str:
+    sentence = stripped_text(record["sentence"])
+    if not sentence:
+        raise ValueError("'sentence' is empty")
+    return sentence
+
+
+def _text(record: Mapping[str, Any], name: str) -> str:
+    try:
+        return plain_text(record.get(name, ""))
+    except ValueError as error:
+        raise ValueError(f"'{name}': {error}") from None
 
 
 def _options(value: Any) -> tuple[str, ...]:
-    if not isinstance(value, (list, type(None))):
-        raise TypeError("options is not a list")
-    return tuple(str(option) for option in value or ())
-
-
-def _pair(value: Any, kind: Callable[[Any], Any]) -> tuple[Any, Any] | None:
     if value is None:
-        return None
-    first, last = (kind(end) for end in value)
-    return first, last
+        return ()
+    if not isinstance(value, list):
+        raise TypeError("options is not a list")
+    if len(value) > len(ascii_uppercase):
+        raise ValueError(f"'options' has {len(value)} entries: choices have the letters A to Z")
+    return tuple(plain_text(option) for option in value)
+
+
+def _letter(options: tuple[str, ...], answer: str) -> str:
+    """Letter of the true choice, which may be stated as its text."""
+    return ascii_uppercase[options.index(answer)] if answer in options and len(answer) > 1 else answer
 
 
 def _task(record: Mapping[str, Any], boxes: bool, span: bool) -> Task:
     """Task as stated, or derived from the kind of truth."""
     if "task" in record:
+        if record["task"] not in list(Task):
+            raise ValueError(f"'task' is {record['task']!r:.40}, none of {', '.join(Task)}")
         return Task(record["task"])
     if "answer" in record or "options" in record:
         return Task.QUESTION

@@ -9,16 +9,16 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-import numpy as np
-
 from storage.common.names import is_contained_path
 from storage.folders.cache import cached_copy, find_remote
 from storage.folders.folder import FolderLike
 from storage.folders.local import LocalFolder
 from storage.folders.open import folder_at, is_url
-from tasks.benchmarks.samples import AnnotationError, Target
-from tasks.masks.instances import Box
+from tasks.benchmarks.samples import AnnotationError
 from tasks.video.reader import MAX_FRAME_COUNT
+
+UTF_8 = "utf-8-sig"
+"""Encoding of annotations and predictions: UTF-8, with or without a byte order mark."""
 
 
 def annotation_file(where: str) -> Path:
@@ -53,11 +53,20 @@ def parse_json(text: str) -> Any:
     """Parse JSON.
 
     Raises:
-        ValueError: the text is not JSON, or contains an unpaired surrogate, which cannot be encoded as UTF-8.
+        ValueError: the text is not JSON, an object has a field twice, or a string contains an unpaired surrogate, which cannot
+            be encoded as UTF-8.
     """
-    value = json.loads(text)
+    value = json.loads(text, object_pairs_hook=_unique_fields)
     if _SURROGATE.search(text):
         json.dumps(value, ensure_ascii=False).encode()
+    return value
+
+
+def _unique_fields(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    value = dict(pairs)
+    if len(value) < len(pairs):
+        twice = next(name for name in value if sum(name == other for other, _ in pairs) > 1)
+        raise ValueError(f"an object has the field {twice!r:.60} twice")
     return value
 
 
@@ -71,7 +80,7 @@ def load_json(path: Path) -> Any:
         AnnotationError: the file is missing or is not JSON.
     """
     try:
-        return parse_json(path.read_text(encoding="utf-8"))
+        return parse_json(path.read_text(encoding=UTF_8))
     except FileNotFoundError:
         raise AnnotationError(f"there is no annotation file '{path}'") from None
     except (OSError, ValueError, RecursionError) as error:  # ValueError includes integers with too many digits
@@ -107,12 +116,14 @@ def load_list(path: Path, kind: str) -> list[Any]:
 def load_lines(path: Path, kind: str) -> list[tuple[int, str]]:
     """Read a text file with one record per line: 1-based line number and text of each non-empty line.
 
+    Lines end with LF, CR LF or CR; U+2028 and U+0085 may be part of a text.
+
     Args:
         path: text file.
         kind: description of the content, for error messages.
     """
     try:
-        lines = path.read_text(encoding="utf-8").splitlines()
+        lines = path.read_text(encoding=UTF_8).split("\n")
     except FileNotFoundError:
         raise AnnotationError(f"there is no annotation file '{path}'") from None
     except (OSError, UnicodeDecodeError) as error:
@@ -154,19 +165,38 @@ class record_errors:  # noqa: N801  a context manager reads as a word
 
 
 def finite_number(value: Any) -> float:
-    """Convert a value to a finite float; NaN and infinity, which JSON parsing accepts, raise `ValueError`."""
-    number = float(value)
+    """Convert a number, or its text, to a finite float; others raise `ValueError`, as do NaN and infinity."""
+    try:
+        number = float(value)
+    except (TypeError, ValueError, OverflowError):
+        raise ValueError(f"{value!r:.40} is not a number") from None
     if not math.isfinite(number):
         raise ValueError(f"{value!r} is not a finite number")
     return number
 
 
 def frame_number(value: Any) -> int:
-    """Convert a value to an integer from 0 to `MAX_FRAME_COUNT`, such as a frame or a size; others raise `ValueError`."""
-    number = int(value)
-    if isinstance(value, bool) or number != float(value) or not 0 <= number <= MAX_FRAME_COUNT:
+    """Convert a whole number, such as 100, 100.0 or "100", to an integer from 0 to `MAX_FRAME_COUNT`.
+
+    Raises:
+        ValueError: the value is something else.
+    """
+    try:
+        number = -1.0 if isinstance(value, bool) else float(value)
+    except (TypeError, ValueError, OverflowError):
+        number = -1.0
+    if not 0 <= number <= MAX_FRAME_COUNT or not number.is_integer():
         raise ValueError(f"{value!r:.40} is not a whole number from 0 to {MAX_FRAME_COUNT:,}")
-    return number
+    return int(number)
+
+
+def plain_text(value: Any) -> str:
+    """Convert a string or a number, such as an ID that pandas wrote as 7.0, to text; other values raise `ValueError`."""
+    if isinstance(value, float) and value.is_integer():
+        return str(int(value))
+    if isinstance(value, bool) or not isinstance(value, (str, int, float)) or (isinstance(value, float) and math.isnan(value)):
+        raise ValueError(f"{value!r:.40} is neither a text nor a number")
+    return str(value)
 
 
 def stripped_text(value: Any) -> str:
@@ -174,34 +204,6 @@ def stripped_text(value: Any) -> str:
     if not isinstance(value, str):
         raise TypeError(f"{value!r:.40} is not a text")
     return value.strip()
-
-
-def corners_from_xywh(box: Iterable[Any]) -> Box:
-    """Convert x, y, width, height to x1, y1, x2, y2."""
-    x, y, width, height = (float(value) for value in box)
-    return x, y, x + width, y + height
-
-
-def clipped_target(frames: Iterable[int], boxes: Iterable[Box], size: tuple[int, int] | None) -> tuple[Target, int]:
-    """Target with boxes clipped to the image, and the number of boxes that extended beyond it.
-
-    Args:
-        frames: native frame indices.
-        boxes: box on each of these frames, pixels, half-open.
-        size: (width, height) of the image in pixels; None to keep boxes as they are.
-    """
-    at = np.fromiter(frames, np.int64)
-    raw = np.asarray([*boxes], np.float64).reshape(-1, 4)
-    if len(at) != len(raw) or not np.isfinite(raw).all() or (np.diff(at) <= 0).any() or (at < 0).any():
-        raise ValueError("frames and boxes must be equally many, finite, and in ascending order from frame 0")
-    if len(at) and at[-1] > MAX_FRAME_COUNT:
-        raise ValueError(f"frame {at[-1]} exceeds the maximum frame index")
-    if (raw[:, 2:] < raw[:, :2]).any():
-        raise ValueError("a box has a negative width or height")
-    if size is None:
-        return Target(at, raw), 0
-    boxes_inside = np.clip(raw, 0, [size[0], size[1], size[0], size[1]])
-    return Target(at, boxes_inside), int((boxes_inside != raw).any(axis=1).sum())
 
 
 def video_path(name: Any, where: str) -> PurePosixPath:

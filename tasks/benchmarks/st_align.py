@@ -16,8 +16,6 @@ from storage.folders.folder import FolderLike
 from tasks.benchmarks.collector import SampleCollector
 from tasks.benchmarks.reading import (
     annotation_file,
-    clipped_target,
-    corners_from_xywh,
     frame_number,
     load_list,
     record_errors,
@@ -26,6 +24,7 @@ from tasks.benchmarks.reading import (
 )
 from tasks.benchmarks.samples import Benchmark, Clip, Sample, Task, VideoFacts
 from tasks.benchmarks.source import AnnotatedSource
+from tasks.benchmarks.targets import clipped_target, corners_from_xywh
 from tasks.benchmarks.videos import Videos
 
 _KIND = "ST-Align's format"

@@ -17,7 +17,6 @@ from storage.folders.folder import FolderLike
 from tasks.benchmarks.collector import SampleCollector
 from tasks.benchmarks.reading import (
     annotation_file,
-    clipped_target,
     finite_number,
     frame_number,
     load_list,
@@ -28,6 +27,7 @@ from tasks.benchmarks.reading import (
 )
 from tasks.benchmarks.samples import Benchmark, Clip, Sample, Target, Task, VideoFacts
 from tasks.benchmarks.source import AnnotatedSource
+from tasks.benchmarks.targets import clipped_target
 from tasks.benchmarks.videos import Videos
 from tasks.benchmarks.vidor import Vidor
 
@@ -63,6 +63,8 @@ def read_vidstg(annotations: Path, videos: FolderLike, vidor: Path | None = None
 def _add(collector: SampleCollector, number: int, record: Mapping[str, Any], boxes: Vidor | None, where: str) -> None:
     counts = collector.counts
     fps, segment, span = finite_number(record["fps"]), _segment(record), _span(record)
+    if fps <= 0:
+        raise ValueError(f"'fps' is {fps:g}: it must be above 0")
     facts = VideoFacts(
         frame_count=frame_number(record["frame_count"]),
         width=frame_number(record["width"]),

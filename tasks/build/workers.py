@@ -171,7 +171,8 @@ def run_attempt(work: Callable[[], tuple[Outcome, Tables]]) -> tuple[Outcome, Ta
 def as_stated(job: VideoJob, video: Video) -> Outcome:
     """Hold a video against what its annotations say of it.
 
-    Another number of frames is kept and noted: frames count from the start, and a truth beyond the end is told by sample.
+    Another number of frames is kept and noted: frames count from the start, and a truth beyond the end is told by sample. True
+    boxes that leave the image are kept and noted too: adapters clip those of benchmarks that state the size.
 
     Raises:
         VideoError: its frames are of another size, so that no true box fits.
@@ -183,8 +184,19 @@ def as_stated(job: VideoJob, video: Video) -> Outcome:
         raise VideoError("size_differs", sizes)
     if stated.frame_count is not None and stated.frame_count != len(video):
         reason = "fewer_frames_than_stated" if len(video) < stated.frame_count else "more_frames_than_stated"
-        return Outcome("done", reason, f"it has {len(video)} frames; its annotations state {stated.frame_count}")
-    return Outcome("done")
+        counted = Outcome("done", reason, f"it has {len(video)} frames; its annotations state {stated.frame_count}")
+        return join_notes(counted, _boxes_inside(job, video))
+    return _boxes_inside(job, video)
+
+
+def _boxes_inside(job: VideoJob, video: Video) -> Outcome:
+    """Note if true boxes leave the image."""
+    corners = [target.boxes for sample in job.samples for target in sample.targets]
+    limits = (video.width, video.height) * 2
+    outside = sum(int(((boxes < 0) | (boxes > limits)).any(axis=1).sum()) for boxes in corners)
+    if not outside:
+        return Outcome("done")
+    return Outcome("done", "boxes_outside_image", f"{outside} true boxes leave the image of {video.width}x{video.height}")
 
 
 def refuse_black(source: Source, video: Video, indices: Sequence[int]) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path, PurePosixPath
 from typing import Any, NamedTuple
@@ -29,13 +29,17 @@ from tasks.video.reader import Source, Video
 
 
 class Import(NamedTuple):
-    """An import format: finder and reader of masks."""
+    """An import format: finder and reader of masks, and the count of files that it leaves out."""
 
     places: FindMasks
     read: ReadMasks
+    left_out: Callable[[Path], Mapping[str, int]]
 
 
-IMPORTS: Mapping[str, Import] = {"released": Import(released.places, released.read), "sa-v": Import(sav.places, sav.read)}
+IMPORTS: Mapping[str, Import] = {
+    "released": Import(released.places, released.read, lambda _folder: {}),
+    "sa-v": Import(sav.places, sav.read, sav.left_out),
+}
 """Name -> import format."""
 
 _MOST_OBJECTS = 2**31 - 1
@@ -57,6 +61,7 @@ def recorded_videos(layout: str, masks: FolderLike, videos: FolderLike) -> Bench
     files = {stem: index.find(PurePosixPath(stem), f"'{place}'") for stem, place in places.items()}
     jobs = [_job(stem, files[stem] or index.below(PurePosixPath(stem), str(masks)), place) for stem, place in places.items()]
     counts = Counter({"videos": len(jobs), "videos missing": sum(file is None for file in files.values())})
+    counts.update(IMPORTS[layout].left_out(local_folder(masks)))
     return Benchmark(sorted(jobs, key=lambda job: job.source.video_id), {reason: n for reason, n in counts.items() if n})
 
 
@@ -77,7 +82,7 @@ def with_masks(benchmark: Benchmark, layout: str, masks: FolderLike) -> Benchmar
     stems = [PurePosixPath(job.source.video_id).stem for job in benchmark.jobs]
     jobs = [replace(job, masks=places.get(stem)) for job, stem in zip(benchmark.jobs, stems, strict=True)]
     without, left_out = sum(job.masks is None for job in jobs), len(places.keys() - set(stems))
-    counts = {"videos without masks": without, "masks left out": left_out}
+    counts = {"videos without masks": without, "masks left out": left_out, **IMPORTS[layout].left_out(local_folder(masks))}
     return Benchmark(jobs, {**benchmark.records, **{reason: n for reason, n in counts.items() if n}})
 
 

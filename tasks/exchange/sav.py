@@ -19,11 +19,19 @@ _EVERY = 4
 
 
 def places(folder: Path) -> dict[str, Path]:
-    """Annotation files at any depth; manual ones take precedence, since both contain the same objects."""
+    """Annotation files at any depth; manual ones take precedence, and automatic ones beside them are counted by `left_out`."""
     paths: dict[str, Path] = {}
     for suffix in ("_auto", "_manual"):
         paths.update({path.stem.removesuffix(suffix): path for path in sorted(folder.rglob(f"*{suffix}.json"))})
     return paths
+
+
+def left_out(folder: Path) -> dict[str, int]:
+    """Number of automatic files that are not read because their video has a manual one; their masklets are other objects."""
+    automatic, manual = (
+        {path.stem.removesuffix(suffix) for path in folder.rglob(f"*{suffix}.json")} for suffix in ("_auto", "_manual")
+    )
+    return {"automatic mask files beside manual ones, left out": len(automatic & manual)}
 
 
 def read(place: Path) -> ImportedMasks:

@@ -33,8 +33,8 @@ class TargetAnswer(NamedTuple):
 class SampleAnswer(NamedTuple):
     """Answer of a sample: distinct IDs of its targets, ascending, and means over its targets.
 
-    `reason` is empty if a target has an ID or the task needs no objects; otherwise it is `no_true_boxes` or a reason of
-    `TargetAnswer`.
+    `reason` is empty if a target has an ID or the task needs no objects; otherwise it is `no_target` for an expression that
+    means none, `no_true_boxes` or a reason of `TargetAnswer`.
     """
 
     object_ids: tuple[int, ...] = ()
@@ -57,6 +57,8 @@ def vote_sample(
     """
     if not sample.task.needs_objects:
         return SampleAnswer()
+    if sample.targets and not any(len(target.frames) for target in sample.targets):
+        return SampleAnswer(reason="no_target")
     if not sample.targets or span is None:
         return SampleAnswer(reason="no_true_boxes")
     in_span = {frame: candidates for frame, candidates in drawn.items() if span[0] <= frame <= span[1]}

@@ -138,10 +138,11 @@ def timeline_of(dataset: Dataset, video_id: str) -> Timeline:
     return Timeline(np.asarray(row["times_s"], np.float64), row["duration_s"])
 
 
-def lost_samples(dataset: Dataset) -> int:
-    """Number of samples of videos without rows."""
+def lost_samples(dataset: Dataset) -> dict[str, int]:
+    """Video without rows -> number of its samples."""
     published = set(dataset.video_ids("samples"))
-    return sum(row["samples"] for row in dataset.outcomes.to_pylist() if row["video_id"] not in published)
+    rows = (row for row in dataset.outcomes.to_pylist() if row["video_id"] not in published)
+    return {row["video_id"]: row["samples"] for row in rows if row["samples"]}
 
 
 def has_truth(dataset: Dataset, tasks: Collection[Task]) -> bool:

@@ -2,12 +2,12 @@
 
 `{"cases": [{"sample_id", "fps", "frame_count", "gt", "pred"}, ...]}`, `gt` and `pred` each
 `{"start_frame", "end_frame", "boxes": {"<frame>": [x1, y1, x2, y2]}}`, frames 0-based and closed, boxes in pixels; `pred` null
-where there is no prediction. Optional: `clip` [first, last] frame; `start_s`, `end_s` in `gt` and `pred`.
+where there is no prediction. Optional: `clip` [first, last] frame; `start_s`, `end_s` in `gt` and `pred`; `kind`, `width` and
+`height`, which are not used. An impossible `pred` costs its own sample, which scores zero and is counted.
 """
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -16,12 +16,17 @@ import numpy as np
 
 from storage.common.errors import InputError
 from storage.common.names import one_of
+from tasks.benchmarks.reading import UTF_8, frame_number, parse_json, plain_text
+from tasks.masks.instances import Box
 from tasks.metrics.conventions import CONVENTIONS, DEFAULT, Convention
-from tasks.metrics.predictions import is_number
+from tasks.metrics.predictions import checked_box, is_number
 from tasks.metrics.report import Tally, TaskReport, scores_by_name
 from tasks.metrics.temporal import TEMPORAL, TemporalConvention
 from tasks.metrics.tubes import Case, Tube
 from tasks.video.reader import MAX_FRAME_COUNT
+
+_CASE = ("sample_id", "fps", "frame_count", "gt", "pred", "clip", "kind", "width", "height")
+_TUBE = ("start_frame", "end_frame", "boxes", "start_s", "end_s")
 
 
 class ScoreError(InputError):
@@ -49,7 +54,7 @@ def find_rules(name: str) -> tuple[Convention, TemporalConvention]:
 
 
 def score_cases(cases: Iterable[Case], convention: str = DEFAULT) -> TaskReport:
-    """Score cases by a convention; missing predictions score zero.
+    """Score cases by a convention; missing and invalid predictions score zero.
 
     Raises:
         ScoreError: there is no convention of this name.
@@ -57,7 +62,8 @@ def score_cases(cases: Iterable[Case], convention: str = DEFAULT) -> TaskReport:
     rule = find_convention(convention)
     tally = Tally(rule.name, rule.reaches)
     for case in cases:
-        tally.add(case.sample_id, None if case.predicted is None else scores_by_name(rule.score(case)))
+        scored = None if case.predicted is None or case.invalid else scores_by_name(rule.score(case))
+        tally.add(case.sample_id, scored, invalid=case.invalid)
     return tally.report()
 
 
@@ -65,10 +71,10 @@ def read_cases(path: Path) -> list[Case]:
     """Read a case file.
 
     Raises:
-        ScoreError: the file is missing, has another format, or contains an invalid case.
+        ScoreError: the file is missing, has another format or an unknown field, or contains a case without a valid truth.
     """
     try:
-        value = json.loads(path.read_text(encoding="utf-8"))
+        value = parse_json(path.read_text(encoding=UTF_8))
     except FileNotFoundError:
         raise ScoreError(f"there is no case file '{path}'") from None
     except (OSError, ValueError, RecursionError) as error:
@@ -86,43 +92,93 @@ def read_cases(path: Path) -> list[Case]:
 
 
 def _case(record: Any, number: int) -> Case:
-    if not isinstance(record, dict) or not isinstance(record.get("sample_id"), (str, int)):
+    if not isinstance(record, dict) or record.get("sample_id") is None:
         raise ScoreError(f"case {number} has no 'sample_id': every case must name its sample")
-    where = f"sample '{record['sample_id']}'"
+    sample_id = _sample_id(record["sample_id"], number)
+    where = f"sample '{sample_id}'"
+    _check_fields(record, _CASE, where)
     fps, frame_count = _number(record, "fps", where), _whole(record, "frame_count", where)
     if fps <= 0 or not 1 <= frame_count <= MAX_FRAME_COUNT:
         raise ScoreError(f"{where}: 'fps' and 'frame_count' must be above 0, and 'frame_count' at most {MAX_FRAME_COUNT:,}")
-    clip = record.get("clip")
-    if clip is not None and not (isinstance(clip, list) and len(clip) == 2 and all(map(_is_frame, clip))):
-        raise ScoreError(f"{where}: 'clip' must be [first frame, last frame]")
-    truth = _tube(record.get("gt"), f"{where}: 'gt'", frame_count)
+    truth, truth_s = _tube(record.get("gt"), f"{where}: 'gt'", frame_count)
     if not len(truth.frames):
         raise ScoreError(f"{where}: 'gt' has no boxes: a truth needs at least one")
-    predicted = None if record.get("pred") is None else _tube(record["pred"], f"{where}: 'pred'", frame_count)
+    predicted, predicted_s, invalid = _predicted(record.get("pred"), f"{where}: 'pred'", frame_count)
     return Case(
-        sample_id=str(record["sample_id"]),
+        sample_id=sample_id,
         fps=fps,
         frame_count=frame_count,
         truth=truth,
         predicted=predicted,
-        clip=tuple(clip) if clip else None,
-        truth_s=_seconds(record.get("gt"), f"{where}: 'gt'"),
-        predicted_s=_seconds(record.get("pred"), f"{where}: 'pred'"),
+        clip=_clip(record.get("clip"), where),
+        truth_s=truth_s,
+        predicted_s=predicted_s,
+        invalid=invalid,
     )
 
 
-def _tube(value: Any, where: str, frame_count: int) -> Tube:
+def _sample_id(value: Any, number: int) -> str:
+    try:
+        return plain_text(value)
+    except ValueError as error:
+        raise ScoreError(f"case {number} has no 'sample_id': {error}") from None
+
+
+def _check_fields(record: Mapping[str, Any], known: tuple[str, ...], where: str) -> None:
+    unknown = sorted(set(record) - set(known))
+    if unknown:
+        raise ScoreError(f"{where} has an unknown field '{unknown[0]}': known are {', '.join(known)}")
+
+
+def _clip(value: Any, where: str) -> tuple[int, int] | None:
+    if value is None:
+        return None
+    try:
+        first, last = map(frame_number, value)
+    except (TypeError, ValueError):
+        raise ScoreError(f"{where}: 'clip' must be [first frame, last frame]") from None
+    return first, last
+
+
+Seconds = tuple[float, float]
+
+
+def _predicted(value: Any, where: str, frame_count: int) -> tuple[Tube | None, Seconds | None, str]:
+    """Predicted tube and span in seconds, and the reason why they cannot be used; a form that loses data is refused."""
+    if value is None:
+        return None, None, ""
+    if isinstance(value, dict):
+        _check_fields(value, _TUBE, where)
+        _check_frames(value.get("boxes"), where)
+    try:
+        return *_tube(value, where, frame_count), ""
+    except ScoreError as error:
+        return None, None, str(error)
+
+
+def _check_frames(boxes: Any, where: str) -> None:
+    """Refuse boxes with two spellings of one frame, such as "1" and "01"."""
+    numbers = [int(key) for key in boxes if key.isdecimal()] if isinstance(boxes, dict) else []
+    if len(set(numbers)) < len(numbers):
+        twice = next(number for number in numbers if numbers.count(number) > 1)
+        raise ScoreError(f"{where} has frame {twice} twice")
+
+
+def _tube(value: Any, where: str, frame_count: int) -> tuple[Tube, Seconds | None]:
     if not isinstance(value, dict):
         raise ScoreError(f"{where} is missing: it must be an object with start_frame, end_frame and boxes")
+    _check_fields(value, _TUBE, where)
     start, end = _whole(value, "start_frame", where), _whole(value, "end_frame", where)
     if not 0 <= start <= end < frame_count:
         raise ScoreError(f"{where} has the span {start} to {end}, which must be ascending and within 0 to {frame_count - 1}")
     boxes = value.get("boxes")
     if not isinstance(boxes, dict):
         raise ScoreError(f"{where} lacks 'boxes', an object frame -> [x1, y1, x2, y2]")
-    placed = sorted((_frame(key, where, frame_count), _box(box, f"{where}, box of frame {key}")) for key, box in boxes.items())
+    _check_frames(boxes, where)
+    placed = sorted((_frame(key, where, frame_count), _box(box, f"{where}, box of frame {key},")) for key, box in boxes.items())
     frames = np.array([frame for frame, _ in placed], np.int64)
-    return Tube(start, end, frames, np.array([box for _, box in placed], np.float64).reshape(-1, 4))
+    corners = np.array([box for _, box in placed], np.float64).reshape(-1, 4)
+    return Tube(start, end, frames, corners), _seconds(value, where)
 
 
 def _frame(key: str, where: str, frame_count: int) -> int:
@@ -131,16 +187,11 @@ def _frame(key: str, where: str, frame_count: int) -> int:
     return int(key)
 
 
-def _box(value: Any, where: str) -> list[float]:
-    if not isinstance(value, list) or len(value) != 4 or not all(is_number(side) for side in value):
-        raise ScoreError(f"{where}, must be four finite numbers x1, y1, x2, y2")
-    if value[2] < value[0] or value[3] < value[1]:
-        raise ScoreError(f"{where}, has x2 < x1 or y2 < y1: give corners as x1, y1, x2, y2")
-    return [float(side) for side in value]
-
-
-def _is_frame(value: Any) -> bool:
-    return type(value) is int and abs(value) <= MAX_FRAME_COUNT
+def _box(value: Any, where: str) -> Box:
+    try:
+        return checked_box(value, where)
+    except ValueError as error:
+        raise ScoreError(str(error)) from None
 
 
 def _number(record: Mapping[str, Any], name: str, where: str) -> float:
@@ -150,12 +201,13 @@ def _number(record: Mapping[str, Any], name: str, where: str) -> float:
 
 
 def _whole(record: Mapping[str, Any], name: str, where: str) -> int:
-    if type(record.get(name)) is not int:
+    value: Any = record.get(name)
+    if not is_number(value, MAX_FRAME_COUNT) or value != int(value):
         raise ScoreError(f"{where} lacks '{name}', a whole number")
-    return int(record[name])
+    return int(value)
 
 
-def _seconds(value: Any, where: str) -> tuple[float, float] | None:
-    if value is None or ("start_s" not in value and "end_s" not in value):
+def _seconds(value: Mapping[str, Any], where: str) -> Seconds | None:
+    if "start_s" not in value and "end_s" not in value:
         return None
     return _number(value, "start_s", where), _number(value, "end_s", where)

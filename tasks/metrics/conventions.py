@@ -179,10 +179,14 @@ def released_v_iou(true_s: tuple[float, float], predicted_s: tuple[float, float]
         fps: native frames per second.
         shared: IoU on frames where both have a box.
     """
-    (a, b), (c, d) = ((int(t * fps) for t in span) for span in (true_s, predicted_s))
+    (a, b), (c, d) = ((int(max(-_FAR, min(t * fps, _FAR))) for t in span) for span in (true_s, predicted_s))
     if max(a, c) >= min(b, d):
         return 0.0
     return shared.total(max(a, c), min(b, d)) / (max(b, d) - min(a, c) + 1)
+
+
+_FAR = 2.0**53
+"""Largest magnitude of a frame number that a predicted time stands for."""
 
 
 def st_align(case: Case) -> Scores:

@@ -42,7 +42,7 @@ def measure_quality(dataset: Dataset, thetas: Sequence[float] = THETAS) -> Quali
             looks += _sample_qualities(video, *rendered, thetas)
     if not looks:
         return None
-    lost = lost_samples(dataset)
+    lost = sum(lost_samples(dataset).values())
     return _summary(looks, lost, thetas)
 
 

@@ -53,6 +53,7 @@ class TaskReport(_Result):
         convention: name of the rule that the scores follow.
         samples: the denominator: every planned sample, missing and lost ones included.
         missing: samples without a prediction; they score zero.
+        invalid: sample ID -> reason why its prediction cannot be used; these samples score zero.
         lost: samples of videos that the dataset lost; they score zero and are not in `per_sample`.
         metrics: name of a mean, such as `m_vIoU` or `vIoU@0.5` -> the mean over all samples.
         groups: group -> its means; empty where the benchmark has no groups.
@@ -62,10 +63,17 @@ class TaskReport(_Result):
     convention: str
     samples: int
     missing: int = 0
+    invalid: dict[str, str] = {}
     lost: int = 0
     metrics: dict[str, MetricMean] = {}
     groups: dict[str, GroupReport] = {}
     per_sample: dict[str, dict[str, float]] = {}
+
+    @property
+    def counts(self) -> str:
+        """The denominator and what scores zero in it, as text."""
+        invalid = f", {len(self.invalid)} invalid" if self.invalid else ""
+        return f"{self.samples} samples, {self.missing} missing, {self.lost} lost{invalid}"
 
 
 class RepairedFrames(_Result):
@@ -89,6 +97,7 @@ class ConventionScores(_Result):
         results: task -> report of the answers as predicted.
         repaired: task -> report with ID repair; only tasks that are scored by boxes.
         repaired_frames: origin of the boxes of the repaired tubes.
+        videos: sample ID -> its video, by which intervals are clustered.
     """
 
     dataset: str
@@ -100,6 +109,7 @@ class ConventionScores(_Result):
     results: dict[Task, TaskReport] = {}
     repaired: dict[Task, TaskReport] = {}
     repaired_frames: RepairedFrames = RepairedFrames()
+    videos: dict[str, str] = {}
 
     @property
     def reports(self) -> dict[Task, TaskReport]:
@@ -122,7 +132,8 @@ class Tally:
         per_sample: sample ID -> metric -> score in [0, 1]; no scores for a missing prediction.
         groups: group -> IDs of its samples.
         missing: samples without a prediction.
-        lost: samples of videos that the dataset lost.
+        invalid: sample ID -> reason why its prediction cannot be used.
+        lost_videos: video that the dataset lost -> number of its samples.
     """
 
     convention: str
@@ -130,34 +141,45 @@ class Tally:
     per_sample: dict[str, dict[str, float]] = field(default_factory=dict)
     groups: dict[str, list[str]] = field(default_factory=dict)
     missing: int = 0
-    lost: int = 0
+    invalid: dict[str, str] = field(default_factory=dict)
+    lost_videos: Mapping[str, int] = field(default_factory=dict)
 
-    def add(self, sample_id: str, scores: Mapping[str, float | None] | None, group: str = "") -> None:
+    def add(self, sample_id: str, scores: Mapping[str, float | None] | None, group: str = "", invalid: str = "") -> None:
         """Add a sample.
 
         Args:
             sample_id: unique among the task's samples.
             scores: metric -> score in [0, 1]; a metric that is None is left out; None for a missing prediction.
             group: by which the benchmark splits its results; empty for none.
+            invalid: reason why the prediction cannot be used; empty if it can or is missing.
         """
         self.per_sample[sample_id] = {name: score for name, score in (scores or {}).items() if score is not None}
-        self.missing += scores is None
+        if invalid:
+            self.invalid[sample_id] = invalid
+        else:
+            self.missing += scores is None
         if group:
             self.groups.setdefault(group, []).append(sample_id)
+
+    @property
+    def lost(self) -> int:
+        """Number of samples of videos that the dataset lost."""
+        return sum(self.lost_videos.values())
 
     @property
     def samples(self) -> int:
         """The denominator: every planned sample."""
         return len(self.per_sample) + self.lost
 
-    def report(self, intervals: bool = False) -> TaskReport:
+    def report(self, intervals: bool = False, videos: Mapping[str, str] | None = None) -> TaskReport:
         """The means over all samples and over each group.
 
         Args:
-            intervals: whether each mean over all samples has a confidence interval, by bootstrap over samples.
+            intervals: whether each mean over all samples has a confidence interval, by bootstrap over videos.
+            videos: sample ID -> its video; samples that it lacks are independent.
         """
         values = self.values()
-        sides = mean_intervals(values) if intervals else {}
+        sides = mean_intervals(values, self._clusters(videos or {})) if intervals else {}
         metrics = {
             name: MetricMean(mean=mean, interval=_rounded(sides[name]) if intervals else None)
             for name, mean in _means(values).items()
@@ -171,6 +193,7 @@ class Tally:
             convention=self.convention,
             samples=self.samples,
             missing=self.missing,
+            invalid=self.invalid,
             lost=self.lost,
             metrics=metrics,
             groups=groups,
@@ -180,6 +203,10 @@ class Tally:
     def values(self) -> dict[str, list[float]]:
         """Name of a mean -> one value a sample; lost samples count as zeros."""
         return self._values(list(self.per_sample), self.lost)
+
+    def _clusters(self, videos: Mapping[str, str]) -> list[str]:
+        lost = [video_id for video_id, count in self.lost_videos.items() for _ in range(count)]
+        return [videos.get(sample_id, sample_id) for sample_id in self.per_sample] + lost
 
     def _values(self, ids: Sequence[str], lost: int = 0) -> dict[str, list[float]]:
         columns: dict[str, list[float]] = {}

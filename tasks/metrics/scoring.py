@@ -22,12 +22,12 @@ from tasks.metrics.predictions import Prediction, PredictionsError, read_predict
 from tasks.metrics.questions import Judge, is_correct
 from tasks.metrics.repair import repair, repair_released
 from tasks.metrics.report import ConventionScores, RepairedFrames, Tally, scores_by_name
+from tasks.metrics.sample_spans import Span, can_be_scored, predicted_frames, shifted, true_seconds
 from tasks.metrics.segmentation import segmentation_scores
 from tasks.metrics.temporal import TemporalConvention
 from tasks.metrics.tubes import Case, Tube, filled_tube
 
 CEILING = "ceiling"
-Span = tuple[int, int]
 
 
 def score_dataset(
@@ -56,11 +56,12 @@ def score_dataset(
     manifest = dataset.manifest
     source = CEILING if answers is None else str(predictions) if isinstance(predictions, Path) else "given"
     scorer = _Scorer(rule, temporal, judge, dataset)
-    matched = 0
+    matched, videos = 0, dict[str, str]()
     for video in stored_videos(dataset):
         for sample in video.samples:
             given = _truth(sample) if answers is None else answers.get(sample.sample_id)
             matched += given is not None
+            videos[sample.sample_id] = video.video_id
             scorer.score(video, sample, given, ceiling=answers is None)
     if answers is not None and not matched:
         raise PredictionsError(f"'{source}' names no sample of '{manifest.dataset}': is it of another dataset?")
@@ -72,9 +73,10 @@ def score_dataset(
         unmatched=0 if answers is None else len(answers) - matched,
         without_truth=scorer.without_truth,
         unjudged=scorer.unjudged,
-        results={task: tally.report(intervals) for task, tally in scorer.plain.items()},
-        repaired={task: tally.report(intervals) for task, tally in scorer.repaired.items()},
+        results={task: tally.report(intervals, videos) for task, tally in scorer.plain.items()},
+        repaired={task: tally.report(intervals, videos) for task, tally in scorer.repaired.items()},
         repaired_frames=RepairedFrames(**scorer.frames),
+        videos=videos,
     )
 
 
@@ -101,22 +103,35 @@ class _Scorer:
         self.frames: Counter[str] = Counter()
         self.without_truth = self.unjudged = 0
 
-    def count_lost(self, lost: int) -> None:
+    def count_lost(self, lost: Mapping[str, int]) -> None:
         """Add samples of lost videos to the denominator of the main task, since their tasks are unknown."""
         for tallies in (self.plain, self.repaired):
             if tallies:
-                max(tallies.values(), key=lambda tally: tally.samples).lost = lost
+                max(tallies.values(), key=lambda tally: tally.samples).lost_videos = lost
 
     def score(self, video: StoredVideo, sample: StoredSample, given: Prediction | None, ceiling: bool) -> None:
         """Score a sample; `ceiling` uses the true frames instead of the predicted ones."""
-        if sample.task in {Task.SPATIO_TEMPORAL, Task.SPATIAL}:
+        if given is not None and given.invalid:
+            self._reject(sample, given.invalid)
+        elif sample.task in {Task.SPATIO_TEMPORAL, Task.SPATIAL}:
             self._boxes(video, sample, given, ceiling)
         elif sample.task is Task.TEMPORAL:
-            self._times(sample, given)
+            self._times(video, sample, given)
         elif sample.task is Task.SEGMENTATION:
             self._masks(video, sample, given)
         else:
             self._question(sample, given)
+
+    def _reject(self, sample: StoredSample, reason: str) -> None:
+        """Count a prediction that cannot be used: its sample scores zero."""
+        if not can_be_scored(sample):
+            self.without_truth += 1
+            return
+        names = {Task.TEMPORAL: self._temporal.name, Task.SEGMENTATION: "davis", Task.QUESTION: "mme_videoocr"}
+        boxed = sample.task not in names
+        for repaired in (False, True) if boxed else (False,):
+            tally = self._tally(sample, names.get(sample.task, self._rule.name), repaired)
+            tally.add(sample.sample_id, None, sample.group, invalid=reason)
 
     def _tally(self, sample: StoredSample, name: str, repaired: bool = False) -> Tally:
         tallies = self.repaired if repaired else self.plain
@@ -124,11 +139,12 @@ class _Scorer:
         return tallies.setdefault(sample.task, Tally(name, rule.reaches))
 
     def _boxes(self, video: StoredVideo, sample: StoredSample, given: Prediction | None, ceiling: bool) -> None:
-        if sample.span is None or not sample.targets:
+        if not can_be_scored(sample):
             self.without_truth += 1
             return
+        assert sample.span is not None
         plain, repaired = (self._tally(sample, self._rule.name, repaired) for repaired in (False, True))
-        span = sample.span if ceiling or sample.task is Task.SPATIAL else _span(video, sample, given)
+        span = sample.span if ceiling or sample.task is Task.SPATIAL else predicted_frames(video, sample, given)
         if given is None or span is None:
             for tally in (plain, repaired):
                 tally.add(sample.sample_id, None if given is None else {}, sample.group)
@@ -175,24 +191,25 @@ class _Scorer:
             truth=Tube(*sample.span, truth.frames, truth.boxes),
             predicted=predicted,
             clip=sample.clip,
-            truth_s=_shifted(sample.span_s, sample.clip_start_s),
-            predicted_s=_shifted(predicted_s, sample.clip_start_s),
+            truth_s=shifted(sample.span_s, sample.clip_start_s),
+            predicted_s=shifted(predicted_s, sample.clip_start_s),
         )
         return scores_by_name(self._rule.score(case))
 
-    def _times(self, sample: StoredSample, given: Prediction | None) -> None:
-        if sample.span_s is None:
+    def _times(self, video: StoredVideo, sample: StoredSample, given: Prediction | None) -> None:
+        true_s = true_seconds(video, sample)
+        if true_s is None:
             self.without_truth += 1
             return
         tally = self._tally(sample, self._temporal.name)
         if given is None:
             tally.add(sample.sample_id, None, sample.group)
         else:
-            iou = 0.0 if given.span_s is None else self._temporal.score(sample.span_s, given.span_s)
+            iou = 0.0 if given.span_s is None else self._temporal.score(true_s, given.span_s)
             tally.add(sample.sample_id, {"tIoU": iou}, sample.group)
 
     def _masks(self, video: StoredVideo, sample: StoredSample, given: Prediction | None) -> None:
-        if not any(target.counts for target in sample.targets):
+        if not can_be_scored(sample):
             self.without_truth += 1
             return
         j, f = (0.0, 0.0) if given is None else segmentation_scores(self._dataset, video, sample.targets, given.object_ids)
@@ -206,15 +223,3 @@ class _Scorer:
         self.unjudged += right is None
         tally = self._tally(sample, "mme_videoocr")
         tally.add(sample.sample_id, None if given is None else {"accuracy": float(bool(right))}, sample.group)
-
-
-def _span(video: StoredVideo, sample: StoredSample, given: Prediction | None) -> Span | None:
-    """Frames on screen in the predicted seconds; None if there are none."""
-    if given is None or given.span_s is None:
-        return None
-    frames = video.timeline.frames_in(*(sample.clip_start_s + time for time in given.span_s))
-    return (frames[0], frames[-1]) if frames else None
-
-
-def _shifted(span: tuple[float, float] | None, by: float) -> tuple[float, float] | None:
-    return None if span is None else (span[0] + by, span[1] + by)

@@ -84,7 +84,8 @@ class Case:
         predicted: None without a prediction.
         clip: clip of the sample, native frames, closed; None for the whole video.
         truth_s, predicted_s: the spans in seconds of the video, half-open; None for those of the frames, as
-            `conventions.seconds` says.
+            `conventions.span_seconds` says.
+        invalid: reason why the prediction cannot be used, so that it scores zero; empty if it can or is missing.
     """
 
     sample_id: str
@@ -95,6 +96,7 @@ class Case:
     clip: tuple[int, int] | None = None
     truth_s: tuple[float, float] | None = None
     predicted_s: tuple[float, float] | None = None
+    invalid: str = ""
 
     @cached_property
     def overlap(self) -> Overlap:

@@ -1,4 +1,4 @@
-"""Re-identification: a new object that continues a lost one gets its ID back (section A.6, ReID).
+"""Re-identification: a new object that continues a lost one gets its ID back (section 1: "ReID is employed").
 
 Position, size and appearance must match.
 """

@@ -110,5 +110,5 @@ def answer_path(parameters: GroundParameters, dataset: Dataset, model: Model) ->
     config = parameters.engine
     engine = {"engine": config.name, **config.model_dump(include={"precision", "device", "max_length"})}
     shaping = [dataset.manifest.content_hash, asdict(prompt), parameters.sentence, model.name, weights, engine]
-    key = hash8([*shaping, parameters.decoding.model_dump(mode="json")])
+    key = hash8([*shaping, parameters.decoding.shaping()])
     return Path(parameters.out) / f"{slug(Path(parameters.video).stem)}-{slug(parameters.sentence)}-{key}.json"

@@ -43,6 +43,14 @@ def test_a_fall_that_chance_explains_is_no_drop() -> None:
     assert not verdict.dropped
 
 
+def test_a_fall_of_one_video_with_many_sentences_may_be_chance() -> None:
+    names = sorted(HALF)
+    fallen = {**HALF, **dict.fromkeys(names[: len(names) // 4], 0.0)}
+    videos = {name: f"v{4 * n // len(names)}" for n, name in enumerate(names)}
+    assert compare_scores(of(HALF), of(fallen), 0.1).dropped, "sentence by sentence"
+    assert not compare_scores(of(HALF), of(fallen).model_copy(update={"videos": videos}), 0.1).dropped, "one of four videos"
+
+
 @pytest.mark.parametrize(
     ("change", "said"),
     [

@@ -39,6 +39,16 @@ def test_what_models_write_is_read(text: str, span: tuple[float, float]) -> None
     assert (answer.span_s, answer.span_status) == (span, "read")
 
 
+@pytest.mark.parametrize("times", ["1.5 to 22", "1.5s to 22 s", "1.5 - 22 seconds", "[1.5 to 22]"])
+@pytest.mark.parametrize("ids", ["3", "[3]", "0", "[07]"])
+def test_the_requested_form_is_read_as_every_other_form(ids: str, times: str) -> None:
+    text = f"Target ID: {ids}, Time range: {times}."
+    plain, marked, lettered = answered(text), answered(text.replace("Target", "**Target**")), answered(text, "upper")
+    assert (plain.object_ids, plain.ids_status, plain.span_s) == (marked.object_ids, marked.ids_status, marked.span_s)
+    assert plain.span_s == lettered.span_s == (1.5, 22)
+    assert lettered.object_ids == ()
+
+
 @pytest.mark.parametrize(
     ("text", "style", "ids"),
     [

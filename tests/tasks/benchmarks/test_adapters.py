@@ -124,6 +124,48 @@ def test_mevis_targets_are_objects_and_an_objects_masks_are_united(write: Any, v
     assert (read.jobs[0].source.fps, "videos missing" in read.records) == (6, False)
 
 
+def mevis_of(write: Any, videos: Path, names: list[str], codes: dict[str, Any], **said: Any) -> Benchmark:
+    expression = {"exp": "It.", "obj_id": [1], "anno_id": [5], **said}
+    path = write({"videos": {"v": {"frames": names, "expressions": {"0": expression}}}})
+    return read_mevis(path, write(codes, "masks.json"), videos, 6)
+
+
+def test_mevis_masks_belong_to_frames_by_name(write: Any, videos: Path) -> None:
+    code = {"size": [6, 8], "counts": encode_counts(np.ones((6, 8), np.bool_)).decode()}
+    names = [f"{frame:05d}" for frame in range(0, 20, 5)]
+    codes = {"5": [code, None, code, code]}
+    assert only(mevis_of(write, videos, names, codes)).targets[0].frames.tolist() == [0, 10, 15], "without images, by number"
+    (videos / "v").mkdir()
+    for frame in range(20):
+        (videos / "v" / f"{frame:05d}.jpg").write_bytes(b"x")
+    assert only(mevis_of(write, videos, names, codes)).targets[0].frames.tolist() == [0, 10, 15]
+    read = mevis_of(write, videos, [*names[:3], "00025"], codes)
+    assert only(read).targets[0].frames.tolist() == [0, 10, 25]
+    assert read.records["listed frames without an image"] == 1
+
+
+def test_mevis_expressions_without_a_target_have_a_truth(write: Any, videos: Path) -> None:
+    for codes, said in (({"5": [None, None]}, {}), ({"5": [None, None]}, {"obj_id": [], "anno_id": []})):
+        read = mevis_of(write, videos, ["0", "1"], codes, **said)
+        [target] = only(read).targets
+        assert (len(target.frames), target.counts, read.records["expressions without a target"]) == (0, (), 1)
+
+
+def test_mevis_lists_of_unequal_length_are_refused(write: Any, videos: Path) -> None:
+    with pytest.raises(AnnotationError, match="'obj_id' has 2 entries and 'anno_id' 1"):
+        mevis_of(write, videos, ["0", "1"], {"5": [None, None]}, obj_id=[1, 2])
+    with pytest.raises(AnnotationError, match="annotation 5 has 3 masks for 2 listed frames"):
+        mevis_of(write, videos, ["0", "1"], {"5": [None] * 3})
+    with pytest.raises(AnnotationError, match="'frames' lists a frame twice"):
+        mevis_of(write, videos, ["0", "0"], {"5": [None, None]})
+
+
+def test_mevis_of_the_field(shared: Path, videos: Path) -> None:
+    folder = shared / "cases" / "mevis"
+    sample = only(read_mevis(folder / "meta.json", folder / "mask_dict.json", videos, 6))
+    assert sample.targets[0].frames.tolist() == [0, 5, 10, 15]
+
+
 def test_charades_in_all_its_forms(write: Any, videos: Path) -> None:
     text = write("AB12 24.3 30.4##person turns a light on.\n", "sta.txt")
     durations = write("id,length\nAB12,30.0\n", "durations.csv")
@@ -225,7 +267,7 @@ def test_links_out_of_the_videos_folder_are_refused(write: Write, videos: Path, 
         ("videoocr", [{**VIDEOOCR, "eval_method": "guess"}], "eval_method 'guess' is none of"),
         ("own", {**OWN, "boxs": {}}, "unknown field 'boxs'"),
         ("own", {**OWN, "boxes": {"1": [5, 0, 0, 5]}}, "negative width"),
-        ("own", {**OWN, "clip": [3, 2]}, "clip runs from 3"),
+        ("own", {**OWN, "clip": [3, 2]}, "'clip' runs from 3"),
         ("charades", {"A": {"timestamps": [[0, 1]], "sentences": []}}, "wrong kind"),
     ],
 )

@@ -105,3 +105,14 @@ def test_links_out_of_the_folder_are_not_followed(tmp_path: Path, videos: Path) 
 def test_a_folder_without_videos_is_refused(tmp_path: Path) -> None:
     with pytest.raises(AnnotationError, match="holds no video"):
         read_folder(tmp_path)
+
+
+def test_times_and_boxes_that_disagree_are_counted(tmp_path: Path, videos: Path) -> None:
+    longer = {**RECORD, "ed_time": 1.7}
+    read = read_hcstvg(annotations(tmp_path, {"a.mp4": RECORD, "b.mkv": longer}), videos)
+    assert read.records["times and boxes that disagree"] == 1
+
+
+def test_issue_9_of_the_release_is_counted(shared: Path, tmp_path: Path) -> None:
+    read = read_hcstvg(shared / "cases" / "hcstvg" / "issue9_times_and_boxes_disagree.json", tmp_path)
+    assert read.records["times and boxes that disagree"] == 1

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
@@ -13,12 +13,13 @@ from pycocotools import mask as coco
 
 from storage.folders.open import folder_at
 from storage.reader import Dataset
+from storage.rle import decode_counts, encode_counts
 from tasks.benchmarks.samples import AnnotationError
 from tasks.build.plan import Build
 from tasks.build.run import run_build, run_here
 from tasks.build.stages import ImportConfig
 from tasks.exchange import sav
-from tasks.exchange.imports import RecordedConfig, recorded_videos
+from tasks.exchange.imports import MaskImporter, RecordedConfig, recorded_videos
 
 
 def test_the_real_file_is_read_with_ids_from_1_on_every_fourth_frame(shared: Path) -> None:
@@ -63,6 +64,42 @@ def test_masks_made_by_hand_come_first(tmp_path: Path) -> None:
         (tmp_path / f"{name}.json").write_text("{}")
     found = sav.places(tmp_path)
     assert {stem: path.name for stem, path in found.items()} == {"a": "a_auto.json", "b": "b_manual.json"}
+    counted = recorded_videos("sa-v", tmp_path, tmp_path).records
+    assert counted["automatic mask files beside manual ones, left out"] == 1
+
+
+class Frames(NamedTuple):
+    """What an import reads of a video."""
+
+    height: int
+    width: int
+    count: int
+
+    def __len__(self) -> int:
+        return self.count
+
+
+def test_holes_overlaps_and_empty_masks_stay_as_they_are(tmp_path: Path) -> None:
+    masks = np.zeros((3, 2, 12, 16), np.bool_)  # masklet, object
+    masks[0, 0, 2:10, 2:12] = True
+    masks[0, 0, 4:6, 4:8] = False  # a hole
+    masks[0, 1, 3:8, 6:16] = True  # overlaps the first, and fills part of its hole
+    masks[1, 1, 0:1, 0:1] = True  # one pixel; the first object is hidden
+    codes = [[{"size": [12, 16], "counts": encode_counts(mask).decode()} for mask in pair] for pair in masks]
+    place = tmp_path / "a_manual.json"
+    sizes = {"video_frame_count": 9, "video_height": 12, "video_width": 16}
+    place.write_text(json.dumps({**sizes, "masklet_id": [0, 7], "masklet": codes}))
+    video: Any = Frames(12, 16, 9)
+    [job] = recorded_videos("sa-v", tmp_path, tmp_path).jobs
+    for hold, between in ((True, [0, 1, 2, 3, 4, 5, 6, 7]), (False, [0, 4])):
+        tubes = MaskImporter(RecordedConfig(layout="sa-v", hold=hold)).annotate(job, video).tubes
+        assert sorted(tubes.frames) == between, "the last masklet is empty"
+        assert {frame: list(seen) for frame, seen in tubes.frames.items() if frame % 4 == 0} == {0: [1, 8], 4: [8]}
+        for object_id, mask in ((1, masks[0, 0]), (8, masks[0, 1])):
+            assert np.array_equal(decode_counts(tubes.frames[0][object_id].counts, 12, 16), mask)
+            assert tubes.frames[0][object_id].area == mask.sum()
+        assert tubes.frames[4][8].box == (0, 0, 1, 1)
+        assert (list(tubes.objects), tubes.discovered_at) == ([1, 8], {1: 0, 8: 0})
 
 
 GOOD: dict[str, Any] = {

@@ -125,6 +125,18 @@ def test_times_without_an_object_earn_what_times_earn(dataset: Dataset, write: W
     assert official.results["spatio-temporal"].per_sample["stvg"]["tIoU"] == 0, "its tIoU counts boxes"
 
 
+@pytest.mark.parametrize("convention", CONVENTIONS)
+@pytest.mark.parametrize("span_s", [(25.0, 30.0), (-5.0, -1.0), (3.0, 1e308), (-1e308, 1e308)])
+def test_times_outside_the_video_earn_nothing(
+    dataset: Dataset, write: Write, convention: str, span_s: tuple[float, float]
+) -> None:
+    path = write({"sample_id": "stvg", "object_id": 1, "start_s": span_s[0], "end_s": span_s[1]})
+    scores = score_dataset(dataset, path, convention).repaired["spatio-temporal"].per_sample["stvg"]
+    assert all(0 <= score <= 1 for score in scores.values())
+    if span_s[0] > 3 or span_s[1] < 0:
+        assert set(scores.values()) == {0}
+
+
 def test_repair_is_told_beside_what_was_predicted(dataset: Dataset, write: Write) -> None:
     """Object 9 was never there: without repair it earns nothing, with it the largest box of every frame."""
     path = write({"sample_id": "stvg", "object_id": 9, "start_s": 0.5, "end_s": 1.5})
@@ -151,10 +163,6 @@ def test_the_ceiling_is_the_truth_under_every_convention(dataset: Dataset, conve
         ('{"object_id": 1}', "line 1 has no 'sample_id'"),
         ('{"sample_id": "a"}\n{"sample_id": "a"}', "line 2 names the sample 'a' a second time"),
         ('{"sample_id": "a", "objct_id": 1}', "unknown field 'objct_id'"),
-        ('{"sample_id": "a", "object_id": "x"}', "must be whole numbers"),
-        ('{"sample_id": "a", "start_s": 1}', "go together"),
-        ('{"sample_id": "a", "start_s": 1, "end_s": NaN}', "finite numbers"),
-        ('{"sample_id": "a", "answer": 3}', "must be text"),
     ],
 )
 def test_a_bad_predictions_file_is_one_sentence(tmp_path: Path, text: str, said: str) -> None:
@@ -163,6 +171,25 @@ def test_a_bad_predictions_file_is_one_sentence(tmp_path: Path, text: str, said:
     with pytest.raises(PredictionsError, match=said) as error:
         read_predictions(path)
     assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        ({"object_id": "x"}, "must be whole numbers"),
+        ({"start_s": 1}, "go together"),
+        ({"start_s": 1, "end_s": float("nan")}, "finite numbers"),
+        ({"answer": 3}, "must be text"),
+    ],
+)
+def test_an_impossible_prediction_costs_its_sample(
+    dataset: Dataset, write: Write, fields: dict[str, Any], message: str
+) -> None:
+    found = score_dataset(dataset, write({"sample_id": "when", "start_s": 0.0, "end_s": 2.0}, {"sample_id": "stvg", **fields}))
+    for report in (found.results["spatio-temporal"], found.repaired["spatio-temporal"]):
+        assert message in report.invalid["stvg"]
+        assert (report.per_sample["stvg"], report.missing) == ({"tIoU": 0, "vIoU": 0}, 0)
+    assert found.results["temporal"].per_sample["when"]["tIoU"] == 1
 
 
 def test_files_of_another_kind_or_dataset_are_refused(dataset: Dataset, write: Write, tmp_path: Path) -> None:
