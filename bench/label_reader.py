@@ -14,9 +14,9 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from tasks.markers.config import Anchor
 from tasks.markers.drawing import Marker, glyph
 from tasks.markers.labels import Style, label_of
-from tasks.markers.released import Anchor
 from tasks.video.reader import Frames
 
 CANDIDATES = 99

@@ -7,7 +7,8 @@ from numpy.typing import NDArray
 
 from bench.figures import Figure, at_least, told
 from bench.label_reader import legibility
-from tasks.markers.drawing import Candidate, Marker, MarkerConfig, digit_height_px, draw_markers, place_markers
+from tasks.markers.config import MarkerConfig
+from tasks.markers.drawing import Candidate, Marker, digit_height_px, draw_markers, place_markers
 from tasks.markers.labels import STYLES, Style
 from tasks.video.jpeg import encode_jpeg
 

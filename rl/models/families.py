@@ -9,7 +9,7 @@ from typing import Any, Literal
 from pydantic import JsonValue
 
 from storage.common.errors import InputError
-from tasks.markers.render import FramesConfig
+from tasks.markers.config import FramesConfig
 from tasks.weights import Weights
 
 Times = Literal["positions", "timestamps", "prompt"]

@@ -10,7 +10,6 @@ from pathlib import Path
 from pydantic import JsonValue
 
 from rl.models.families import FAMILIES, RELEASED_RENDERING, RENDERING_FILE, Family, Model, ModelError
-from rl.models.school import make_schooled
 from rl.models.tiny import make_tiny, tiny_version
 from rl.models.trained import LINEAGE, RUN, read_model_record, trained_model
 from storage.folders.cache import cache_folder, cache_lock
@@ -67,6 +66,8 @@ def find_model(name: str, cache: Path | None = None) -> Model:
 
 def _generated(name: str, cache: Path) -> Model:
     """A tiny model, which the first process that needs it generates."""
+    from rl.models.school import make_schooled
+
     folder = cache / f"{name}-{tiny_version()}"
     with cache_lock(f"model-{name}"):
         if name == SCHOOLED:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import ClassVar, Literal
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 from pydantic import Field
 
@@ -12,10 +12,11 @@ from rl.models.registry import SCHOOLED
 from rl.rewards import RewardConfig
 from rl.training.recipe import GrpoRecipe, Recipe, SftRecipe
 from rl.training.recipes import RECIPES
-from rl.training.selection import RowSettings
 from storage.common.config import Config, DatasetsFolder, EvaluationsFolder, Names, TrainingsFolder, with_defaults
-from storage.folders.open import resolve_folder
-from storage.reader import Dataset
+
+if TYPE_CHECKING:
+    from rl.training.selection import RowSettings
+    from storage.reader import Dataset
 
 
 class TrainParameters(Config):
@@ -87,10 +88,15 @@ class TrainParameters(Config):
         Raises:
             DatasetError: nothing is published there.
         """
+        from storage.folders.open import resolve_folder
+        from storage.reader import Dataset
+
         return Dataset(resolve_folder(self.dataset, self.root))
 
     def row_settings(self) -> RowSettings:
         """Settings of the training rows."""
+        from rl.training.selection import RowSettings
+
         return RowSettings(
             protocol=self.protocol,
             max_prompt_tokens=self.recipe.batch.max_prompt_tokens,

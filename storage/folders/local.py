@@ -7,11 +7,13 @@ from collections.abc import Iterable, Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
-
-import pyarrow.parquet as pq
+from typing import TYPE_CHECKING
 
 from storage.folders.files import atomic_file, disk_errors, file_lock, sha256_of
 from storage.folders.folder import ConflictError, FileInfo
+
+if TYPE_CHECKING:
+    import pyarrow.parquet as pq
 
 
 @dataclass(frozen=True)
@@ -52,6 +54,8 @@ class LocalFolder:
 
     def parquet(self, name: str) -> pq.ParquetFile:
         """Open a Parquet file, memory-mapped and without read-ahead, which costs more than it saves here."""
+        import pyarrow.parquet as pq
+
         return pq.ParquetFile(self.path / name, memory_map=True, pre_buffer=False, page_checksum_verification=True)
 
     def write(self, name: str, data: bytes, durable: bool = True) -> None:

@@ -23,7 +23,7 @@ from tasks.build.upgrade import upgraded_build
 from tasks.detection.base import DetectorConfig
 from tasks.exchange.imports import RecordedConfig
 from tasks.exchange.sources import IMPORT_SOURCES
-from tasks.markers.render import FramesConfig
+from tasks.markers.config import FramesConfig
 from tasks.sample.source import SampleSource
 from tasks.tracking.annotator import NO_WEIGHTS, AnnotatorConfig, AnnotatorWeights, find_annotator_weights
 

@@ -12,7 +12,7 @@ from storage.stages import StageSpec
 from tasks.build.upgrade import upgraded_frames, upgraded_masks
 from tasks.detection.base import DetectorConfig
 from tasks.exchange.imports import RecordedConfig
-from tasks.markers.render import FramesConfig
+from tasks.markers.config import FramesConfig
 from tasks.tracking.annotator import AnnotatorConfig, AnnotatorWeights
 from tasks.tracking.config import TrackerConfig
 

@@ -23,7 +23,8 @@ from tasks.build.fingerprint import job_hash, job_stat
 from tasks.build.rows import mask_rows, video_row
 from tasks.build.stages import BuildConfig, ImportConfig
 from tasks.exchange.imports import MaskImporter
-from tasks.markers.render import FramesConfig, load_tracked_video, render_video
+from tasks.markers.config import FramesConfig
+from tasks.markers.render import load_tracked_video, render_video
 from tasks.tracking.annotator import Annotator, AnnotatorWeights, VideoMemoryError, join_notes
 from tasks.tracking.limits import LimitError
 from tasks.video.diagnosis import VideoError

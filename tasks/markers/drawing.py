@@ -8,11 +8,10 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import Field
 
-from storage.common.config import Config
+from tasks.markers.config import Anchor, Filter
 from tasks.markers.labels import Style, label_of
-from tasks.markers.released import Anchor, Filter, released_stroke
+from tasks.markers.released import released_stroke
 from tasks.masks.instances import Box
 from tasks.video.reader import Frames
 
@@ -22,56 +21,8 @@ _PAPER_DIGIT_HEIGHT_PX = 22.0
 """Height of a digit at font scale 1 in the released code, including the stroke."""
 _DIGIT_HEIGHT_PX = 20.8
 """Height of a digit at font scale 1 here, measured."""
-_NEEDED: dict[Style, float] = {"numbers": 1.0, "upper": 9 / 8, "mix": 9 / 8, "lower": 10 / 8}
-"""Digit height at which 99 % of a style's labels are read, over that of numbers: measured, `test_label_reader.py`."""
 _FAINT = 40
 """Coverage, of 255, below which a pixel is not part of the glyph."""
-
-
-class MarkerConfig(Config):
-    """Selection and style of object markers (section 3.2, Tables 5 and 6)."""
-
-    theta: float = Field(
-        1 / 3,
-        title="Size filter",
-        ge=0,
-        le=1,
-        description="Masks smaller than this fraction of the largest mask on the frame get no marker; 0 marks all objects.",
-    )
-    size: float = Field(
-        20,
-        title="Marker size",
-        ge=5,
-        le=80,
-        description="Font size of the markers, in the paper's units; the paper finds 20 best.",
-    )
-    style: Style = Field("numbers", title="Marker style", description="Text on an object: numbers, letters, or a mix of them.")
-    filter: Filter = Field(
-        "category",
-        title="Size filter among",
-        description="Masks are compared with the largest of their category (paper), or of the frame (released code).",
-    )
-    anchor: Anchor = Field(
-        "centroid",
-        title="Marker anchor",
-        description="Markers are centred on the centroid of the mask (paper), or placed as the released code does.",
-    )
-    min_digit_height_px: float = Field(
-        8,
-        title="Least digit height",
-        ge=0,
-        le=1000,
-        description="Clips whose digits would be lower than this many pixels are not shown; letters need more.",
-    )
-
-    @property
-    def legible_from_px(self) -> float:
-        """Least digit height, pixels of the model's frame, at which `legibility` reads 99 % of its style's labels.
-
-        By default 8 px for numbers, 9 px for upper case and the mix, 10 px for lower case, whose x-height is three quarters
-        of a digit's at the same font scale.
-        """
-        return self.min_digit_height_px * _NEEDED[self.style]
 
 
 class Candidate(NamedTuple):

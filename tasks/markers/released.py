@@ -8,19 +8,11 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from typing import Literal
 
 import numpy as np
 
 from storage.rle import Mask
 from tasks.masks.instances import Box, tight_box
-
-Filter = Literal["category", "frame"]
-"""Reference of the size filter: the largest mask of the category (paper), or of the frame (released code)."""
-Anchor = Literal["centroid", "released"]
-"""Position of a label: centred on the centroid of the mask (paper), or starting at the released code's point."""
-AnswerRule = Literal["paper", "released"]
-"""Voters for the answer: rendered frames with IoU (paper), or all native frames with "+1" IoU (released code)."""
 
 
 def inclusive_box(mask: Mask) -> tuple[int, int, int, int] | None:

@@ -7,43 +7,19 @@ from dataclasses import dataclass, field
 
 import numpy as np
 import pyarrow as pa
-from pydantic import Field
 
-from storage.common.config import Config
 from storage.rle import decode_counts
 from storage.rows import ClipRow, FrameRow, MarkerRow, SampleRow, VideoRow
 from storage.schema import CLIPS, FRAMES, SAMPLES
 from tasks.benchmarks.samples import Clip, Sample, VideoJob
-from tasks.markers.drawing import Candidate, MarkerConfig, digit_height_px, draw_markers, filter_by_size, place_markers
-from tasks.markers.released import Anchor, AnswerRule, anchor_point
+from tasks.markers.config import Anchor, FramesConfig
+from tasks.markers.drawing import Candidate, digit_height_px, draw_markers, filter_by_size, place_markers
+from tasks.markers.released import anchor_point
 from tasks.markers.sample_rows import sample_row
 from tasks.video.jpeg import encode_jpeg
 from tasks.video.reader import Source, open_video
-from tasks.video.sampling import SamplingConfig, model_size, sample_frames
+from tasks.video.sampling import model_size, sample_frames
 from tasks.video.timeline import Timeline
-
-
-class RenderingConfig(Config):
-    """Storage format of frames, and the voting rule of answers."""
-
-    jpeg_quality: int = Field(95, title="JPEG quality", ge=1, le=100, description="JPEG quality of stored frames, 1 to 100.")
-    answer_rule: AnswerRule = Field(
-        "paper",
-        title="Answer rule",
-        description="Frames that vote for the answer: the rendered ones (paper), or all of the video (released code).",
-    )
-
-
-class FramesConfig(Config):
-    """Everything that shapes rendered frames and answers."""
-
-    sampling: SamplingConfig = Field(
-        SamplingConfig(), title="Sampling", description="Rate and size of the frames that a model sees."
-    )
-    markers: MarkerConfig = Field(MarkerConfig(), title="Markers", description="Which objects are marked, and how.")
-    rendering: RenderingConfig = Field(
-        RenderingConfig(), title="Rendering", description="How frames are stored, and which boxes choose an answer."
-    )
 
 
 @dataclass(frozen=True)

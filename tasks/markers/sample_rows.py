@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 
 from storage.rows import SampleRow, TargetRow
 from tasks.benchmarks.samples import Sample, Target
+from tasks.markers.config import AnswerRule
 from tasks.markers.drawing import Candidate
-from tasks.markers.released import AnswerRule
 from tasks.markers.vote import vote_sample
 from tasks.video.timeline import Timeline
 

@@ -7,8 +7,9 @@ from statistics import fmean
 from typing import NamedTuple
 
 from tasks.benchmarks.samples import Sample, Target
+from tasks.markers.config import AnswerRule
 from tasks.markers.drawing import Candidate
-from tasks.markers.released import AnswerRule, released_answer
+from tasks.markers.released import released_answer
 from tasks.masks.instances import box_iou
 
 

@@ -7,12 +7,14 @@ A 30 s clip of 16:9 frames has input frames of 308x168, not 96x96.
 from __future__ import annotations
 
 import math
+from typing import TYPE_CHECKING
 
-import numpy as np
 from pydantic import Field
 
 from storage.common.config import Config
-from tasks.video.timeline import Timeline
+
+if TYPE_CHECKING:
+    from tasks.video.timeline import Timeline
 
 FRAME_FACTOR = 2
 """Frames are merged in pairs, so their number is even."""
@@ -60,6 +62,8 @@ def sample_frames(timeline: Timeline, frames: range, fps: float) -> list[int]:
     Returns:
         An even number of ascending indices; all of `frames` if there are fewer than requested, and a single frame twice.
     """
+    import numpy as np
+
     count = len(frames)
     if count < FRAME_FACTOR:
         return [frames[0]] * FRAME_FACTOR

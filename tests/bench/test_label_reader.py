@@ -6,7 +6,8 @@ import pytest
 from numpy.typing import NDArray
 
 from bench.label_reader import legibility, read_label
-from tasks.markers.drawing import Candidate, Marker, MarkerConfig, draw_markers, place_markers
+from tasks.markers.config import MarkerConfig
+from tasks.markers.drawing import Candidate, Marker, draw_markers, place_markers
 from tasks.markers.labels import STYLES, Style
 from tasks.video.jpeg import encode_jpeg
 

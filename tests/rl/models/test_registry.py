@@ -8,8 +8,7 @@ import pytest
 
 from rl.models.families import FAMILIES, ModelError, differences
 from rl.models.registry import find_model, served_model
-from tasks.markers.drawing import MarkerConfig
-from tasks.markers.render import FramesConfig
+from tasks.markers.config import FramesConfig, MarkerConfig
 from tasks.weights import WeightsError
 
 

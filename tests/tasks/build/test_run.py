@@ -21,7 +21,7 @@ from tasks.build.plan import Build, plan_frames, plan_masks
 from tasks.build.run import Ended, publish_build, run_frames, run_here, run_masks
 from tasks.build.stages import BuildConfig
 from tasks.build.workers import WorkerFactory
-from tasks.markers.drawing import MarkerConfig
+from tasks.markers.config import MarkerConfig
 from tasks.masks.instances import Box
 from tasks.preview.inspect import describe_unpublished
 from tasks.video.reader import Source

@@ -5,7 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tasks.markers.drawing import Candidate, MarkerConfig, digit_height_px, draw_markers, filter_by_size, glyph, place_markers
+from tasks.markers.config import MarkerConfig
+from tasks.markers.drawing import Candidate, digit_height_px, draw_markers, filter_by_size, glyph, place_markers
 from tasks.markers.labels import STYLES, Style, label_noun, label_of
 
 

@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from bench.label_reader import legibility
-from tasks.markers.drawing import Candidate, Marker, MarkerConfig, draw_markers, place_markers
+from tasks.markers.config import MarkerConfig
+from tasks.markers.drawing import Candidate, Marker, draw_markers, place_markers
 from tasks.markers.labels import STYLES, Style, id_of, label_of
 from tasks.video.jpeg import encode_jpeg
 
