@@ -82,7 +82,7 @@ def _add(collector: SampleCollector, name: str, record: Any, version: Version, w
         if not boxes or start < 0:
             raise ValueError("it has no boxes, or an st_frame below 1")
         target, outside = clipped_target(range(start, start + len(boxes)), boxes, (width, height))
-        count = frame_number(record["img_num"]) if "img_num" in record else None
+        count = frame_number(record["img_num"]) if record.get("img_num") is not None else None
         facts = VideoFacts(count, width, height, duration_s=_CLIP_S)
         video_id = collector.add_video(name, where, facts)
         span = finite_number(record["st_time"]), finite_number(record["ed_time"]), start, start + len(boxes) - 1

@@ -24,6 +24,7 @@ from tasks.benchmarks.reading import (
     frame_number,
     load_object,
     local_folder,
+    plain_text,
     record_errors,
     require,
     stripped_text,
@@ -158,7 +159,7 @@ def _by_object(expression: Mapping[str, Any]) -> list[list[Any]]:
 
 
 def _codes(codes: Mapping[str, Any], annotation: Any, count: int) -> Sequence[Any]:
-    masks = codes[str(annotation)]
+    masks = codes[plain_text(annotation)]
     if not isinstance(masks, list) or len(masks) != count:
         raise ValueError(f"annotation {annotation} has {len(masks)} masks for {count} listed frames")
     return masks

@@ -20,6 +20,7 @@ from tasks.benchmarks.reading import (
     annotation_file,
     finite_number,
     load_list,
+    plain_text,
     record_errors,
     require,
     stripped_text,
@@ -56,7 +57,7 @@ def read_tvgbench(annotations: Path, videos: FolderLike, cut: bool = False) -> B
         collector.counts["items"] += 1
         collector.counts["sentences not in lower case"] += sentence != sentence.lower()
         collector.counts["sentences without a full stop"] += not sentence.endswith((".", "?"))
-        group = str(record.get("qsemtype", ""))
+        group = plain_text(record.get("qsemtype") or "")
         sample = Sample(
             sample_id=str(number),
             clip_id=clip.clip_id,

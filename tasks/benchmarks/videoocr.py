@@ -12,7 +12,7 @@ from typing import Any, ClassVar
 from storage.folders.folder import FolderLike
 from tasks.benchmarks.collector import SampleCollector
 from tasks.benchmarks.question_rules import METHODS, stored_record
-from tasks.benchmarks.reading import annotation_file, load_list, record_errors, require, stripped_text
+from tasks.benchmarks.reading import annotation_file, load_list, plain_text, record_errors, require, stripped_text
 from tasks.benchmarks.samples import Benchmark, Clip, Sample, Task
 from tasks.benchmarks.source import AnnotatedSource
 from tasks.benchmarks.videos import Videos
@@ -37,9 +37,10 @@ def read_videoocr(annotations: Path, videos: FolderLike) -> Benchmark:
         with record_errors(where):
             if record["eval_method"] not in METHODS:
                 raise ValueError(f"eval_method {record['eval_method']!r} is none of {', '.join(METHODS)}")
-            if not isinstance(record["video_index"], (str, int)):
+            if record["video_index"] is None:
                 raise TypeError("video_index is neither a text nor a number")
-            name, question = str(record["video_index"]), stripped_text(record["question"])
+            name, question = plain_text(record["video_index"]), stripped_text(record["question"])
+            answer = "" if record["answer"] is None else plain_text(record["answer"])
             video_id = collector.add_video(name if name.endswith(".mp4") else f"{name}.mp4", where)
             options = _options(record.get("option"))
         collector.counts["items"] += 1
@@ -51,7 +52,7 @@ def read_videoocr(annotations: Path, videos: FolderLike) -> Benchmark:
             Task.QUESTION,
             group=f"{record['task_type']}/{record['task']}",
             options=options,
-            answer=str(record["answer"]),
+            answer=answer,
             record=stored_record(number, record["eval_method"]),
         )
         collector.add_sample(video_id, Clip(video_id), sample)
@@ -64,7 +65,7 @@ def _options(value: Any) -> tuple[str, ...]:
         return tuple(f"{letter}. {text}" for letter, text in value.items())
     if isinstance(value, str):
         return tuple(line.strip() for line in value.splitlines() if line.strip())
-    return tuple(str(choice) for choice in value or ())
+    return tuple(plain_text(choice) for choice in value or ())
 
 
 class VideoocrSource(AnnotatedSource):

@@ -21,6 +21,7 @@ from tasks.benchmarks.reading import (
     frame_number,
     load_list,
     local_folder,
+    plain_text,
     record_errors,
     require,
     stripped_text,
@@ -72,8 +73,9 @@ def _add(collector: SampleCollector, number: int, record: Mapping[str, Any], box
         fps=fps,
         duration_s=frame_number(record["frame_count"]) / fps,
     )
-    video_id = collector.add_video(f"{stripped_text(record['vid'])}.mp4", where, facts)
-    clip = Clip(f"{record['vid']}:{segment[0]}-{segment[1]}", frames=segment)
+    vid = plain_text(record["vid"]).strip()
+    video_id = collector.add_video(f"{vid}.mp4", where, facts)
+    clip = Clip(f"{vid}:{segment[0]}-{segment[1]}", frames=segment)
     counts["records"] += 1
     counts["spans beyond the stated frames"] += span[1] >= frame_number(record["frame_count"])
     counts["spans beyond their segment"] += not segment[0] <= span[0] <= span[1] <= segment[1]
@@ -83,7 +85,7 @@ def _add(collector: SampleCollector, number: int, record: Mapping[str, Any], box
     counts["records without a question"] += not record["questions"]
     for place, group, sentence, target_id in sentences:
         if target_id not in targets:
-            targets[target_id] = _targets(collector, str(record["vid"]), target_id, span, facts, boxes)
+            targets[target_id] = _targets(collector, vid, target_id, span, facts, boxes)
         name = f"{number}:{place}"
         sample = Sample(
             sample_id=name,

@@ -62,7 +62,7 @@ def mevis(vid: str = "v", frames: Any = (), expression: Any = "x") -> dict[str, 
     [
         ("vidstg", [{**VIDSTG, "fps": 0}], "'fps' is 0: it must be above 0"),
         ("vidstg", [{**VIDSTG, "fps": NAN}], "not a finite"),
-        ("vidstg", [{**VIDSTG, "vid": None}], "not a text"),
+        ("vidstg", [{**VIDSTG, "vid": None}], "None is neither a text nor a number"),
         ("vidstg", [{**VIDSTG, "vid": LONG}], "more than 255 bytes"),
         ("vidstg", [{**VIDSTG, "captions": {}}], "captions is not a list"),
         ("vidstg", [{**VIDSTG, "captions": [{"description": None, "target_id": 1}]}], "not a text"),

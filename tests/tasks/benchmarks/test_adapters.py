@@ -280,3 +280,12 @@ def test_two_samples_of_one_name_are_refused(write: Write, videos: Path) -> None
     lines = "\n".join(json.dumps({**OWN, "sample_id": "same"}) for _ in range(2))
     with pytest.raises(AnnotationError, match="two samples have the ID 'same'"):
         read_own(write(lines), videos)
+
+
+def test_numbers_as_ids_and_nulls_as_pandas_writes_them(write: Write, videos: Path) -> None:
+    assert read_vidstg(write([{**VIDSTG, "vid": 77.0}]), videos).jobs[0].source.video_id == "77.mp4"
+    question = only(read_videoocr(write([{**VIDEOOCR, "video_index": 12.0, "option": None, "answer": None}]), videos))
+    assert (question.clip_id, question.options, question.answer) == ("12.mp4", (), "")
+    assert only(read_tvgbench(write([{**TVGBENCH, "qsemtype": None}]), videos)).group == ""
+    code = {"size": [6, 8], "counts": encode_counts(np.ones((6, 8), np.bool_)).decode()}
+    assert len(only(mevis_of(write, videos, ["0"], {"5": [code]}, anno_id=[5.0])).targets) == 1
