@@ -12,7 +12,7 @@ for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
 from bench.figures import NotRunError, keep, keep_not_run
 
 NAMES = (
-    *("render", "masks", "orchestration", "annotations", "scoring", "legibility"),
+    *("render", "decode", "masks", "orchestration", "annotations", "scoring", "legibility"),
     *("quality", "sweep", "asking", "answers", "rewards", "evaluate", "house", "walks"),
 )
 SLOW = ("reproduce", "track", "gpu", "scale", "scale_kills", "readme")

@@ -20,7 +20,7 @@ from storage.folders.folder import Folder
 from storage.folders.open import write_json
 from storage.outcomes import Outcome
 from storage.records import parse_record, with_digest
-from storage.schema import TABLES, with_version
+from storage.schema import OPTIONAL_COLUMNS, TABLES, with_version
 
 
 @dataclass(frozen=True)
@@ -178,9 +178,33 @@ def open_table(folder: Folder, file: TableFile, table: str) -> pq.ParquetFile:
     with table_errors(f"{folder}/{file.path}"):
         parquet = folder.parquet(file.path)
         counts = parquet.metadata.num_rows, parquet.metadata.num_row_groups
-        if counts != (file.rows, len(file.videos)) or not parquet.schema_arrow.equals(TABLES[table]):
+        present = set(parquet.schema_arrow.names)
+        missing = [name for name in OPTIONAL_COLUMNS.get(table, ()) if name not in present]
+        expected = pa.schema([column for column in TABLES[table] if column.name not in missing])
+        if counts != (file.rows, len(file.videos)) or not parquet.schema_arrow.equals(expected):
             raise ValueError("its footer differs from the record")
     return parquet
+
+
+def read_group(parquet: pq.ParquetFile, group: int, table: str, columns: list[str] | None = None) -> pa.Table:
+    """Read a row group; optional columns that the file lacks are null.
+
+    Args:
+        parquet: a table file as `open_table` returns it.
+        group: 0-based number of the row group.
+        table: name of the table.
+        columns: names of the columns to read; all by default.
+    """
+    missing = [name for name in OPTIONAL_COLUMNS.get(table, ()) if name not in parquet.schema_arrow.names]
+    if not missing:
+        return validate_rows(parquet.read_row_group(group, columns=columns, use_threads=False))
+    names = TABLES[table].names if columns is None else columns
+    read = [name for name in names if name not in missing]
+    rows = validate_rows(parquet.read_row_group(group, columns=read, use_threads=False))
+    for name in names:
+        if name in missing:
+            rows = rows.append_column(TABLES[table].field(name), pa.nulls(rows.num_rows, TABLES[table].field(name).type))
+    return rows
 
 
 def read_rows(folder: Folder, bundle: Bundle, table: str, videos: Iterable[str] | None = None) -> Iterator[Rows]:
@@ -201,5 +225,5 @@ def read_rows(folder: Folder, bundle: Bundle, table: str, videos: Iterable[str] 
         for group, video_id in enumerate(file.videos):
             if selected is None or video_id in selected:
                 with table_errors(f"{folder}/{file.path}"):
-                    rows = validate_rows(parquet.read_row_group(group))
+                    rows = read_group(parquet, group, table)
                 yield video_id, rows

@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from storage.commit import TableFile, open_table, table_errors, validate_rows
+from storage.commit import TableFile, open_table, read_group, table_errors, validate_rows
 from storage.folders.cache import RemoteFile, find_remote
 from storage.folders.folder import Folder, FolderLike
 from storage.folders.open import folder_at, is_url
@@ -95,7 +95,7 @@ class Dataset:
             return empty if columns is None else empty.select(columns)
         file, group, path = place
         with table_errors(path):
-            return validate_rows(file.read_row_group(group, columns=columns, use_threads=False))
+            return read_group(file, group, table, columns)
 
     def table(self, table: str, columns: list[str] | None = None) -> pa.Table:
         """All rows of a table in video order. The tables `masks` and `frames` are large: prefer `rows` for them.

@@ -46,6 +46,7 @@ class VideoRow(TypedDict):
     object_steps: int
     features: str
     objects: list[TrackedObjectRow]
+    note: str | None
 
 
 class MaskRow(TypedDict):

@@ -47,10 +47,12 @@ VIDEOS = pa.schema(
         ("object_steps", pa.int32()),
         ("features", pa.string()),
         ("objects", pa.list_(OBJECT)),
+        ("note", pa.string()),
     ]
 )
 """One row per video: the source, presentation times from 0, the tracked frame ranges, the cost of tracking
-(`tasks.tracking.base.TrackingCost`), and the objects by ID. Sorted by video_id."""
+(`tasks.tracking.base.TrackingCost`), the objects by ID, and a remark on the file, such as replaced times; null without one.
+Sorted by video_id."""
 
 MASKS = pa.schema(
     [
@@ -198,6 +200,10 @@ TABLES: Mapping[str, pa.Schema] = {
     "outcomes": OUTCOMES,
     "predictions": PREDICTIONS,
 }
+
+
+OPTIONAL_COLUMNS: Mapping[str, tuple[str, ...]] = {"videos": ("note",)}
+"""Table -> columns that files of earlier versions lack; they are read as null."""
 
 
 def with_version(schema: pa.Schema) -> pa.Schema:

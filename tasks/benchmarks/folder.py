@@ -8,6 +8,7 @@ from pydantic import Field
 
 from storage.common.config import Input
 from storage.folders.folder import FolderLike
+from tasks.benchmarks.listing import IMAGES, list_folder
 from tasks.benchmarks.reading import local_folder
 from tasks.benchmarks.samples import AnnotationError, Benchmark, Clip, VideoJob
 from tasks.benchmarks.source import BenchmarkSource
@@ -17,7 +18,7 @@ from tasks.video.reader import VIDEO_SUFFIXES, Source
 
 
 def read_folder(videos: FolderLike, image_fps: float | None = None) -> Benchmark:
-    """Read every video file below a folder, and every folder of JPEGs if a frame rate is given.
+    """Read every video file below a folder, and every folder of images if a frame rate is given; other files are counted.
 
     Args:
         videos: folder, searched at any depth.
@@ -26,15 +27,17 @@ def read_folder(videos: FolderLike, image_fps: float | None = None) -> Benchmark
     Raises:
         AnnotationError: the folder does not exist or has no video, or JPEG folders are requested from an object store.
     """
-    sources = [Source(name, path) for name, path in videos_below(videos, VIDEO_SUFFIXES).items()]
+    listing = list_folder(videos, VIDEO_SUFFIXES)
+    sources = list(listing.sources.values())
     if image_fps is not None:
         root = local_folder(videos)
         folders = {(root / name).parent for name in videos_below(root, IMAGE_SUFFIXES)}
         sources += [Source(folder.relative_to(root).as_posix(), folder, image_fps) for folder in folders]
     if not sources:
         raise AnnotationError(f"'{videos}' holds no video ({', '.join(sorted(VIDEO_SUFFIXES))})")
+    counts = {kind: count for kind, count in sorted(listing.counts.items()) if image_fps is None or kind != IMAGES}
     jobs = [VideoJob(source, (Clip(source.video_id),)) for source in sorted(sources, key=lambda s: s.video_id)]
-    return Benchmark(jobs, {"videos": len(jobs)})
+    return Benchmark(jobs, {"videos": len(jobs), **counts})
 
 
 class FolderSource(BenchmarkSource):

@@ -9,11 +9,11 @@ from tasks.video.fingerprint import content_hash, quick_stat
 
 def job_stat(job: VideoJob) -> list[int]:
     """`quick_stat` of a video, and after it that of the masks that are there already."""
-    stat = quick_stat(job.source.path)
+    stat = [] if job.source.unusable else quick_stat(job.source.path)
     return stat if job.masks is None or not stat else [*stat, *quick_stat(job.masks)]
 
 
 def job_hash(job: VideoJob) -> str:
     """Hash of what a video's masks are made from: its bytes, and those of the masks that are there already."""
-    video = content_hash(job.source.path)
+    video = job.source.unusable or content_hash(job.source.path)
     return video if job.masks is None else json_digest([video, content_hash(job.masks)])

@@ -39,6 +39,7 @@ def video_row(source: Source, video: Video, annotation: VideoAnnotation, sha256:
         "encoder_passes": annotation.work.encoder_passes,
         "object_steps": annotation.work.object_steps,
         "features": annotation.work.features,
+        "note": "; ".join(note.sentence for note in video.notes) or None,
         "objects": [
             {
                 "object_id": i,

@@ -18,7 +18,7 @@ from storage.folders.files import json_digest
 from storage.folders.folder import StoreError
 from storage.outcomes import Outcome
 from storage.stages import StageStore
-from tasks.benchmarks.samples import VideoJob
+from tasks.benchmarks.samples import Clip, VideoJob
 from tasks.build.fingerprint import job_hash, job_stat
 from tasks.build.rows import mask_rows, video_row
 from tasks.build.stages import BuildConfig, ImportConfig
@@ -27,7 +27,8 @@ from tasks.markers.config import FramesConfig
 from tasks.markers.render import load_tracked_video, render_video
 from tasks.tracking.annotator import Annotator, AnnotatorWeights, VideoMemoryError, join_notes
 from tasks.tracking.limits import LimitError
-from tasks.video.diagnosis import VideoError
+from tasks.video.damage import intact_head
+from tasks.video.diagnosis import EXCLUDED, VideoError
 from tasks.video.fingerprint import content_hash
 from tasks.video.reader import Source, Video, local_source, open_video
 from tasks.video.timeline import Timeline
@@ -49,7 +50,12 @@ WorkerFactory = Callable[[], Worker]
 
 def frames_fingerprint(masks_fingerprint: str, job: VideoJob) -> str:
     """Hash of what goes into a video's frames: its bytes, its clips and its sentences."""
-    return json_digest([masks_fingerprint, [asdict(c) for c in job.clips], [s.content() for s in job.samples]])
+    return json_digest([masks_fingerprint, [_content(c) for c in job.clips], [s.content() for s in job.samples]])
+
+
+def _content(clip: Clip) -> dict[str, object]:
+    """Content of a clip as JSON values; of one given in frames with the rule of its times, which was another one once."""
+    return asdict(clip) if clip.frames is None else {**asdict(clip), "times": "from the start of the clip"}
 
 
 class MasksWorker:
@@ -60,8 +66,9 @@ class MasksWorker:
         self._store = store
         self._annotator: Annotator | MaskImporter
         if isinstance(config, ImportConfig):
-            self._annotator = MaskImporter(config.recorded)
+            self._annotator, self._least_intact = MaskImporter(config.recorded), 1.0
         else:
+            self._least_intact = config.limits.least_intact
             self._annotator = Annotator(config, weights)
 
     def run(self, job: VideoJob) -> Outcome:
@@ -76,12 +83,22 @@ class MasksWorker:
         with local_source(job.source) as source:
             video = open_video(source)
             outcome = as_stated(job, video)
-            annotation = self._annotator.annotate(job, video)
+            if any(note.intact < self._least_intact for note in video.notes):
+                raise VideoError("damaged", source.video_id)
+            try:
+                annotation = self._annotator.annotate(job, video)
+            except VideoError as error:
+                video = intact_head(video, error, self._least_intact)
+                annotation = self._annotator.annotate(job, video)
             if not annotation.tubes.frames:
                 refuse_black(source, video, [index for frames in annotation.segments for index in frames])
             sha256 = fingerprint if job.masks is None else content_hash(job.source.path)
             row = video_row(job.source, video, annotation, sha256, self._store.dataset)
-        return join_notes(outcome, annotation.note), {"videos": row, "masks": mask_rows(source.video_id, annotation.tubes)}
+        notes = [Outcome("done", note.reason, note.sentence) for note in video.notes]
+        return join_notes(outcome, *notes, annotation.note), {
+            "videos": row,
+            "masks": mask_rows(source.video_id, annotation.tubes),
+        }
 
 
 class FramesWorker:
@@ -149,7 +166,7 @@ def run_attempt(work: Callable[[], tuple[Outcome, Tables]]) -> tuple[Outcome, Ta
     try:
         outcome, tables = work()
     except VideoError as error:
-        outcome = Outcome("quarantined", error.reason, str(error))
+        outcome = Outcome("filtered" if error.reason in EXCLUDED else "quarantined", error.reason, str(error))
     except LimitError as error:
         outcome = Outcome("filtered", error.reason, str(error))
     except VideoMemoryError as error:

@@ -104,6 +104,7 @@ def _render_clip(
     clip: Clip, samples: Sequence[Sample], tracked: TrackedVideo, config: FramesConfig, out: RenderedVideo
 ) -> None:
     frames = clip.range_in(tracked.timeline)
+    start_s = _start_s(clip, frames, tracked.timeline)
     if not frames:
         reason, drawn = "outside_video", {}
         out.clips.append(_clip_row(clip, frames, (), (0, 0), 0.0, reason, tracked))
@@ -115,8 +116,7 @@ def _render_clip(
         reason = _refusal(samples, height_px, tracked, config)
         out.clips.append(_clip_row(clip, frames, indices, size, height_px, reason, tracked))
         if not reason:
-            out.frames += _frame_rows(clip, indices, drawn, size, height_px, tracked, config)
-    start_s = _start_s(clip, frames, tracked.timeline)
+            out.frames += _frame_rows(clip, start_s, indices, drawn, size, height_px, tracked, config)
     ordered = sorted(samples, key=lambda s: s.sample_id)
     if config.rendering.answer_rule == "released" and not reason:
         drawn = {f: _numbered(tracked, f, config) for f in tracked.candidates}
@@ -172,6 +172,7 @@ def _clip_row(
 
 def _frame_rows(
     clip: Clip,
+    start_s: float,
     indices: Sequence[int],
     drawn: Mapping[int, Sequence[Candidate]],
     size: tuple[int, int],
@@ -191,7 +192,7 @@ def _frame_rows(
                 "video_id": tracked.source.video_id,
                 "position": position,
                 "frame_index": index,
-                "time_s": float(tracked.timeline.times_s[index] - clip.start_s),
+                "time_s": float(tracked.timeline.times_s[index] - start_s),
                 "markers": [MarkerRow(object_id=m.object_id, label=m.label, x=m.x, y=m.y) for m in markers],
                 "jpeg": encode_jpeg(image, config.rendering.jpeg_quality),
             }

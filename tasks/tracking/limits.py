@@ -29,6 +29,14 @@ class LimitConfig(Config):
         description="Maximum objects per video; beyond it only the annotated segments are tracked. 0 sets no limit.",
     )
 
+    least_intact: float = Field(
+        0.5,
+        title="Least intact share",
+        ge=0,
+        le=1,
+        description="Share of a damaged video's frames that must precede the damage for them to be kept; 1 keeps none.",
+    )
+
 
 class LimitError(Exception):
     """A video that a limit excludes; the message is a sentence.

@@ -38,7 +38,8 @@ class DecordReader:
 
         width, height = size or (-1, -1)
         self._path, self._next = path, 0
-        self._timeline = index_frames(path).timeline
+        index = index_frames(path)
+        self._timeline, self.notes = index.timeline, index.notes
         self._reader: Any = decord.VideoReader(str(path), width=width, height=height, num_threads=threads)
         if not self._agrees():
             raise VideoError("decord_differs", path.name)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import NamedTuple
 
 from storage.common.errors import InputError
 
@@ -24,9 +25,26 @@ REASONS = {
     "size_differs": "its frames have another size than the annotations state, so their boxes do not apply",
     "bad_masks": "its imported masks cannot be read",
     "no_fps": "a folder of images needs a frame rate",
-    "leads_out": "a link points outside the folder of images",
+    "leads_out": "a link points outside the folder",
+    "name_not_utf8": "its name is not UTF-8: rename the file",
 }
 """Reason code -> description."""
+EXCLUDED = frozenset({"leads_out", "name_not_utf8"})
+"""Reasons that exclude a file by a rule, whatever it holds."""
+
+
+class VideoNote(NamedTuple):
+    """Remark on a video that can be used.
+
+    Attributes:
+        reason: `times_replaced`, `several_streams`, `non_square_pixels` or `damaged_tail`.
+        sentence: the remark.
+        intact: share of the frames that precede damage, in [0, 1].
+    """
+
+    reason: str
+    sentence: str
+    intact: float = 1.0
 
 
 class VideoError(InputError):
@@ -45,8 +63,6 @@ def is_truncated_mp4(path: Path) -> bool:
     """Whether a top-level ISO-BMFF box is longer than the rest of the file; False for other containers.
 
     Decoders repeat the last valid frame or fail late on such files, so this is checked before decoding.
-
-    Decoders repeat the last good frame or fail late on such files, so this is asked before decoding.
     """
     try:
         size = path.stat().st_size

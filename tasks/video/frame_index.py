@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from tasks.video.diagnosis import VideoError
+from tasks.video.diagnosis import VideoError, VideoNote
 from tasks.video.timeline import Timeline
 
 MIN_SIDE_PX = 32
 """Shorter side of the smallest usable frame, pixels."""
 _INDEXED = ("mov", "mp4", "matroska", "webm")
 """Containers whose index gives exact seeks and a time for each frame."""
+_LEAST_INTACT = 0.5
+"""Share of the stated frames that must be decoded before damage; of containers without an index."""
 _MOST_SECONDS = 24 * 3600.0
 """A longer step from one frame to the next is absurd."""
 
@@ -30,13 +32,13 @@ class FrameIndex:
             every frame a time of its own, so that frames are identified by their order alone.
         keys: frame indices of the key frames that decoding may start from, ascending; 0 alone where seeks are not exact.
         timeline: seconds of each frame.
-        note: what was replaced in the container's times; empty for nothing.
+        notes: remarks on the container's times, streams and pixels.
     """
 
     pts: NDArray[np.int64] | None
     keys: tuple[int, ...]
     timeline: Timeline
-    note: str = ""
+    notes: tuple[VideoNote, ...] = ()
 
 
 def open_stream(path: Path) -> tuple[Any, Any]:
@@ -47,8 +49,8 @@ def open_stream(path: Path) -> tuple[Any, Any]:
     """
     import av
 
-    container = av.open(str(path))
-    streams = [stream for stream in container.streams.video if not stream.disposition & av.stream.Disposition.attached_pic]
+    container: Any = av.open(str(path))
+    streams = _pictures(container)
     if not streams or any(stream.codec_context is None for stream in streams):
         container.close()
         raise VideoError("unsupported_codec" if streams else "no_video_stream", path.name)
@@ -58,6 +60,27 @@ def open_stream(path: Path) -> tuple[Any, Any]:
         container.close()
         raise VideoError("too_small", f"{path.name} ({sides[0]}x{sides[1]} pixels)")
     return container, best
+
+
+def _pictures(container: Any) -> list[Any]:
+    """The video streams of a container, without cover pictures."""
+    import av
+
+    return [stream for stream in container.streams.video if not stream.disposition & av.stream.Disposition.attached_pic]
+
+
+def _stream_notes(container: Any, stream: Any) -> tuple[VideoNote, ...]:
+    """Remarks on a stream that was chosen among others, or whose pixels are not square."""
+    sides, notes = f"{stream.codec_context.width}x{stream.codec_context.height}", []
+    if (count := len(_pictures(container))) > 1:
+        notes.append(
+            VideoNote("several_streams", f"it has {count} video streams: the one of the largest picture is read, {sides}")
+        )
+    ratio = stream.sample_aspect_ratio
+    if ratio and ratio != 1:
+        shape = f"{ratio.numerator}:{ratio.denominator}"
+        notes.append(VideoNote("non_square_pixels", f"its pixels are {shape}: frames and boxes keep the stored {sides}"))
+    return tuple(notes)
 
 
 def index_frames(path: Path) -> FrameIndex:
@@ -71,11 +94,14 @@ def index_frames(path: Path) -> FrameIndex:
     """
     container, stream = open_stream(path)
     with container:
-        if any(name in _INDEXED for name in container.format.name.split(",")) and (index := _packet_index(container, stream)):
-            return index
-    container, stream = open_stream(path)
-    with container:
-        return _decoded_index(container, stream, path.name)
+        notes = _stream_notes(container, stream)
+        indexed = any(name in _INDEXED for name in container.format.name.split(","))
+        index = _packet_index(container, stream) if indexed else None
+    if index is None:
+        container, stream = open_stream(path)
+        with container:
+            index = _decoded_index(container, stream, path.name)
+    return replace(index, notes=(*index.notes, *notes))
 
 
 def _packet_index(container: Any, stream: Any) -> FrameIndex | None:
@@ -96,13 +122,17 @@ def _decoded_index(container: Any, stream: Any, name: str) -> FrameIndex:
     import av
 
     ticks: list[int | None] = []
-    last = 0
+    last, notes = 0, list[VideoNote]()
     try:
         for frame in container.decode(stream):
             ticks.append(frame.pts)
             last = frame.duration or 0
     except av.FFmpegError as error:
-        raise VideoError("truncated", name) from error
+        stated = _stated_count(container, stream)
+        if len(ticks) < _LEAST_INTACT * stated or not stated:
+            raise VideoError("truncated", name) from error
+        kept = f"its data is damaged after {len(ticks)} of about {stated} frames: these are kept"
+        notes.append(VideoNote("damaged_tail", kept, len(ticks) / max(stated, len(ticks) + 1)))
     if not ticks:
         raise VideoError("no_frames", name)
     known = sorted({pts for pts in ticks if pts is not None})
@@ -111,8 +141,14 @@ def _decoded_index(container: Any, stream: Any, name: str) -> FrameIndex:
     else:
         times = [None if pts is None else pts * float(stream.time_base) for pts in ticks]
     completed = _completed(times, 1 / _rate(stream))
-    note = "" if completed == times else "missing or repeated frame times were replaced by the stated frame rate"
-    return FrameIndex(None, (0,), _timeline(completed, last, stream), note)
+    if completed != times:
+        notes.append(VideoNote("times_replaced", "frame times that were missing, absurd or restarted follow the stated rate"))
+    return FrameIndex(None, (0,), _timeline(completed, last, stream), tuple(notes))
+
+
+def _stated_count(container: Any, stream: Any) -> int:
+    """Number of frames that the container states, or that its duration holds at the stated rate; 0 if it states neither."""
+    return int(stream.frames or round((container.duration or 0) / 1e6 * _rate(stream)))
 
 
 def _completed(times: Sequence[float | None], step_s: float) -> list[float]:

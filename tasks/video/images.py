@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from tasks.video.diagnosis import VideoError
+from tasks.video.diagnosis import VideoError, VideoNote
 from tasks.video.timeline import Timeline
 
 IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png"})
@@ -48,6 +48,11 @@ class ImageFolderReader:
         for file in self._files:
             if file.is_symlink() and not file.resolve().is_relative_to(path.resolve()):
                 raise VideoError("leads_out", f"{file.name} in {path}")
+
+    @property
+    def notes(self) -> tuple[VideoNote, ...]:
+        """None: the images have no times of their own."""
+        return ()
 
     def __len__(self) -> int:
         return len(self._files)

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from storage.folders.cache import RemoteFile, cached_copy
 from tasks.video.decord_reader import DecordReader
-from tasks.video.diagnosis import VideoError, diagnose, is_truncated_mp4
+from tasks.video.diagnosis import VideoError, VideoNote, diagnose, is_truncated_mp4
 from tasks.video.images import ImageFolderReader
 from tasks.video.stream import StreamReader
 from tasks.video.timeline import Timeline
@@ -38,11 +38,13 @@ class Source:
         video_id: unique within a dataset; the path below the videos folder, with its suffix.
         path: file or folder, or a file in an object store, which `local_source` fetches.
         fps: frames per second of a JPEG folder; None for video files, which store their own times.
+        unusable: reason of `tasks.video.diagnosis.REASONS` for which the file is not opened; empty for none.
     """
 
     video_id: str
     path: Path | RemoteFile
     fps: float | None = None
+    unusable: str = ""
 
 
 @contextmanager
@@ -50,9 +52,11 @@ def local_source(source: Source) -> Iterator[Source]:
     """The source on the local disk for the duration of the block: itself, or its cached copy.
 
     Raises:
-        VideoError: the file does not exist.
+        VideoError: the file does not exist, or cannot be used.
         StoreError: the object store cannot be read.
     """
+    if source.unusable:
+        raise VideoError(source.unusable, source.video_id)
     with ExitStack() as stack:
         if isinstance(source.path, RemoteFile):
             try:
@@ -63,7 +67,12 @@ def local_source(source: Source) -> Iterator[Source]:
 
 
 class Reader(Protocol):
-    """Decoder of frames: decord for files, OpenCV for JPEG folders."""
+    """Decoder of frames of a file, or of a folder of images."""
+
+    @property
+    def notes(self) -> tuple[VideoNote, ...]:
+        """Remarks on the file."""
+        ...
 
     def __len__(self) -> int: ...
     def get(self, indices: Sequence[int]) -> Frames:
@@ -81,17 +90,26 @@ class Video:
     def __init__(self, source: Source, path: Path, reader: Reader) -> None:
         self.source = source
         self._path = path
-        self._reader = reader
+        self.reader = reader
         self.height, self.width = reader.get([0]).shape[1:3]
+
+    def with_reader(self, reader: Reader) -> Video:
+        """The video with another reader of its file."""
+        return Video(self.source, self._path, reader)
+
+    @property
+    def notes(self) -> tuple[VideoNote, ...]:
+        """Remarks on the file."""
+        return self.reader.notes
 
     def __len__(self) -> int:
         """Number of frames."""
-        return len(self._reader)
+        return len(self.reader)
 
     @cached_property
     def timeline(self) -> Timeline:
         """Presentation times of all frames."""
-        return self._reader.timeline()
+        return self.reader.timeline()
 
     def frames(self, indices: Sequence[int]) -> Frames:
         """Decode frames.
@@ -106,7 +124,7 @@ class Video:
             VideoError: the file is truncated or cannot be decoded at one of the frames.
         """
         try:
-            return self._reader.get(indices)
+            return self.reader.get(indices)
         except (VideoError, MemoryError):
             raise
         except Exception as error:
@@ -116,8 +134,6 @@ class Video:
         """Yield (first index, frames) over [start, stop) in windows of `size`, or backward if stop < start.
 
         A backward iteration over (stop, start] yields the last window first; frames within a window are ascending.
-
-        A backward walk over (stop, start] yields its windows last first; frames inside a window stay ascending.
 
         Args:
             start: first native frame index.

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tasks.video.diagnosis import VideoError
+from tasks.video.diagnosis import VideoError, VideoNote
 from tasks.video.frame_index import index_frames, open_stream
 from tasks.video.scaling import Scaler
 from tasks.video.timeline import Timeline
@@ -58,6 +58,11 @@ class StreamReader:
 
     def __len__(self) -> int:
         return len(self.index.timeline.times_s)
+
+    @property
+    def notes(self) -> tuple[VideoNote, ...]:
+        """Remarks on times, streams and pixels of the file."""
+        return self.index.notes
 
     def timeline(self) -> Timeline:
         """Presentation times of all frames."""

@@ -8,7 +8,8 @@ import pytest
 
 from tasks.benchmarks.folder import read_folder
 from tasks.benchmarks.hcstvg import read_hcstvg
-from tasks.benchmarks.samples import AnnotationError
+from tasks.benchmarks.samples import AnnotationError, VideoJob
+from tasks.build.fingerprint import job_hash, job_stat
 
 RECORD: dict[str, Any] = {
     "bbox": [[10.0, 20.0, 30.0, 40.0], [-5.0, 20.0, 30.0, 200.0]],
@@ -99,7 +100,9 @@ def test_folders_of_jpegs_need_a_rate(videos: Path) -> None:
 def test_links_out_of_the_folder_are_not_followed(tmp_path: Path, videos: Path) -> None:
     (tmp_path / "secret.mp4").write_bytes(b"x")
     (videos / "link.mp4").symlink_to(tmp_path / "secret.mp4")
-    assert "link.mp4" not in [job.source.video_id for job in read_folder(videos).jobs]
+    [source] = [job.source for job in read_folder(videos).jobs if job.source.video_id == "link.mp4"]
+    assert source.unusable == "leads_out"
+    assert (job_stat(VideoJob(source, ())), job_hash(VideoJob(source, ()))) == ([], "leads_out"), "nothing of it is read"
 
 
 def test_a_folder_without_videos_is_refused(tmp_path: Path) -> None:

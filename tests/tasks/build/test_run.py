@@ -3,7 +3,7 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -11,16 +11,18 @@ import numpy as np
 import pytest
 
 from storage.common.config import changed
+from storage.folders.files import json_digest
 from storage.folders.open import folder_at
 from storage.manifest import DatasetError, Manifest, load_manifest
 from storage.outcomes import BudgetError, Outcome
 from storage.reader import Dataset
 from storage.specification import BuildRequest
+from tasks.benchmarks.folder import read_folder
 from tasks.benchmarks.samples import Benchmark, Clip, Sample, Target, Task, VideoFacts, VideoJob
 from tasks.build.plan import Build, plan_frames, plan_masks
 from tasks.build.run import Ended, publish_build, run_frames, run_here, run_masks
 from tasks.build.stages import BuildConfig
-from tasks.build.workers import WorkerFactory
+from tasks.build.workers import WorkerFactory, frames_fingerprint
 from tasks.markers.config import MarkerConfig
 from tasks.masks.instances import Box
 from tasks.preview.inspect import describe_unpublished
@@ -282,3 +284,79 @@ def test_a_video_of_another_length_is_kept_and_noted_and_one_of_another_size_is_
     rows = {row["video_id"]: row["detail"] for row in Dataset(build.folder).outcomes.to_pylist()}
     assert rows["a.mp4"] == "it has 40 frames; its annotations state 50"
     assert "stated 640x360" in rows["b.mp4"]
+
+
+def test_times_of_a_clip_given_in_frames_count_from_its_first_frame(build: Build) -> None:
+    job = build.benchmark.jobs[0]
+    by_frames = VideoJob(job.source, (Clip("late", frames=(20, 39)),))
+    run(replace(build, benchmark=Benchmark([by_frames])))
+    frames = Dataset(build.folder).frames("a.mp4", "late").to_pylist()
+    assert [row["frame_index"] for row in frames] == [20, 26, 33, 39]
+    assert [row["time_s"] for row in frames] == pytest.approx([0.0, 0.6, 1.3, 1.9])
+
+
+def test_only_frames_of_clips_given_in_frames_are_rendered_again_for_the_rule_of_their_times(build: Build) -> None:
+    job = build.benchmark.jobs[0]
+    before = json_digest(["masks", [asdict(clip) for clip in job.clips], [s.content() for s in job.samples]])
+    assert frames_fingerprint("masks", job) == before
+    by_frames = VideoJob(job.source, (Clip("late", frames=(20, 39)),))
+    assert frames_fingerprint("masks", by_frames) != json_digest(["masks", [asdict(c) for c in by_frames.clips], []])
+
+
+def zeroed(path: Path, start: float, stop: float) -> None:
+    """Zero a part of the media data of an MP4 file, whose index comes after it."""
+    data = bytearray(path.read_bytes())
+    end = data.rindex(b"moov") - 4
+    first = data.index(b"mdat") + 4
+    for place in range(first + int(start * (end - first)), first + int(stop * (end - first))):
+        data[place] = 0
+    path.write_bytes(data)
+
+
+def test_a_damaged_tail_is_cut_off_and_noted_or_refused_by_option(build: Build) -> None:
+    source = build.benchmark.jobs[1].source
+    zeroed(source.path, 0.9, 0.99)
+    one = replace(build, benchmark=Benchmark([VideoJob(source, (Clip("b"),))]))
+    refusing = replace(one, config=changed(one.config, {"limits.least_intact": 1.0}), folder=build.folder.child("refusing"))
+    assert run(refusing).counts == {"quarantined: damaged": 1}
+    assert run(one).counts == {"done: damaged_tail": 1}
+    [video] = Dataset(build.folder).rows("videos", "b.mp4").to_pylist()
+    assert 20 <= video["frame_count"] < 40
+    assert len(video["times_s"]) == video["frame_count"]
+    assert video["duration_s"] == pytest.approx(video["frame_count"] / 10)
+    assert video["note"].startswith(f"its data is damaged from frame {video['frame_count']} of 40 on")
+    assert max(Dataset(build.folder).rows("masks", "b.mp4").column("frame_index").to_pylist()) < video["frame_count"]
+
+
+def test_a_file_that_is_damaged_early_is_refused(build: Build) -> None:
+    source = build.benchmark.jobs[1].source
+    zeroed(source.path, 0.2, 0.4)
+    assert run(replace(build, benchmark=Benchmark([VideoJob(source, (Clip("b"),))]))).counts == {"quarantined: damaged": 1}
+
+
+def test_every_file_of_a_folder_is_done_has_an_outcome_or_is_counted(build: Build, tmp_path: Path, square_clip: Path) -> None:
+    root = tmp_path / "folder"
+    (root / "inner").mkdir(parents=True)
+    shutil.copy(square_clip, root / "good.mp4")
+    shutil.copy(square_clip, root / os.fsdecode(b"bad\xff.mp4"))
+    shutil.copy(square_clip, tmp_path / "outside.mp4")
+    (root / "inner" / "link.mp4").symlink_to(root / "good.mp4")
+    (root / "out.mp4").symlink_to(tmp_path / "outside.mp4")
+    (root / "out").symlink_to(tmp_path)
+    (root / "again").symlink_to(root / "inner")
+    (root / "nowhere.mp4").symlink_to(root / "none.mp4")
+    for name in ("._good.mp4", "notes.txt", "cover.png"):
+        (root / name).write_text("x")
+    benchmark = read_folder(root)
+    assert benchmark.records == {"videos": 6, "hidden files": 1, "images": 1, "links to folders inside": 1, "other files": 1}
+    manifest = run(replace(build, benchmark=benchmark), error_budget=0.2)
+    rows = Dataset(build.folder).outcomes.to_pylist()
+    assert {row["video_id"]: f"{row['status']} {row['reason']}".strip() for row in rows} == {
+        "bad\\xff.mp4": "filtered name_not_utf8",
+        "good.mp4": "done",
+        "inner/link.mp4": "done",
+        "nowhere.mp4": "quarantined missing",
+        "out": "filtered leads_out",
+        "out.mp4": "filtered leads_out",
+    }
+    assert manifest.counts["done"] == 2

@@ -5,7 +5,10 @@ from __future__ import annotations
 import base64
 import json
 import random
+import subprocess
+import sys
 from collections.abc import Callable
+from fractions import Fraction
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -35,6 +38,10 @@ ENCODINGS: dict[str, tuple[str, str, dict[str, str]]] = {
     "mpeg2-ps": ("mpeg2video", "a.mpg", {"g": "12", "bf": "2"}),
     "mpeg4-avi": ("mpeg4", "a.avi", {"g": "12", "bf": "2"}),
     "mjpeg": ("mjpeg", "a.avi", {}),
+    "ten-bit": ("libx264", "a.mp4", {"g": "12", "bf": "2"}),
+    "ten-bit-hevc": ("libx265", "a.mkv", {"x265-params": "keyint=12:bframes=3:log-level=none", "preset": "ultrafast"}),
+    "variable-rate": ("libx264", "a.mkv", {"g": "12", "bf": "2"}),
+    "late-start": ("libx264", "a.mkv", {"g": "12", "bf": "2"}),
     "wmv": ("wmv2", "a.wmv", {"g": "12"}),
 }
 
@@ -65,12 +72,35 @@ def encoded(name: str, folder: Path) -> Path:
     with av.open(str(path), "w") as container:
         stream = container.add_stream(encoder, rate=25, options=options)
         stream.width, stream.height = WIDTH, HEIGHT
-        stream.pix_fmt = "yuvj420p" if encoder == "mjpeg" else "yuv420p"
+        stream.pix_fmt = "yuvj420p" if encoder == "mjpeg" else "yuv420p10le" if name.startswith("ten-bit") else "yuv420p"
         stream.bit_rate = 2_000_000
-        for image in numbered():
-            container.mux(stream.encode(av.VideoFrame.from_ndarray(image, format="rgb24")))
+        stream.codec_context.time_base = Fraction(1, 25)
+        for number, image in enumerate(numbered()):
+            frame = av.VideoFrame.from_ndarray(image, format="rgb24").reformat(format=stream.pix_fmt)
+            frame.pts = number + number**2 // 9 if name == "variable-rate" else number + 70 * (name == "late-start")
+            frame.time_base = Fraction(1, 25)
+            container.mux(stream.encode(frame))
         container.mux(stream.encode())
     return path
+
+
+def remuxed(source: Path, target: Path, shift: int, timed: bool = True) -> Path:
+    """Copy the packets of a file, shifted by `shift` frames, with or without presentation times."""
+    import av
+
+    with av.open(str(source)) as before, av.open(str(target), "w") as after:
+        stream = before.streams.video[0]
+        copy = after.add_stream_from_template(stream)
+        for packet in before.demux(stream):
+            if packet.dts is None:
+                continue
+            ticks = int(shift / 25 / packet.time_base)
+            packet.dts, packet.pts = packet.dts + ticks, packet.pts + ticks
+            if not timed:
+                packet.pts = packet.dts
+            packet.stream = copy
+            after.mux(packet)
+    return target
 
 
 @pytest.fixture(scope="session")
@@ -90,6 +120,75 @@ def test_every_frame_is_the_one_of_its_number_forward_backward_and_at_random(nam
     order = random.Random(0).sample(range(COUNT), COUNT)
     assert [number_in(video.frames([index])[0]) for index in order] == order
     assert bool((np.diff(video.timeline.times_s) > 0).all())
+
+
+def test_an_edit_list_leaves_out_the_frames_before_it(folder: Path) -> None:
+    path = remuxed(encoded("closed", folder), folder / "edited.mp4", -5)
+    video = open_video(Source("edited", path))
+    numbers = [number_in(image) for _, images in video.windows(0, len(video)) for image in images]
+    assert numbers == list(range(5, COUNT))
+    order = random.Random(2).sample(range(len(video)), len(video))
+    assert [number_in(video.frames([index])[0]) for index in order] == [index + 5 for index in order]
+    backward = [number_in(i) for _, images in video.windows(len(video) - 1, -1, 6) for i in images[::-1]]
+    assert backward == numbers[::-1]
+    assert video.timeline.times_s == pytest.approx(np.arange(len(video)) / 25)
+
+
+AV1 = """
+import sys, av, numpy
+with av.open(sys.argv[2], "w") as container:
+    options = {"preset": "10", "crf": "15", "g": "12", "svtav1-params": "enable-tf=0"}
+    stream = container.add_stream("libsvtav1", rate=25, options=options)
+    frames = numpy.load(sys.argv[1])
+    stream.width, stream.height, stream.pix_fmt = frames.shape[2], frames.shape[1], "yuv420p"
+    for image in frames:
+        container.mux(stream.encode(av.VideoFrame.from_ndarray(image, format="rgb24")))
+    container.mux(stream.encode())
+"""
+
+
+def test_av1_frames_are_those_of_a_sequential_decode(tmp_path: Path) -> None:
+    import av
+
+    path = tmp_path / "a.mp4"
+    np.save(tmp_path / "frames.npy", np.stack(numbered()))
+    # In a process of its own: run as root, the encoder leaves its process under real-time scheduling.
+    subprocess.run([sys.executable, "-c", AV1, tmp_path / "frames.npy", path], check=True, capture_output=True)
+    with av.open(str(path)) as container:
+        forward = [number_in(frame.to_ndarray(format="rgb24")) for frame in container.decode(video=0)]
+    assert len(set(forward)) > COUNT * 0.9
+    reader = StreamReader(path)
+    assert [number_in(image) for image in reader.get(range(COUNT))] == forward
+    for index in random.Random(3).sample(range(COUNT), 12):
+        assert number_in(reader.get([index])[0]) == forward[index]
+
+
+def test_streams_pixels_and_times_that_are_not_as_they_seem_are_noted(tmp_path: Path, folder: Path) -> None:
+    import av
+
+    path = tmp_path / "two.mkv"
+    with av.open(str(path), "w") as container:
+        streams = [container.add_stream("mpeg4", rate=25) for _ in range(2)]
+        for stream, (width, height) in zip(streams, ((64, 48), (WIDTH, HEIGHT)), strict=True):
+            stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
+        streams[1].codec_context.sample_aspect_ratio = Fraction(16, 15)
+        for image in numbered()[:10]:
+            for stream in streams:
+                frame = av.VideoFrame.from_ndarray(image, format="rgb24").reformat(stream.width, stream.height, "yuv420p")
+                container.mux(stream.encode(frame))
+        for stream in streams:
+            container.mux(stream.encode())
+    video = open_video(Source("two", path))
+    assert (video.width, video.height) == (WIDTH, HEIGHT)
+    assert [note.reason for note in video.notes] == ["several_streams", "non_square_pixels"]
+    assert "its pixels are 16:15: frames and boxes keep the stored 128x96" in [note.sentence for note in video.notes]
+    assert open_video(Source("plain", encoded("closed", folder))).notes == ()
+
+
+@pytest.mark.parametrize(("name", "reasons"), [("concat_restart.mpg", ["times_replaced"]), ("vfr.mkv", [])])
+def test_replaced_times_are_noted(name: str, reasons: list[str], shared: Path) -> None:
+    notes = open_video(Source(name, shared / "cases" / "video" / name)).notes
+    assert [note.reason for note in notes] == reasons
 
 
 @settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
