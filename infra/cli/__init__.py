@@ -8,6 +8,9 @@ import gc
 def main() -> None:
     """Run `stvg` with the arguments of the process."""
     gc.disable()  # until the command runs: reading options leaves no garbage, and looking for it takes a tenth of the start
-    from infra.cli.app import run
+    try:
+        from infra.cli.app import run
 
-    run()
+        run()
+    finally:
+        gc.enable()
