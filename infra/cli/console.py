@@ -9,7 +9,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from types import TracebackType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.table import Table
@@ -19,6 +19,7 @@ from storage.common.errors import StvgError
 from storage.progress import Progress as StageProgress
 
 if TYPE_CHECKING:
+    from pydantic import JsonValue
     from rich.progress import TaskID
 
 
@@ -126,7 +127,7 @@ class Steps:
         self._status.start()
 
 
-def show_report(report: dict[str, Any]) -> None:
+def show_report(report: Mapping[str, JsonValue]) -> None:
     """Print the fields of a report.
 
     Args:
@@ -137,6 +138,7 @@ def show_report(report: dict[str, Any]) -> None:
         if isinstance(value, list) and value and isinstance(value[0], dict):
             table = Table(*value[0], title=name, title_justify="left")
             for row in value:
+                assert isinstance(row, dict)
                 table.add_row(*map(printable, row.values()))
             console.print(table)
         else:

@@ -31,8 +31,9 @@ def export(
 
     with Bars(as_json) as bars:
         counts = write(Dataset(dataset), format_, out, ExportOptions(every, media), bars.update)
-    summary = {"folder": str(out), "format": format_, "written": counts}
     if as_json:
-        print(json.dumps(summary))
+        print(json.dumps({"folder": str(out), "format": format_, "written": counts}))
     else:
-        show_report({**summary, "written": ", ".join(f"{count} {kind}" for kind, count in counts.items())})
+        show_report(
+            {"folder": str(out), "format": format_, "written": ", ".join(f"{count} {kind}" for kind, count in counts.items())}
+        )

@@ -14,6 +14,8 @@ from infra.cli.console import plain, printable, show_report
 from infra.cli.options import AsJson
 
 if TYPE_CHECKING:
+    from pydantic import JsonValue
+
     from tasks.metrics.report import ConventionScores, TaskReport
 
 _MOST_INVALID = 10
@@ -65,7 +67,7 @@ def quality(
     if as_json:
         print(json.dumps(asdict(report)))
     else:
-        show_report({"identity": report.identity, "quality": quality_rows(report)})
+        show_report({"identity": report.identity, "quality": [dict(row) for row in quality_rows(report)]})
 
 
 def inspect(
@@ -86,12 +88,12 @@ def inspect(
     from storage.reader import Dataset
     from tasks.preview.inspect import describe, describe_unpublished
 
-    report: dict[str, Any] = {}
+    report: dict[str, JsonValue] = {}
     if video is None and not verify:
         report = describe_unpublished(dataset)
     if "published" not in report:
         data = Dataset(dataset)
-        report = {"damaged": data.damaged_files()} if verify else {**describe(data, video, frame), **report}
+        report = {"damaged": list(data.damaged_files())} if verify else {**describe(data, video, frame), **report}
     if as_json:
         print(json.dumps(report))
     else:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -15,6 +15,8 @@ from infra.cli.console import Bars, show_report
 from infra.cli.options import AsJson, Yes
 
 if TYPE_CHECKING:
+    from pydantic import JsonValue
+
     from storage.manifest import Manifest
     from storage.outcomes import Outcome
     from tasks.build.plan import Build
@@ -68,7 +70,7 @@ def requeue(
     _print({**_summary(dataset, plan), **_published(manifest, build)}, as_json)
 
 
-def _kinds(endings: Sequence[Any]) -> list[dict[str, Any]]:
+def _kinds(endings: Sequence[Any]) -> list[JsonValue]:
     from tasks.build.requeue import reasons
 
     return [
@@ -77,17 +79,17 @@ def _kinds(endings: Sequence[Any]) -> list[dict[str, Any]]:
     ]
 
 
-def _summary(dataset: str, plan: Requeue) -> dict[str, Any]:
+def _summary(dataset: str, plan: Requeue) -> dict[str, JsonValue]:
     counts = {"videos": len(plan.videos), "left for stvg build": plan.left}
     return {"dataset": dataset, "requeued": _kinds(plan.endings), **counts}
 
 
-def _published(manifest: Manifest, build: Build) -> dict[str, Any]:
+def _published(manifest: Manifest, build: Build) -> dict[str, JsonValue]:
     from storage.reader import Dataset
     from tasks.preview import current_preview
 
     page = current_preview(Dataset(build.folder))
-    return {"content_hash": manifest.content_hash, "counts": manifest.counts, "preview": page}
+    return {"content_hash": manifest.content_hash, "counts": dict(manifest.counts), "preview": page}
 
 
 def replay(
@@ -113,7 +115,7 @@ def replay(
         raise typer.Exit(1)
 
 
-def _differences(result: Replay) -> list[dict[str, Any]]:
+def _differences(result: Replay) -> list[JsonValue]:
     return [{**asdict(difference), "equal": difference.equal} for difference in result.differences]
 
 
@@ -144,9 +146,14 @@ def gc(
         garbage = find_garbage(dataset, older_than)
         if yes:
             remove_garbage(dataset, garbage)
-    files = [{"name": item.name, "kind": item.kind, "bytes": item.bytes} for item in garbage]
+    files: list[JsonValue] = [{"name": item.name, "kind": item.kind, "bytes": item.bytes} for item in garbage]
     hint = {} if as_json or yes or not garbage else {"next": "add --yes to remove them"}
-    summary = {"dataset": dataset, "files": files, "bytes": sum(item.bytes for item in garbage), "removed": yes}
+    summary: dict[str, JsonValue] = {
+        "dataset": dataset,
+        "files": files,
+        "bytes": sum(item.bytes for item in garbage),
+        "removed": yes,
+    }
     _print({**summary, **hint}, as_json)
 
 
@@ -167,7 +174,7 @@ def trust(file: Annotated[Path, typer.Argument(help="Path of a weight file.")], 
     _print({"trusted": str(weights.path), "sha256": weights.sha256}, as_json)
 
 
-def _print(report: dict[str, Any], as_json: bool) -> None:
+def _print(report: Mapping[str, JsonValue], as_json: bool) -> None:
     if as_json:
         print(json.dumps(report))
     else:

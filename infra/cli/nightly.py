@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from infra.cli.console import Bars, plain, printable, show_report, stoppable
 from infra.cli.options import AsJson, Yes
 from rl.evaluation.parameters import NightlyParameters
+
+if TYPE_CHECKING:
+    from pydantic import JsonValue
 
 
 def nightly_command(parameters: NightlyParameters, as_json: AsJson = False) -> None:
@@ -41,7 +46,7 @@ def accept_command(parameters: NightlyParameters, yes: Yes = False, as_json: AsJ
     if as_json:
         print(Acceptance(accepted=tuple(accepted), stored=yes).model_dump_json())
     else:
-        rows = [
+        rows: list[JsonValue] = [
             {"series": one.series, one.metric: round(100 * one.mean, 2), "convention": one.convention, "results": one.key}
             for one in accepted
         ]

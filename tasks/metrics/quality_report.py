@@ -62,7 +62,7 @@ class Quality:
         return f"{means}; an object matches it on {self.covered:.0%} of its frames. {self.samples} sentences, {self.lost} lost."
 
 
-def quality_rows(quality: Quality) -> list[dict[str, object]]:
+def quality_rows(quality: Quality) -> list[dict[str, str | int]]:
     """One row a theta, for tables: shares and means in per cent."""
     return [
         {

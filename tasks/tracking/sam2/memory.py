@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypedDict, TypeVar
 
 import numpy as np
 
@@ -15,6 +15,20 @@ if TYPE_CHECKING:
     import torch
 
 T = TypeVar("T")
+
+
+class StepOutputs(TypedDict):
+    """What later frames attend to of a step of the model.
+
+    Attributes:
+        maskmem_features: memory of the masks, bfloat16 (objects, channels, side / 16, side / 16).
+        maskmem_pos_enc: its position encodings, each (objects, channels, side / 16, side / 16).
+        obj_ptr: pointers of the objects (objects, channels).
+    """
+
+    maskmem_features: torch.Tensor
+    maskmem_pos_enc: list[torch.Tensor]
+    obj_ptr: torch.Tensor
 
 
 @dataclass
@@ -28,7 +42,7 @@ class Cohort:
     """
 
     ids: list[int]
-    memories: dict[str, dict[int, dict[str, Any]]]
+    memories: dict[str, dict[int, StepOutputs]]
 
 
 class Memory:
@@ -107,7 +121,7 @@ class Memory:
         self.steps += sum(sizes)
         return logits
 
-    def _prompted(self, index: int, features: Features, masks: Sequence[Mask]) -> dict[str, Any]:
+    def _prompted(self, index: int, features: Features, masks: Sequence[Mask]) -> StepOutputs:
         """Outputs on the frame of discovery, with the given masks in place of predicted ones."""
         import torch
 
@@ -153,12 +167,12 @@ class Memory:
         scaled = torch.nn.functional.interpolate(image, size=(side, side), mode="bilinear", antialias=True)
         return (scaled >= 0.5).float()
 
-    def _kept(self, spatial: torch.Tensor, pointer: torch.Tensor) -> dict[str, Any]:
+    def _kept(self, spatial: torch.Tensor, pointer: torch.Tensor) -> StepOutputs:
         """Outputs that later frames attend to; position encodings are equal for all, so one copy is expanded."""
         positions = [position.expand(len(pointer), -1, -1, -1) for position in self._positions]
         return {"maskmem_features": spatial, "maskmem_pos_enc": positions, "obj_ptr": pointer}
 
-    def _forget(self, outputs: dict[int, dict[str, Any]], index: int) -> None:
+    def _forget(self, outputs: dict[int, StepOutputs], index: int) -> None:
         """Drop outputs that frames after `index` cannot attend to: masks and object pointers have a limited range."""
         model = self._model
         reach = max(model.num_maskmem * model.memory_temporal_stride_for_eval, model.max_obj_ptrs_in_encoder)
