@@ -90,11 +90,11 @@ def test_referring_segmentation_takes_several_ids_their_union_or_none(mevis: Dat
     report = found.scores["paper"].results["segmentation"]
     without = LATE / FRAMES
     """Share of frames on which the green square is not: there, nothing is right."""
-    assert report.samples == 4
-    assert report.metrics["J"].mean == pytest.approx((1 + 1 + without + 0) / 4, abs=0.01)
-    assert report.metrics["F"].mean == pytest.approx((1 + 1 + without + 0) / 4, abs=0.01)
+    assert report.samples == 5, "an expression that means nothing is answered by none"
+    assert report.metrics["J"].mean == pytest.approx((1 + 1 + without + 0 + 1) / 5, abs=0.01)
+    assert report.metrics["F"].mean == pytest.approx((1 + 1 + without + 0 + 1) / 5, abs=0.01)
     assert report.metrics["J&F"].mean == pytest.approx((report.metrics["J"].mean + report.metrics["F"].mean) / 2)
-    assert found.scores["paper"].without_truth == 1, "an expression without annotations"
+    assert found.scores["paper"].without_truth == 0
     low, high = report.metrics["J&F"].interval
     assert low < report.metrics["J&F"].mean < high
 
@@ -104,8 +104,8 @@ def test_one_id_of_two_is_half_an_answer(mevis: Dataset, tmp_path: Path) -> None
     _, found = told(mevis, "marked", ScriptedEngine(text="Target ID: none", by_key=by_key), tmp_path)
     red, green = 40 * 40, 30 * 30
     both = (LATE + (FRAMES - LATE) * red / (red + green)) / FRAMES
-    none = [0, LATE / FRAMES, LATE / FRAMES]
-    assert found.scores["paper"].results["segmentation"].metrics["J"].mean == pytest.approx((both + sum(none)) / 4, abs=0.01)
+    none = [0, LATE / FRAMES, LATE / FRAMES, 1]
+    assert found.scores["paper"].results["segmentation"].metrics["J"].mean == pytest.approx((both + sum(none)) / 5, abs=0.01)
 
 
 SAID = """Here is a description of each person in the video:
