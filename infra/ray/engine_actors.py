@@ -139,6 +139,8 @@ class EngineActors:
         for _ in range(MAX_CRASHES):
             actor = self._idle.get()
             try:
+                if self._closed:
+                    raise EngineError("the engine was closed")
                 return list(ray.get(actor.answer.remote(requests)))
             except ray.exceptions.RayError as error:
                 failure, own = error, _engine_error(error)

@@ -40,7 +40,7 @@ def write_report(runs: Sequence[Mapping[str, Any]], folder: Path) -> None:
 
 def _page(runs: Sequence[Mapping[str, Any]]) -> str:
     seeds = sorted({run["seed"] for run in runs})
-    clips = runs[0]["budget"]["held_out"]
+    clips = runs[0]["budget"]["evaluation_clips"]
     lines = [
         f"# Learning, measured\n\nMeans over seeds {', '.join(map(str, seeds))} (least to most), {clips} held-out clips each.\n"
     ]

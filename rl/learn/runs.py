@@ -28,7 +28,7 @@ class Budget:
         stages: of the warm-up.
         rate: its highest learning rate.
         grpo: the training after it.
-        held_out: clips on which it is marked.
+        evaluation_clips: held-out clips on which it is marked.
     """
 
     stages: tuple[Stage, ...]

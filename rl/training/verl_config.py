@@ -199,10 +199,17 @@ def compose_config(name: str, settings: Settings, sections: Mapping[str, JsonVal
         An OmegaConf configuration.
     """
     from hydra import compose, initialize_config_module
+    from hydra.core.global_hydra import GlobalHydra
+    from hydra.initialize import get_gh_backup, restore_gh_from_backup
     from omegaconf import OmegaConf
 
-    with initialize_config_module("verl.trainer.config", version_base=None):
-        config = compose(name)
+    backup = get_gh_backup()  # sam2 initializes Hydra for its own configurations when it is imported
+    GlobalHydra.instance().clear()
+    try:
+        with initialize_config_module("verl.trainer.config", version_base=None):
+            config = compose(name)
+    finally:
+        restore_gh_from_backup(backup)
     for path, value in settings.items():
         OmegaConf.update(config, path.removeprefix("+"), value, force_add=path.startswith("+"))
     OmegaConf.set_struct(config, False)

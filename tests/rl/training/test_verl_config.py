@@ -66,6 +66,7 @@ def test_a_devices_answers_are_computed_in_equal_parts() -> None:
 @pytest.mark.heavy
 @pytest.mark.parametrize("name", ["stvg-r1"])
 def test_every_path_is_one_of_verls_or_marked_as_new(name: str) -> None:
+    import sam2  # noqa: F401 - it initializes Hydra for its own configurations
     from omegaconf.errors import ConfigAttributeError
 
     recipe = recipe_named(name)
