@@ -88,7 +88,14 @@ def _sample(video_id: str, rng: np.random.Generator) -> pa.Table:
     corner = rng.uniform(0, 200, (FRAMES, 2))
     target = {"frames": list(range(FRAMES)), "boxes": np.hstack([corner, corner + np.array([60, 120])]).tolist(), "counts": []}
     truth = {"start_s": 0.0, "end_s": FRAMES / FPS, "start_frame": 0, "end_frame": FRAMES - 1, "targets": [target]}
-    names = {"sample_id": video_id, "clip_id": video_id, "video_id": video_id, "task": "spatio-temporal", "group": ""}
+    names = {
+        "sample_id": video_id,
+        "clip_id": video_id,
+        "video_id": video_id,
+        "task": "spatio-temporal",
+        "group": "",
+        "record": "",
+    }
     row = {**names, "sentence": "It moves.", **truth, "answer_ids": [1], "options": [], "answer": "", "reason": ""}
     return pa.Table.from_pylist([row], schema=SAMPLES)
 

@@ -64,7 +64,7 @@ def test_a_fall_fails_the_night_and_names_its_samples_until_it_is_accepted(
     night(nightly)
     accept(nightly)
     engine.says = WORSE
-    with pytest.raises(DropError, match=r"1 of 1 fell by more than is tolerated: .*vIoU .*; fell: .* 0\.9\d to 0\.2\d"):
+    with pytest.raises(DropError, match=r"1 of 1 fell by more than is tolerated: .*vIoU .*; fell: .* 1\.00 to 0\.2\d"):
         nightly_command(nightly, as_json=True)
     [told] = json.loads(capsys.readouterr().out)["series"]
     assert (told["state"], len(told["comparison"]["changed"])) == ("dropped", 2)
