@@ -17,7 +17,7 @@ export DO_NOT_TRACK := 1
 help:  ## show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "%-12s %s\n", $$1, $$2}'
 
-install: $(VENV)/.installed-$(EXTRA)  ## install into .venv; EXTRA=dev adds the tests' tools, EXTRA=cluster vLLM
+install: $(VENV)/.installed-$(EXTRA) $(VENV)/.models  ## install into .venv; EXTRA=dev adds the tests' tools, EXTRA=cluster vLLM
 
 $(BIN)/uv:
 	$(PYTHON) -c 'import sys; sys.exit(0 if (3, 11) <= sys.version_info < (3, 13) else "Python 3.11 or 3.12 is needed; set PYTHON=")'
@@ -29,16 +29,19 @@ $(VENV)/.installed-%: requirements/%.txt pyproject.toml $(BIN)/uv
 	$(BIN)/uv pip install --no-deps --no-build-isolation --editable .
 	touch $@
 
+$(VENV)/.models: tasks/pretrained/models.py | $(BIN)/uv
+	$(BIN)/python -m tasks.pretrained && touch $@ || true
+
 demo: install  ## build the sample dataset from a Prefect deployment, start to finish
 	$(BIN)/stvg demo
 
 serve: install  ## keep a Prefect server with UI and deployments up
 	$(BIN)/stvg serve
 
-test: $(VENV)/.installed-dev  ## run all tests in WORKERS processes; TIMES=file writes where the time goes
+test: $(VENV)/.installed-dev $(VENV)/.models  ## run all tests in WORKERS processes; TIMES=file writes where the time goes
 	$(BIN)/pytest --numprocesses $(WORKERS) $(if $(TIMES),--times $(TIMES))
 
-test-quick: $(VENV)/.installed-dev  ## run the tests that start no server, cluster, browser or training
+test-quick: $(VENV)/.installed-dev $(VENV)/.models  ## run the tests that start no server, cluster, browser or training
 	$(BIN)/pytest --numprocesses $(WORKERS) -m "not heavy" $(if $(TIMES),--times $(TIMES))
 
 check: $(VENV)/.installed-dev  ## lint, types, layers

@@ -17,6 +17,7 @@ from storage.folders.cache import RemoteFile, cached_copy
 from storage.folders.files import sha256_of
 from storage.folders.local import LocalFolder
 from storage.folders.open import is_url
+from tasks.pretrained.models import MODELS, PackagedModel
 
 TRUSTED = "trusted.txt"
 """File in the weights folder with one trusted file per line, sha256 and name. Pickled weights that are not listed cannot run
@@ -58,7 +59,7 @@ class Weights:
 
 
 def find_weights(name: str, folder: Path | None = None) -> Weights:
-    """Find a weight file or model folder by path, or by name in `folder` or $STVG_WEIGHTS, and hash it.
+    """Find a weight file or model folder by path, or by name in `folder`, $STVG_WEIGHTS or the installed models, and hash it.
 
     A file in an object store is named as `s3://bucket/x.pt#sha256=<hex>`; it is neither read nor fetched here.
 
@@ -82,8 +83,17 @@ def find_weights(name: str, folder: Path | None = None) -> Weights:
             return Weights(place.resolve(), sha256, sha256 in _trusted(below))
         if place.is_dir() and (files := list(_files(place, (place.resolve(),)))):
             return Weights(place.resolve(), _sha256_of_folder(place, files))
+    if name in MODELS:
+        return _installed(MODELS[name])
     looked = " and ".join(str(place) for place in places)
     raise WeightsError(f"no weight file '{name}': looked for {looked}; put it there or set STVG_WEIGHTS to its folder")
+
+
+def _installed(model: PackagedModel) -> Weights:
+    """Weights of a model that `make install` installs."""
+    if not model.path.is_file():
+        raise WeightsError(f"{model.title} is not installed: run `make install` again, or use --detector motion")
+    return Weights(model.path, _sha256_of(model.path))
 
 
 def weights_named(name: str) -> Weights | None:

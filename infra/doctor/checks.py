@@ -23,6 +23,7 @@ def checks(root: str, address: str) -> Mapping[str, Check]:
         "Python": machine.python,
         "GPU": machine.gpu,
         "packages": software.packages,
+        "installed models": software.installed_models,
         "weights": software.weights,
         "site file": site_file,
         "Prefect server": services.prefect,

@@ -11,6 +11,7 @@ from packaging.requirements import Requirement
 from infra.doctor.findings import Finding
 from rl.models.registry import WEIGHT_FOLDERS
 from tasks.detection.base import OWN_WEIGHTS
+from tasks.pretrained.models import MODELS, YOLOV3_TINY
 from tasks.tracking.base import sam2_weights
 from tasks.tracking.config import SAM2_MODELS
 from tasks.weights import WeightsError, find_weights, weights_folder
@@ -44,9 +45,20 @@ def _version(name: str) -> str | None:
         return None
 
 
+def installed_models() -> Iterator[Finding]:
+    """The trained models of `make install`: the default detector, its fallback, and person masks."""
+    for model in MODELS.values():
+        if model.is_installed():
+            yield Finding(model.title, "there", f"{model.path}, sha256 {model.sha256[:12]}, {model.licence}")
+        elif model is not YOLOV3_TINY:
+            summary = "cut, or another model" if model.path.is_file() else "not installed"
+            yield Finding(model.title, "absent", summary, "run `make install` again, or use --detector motion")
+
+
 def weights() -> Iterator[Finding]:
     """Present weights with their place, hash and whether they may run code; and the names of the missing ones."""
-    names = dict.fromkeys((*OWN_WEIGHTS.values(), *map(sam2_weights, SAM2_MODELS), *WEIGHT_FOLDERS))
+    own = (name for name in OWN_WEIGHTS.values() if name not in MODELS)
+    names = dict.fromkeys((*own, *map(sam2_weights, SAM2_MODELS), *WEIGHT_FOLDERS))
     present = [name for name in names if (weights_folder() / name).exists()]
     for name in present:
         yield Finding("weights", "there", _summary(weights_folder() / name))

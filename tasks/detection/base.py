@@ -11,6 +11,7 @@ from storage.common.config import RUNTIME, Config
 from storage.common.plugins import load_plugin
 from tasks.detection.vocabulary import Prompts
 from tasks.masks.instances import Box
+from tasks.pretrained.models import NANODET, YOLOV3_TINY
 from tasks.video.reader import Video
 from tasks.weights import RANDOM, Weights, WeightsError, local_weights, weights_named
 
@@ -32,14 +33,27 @@ class Detection(NamedTuple):
 OPEN_VOCABULARY = ("grounding-dino", "florence-2")
 """Detectors that take text prompts; both are folders of weights, and have no random ones."""
 
-DetectorName = Literal["motion", "people", "people+motion", "yolo12n", "yolo12x", "grounding-dino", "florence-2", "scripted"]
+DetectorName = Literal[
+    "nanodet-g",
+    "yolov3-tiny",
+    "motion",
+    "people",
+    "people+motion",
+    "yolo12n",
+    "yolo12x",
+    "grounding-dino",
+    "florence-2",
+    "scripted",
+]
 
 
 class DetectorConfig(Config):
     """The detector, and the frames on which it works (section 4.1)."""
 
     name: DetectorName = Field(
-        "people+motion", title="Detector", description="Detector that finds the objects; those of OpenCV need no weights."
+        "nanodet-g",
+        title="Detector",
+        description="Detector of the objects: nanodet-g and yolov3-tiny know COCO's classes; motion needs no weights.",
     )
     weights: Annotated[str, RUNTIME] = Field(
         "",
@@ -97,6 +111,8 @@ class Detector(Protocol):
 
 
 DETECTORS: Mapping[str, str] = {
+    "nanodet-g": "tasks.detection.nanodet:NanodetDetector",
+    "yolov3-tiny": "tasks.detection.yolov3_tiny:YoloTinyDetector",
     "motion": "tasks.detection.opencv:MotionDetector",
     "people": "tasks.detection.opencv:PeopleDetector",
     "people+motion": "tasks.detection.opencv:PeopleAndMotionDetector",
@@ -110,6 +126,8 @@ DETECTORS: Mapping[str, str] = {
 
 
 OWN_WEIGHTS: Mapping[str, str] = {
+    "nanodet-g": NANODET.file_name,
+    "yolov3-tiny": YOLOV3_TINY.file_name,
     "yolo12n": "yolo12n.pt",
     "yolo12x": "yolo12x.pt",
     "grounding-dino": "grounding-dino-base",

@@ -30,7 +30,7 @@ def dataset(tmp_path: Path) -> Path:
 def test_parameters_come_back_as_they_were_given_with_what_is_set(dataset: Path) -> None:
     parameters = parameters_of(str(dataset), {"limits.max_duration_s": "3600"})
     assert isinstance(parameters, BuildParameters)
-    assert (parameters.limits.max_duration_s, parameters.pool.workers, parameters.detector.name) == (3600, 1, "people+motion")
+    assert (parameters.limits.max_duration_s, parameters.pool.workers, parameters.detector.name) == (3600, 1, "nanodet-g")
     assert Path(parameters.root) / parameters.name == dataset
 
 
