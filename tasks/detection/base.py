@@ -33,6 +33,9 @@ class Detection(NamedTuple):
 OPEN_VOCABULARY = ("grounding-dino", "florence-2")
 """Detectors that take text prompts; both are folders of weights, and have no random ones."""
 
+CORRECTING = ("nanodet-g", "yolov3-tiny")
+"""Detectors whose boxes are more reliable than propagation by optical flow, and correct it on every key frame."""
+
 DetectorName = Literal[
     "nanodet-g",
     "yolov3-tiny",

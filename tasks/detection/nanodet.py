@@ -81,5 +81,5 @@ def decode_cells(output: Output, stride: int, confidence: float) -> list[RawDete
     left, top, right, bottom = stride * np.einsum("sdc,d->sc", weights, np.arange(DISTANCES)) / weights.sum(axis=1)
     x, y = (cells % columns + 0.5) * stride, (cells // columns + 0.5) * stride
     corners = np.stack([x - left, y - top, x + right, y + bottom], axis=1).tolist()
-    found = zip(corners, labels, scores[labels, cells], strict=True)
-    return [(box, COCO[label], float(score)) for box, label, score in found]
+    rows = zip(corners, labels, scores[labels, cells], strict=True)
+    return [(box, COCO[label], float(score)) for box, label, score in rows]

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tasks.detection.batched import RawDetection
-from tasks.masks.instances import Box, box_iou
+from tasks.masks.instances import Box, box_iou, contained_share
 from tasks.pretrained.models import MODELS
 from tasks.video.reader import Frames
 from tasks.weights import Weights, WeightsError
@@ -114,18 +114,6 @@ def _same(a: RawDetection, b: RawDetection) -> bool:
 def _as_box(corners: Sequence[float]) -> Box:
     x1, y1, x2, y2 = corners
     return x1, y1, x2, y2
-
-
-def contained_share(a: Box, b: Box) -> float:
-    """Intersection of two boxes as a share of the smaller one.
-
-    Args:
-        a: (x1, y1, x2, y2) in pixels.
-        b: box in the same pixels.
-    """
-    width, height = min(a[2], b[2]) - max(a[0], b[0]), min(a[3], b[3]) - max(a[1], b[1])
-    smaller = min((box[2] - box[0]) * (box[3] - box[1]) for box in (a, b))
-    return width * height / smaller if min(width, height) > 0 and smaller > 0 else 0.0
 
 
 def best_classes(scores: NDArray[np.float32], confidence: float) -> tuple[NDArray[np.intp], NDArray[np.intp]]:

@@ -66,7 +66,7 @@ def decode_anchors(output: Output, stride: int, confidence: float) -> list[RawDe
         confidence: minimum score.
     """
     columns = output.shape[2]
-    found: list[RawDetection] = []
+    detections: list[RawDetection] = []
     for logits, anchor in zip(output.reshape(3, 5 + len(COCO), -1), ANCHORS[stride], strict=True):
         chances = np.asarray(1 / (1 + np.exp(-logits)), np.float32)
         cells, labels = best_classes(chances[4] * chances[5:], confidence)
@@ -74,5 +74,5 @@ def decode_anchors(output: Output, stride: int, confidence: float) -> list[RawDe
         half_width, half_height = (np.exp(logits[2 + side, cells]) * anchor[side] / 2 for side in (0, 1))
         corners = np.stack([x - half_width, y - half_height, x + half_width, y + half_height], axis=1).tolist()
         scores = chances[4, cells] * chances[5 + labels, cells]
-        found += [(box, COCO[label], float(score)) for box, label, score in zip(corners, labels, scores, strict=True)]
-    return found
+        detections += [(box, COCO[label], float(score)) for box, label, score in zip(corners, labels, scores, strict=True)]
+    return detections

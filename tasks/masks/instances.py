@@ -124,6 +124,18 @@ def box_iou(a: Box, b: Box) -> float:
     return inter / union if union > 0 else 0.0
 
 
+def contained_share(a: Box, b: Box) -> float:
+    """Intersection of two boxes as a share of the smaller one.
+
+    Args:
+        a: (x1, y1, x2, y2) in pixels.
+        b: box in the same pixels.
+    """
+    width, height = min(a[2], b[2]) - max(a[0], b[0]), min(a[3], b[3]) - max(a[1], b[1])
+    smaller = min((box[2] - box[0]) * (box[3] - box[1]) for box in (a, b))
+    return width * height / smaller if min(width, height) > 0 and smaller > 0 else 0.0
+
+
 def box_ious(a: NDArray[np.float64], b: NDArray[np.float64]) -> NDArray[np.float64]:
     """IoU of two arrays of half-open boxes, row by row; 0 where the union is empty.
 

@@ -11,10 +11,11 @@ from pydantic import Field
 from storage.common.config import RUNTIME, Config
 from storage.outcomes import Outcome
 from tasks.benchmarks.samples import VideoJob
-from tasks.detection.base import DetectorConfig, build_detector, find_detector_weights, key_frames
+from tasks.detection.base import CORRECTING, DetectorConfig, build_detector, find_detector_weights, key_frames
 from tasks.tracking.base import TrackingCost, build_tracker, find_tracker_weights
 from tasks.tracking.config import MemoryConfig, TrackerConfig
-from tasks.tracking.discovery import CrowdedError, track
+from tasks.tracking.corrected import CorrectedTracking
+from tasks.tracking.discovery import CrowdedError, Tracking, track
 from tasks.tracking.limits import LimitConfig, LimitError, annotated_segments, within_duration
 from tasks.tracking.tubes import Tubes
 from tasks.video.reader import Video
@@ -131,7 +132,9 @@ class Annotator:
         keys = [frames.start + key for frames in segments for key in key_frames(len(frames), every)]
         detections = dict(zip(keys, self._detector.detect(video, keys), strict=True))
         config = self._config.tracker.model_copy(update={"memory": memory})
-        tubes, work = track(video, self._tracker, detections, config, segments, self._config.limits.max_objects)
+        corrects = self._config.detector.name in CORRECTING and config.name == "flow"
+        kind = CorrectedTracking if corrects else Tracking
+        tubes, work = track(video, self._tracker, detections, config, segments, self._config.limits.max_objects, kind)
         return VideoAnnotation(tubes, work, segments, _features_note(work, sum(map(len, segments))))
 
 

@@ -32,6 +32,7 @@ def track(
     config: TrackerConfig,
     segments: Sequence[range] = (),
     max_objects: int = 0,
+    tracking: type[Tracking] | None = None,
 ) -> tuple[Tubes, TrackingCost]:
     """Track every detected object through the video.
 
@@ -42,6 +43,7 @@ def track(
         config: thresholds and direction of tracking.
         segments: disjoint ranges of consecutive frames to track, ascending; all frames by default.
         max_objects: maximum number of objects; 0 for no limit.
+        tracking: how the objects of a segment are tracked; `Tracking` by default.
 
     Returns:
         The tubes of all objects, and the cost of tracking.
@@ -54,13 +56,14 @@ def track(
         here = {key: boxes for key, boxes in sorted(detections.items()) if key in frames}
         last = max((key for key, boxes in here.items() if boxes), default=frames.start)
         with tracker.open(video, frames, last, config.memory) as session:
-            _Tracking(video=video, session=session, tubes=tubes, config=config, max_objects=max_objects).run(here, frames)
+            kind = tracking or Tracking
+            kind(video=video, session=session, tubes=tubes, config=config, max_objects=max_objects).run(here, frames)
             work += session.work()
     return tubes, work
 
 
 @dataclass
-class _Tracking:
+class Tracking:
     """Tracking of one segment."""
 
     video: Video
@@ -80,9 +83,13 @@ class _Tracking:
                 for index, instances in self.session.forward(key, stop):
                     self.tubes.add(index, instances)
         if self.config.backward and self.late:
-            for index, instances in self.session.backward(self.late):
-                self.tubes.add_backward(index, instances)
-            self.tubes.merge()
+            self.follow_back(frames)
+
+    def follow_back(self, frames: range) -> None:
+        """Follow late objects back to the first frame, and merge those that are one."""
+        for index, instances in self.session.backward(self.late):
+            self.tubes.add_backward(index, instances)
+        self.tubes.merge()
 
     def discover(self, key: int, detections: Sequence[Detection], late: bool) -> None:
         """Add new detections of a key frame: reappeared objects under their old ID, others under a new ID."""
@@ -109,13 +116,17 @@ class _Tracking:
         """Detections of a key frame that match no tracked object and no earlier detection, with their masks."""
         known = list(self.tubes.frames.get(key, {}).values())
         fresh = []
-        masks = self.session.segment(key, [d.box for d in detections]) if detections else []
+        masks = self.segmented(key, detections) if detections else []
         for detection, mask in zip(detections, masks, strict=True):
             instance = encode_mask(mask)
             if instance is not None and is_new(instance, known, self.tubes.shape, self.config):
                 fresh.append((detection, instance, mask))
                 known.append(instance)
         return fresh
+
+    def segmented(self, key: int, detections: Sequence[Detection]) -> list[Mask]:
+        """Masks of detections of a key frame."""
+        return self.session.segment(key, [d.box for d in detections])
 
 
 def is_new(instance: Instance, known: Sequence[Instance], shape: tuple[int, int], config: TrackerConfig) -> bool:

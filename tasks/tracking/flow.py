@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 
 import numpy as np
@@ -11,6 +11,7 @@ from tasks.masks.instances import Box, Instance, Mask, encode_mask
 from tasks.tracking.base import TrackingCost
 from tasks.tracking.box_segmentation import segment_box, untracked_part
 from tasks.tracking.config import MemoryConfig, TrackerConfig
+from tasks.tracking.cuts import is_cut
 from tasks.tracking.follow import Follower
 from tasks.tracking.prepared_frame import PreparedFrame, prepare_frame
 from tasks.video.motion import camera_motion, flow_magnitude, optical_flow, residual_flow, working_size
@@ -62,6 +63,28 @@ class FlowSession:
             index: 0-based native frame index.
             boxes: (x1, y1, x2, y2) in pixels of the video, half-open.
         """
+        tracked = self._tracked(index)
+        return [self._enlarged(untracked_part(mask, tracked)) for mask in self._segmented(index, boxes)]
+
+    def correct(self, index: int, boxes: Mapping[int, Box]) -> dict[int, Mask]:
+        """Segment tracked objects anew in the boxes of their detections.
+
+        Args:
+            index: 0-based native frame index, which tracking has reached.
+            boxes: object ID -> (x1, y1, x2, y2) in pixels of the video, half-open.
+        """
+        masks = zip(boxes, self._segmented(index, list(boxes.values())), strict=True)
+        others = self._tracked(index, excluded=boxes.keys())
+        return {object_id: self._enlarged(untracked_part(mask, others)) for object_id, mask in masks}
+
+    def remove(self, object_ids: Iterable[int]) -> None:
+        """Stop to follow objects."""
+        for object_id in object_ids:
+            if self._follower is not None:
+                self._follower.targets.pop(object_id, None)
+
+    def _segmented(self, index: int, boxes: Sequence[Box]) -> list[Mask]:
+        """Masks at working size of the objects in boxes."""
         others = [i for i in (index - 2, index + 2) if 0 <= i < len(self._video)]
         # The frame before is cached; one after is decoded only if there is none before.
         here, other = self._view(index), self._view(others[0]) if others else self._view(index)
@@ -72,18 +95,18 @@ class FlowSession:
         covered = np.zeros(moving.shape, np.bool_)
         for x1, y1, x2, y2 in (np.round(box).astype(int) for box in small):
             covered[y1:y2, x1:x2] = True
-        tracked = self._tracked(index)
         if self._follower is not None and self._at == index:
             # Pixels that match the background model belong to no object.
             moving = np.where(self._follower.change < -0.8, np.float32(0), moving)
-        return [self._enlarged(untracked_part(segment_box(here, box, moving, covered), tracked)) for box in small]
+        return [segment_box(here, box, moving, covered) for box in small]
 
-    def _tracked(self, index: int) -> Mask:
+    def _tracked(self, index: int, excluded: Container[int] = ()) -> Mask:
         """Union of the masks of tracked objects on a frame, if tracking is at this frame."""
         tracked = np.zeros(self._size[::-1], np.bool_)
         if self._follower is not None and self._at == index:
-            for target in self._follower.targets.values():
-                tracked |= target.mask
+            for object_id, target in self._follower.targets.items():
+                if object_id not in excluded:
+                    tracked |= target.mask
         return tracked
 
     def add(self, index: int, masks: Mapping[int, Mask]) -> None:
@@ -107,19 +130,37 @@ class FlowSession:
         assert self._follower is not None, "objects must be added before forward tracking"
         for first, frames in self._small.windows(start + 1, stop + 1):
             for index, frame in enumerate(frames, first):
-                self._views[index] = prepare_frame(frame)
+                before, self._views[index] = self._views.get(index - 1), prepare_frame(frame)
                 self._views.pop(index - CACHED_FRAMES, None)
                 self._at = index
-                yield index, self._instances(self._follower.step(self._views[index]))
+                if before is not None and is_cut(before, self._views[index]):
+                    self._follower = Follower(self._views[index])
+                    yield index, {}
+                else:
+                    yield index, self._instances(self._follower.step(self._views[index]))
 
-    def backward(self, prompts: Mapping[int, Mapping[int, Mask]]) -> Iterator[tuple[int, dict[int, Instance]]]:
-        """Instances of objects before their discovery, in one pass from the last discovery to the first frame."""
-        start = max(prompts)
-        follower = Follower(self._view(start))
+    def backward(
+        self, prompts: Mapping[int, Mapping[int, Mask]], first: int | None = None
+    ) -> Iterator[tuple[int, dict[int, Instance]]]:
+        """Instances of objects before their discovery, in one pass from the last discovery back.
+
+        Args:
+            prompts: frame index of a discovery -> object ID -> its mask, bool (height, width).
+            first: last frame of the pass; the first of the tracked frames by default.
+        """
+        start, stop = max(prompts), self._frames.start if first is None else first
+        before = self._view(start)
+        follower = Follower(before)
         follower.add(self._all_reduced(prompts[start]))
-        for first, frames in self._small.windows(start - 1, self._frames.start - 1, self._window):
-            for index in reversed(range(first, first + len(frames))):
-                yield index, self._instances(follower.step(prepare_frame(frames[index - first])))
+        for lowest, frames in self._small.windows(start - 1, stop - 1, min(self._window, start - stop + 1)):
+            for index in reversed(range(lowest, lowest + len(frames))):
+                view = prepare_frame(frames[index - lowest])
+                if is_cut(view, before):
+                    follower = Follower(view)
+                    yield index, {}
+                else:
+                    yield index, self._instances(follower.step(view))
+                before = view
                 if index in prompts:
                     follower.add(self._all_reduced(prompts[index]))
 

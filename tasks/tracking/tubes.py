@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -100,6 +100,14 @@ class Tubes:
             since = [here for index, here in self.frames.items() if index >= self.discovered_at[younger] and younger in here]
             if survivor != younger and self._apart(survivor, younger, since) * 2 <= len(since):
                 self._reassign(younger, survivor)
+
+    def remove(self, object_ids: Iterable[int]) -> None:
+        """Remove objects with all their instances; their IDs are not used again."""
+        removed = set(object_ids)
+        self.objects = {i: detection for i, detection in self.objects.items() if i not in removed}
+        self.discovered_at = {i: frame for i, frame in self.discovered_at.items() if i not in removed}
+        kept = {frame: {i: o for i, o in here.items() if i not in removed} for frame, here in self.frames.items()}
+        self.frames = {frame: here for frame, here in kept.items() if here}
 
     def _final(self, object_id: int) -> int:
         while object_id in self.merged:

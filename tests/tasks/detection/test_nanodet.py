@@ -9,9 +9,10 @@ import pytest
 
 from tasks.detection.base import DetectorConfig, DetectorName, build_detector, find_detector_weights
 from tasks.detection.nanodet import decode_cells
-from tasks.detection.onnx_network import contained_share, scaled_frame, without_repetitions
+from tasks.detection.onnx_network import scaled_frame, without_repetitions
 from tasks.detection.vocabulary import COCO
 from tasks.detection.yolov3_tiny import decode_anchors
+from tasks.masks.instances import contained_share
 from tasks.pretrained.models import NANODET, YOLOV3_TINY, PackagedModel
 from tasks.video.reader import Source, open_video
 from tasks.weights import Weights, WeightsError, find_weights
