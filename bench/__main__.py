@@ -15,7 +15,7 @@ NAMES = (
     *("render", "decode", "masks", "orchestration", "annotations", "scoring", "legibility"),
     *("quality", "sweep", "asking", "answers", "rewards", "evaluate", "house", "walks"),
 )
-SLOW = ("reproduce", "track", "gpu", "scale", "scale_kills", "readme")
+SLOW = ("reproduce", "track", "gpu", "scale", "scale_kills", "readme", "real_clips")
 """Only by name: some twenty minutes each, or a GPU."""
 
 
