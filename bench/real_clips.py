@@ -1,8 +1,8 @@
 """How well the embedded defaults find and keep objects of real video: four clips with reference boxes, and three VidSTG videos.
 
-The reference of the four clips lists persons and dogs on every 15th frame. The three videos have sentences in ST-Align's list as
-EasyVideoR1 ships it; they are written in ST-Align's own form and built through its adapter. The ceiling is, for each sentence,
-the mean IoU of the best single object on the true boxes.
+The reference of the four clips lists persons and dogs on every 15th frame. The three videos have sentences in ST-Align's list
+as EasyVideoR1 ships it; they are written in ST-Align's own form and built through its adapter. The ceiling is, for each
+sentence, the mean IoU of the best single object on the true boxes.
 """
 
 from __future__ import annotations
