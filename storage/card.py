@@ -35,6 +35,16 @@ def dataset_card(
     lines += ["| videos | count |", "|---|---|", *(f"| {outcome} | {count} |" for outcome, count in counts.items()), ""]
     lines += ["| table | rows | content |", "|---|---|---|"]
     lines += [f"| {table} | {count} | {TABLE_DESCRIPTIONS[table]} |" for table, count in rows.items()]
+    lines += [line for values in params.values() for line in _eyes(values)]
     for stage, values in params.items():
         lines += ["", f"## Parameters of {stage}", "", "```json", json.dumps(values, indent=1, sort_keys=True), "```"]
     return "\n".join(lines) + "\n"
+
+
+def _eyes(values: Mapping[str, JsonValue]) -> list[str]:
+    """Lines on detector and tracker, for the stage that used them."""
+    names = [value.get("name") for key in ("detector", "tracker") if isinstance(value := values.get(key), Mapping)]
+    if len(names) != 2:
+        return []
+    paper = "the paper's" if names == ["yolo12x", "sam2"] else "not the paper's, which are YOLO12x and SAM2.1"
+    return ["", f"Objects are found by `{names[0]}` and followed by `{names[1]}`: {paper}."]

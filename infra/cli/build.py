@@ -71,6 +71,7 @@ def build_command(parameters: DatasetParameters, as_json: AsJson = False) -> Non
     from infra.ray.build import build_dataset
     from infra.ray.build_job import run_job
 
+    _warn_of_eyes(parameters)
     with stoppable(), Bars(quiet=as_json) as bars:
         dataset = (run_job if parameters.as_job else build_dataset)(parameters, bars.update)
     if as_json:
@@ -85,6 +86,7 @@ def plan_command(parameters: DatasetParameters, as_json: AsJson = False) -> None
     from tasks.build.estimate import estimate
     from tasks.build.plan import plan_frames, plan_masks
 
+    _warn_of_eyes(parameters)
     build = parameters.build()
     masks = plan_masks(build)
     frames = plan_frames(build, masks)
@@ -95,6 +97,17 @@ def plan_command(parameters: DatasetParameters, as_json: AsJson = False) -> None
         print(json.dumps({**plan, "estimate": asdict(expected)}))
     else:
         show_plan(build, masks, frames, expected)
+
+
+def _warn_of_eyes(parameters: DatasetParameters) -> None:
+    """Warn on the standard error if a benchmark of the paper is built with another detector or tracker."""
+    from tasks.build.eyes import eyes_warning
+    from tasks.build.parameters import BuildParameters
+
+    if isinstance(parameters, BuildParameters):
+        warning = eyes_warning(parameters.benchmark, parameters.detector, parameters.tracker)
+        if warning:
+            typer.echo(f"warning: {warning}", err=True)
 
 
 def check_command(

@@ -33,6 +33,9 @@ class Detection(NamedTuple):
 OPEN_VOCABULARY = ("grounding-dino", "florence-2")
 """Detectors that take text prompts; both are folders of weights, and have no random ones."""
 
+ANY_ULTRALYTICS = "ultralytics"
+"""Detector of any Ultralytics file, with the class names that the file contains."""
+
 CORRECTING = ("nanodet-g", "yolov3-tiny")
 """Detectors whose boxes are more reliable than propagation by optical flow, and correct it on every key frame."""
 
@@ -44,6 +47,7 @@ DetectorName = Literal[
     "people+motion",
     "yolo12n",
     "yolo12x",
+    "ultralytics",
     "grounding-dino",
     "florence-2",
     "scripted",
@@ -121,6 +125,7 @@ DETECTORS: Mapping[str, str] = {
     "people+motion": "tasks.detection.opencv:PeopleAndMotionDetector",
     "yolo12x": "tasks.detection.yolo:YoloDetector",
     "yolo12n": "tasks.detection.yolo:YoloDetector",
+    "ultralytics": "tasks.detection.yolo:YoloDetector",
     "grounding-dino": "tasks.detection.grounding_dino:GroundingDinoDetector",
     "florence-2": "tasks.detection.florence:Florence2Detector",
     "scripted": "tasks.detection.scripted:ScriptedDetector",
@@ -147,6 +152,8 @@ def find_detector_weights(config: DetectorConfig) -> Weights | None:
     """
     if config.name in OPEN_VOCABULARY and config.weights == RANDOM:
         raise WeightsError(f"'{config.name}' has no random weights: name the folder of its own")
+    if config.name == ANY_ULTRALYTICS and config.weights in {"", RANDOM}:
+        raise WeightsError(f"'{config.name}' is any Ultralytics detector: name its file, as in --detector.weights yolo11n.pt")
     return weights_named(config.weights or OWN_WEIGHTS.get(config.name, ""))
 
 

@@ -1,4 +1,4 @@
-"""Ultralytics YOLO12 detector: COCO classes, offline, weights from a file with a known sha256 (section 4.1)."""
+"""Ultralytics detectors, offline, with weights from a file with a known sha256; the paper's is YOLO12 (section 4.1)."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from storage.common.environment import set_variables
-from tasks.detection.base import Detection, DetectorConfig, filter_detections
+from tasks.detection.base import ANY_ULTRALYTICS, Detection, DetectorConfig, filter_detections
 from tasks.detection.batched import clip_boxes, detect_in_batches
 from tasks.video.reader import Frames, Video
 from tasks.weights import Weights, WeightsError
@@ -22,9 +22,10 @@ RANDOM_SEED = 0
 
 
 class YoloDetector:
-    """YOLO12 of the size in its name, on a GPU if available.
+    """YOLO12 of the size in its name, or any detector of Ultralytics (YOLOv8, 11, 12, 26 ...), on a GPU if available.
 
-    Without weights it is initialised randomly from a fixed seed, for tests only: scores are then about 1e-4.
+    Categories are the class names of the file. Without weights YOLO12 is initialised randomly from a fixed seed, for tests
+    only: scores are then about 1e-4.
     """
 
     def __init__(self, config: DetectorConfig, weights: Weights | None = None) -> None:
@@ -100,11 +101,11 @@ def _random_model(name: str) -> Any:
 
 
 def _load_model(weights: Weights, name: str) -> Any:
-    """Load YOLO12 weights. The file is a pickle, from which the library restores only its own classes.
+    """Load the weights of a detector. The file is a pickle, from which the library restores only its own classes.
 
     Raises:
-        WeightsError: the file is missing, is not a checkpoint, contains code without being trusted, or is not of Ultralytics'
-            YOLO12.
+        WeightsError: the file is missing, is not a checkpoint, contains code without being trusted, is no detector, or is not
+            YOLO12 although the name says so.
     """
     if not weights.path.is_file():
         raise WeightsError(f"no weight file {weights.path} for the detector '{name}': it existed when it was looked up")
@@ -115,6 +116,12 @@ def _load_model(weights: Weights, name: str) -> Any:
         raise
     except Exception as error:
         raise WeightsError(_refusal(weights, name, error)) from error
+    if name == ANY_ULTRALYTICS:
+        if model.task != "detect":
+            raise WeightsError(
+                f"{weights.path.name} is a model for '{model.task}': the detector '{name}' needs one for 'detect'"
+            )
+        return model
     if not attention:
         raise WeightsError(f"{weights.path.name} is not a YOLO12 (it has no area attention), as '{name}' requires")
     if not all(hasattr(m, "qkv") for m in attention):

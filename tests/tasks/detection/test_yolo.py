@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from tasks.detection import yolo
-from tasks.detection.base import Detection, DetectorConfig, build_detector
+from tasks.detection.base import Detection, DetectorConfig, build_detector, find_detector_weights
 from tasks.detection.yolo import YoloDetector
 from tasks.video.reader import Frames, Source, Video
 from tasks.video.timeline import Timeline
@@ -215,3 +215,24 @@ def test_weights_of_another_family_are_refused(weights: Weights, tmp_path: Path)
     fork.save(tmp_path / "yolov12n.pt")
     with pytest.raises(WeightsError, match=r"yolov12n.pt is of the yolov12 fork"):
         YoloDetector(NANO, find_weights("yolov12n.pt", tmp_path))
+
+
+@pytest.mark.parametrize("family", ["yolov8n", "yolo11n", "yolo26n"])
+def test_any_detector_of_the_library_is_used_with_its_own_class_names(family: str, tmp_path: Path, video: Video) -> None:
+    model = yolo._ultralytics().YOLO(f"{family}.yaml", task="detect")
+    model.model.names = {i: f"thing {i}" for i in range(80)}
+    model.save(tmp_path / "own.pt")
+    config = DetectorConfig(name="ultralytics", weights=str(tmp_path / "own.pt"), confidence=0.0, image_size_px=160)
+    [detections] = build_detector(config, find_detector_weights(config)).detect(video, [0])
+    assert detections
+    assert all(detection.category.startswith("thing ") for detection in detections)
+
+
+def test_a_file_that_is_no_detector_or_is_not_named_is_refused(tmp_path: Path) -> None:
+    yolo._ultralytics().YOLO("yolo11n-cls.yaml", task="classify").save(tmp_path / "classes.pt")
+    config = DetectorConfig(name="ultralytics", weights=str(tmp_path / "classes.pt"))
+    with pytest.raises(WeightsError, match=r"classes.pt is a model for 'classify': the detector 'ultralytics' needs one for"):
+        build_detector(config, find_detector_weights(config))
+    for name in ("", "random"):
+        with pytest.raises(WeightsError, match=r"any Ultralytics detector: name its file, as in --detector.weights yolo11n.pt"):
+            find_detector_weights(DetectorConfig(name="ultralytics", weights=name))
