@@ -32,6 +32,6 @@ def eyes_warning(benchmark: str, detector: DetectorConfig, tracker: TrackerConfi
     if benchmark in OWN_VIDEOS or (detector.name, tracker.name) == (PAPER_DETECTOR, PAPER_TRACKER):
         return ""
     return (
-        f"{benchmark} is built with {describe_eyes(detector, tracker)}, and the paper's figures with YOLO12x and SAM2.1: "
-        f"to compare with them, use --detector {PAPER_DETECTOR} --tracker {PAPER_TRACKER}, or set both in [build] of the site file"
+        f"{benchmark} is built with {describe_eyes(detector, tracker)}, and the paper's figures with YOLO12x and SAM2.1: to "
+        f"compare with them, use --detector {PAPER_DETECTOR} --tracker {PAPER_TRACKER}, or set both in [build] of the site file"
     )
