@@ -146,9 +146,9 @@ def ceilings(annotations: Path, videos: Path, root: Path) -> Iterator[float]:
     for sample in data.table("samples").to_pylist():
         [target] = sample["targets"]
         ious: dict[int, float] = defaultdict(float)
-        for frame, box in zip(target["frames"], target["boxes"], strict=True):
+        for frame, (x1, y1, x2, y2) in zip(target["frames"], target["boxes"], strict=True):
             for instance in data.instances(sample["video_id"], frame):
-                ious[instance.object_id] += box_iou(instance.box, tuple(box))
+                ious[instance.object_id] += box_iou(instance.box, (x1, y1, x2, y2))
         yield max(ious.values(), default=0.0) / len(target["frames"])
 
 

@@ -61,8 +61,8 @@ class NanodetDetector:
         rows = [
             row for output, stride in zip(outputs, STRIDES, strict=True) for row in decode_cells(output, stride, confidence)
         ]
-        scaled = [(np.array(corners) / scale, name, score) for corners, name, score in without_repetitions(rows)]
-        return filter_detections(clip_boxes(((list(c), name, score) for c, name, score in scaled), height, width), self._config)
+        scaled = [([v / scale for v in corners], name, score) for corners, name, score in without_repetitions(rows)]
+        return filter_detections(clip_boxes(scaled, height, width), self._config)
 
 
 def decode_cells(output: Output, stride: int, confidence: float) -> list[RawDetection]:

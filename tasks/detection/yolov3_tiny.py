@@ -53,8 +53,8 @@ class YoloTinyDetector:
             for output, stride in zip(outputs, ANCHORS, strict=True)
             for row in decode_anchors(output, stride, self._config.confidence)
         ]
-        scaled = [(np.array(corners) / scale, name, score) for corners, name, score in without_repetitions(rows)]
-        return filter_detections(clip_boxes(((list(c), name, score) for c, name, score in scaled), height, width), self._config)
+        scaled = [([v / scale for v in corners], name, score) for corners, name, score in without_repetitions(rows)]
+        return filter_detections(clip_boxes(scaled, height, width), self._config)
 
 
 def decode_anchors(output: Output, stride: int, confidence: float) -> list[RawDetection]:
