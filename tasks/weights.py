@@ -96,6 +96,24 @@ def _installed(model: PackagedModel) -> Weights:
     return Weights(model.path, _sha256_of(model.path))
 
 
+def verify_installed(weights: Weights, model: PackagedModel) -> None:
+    """Check that weights are those of a model that `make install` installs.
+
+    Args:
+        weights: the file.
+        model: the expected model.
+
+    Raises:
+        WeightsError: the file is missing, or is not the expected one.
+    """
+    remedy = "run `make install` again, or use --detector motion"
+    if not weights.path.is_file():
+        raise WeightsError(f"the weights of {model.title} are no longer at {weights.path}: {remedy}")
+    if weights.sha256 != model.sha256:
+        raise WeightsError(f"{weights.path} is cut, or is another model than {model.title}: {remedy}")
+    weights.check_unchanged()
+
+
 def weights_named(name: str) -> Weights | None:
     """Weights by name, path or URL; None for an empty name and for `random`.
 

@@ -12,7 +12,7 @@ from tasks.detection.batched import RawDetection
 from tasks.masks.instances import Box, box_iou, contained_share
 from tasks.pretrained.models import MODELS
 from tasks.video.reader import Frames
-from tasks.weights import Weights, WeightsError
+from tasks.weights import Weights, WeightsError, verify_installed
 
 MULTIPLE_PX = 32
 """Height and width of the network's input are multiples of this."""
@@ -47,14 +47,9 @@ def load_network(weights: Weights | None, file_name: str) -> Any:
     import cv2
 
     model = MODELS[file_name]
-    remedy = "run `make install` again, or use --detector motion"
     if weights is None:
         raise WeightsError(f"{model.title} has no random weights: leave its weights empty")
-    if not weights.path.is_file():
-        raise WeightsError(f"the weights of {model.title} are no longer at {weights.path}: {remedy}")
-    if weights.sha256 != model.sha256:
-        raise WeightsError(f"{weights.path} is cut, or is another model than {model.title}: {remedy}")
-    weights.check_unchanged()
+    verify_installed(weights, model)
     return cv2.dnn.readNetFromONNX(str(weights.path))
 
 

@@ -12,6 +12,7 @@ from storage.common.config import RUNTIME, Config
 from storage.outcomes import Outcome
 from tasks.benchmarks.samples import VideoJob
 from tasks.detection.base import CORRECTING, DetectorConfig, build_detector, find_detector_weights, key_frames
+from tasks.pretrained.models import PERSON_MASK
 from tasks.tracking.base import TrackingCost, build_tracker, find_tracker_weights
 from tasks.tracking.config import MemoryConfig, TrackerConfig
 from tasks.tracking.corrected import CorrectedTracking
@@ -19,7 +20,7 @@ from tasks.tracking.discovery import CrowdedError, Tracking, track
 from tasks.tracking.limits import LimitConfig, LimitError, annotated_segments, within_duration
 from tasks.tracking.tubes import Tubes
 from tasks.video.reader import Video
-from tasks.weights import Weights
+from tasks.weights import Weights, find_weights
 
 T = TypeVar("T")
 
@@ -56,6 +57,11 @@ class AnnotatorConfig(Config):
         LimitConfig(), title="Limits", description="Limits on long and crowded videos."
     )
 
+    @property
+    def corrects(self) -> bool:
+        """Whether the detections of key frames correct the tracked objects."""
+        return self.detector.name in CORRECTING and self.tracker.name == "flow"
+
 
 @dataclass(frozen=True)
 class AnnotatorWeights:
@@ -74,7 +80,8 @@ def find_annotator_weights(config: AnnotatorConfig) -> AnnotatorWeights:
     Raises:
         WeightsError: a file or folder is missing, or the detector has no random weights.
     """
-    return AnnotatorWeights(find_detector_weights(config.detector), find_tracker_weights(config.tracker))
+    people = find_weights(PERSON_MASK.file_name) if config.corrects else None
+    return AnnotatorWeights(find_detector_weights(config.detector), people or find_tracker_weights(config.tracker))
 
 
 class Annotator:
@@ -132,8 +139,7 @@ class Annotator:
         keys = [frames.start + key for frames in segments for key in key_frames(len(frames), every)]
         detections = dict(zip(keys, self._detector.detect(video, keys), strict=True))
         config = self._config.tracker.model_copy(update={"memory": memory})
-        corrects = self._config.detector.name in CORRECTING and config.name == "flow"
-        kind = CorrectedTracking if corrects else Tracking
+        kind = CorrectedTracking if self._config.corrects else Tracking
         tubes, work = track(video, self._tracker, detections, config, segments, self._config.limits.max_objects, kind)
         return VideoAnnotation(tubes, work, segments, _features_note(work, sum(map(len, segments))))
 

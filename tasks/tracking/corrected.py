@@ -34,6 +34,10 @@ class CorrectableSession(Session, Protocol):
         """
         ...
 
+    def segment_person(self, index: int, box: Box) -> Mask | None:
+        """Mask of the person in a box; None without a model of person masks."""
+        ...
+
     def remove(self, object_ids: Iterable[int]) -> None:
         """Stop to follow objects."""
         ...
@@ -84,7 +88,7 @@ class CorrectedTracking(Tracking):
         drifted = {i: d.box for i, d in detections.items() if box_iou(d.box, here[i].box) < KEEP_IOU}
         restarted = {}
         for object_id, mask in (self._session.correct(key, drifted) if drifted else {}).items():
-            fitted = fitted_mask(mask, drifted[object_id])
+            fitted = self._fitted(key, detections[object_id], mask)
             instance = encode_mask(fitted)
             if instance is not None:
                 self.tubes.frames[key][object_id] = instance
@@ -95,7 +99,12 @@ class CorrectedTracking(Tracking):
     def segmented(self, key: int, detections: Sequence[Detection]) -> list[Mask]:
         """Masks of detections, which fill their boxes."""
         masks = super().segmented(key, detections)
-        return [fitted_mask(mask, detection.box) for mask, detection in zip(masks, detections, strict=True)]
+        return [self._fitted(key, detection, mask) for mask, detection in zip(masks, detections, strict=True)]
+
+    def _fitted(self, key: int, detection: Detection, mask: Mask) -> Mask:
+        """Mask of a detection, which fills its box: that of the model of persons where it applies."""
+        person = self._session.segment_person(key, detection.box) if detection.category == "person" else None
+        return fitted_mask(mask if person is None else person, detection.box)
 
     def follow_back(self, frames: range) -> None:
         """Follow late objects back over the key frames on which they may have been overlooked."""

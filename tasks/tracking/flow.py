@@ -1,4 +1,4 @@
-"""Tracker without weights: boxes are segmented by motion and colour, and masks propagated by optical flow."""
+"""Tracker by optical flow: boxes are segmented by motion and colour, or by a model of persons, and masks propagated."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from tasks.tracking.box_segmentation import segment_box, untracked_part
 from tasks.tracking.config import MemoryConfig, TrackerConfig
 from tasks.tracking.cuts import is_cut
 from tasks.tracking.follow import Follower
+from tasks.tracking.people import PersonSegmenter
 from tasks.tracking.prepared_frame import PreparedFrame, prepare_frame
 from tasks.video.motion import camera_motion, flow_magnitude, optical_flow, residual_flow, working_size
 from tasks.video.reader import Video, open_video
@@ -27,10 +28,10 @@ CACHED_FRAMES = 6
 
 
 class FlowTracker:
-    """Tracker by optical flow; it has no model."""
+    """Tracker by optical flow; its only model, if any, segments persons."""
 
     def __init__(self, config: TrackerConfig, weights: Weights | None = None) -> None:
-        self._config = config
+        self._people = PersonSegmenter(weights) if weights is not None else None
 
     def open(self, video: Video, frames: range, last_prompt: int, memory: MemoryConfig) -> AbstractContextManager[FlowSession]:
         """Open a session for one video; no features are cached.
@@ -41,14 +42,14 @@ class FlowTracker:
             last_prompt: last native frame on which an object may be added.
             memory: memory and disk for image features.
         """
-        return nullcontext(FlowSession(video, frames))
+        return nullcontext(FlowSession(video, frames, self._people))
 
 
 class FlowSession:
     """Tracking session of one video, with a window of frames and the last mask and colours of each object in memory."""
 
-    def __init__(self, video: Video, frames: range) -> None:
-        self._video, self._frames = video, frames
+    def __init__(self, video: Video, frames: range, people: PersonSegmenter | None = None) -> None:
+        self._video, self._frames, self._people = video, frames, people
         self._size = working_size(video.height, video.width, WORK_SIZE_PX)
         self._small = open_video(video.source, self._size)
         self._window = max(1, WINDOW_BYTES // (3 * self._size[0] * self._size[1]))
@@ -76,6 +77,19 @@ class FlowSession:
         masks = zip(boxes, self._segmented(index, list(boxes.values())), strict=True)
         others = self._tracked(index, excluded=boxes.keys())
         return {object_id: self._enlarged(untracked_part(mask, others)) for object_id, mask in masks}
+
+    def segment_person(self, index: int, box: Box) -> Mask | None:
+        """Mask of the person in a box; None without a model of person masks.
+
+        Args:
+            index: 0-based native frame index.
+            box: (x1, y1, x2, y2) in pixels of the video, half-open.
+        """
+        if self._people is None:
+            return None
+        x, y = self._size[0] / self._video.width, self._size[1] / self._video.height
+        scaled = (box[0] * x, box[1] * y, box[2] * x, box[3] * y)
+        return self._enlarged(self._people.mask(self._view(index).rgb, scaled))
 
     def remove(self, object_ids: Iterable[int]) -> None:
         """Stop to follow objects."""

@@ -33,7 +33,12 @@ def parameters(tmp_path: Path, square_clip: Path, models: Any) -> dict[str, str]
     boxes = {str(frame): [10.0 + frame, 20, 50 + frame, 60] for frame in range(5, 26)}
     line = {"video": "a.mp4", "sentence": "It moves.", "span_s": [0.5, 2.5], "boxes": boxes}
     (tmp_path / "own.jsonl").write_text(json.dumps(line))
-    given = {"annotations": str(tmp_path / "own.jsonl"), "videos": str(tmp_path / "videos"), "root": str(tmp_path / "sets")}
+    given = {
+        "annotations": str(tmp_path / "own.jsonl"),
+        "videos": str(tmp_path / "videos"),
+        "root": str(tmp_path / "sets"),
+        "detector": "motion",
+    }
     run_build(BENCHMARKS["own"](**given).build(), run_here, lambda _: None, 0.0)  # type: ignore[arg-type]
     (tmp_path / "sweep.toml").write_text(SWEEP)
     return {"file": str(tmp_path / "sweep.toml"), "root": str(tmp_path / "sets"), "out": str(tmp_path / "out")}

@@ -74,7 +74,9 @@ def two_videos(tmp_path_factory: pytest.TempPathFactory, square_clip: Path, mode
         shutil.copy(square_clip, videos / name)
         lines.append(json.dumps({"video": name, "sentence": "It moves.", "span_s": [0.5, 2.5], "boxes": _boxes()}))
     (root / "own.jsonl").write_text("\n".join(lines))
-    build = BENCHMARKS["own"](annotations=str(root / "own.jsonl"), videos=str(videos), root=str(root / "sets")).build()
+    build = BENCHMARKS["own"](
+        annotations=str(root / "own.jsonl"), videos=str(videos), root=str(root / "sets"), detector="motion"
+    ).build()
     with models_in_place():
         run_build(build, run_here, lambda _: None, 0.0)
     return root

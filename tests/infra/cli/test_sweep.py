@@ -203,7 +203,13 @@ def test_a_benchmark_without_public_truth_says_what_to_build_instead(
     parameters = sweep_of()
     (tmp_path / "hidden.jsonl").write_text(json.dumps({"video": "a.mp4", "sentence": "It moves.", "task": "segmentation"}))
     videos = str(tmp_path / "videos")
-    given = {"annotations": str(tmp_path / "hidden.jsonl"), "videos": videos, "root": parameters.root, "name": "mevis"}
+    given = {
+        "annotations": str(tmp_path / "hidden.jsonl"),
+        "videos": videos,
+        "root": parameters.root,
+        "name": "mevis",
+        "detector": "motion",
+    }
     run_build(BENCHMARKS["own"].model_validate(given).build(), run_here, lambda _: None, 0.0)
     sweep = sweep_of(('"own"', '"mevis"'), ('["marked", "unmarked"]', '["marked"]')).sweep()
     render_missing(sweep, BACKEND, no_progress)

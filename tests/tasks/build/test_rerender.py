@@ -46,7 +46,7 @@ def base(tmp_path: Path, square_clip: Path, models: Any) -> Folder:
     videos.mkdir()
     for name in ("a.mp4", "b.mp4"):
         shutil.copy(square_clip, videos / name)
-    build = BENCHMARKS["folder"](videos=str(videos), root=str(tmp_path / "sets")).build()
+    build = BENCHMARKS["folder"](videos=str(videos), root=str(tmp_path / "sets"), detector="motion").build()
     run_build(build, run_here, quiet, 0.0)
     return build.folder
 
