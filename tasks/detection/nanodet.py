@@ -55,7 +55,8 @@ class NanodetDetector:
     def _detect(self, frame: Frames) -> list[Detection]:
         height, width = frame.shape[:2]
         image, scale = scaled_frame(frame, min(self._config.image_size_px, TRAINED_SIZE_PX), 0.0)
-        normalised = (image[..., ::-1] - np.array(MEAN[::-1], np.float32)) / np.array(DEVIATION[::-1], np.float32)
+        mean, deviation = np.array(MEAN[::-1], np.float32), np.array(DEVIATION[::-1], np.float32)
+        normalised = np.asarray((image[..., ::-1] - mean) / deviation, np.float32)
         outputs = outputs_of(self._network, normalised, [f"stride_{stride}" for stride in STRIDES])
         confidence = max(self._config.confidence, MIN_CONFIDENCE)
         rows = [

