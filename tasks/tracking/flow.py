@@ -21,6 +21,8 @@ from tasks.weights import Weights
 
 WORK_SIZE_PX = 480
 """Longer side of the frames that are tracked; masks are scaled up."""
+CORRECTED_SIZE_PX = 320
+"""The same where detections correct the objects on every key frame, so that errors last half a second at most."""
 WINDOW_BYTES = 96 * 2**20
 """Bytes of frames in memory in the backward pass: decoders start at a key frame, and many clips have only one."""
 CACHED_FRAMES = 6
@@ -50,7 +52,7 @@ class FlowSession:
 
     def __init__(self, video: Video, frames: range, people: PersonSegmenter | None = None) -> None:
         self._video, self._frames, self._people = video, frames, people
-        self._size = working_size(video.height, video.width, WORK_SIZE_PX)
+        self._size = working_size(video.height, video.width, WORK_SIZE_PX if people is None else CORRECTED_SIZE_PX)
         self._small = open_video(video.source, self._size)
         self._window = max(1, WINDOW_BYTES // (3 * self._size[0] * self._size[1]))
         self._views: dict[int, PreparedFrame] = {}

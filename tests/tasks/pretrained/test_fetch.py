@@ -96,8 +96,8 @@ def test_what_is_installed_is_not_fetched_again(
 ) -> None:
     monkeypatch.setattr(installation.sys, "prefix", str(tmp_path))
     client(package[1])
-    assert installation.install(package[0])
+    assert installation.install_model(package[0])
     client(message="no network")
-    assert installation.install(package[0])
+    assert installation.install_model(package[0])
     package[0].path.write_bytes(CONTENT[:-1])
-    assert not installation.install(package[0])
+    assert not installation.install_model(package[0])
