@@ -183,5 +183,5 @@ def run_here(factory: WorkerFactory, jobs: Sequence[VideoJob]) -> Iterator[Ended
 
 def tool_versions() -> dict[str, str]:
     """Versions of the libraries whose behaviour shows in a dataset."""
-    names = ("decord", "numpy", "opencv-contrib-python-headless", "pyarrow", "pycocotools", "sam2", "torch", "ultralytics")
+    names = ("decord", "numpy", "opencv-contrib-python-headless", "pyarrow", "rlemasklib", "sam2", "torch", "ultralytics")
     return {name: version(name) for name in names}

@@ -36,6 +36,49 @@ def test_every_form_of_a_mask_is_the_same_mask(mask: Mask) -> None:
     assert np.array_equal(coco.decode({"size": [height, width], "counts": stored["counts"]}).astype(bool), mask)
 
 
+@given(masks)
+def test_codes_are_those_of_pycocotools_to_the_byte(mask: Mask) -> None:
+    height, width = mask.shape
+    code = coco.encode(np.asfortranarray(mask.view(np.uint8)))["counts"]
+    assert encode_counts(mask) == encode_counts(np.asfortranarray(mask)) == code
+    assert np.array_equal(decode_counts(code, height, width), coco.decode({"size": [height, width], "counts": code}))
+
+
+def expected_runs(code: bytes) -> list[int]:
+    """Runs of a compressed code by COCO's definition, written out; empty where it is none."""
+    runs: list[int] = []
+    place = 0
+    while place < len(code):
+        value, shift, more = 0, 0, True
+        while more:
+            if place == len(code) or not 48 <= code[place] < 112 or shift > 30:
+                return []
+            letter = code[place] - 48
+            value |= (letter & 0x1F) << shift
+            more, place, shift = bool(letter & 0x20), place + 1, shift + 5
+            if not more and letter & 0x10:
+                value -= 1 << shift
+        runs.append(value + runs[-2] if len(runs) > 2 else value)
+    return runs
+
+
+@given(masks, st.lists(st.tuples(st.integers(0, 10**6), st.integers(40, 120)), max_size=3))
+def test_a_damaged_code_is_refused_exactly_where_its_runs_do_not_fill_the_mask(
+    mask: Mask, changes: list[tuple[int, int]]
+) -> None:
+    height, width = mask.shape
+    code = bytearray(encode_counts(mask))
+    for place, letter in changes:
+        code[place % len(code)] = letter
+    runs = expected_runs(bytes(code))
+    if runs and min(runs) >= 0 and sum(runs) == height * width:
+        decoded = decode_counts(bytes(code), height, width)
+        assert np.array_equal(decoded, coco.decode({"size": [height, width], "counts": bytes(code)}))
+    else:
+        with pytest.raises(CountsError):
+            decode_counts(bytes(code), height, width)
+
+
 @given(masks, st.data())
 def test_runs_of_no_length_change_nothing(mask: Mask, data: st.DataObject) -> None:
     """Other tools split runs, or end on an empty one."""
