@@ -17,7 +17,6 @@ from infra.cli.lazy import LazyGroup
 from storage.common.environment import set_defaults
 from storage.common.errors import InputError, StvgError
 from storage.common.log import logger, traceback_file
-from storage.folders.files import disk_fault
 
 _HELP = "Object-centric datasets, training and evaluation for video grounding."
 
@@ -53,6 +52,8 @@ def run() -> None:
     except Exception as error:
         if "pydantic" in sys.modules and (invalid := _invalid_input(error)):
             _fail(error, invalid, InputError.exit_code)
+        from storage.folders.files import disk_fault
+
         if fault := disk_fault(error):
             _fail(error, f"{fault}; mend that, and run the same command again", StvgError.exit_code)
         file = traceback_file(error)

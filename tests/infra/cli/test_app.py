@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import gc
 import json
 import shutil
 import subprocess
@@ -102,12 +101,6 @@ def modules_of(*arguments: str) -> set[str]:
     script = "import sys; sys.argv[1:] = %r\ntry: __import__('infra.cli').cli.main()\nfinally: print('modules', *sys.modules)"
     done = subprocess.run([sys.executable, "-c", script % (arguments,)], capture_output=True, text=True, check=True)
     return set(done.stdout.rpartition("modules ")[2].split())
-
-
-def test_garbage_is_collected_again_once_options_are_read(tmp_path: Path, stvg: Any) -> None:
-    for arguments in (("--help",), ("score", "none.json"), ("score", "--nonsense")):
-        stvg(*arguments, cwd=tmp_path)
-        assert gc.isenabled(), arguments
 
 
 def test_help_imports_no_heavy_module() -> None:
