@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from string import ascii_uppercase
@@ -72,6 +73,8 @@ def _add(collector: SampleCollector, number: int, record: Mapping[str, Any], whe
     with record_errors(where):
         clip = _clip(source.video_id, _pair(record, "clip", finite_number))
         span_s, frames = _span_s(record), _span_frames(record)
+        if span_s is not None and frames is not None and not _agree(span_s, frames, clip.start_s):
+            raise ValueError("'span_s' and 'span_frames' both state the true span, and differently: give one of them")
         targets, outside = own_targets(record.get("boxes"), frames)
         collector.counts["boxes outside the true span, left out"] += outside
         if frames is None and span_s is None and targets:
@@ -137,9 +140,21 @@ def _span_frames(record: Mapping[str, Any]) -> tuple[int, int] | None:
     frames = _pair(record, "span_frames", frame_number)
     if frames is not None and frames[0] > frames[1]:
         raise ValueError(f"'span_frames' runs from {frames[0]} to {frames[1]}")
-    if frames is not None and "span_s" in record:
-        raise ValueError("'span_s' and 'span_frames' both state the true span: give one of them")
     return frames
+
+
+def _agree(span_s: tuple[float, float], frames: tuple[int, int], clip_start_s: float) -> bool:
+    """Whether seconds of the clip and native frames, closed, are one span at some frame rate, up to a frame at each end."""
+    start_s, end_s = span_s[0] + clip_start_s, span_s[1] + clip_start_s
+    starts, ends = _rates(start_s, frames[0] - 1, frames[0] + 1), _rates(end_s, frames[1] - 1, frames[1] + 2)
+    return max(starts[0], ends[0]) <= min(starts[1], ends[1])
+
+
+def _rates(time_s: float, least: int, most: int) -> tuple[float, float]:
+    """Least and greatest frame rate at which a time falls on one of these frames."""
+    if time_s > 0:
+        return least / time_s, most / time_s
+    return (0.0, math.inf) if least <= 0 else (math.inf, 0.0)
 
 
 def _pair(record: Mapping[str, Any], name: str, convert: Callable[[Any], Any]) -> tuple[Any, Any] | None:

@@ -51,6 +51,11 @@ def test_whole_numbers_are_read_as_pandas_writes_them(tmp_path: Path) -> None:
     assert (first.targets[0].frames.tolist(), second.start_frame, second.end_frame) == ([4], 4, 6)
 
 
+def test_seconds_and_frames_of_one_span_may_stand_together(tmp_path: Path) -> None:
+    [sample] = samples(read(tmp_path, {**LINE, "clip": [0.5, 4], "span_s": [0.5, 1.5], "span_frames": [10, 20]}))
+    assert (sample.start_s, sample.end_s, sample.start_frame, sample.end_frame) == (0.5, 1.5, 10, 20)
+
+
 @pytest.mark.parametrize(
     ("fields", "message"),
     [
