@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import resource
 import subprocess
 import sys
 import time
@@ -79,4 +78,6 @@ def run() -> list[Figure]:
 
 if __name__ == "__main__":
     READERS[sys.argv[1]](Path(sys.argv[2]), range(FRAMES))
-    print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
+    # Not ru_maxrss, which counts the memory of the process that started this one.
+    [peak] = [line.split()[1] for line in Path("/proc/self/status").read_text().splitlines() if line.startswith("VmHWM:")]
+    print(int(peak) / 1024)
