@@ -174,7 +174,9 @@ ANNOTATIONS: dict[str, Any] = {
             },
         }
     ],
-    "mevis": {"videos": {"v": {"frames": ["0"], "expressions": {"0": {"exp": "dogs", "obj_id": [1, 2], "anno_id": [5, 6]}}}}},
+    "mevis": {
+        "videos": {"v": {"frames": ["0", "1"], "expressions": {"0": {"exp": "dogs", "obj_id": [1, 2], "anno_id": [5, 6]}}}},
+    },
     "masks": {"5": [CODE, None], "6": [PLAIN, CODE]},
     "charades": {"AB12": {"duration": 30.0, "timestamps": [[24.3, 30.4]], "sentences": ["person turns a light on."]}},
     "charades_text": "AB12 24.3 30.4##person turns a light on.\nCD34 0.0 9.5##person runs.\n",

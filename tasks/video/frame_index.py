@@ -142,7 +142,8 @@ def _decoded_index(container: Any, stream: Any, name: str) -> FrameIndex:
         times = [None if pts is None else pts * float(stream.time_base) for pts in ticks]
     completed = _completed(times, 1 / _rate(stream))
     if completed != times:
-        notes.append(VideoNote("times_replaced", "frame times that were missing, absurd or restarted follow the stated rate"))
+        replaced = "frame times that were missing, absurd, repeated or restarted follow the stated rate"
+        notes.append(VideoNote("times_replaced", replaced))
     return FrameIndex(None, (0,), _timeline(completed, last, stream), tuple(notes))
 
 
