@@ -21,7 +21,7 @@ from infra.ray.client import connect
 from storage.common.processes import stop_process_tree
 
 
-def until(true: Callable[[], Any], timeout_s: float = 120) -> Any:
+def until(true: Callable[[], Any], timeout_s: float = 300) -> Any:
     """Wait for something to become true; returns it."""
     deadline = time.monotonic() + timeout_s
     while not (found := true()):
