@@ -70,7 +70,9 @@ class StoredPrediction:
         """The part of it that is scored; an unreadable answer is not the answer that an expression means no object."""
         unread = self.failure or (f"object IDs: {self.ids_status}" if self.ids_status in {"missing", "unreadable"} else "")
         invalid = unread if self.task is Task.SEGMENTATION else ""
-        return Prediction(self.object_ids, self.span_s, self.answer, self.boxes or None, invalid)
+        return Prediction(
+            object_ids=self.object_ids, span_s=self.span_s, answer=self.answer, boxes=self.boxes or None, invalid=invalid
+        )
 
     def row(self) -> dict[str, Any]:
         """The row of the table."""
