@@ -191,9 +191,9 @@ def test_restarting_and_repeated_times_are_replaced_and_noted(name: str, shared:
     assert [note.reason for note in notes] == ["times_replaced"]
 
 
-@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(requests=st.lists(st.lists(st.integers(0, COUNT - 1), min_size=1, max_size=6), min_size=1, max_size=6))
-@pytest.mark.parametrize("name", ["open-gop", "hevc"])
+@pytest.mark.parametrize("name", ENCODINGS)
 def test_any_sequence_of_requests_gives_the_frames_asked_for(name: str, requests: list[list[int]], folder: Path) -> None:
     reader = StreamReader(encoded(name, folder))
     for indices in requests:
