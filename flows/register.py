@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
-
-from pydantic import BaseModel
 
 from rl.evaluation.ground.parameters import GroundParameters
 from rl.evaluation.parameters import EvaluateParameters, NightlyParameters, SweepParameters
 from rl.paper.parameters import TABLES
 from rl.training.parameters import TRAININGS, deployment_of
-from storage.common.config import with_defaults
+from storage.common.config import Config, with_defaults
 from storage.common.site import site
-from tasks.build.parameters import BENCHMARKS, build_parameters
+from tasks.build.parameters import BENCHMARKS
 
 EVALUATIONS = {
     name: with_defaults(EvaluateParameters, f"Evaluate{name.title().replace('-', '')}", dataset=name) for name in BENCHMARKS
@@ -35,7 +33,7 @@ class Registration:
     family: str
     name: str
     tag: str
-    form: type[BaseModel]
+    form: type[Config]
 
     @property
     def full_name(self) -> str:
@@ -50,14 +48,14 @@ def registrations() -> dict[str, Registration]:
     Raises:
         SiteError: the site file cannot be used.
     """
-    configured = site().configured
     every = [
-        *(Registration("build-dataset", name, "build", build_parameters(name)) for name in BENCHMARKS),
-        *(Registration("evaluate", name, "evaluate", configured(form, "evaluate")) for name, form in EVALUATIONS.items()),
-        *(Registration(*deployment_of(recipe), "train", configured(form, "train")) for recipe, form in TRAININGS.items()),
-        Registration("ground", "video", "ground", configured(GroundParameters, "build", "ground")),
-        Registration("sweep", "file", "sweep", configured(SweepParameters, "sweep")),
-        *(Registration("reproduce", name, "reproduce", configured(form, "reproduce")) for name, form in TABLES.items()),
-        Registration("nightly", "benchmarks", "nightly", configured(NightlyParameters, "nightly")),
+        *(Registration("build-dataset", name, "build", form) for name, form in BENCHMARKS.items()),
+        *(Registration("evaluate", name, "evaluate", form) for name, form in EVALUATIONS.items()),
+        *(Registration(*deployment_of(recipe), "train", form) for recipe, form in TRAININGS.items()),
+        Registration("ground", "video", "ground", GroundParameters),
+        Registration("sweep", "file", "sweep", SweepParameters),
+        *(Registration("reproduce", name, "reproduce", form) for name, form in TABLES.items()),
+        Registration("nightly", "benchmarks", "nightly", NightlyParameters),
     ]
-    return {registration.full_name: registration for registration in every}
+    configured = site().configured
+    return {registration.full_name: replace(registration, form=configured(registration.form)) for registration in every}

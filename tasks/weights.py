@@ -141,7 +141,7 @@ def trust_weights(path: Path) -> Weights:
 
 def weights_folder() -> Path:
     """Folder in which weights are looked up by name: $STVG_WEIGHTS, or that of the site file, or `weights`."""
-    return Path(variable("STVG_WEIGHTS") or site().folder("weights", "weights"))
+    return Path(variable("STVG_WEIGHTS") or site().folder("weights"))
 
 
 def _trusted(folder: Path) -> frozenset[str]:

@@ -7,6 +7,7 @@ import platform
 import traceback
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
+from functools import partial
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -46,24 +47,13 @@ def import_entries() -> dict[str, Entry]:
     """The commands of `stvg import` by layout."""
     from tasks.build.parameters import IMPORTS
 
-    return {name: Entry(model.__doc__ or "", _command(name, build_command)) for name, model in IMPORTS.items()}
+    return {name: Entry(model.__doc__ or "", partial(options(model), build_command)) for name, model in IMPORTS.items()}
 
 
 def _entries(function: Callable[..., None]) -> dict[str, Entry]:
     from tasks.build.parameters import BENCHMARKS
 
-    return {name: Entry(model.__doc__ or "", _command(name, function)) for name, model in BENCHMARKS.items()}
-
-
-def _command(name: str, function: Callable[..., None]) -> Callable[[], Callable[..., None]]:
-    """Makes a command of a function of parameters, whose options have the defaults of the site."""
-
-    def load() -> Callable[..., None]:
-        from tasks.build.parameters import build_parameters
-
-        return options(build_parameters(name))(function)
-
-    return load
+    return {name: Entry(model.__doc__ or "", partial(options(model), function)) for name, model in BENCHMARKS.items()}
 
 
 def build_command(parameters: DatasetParameters, as_json: AsJson = False) -> None:

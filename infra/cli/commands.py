@@ -19,16 +19,15 @@ def _function(module: str, name: str) -> Callable[[], Callable[..., None]]:
     return load
 
 
-def _of_model(module: str, name: str, *tables: str) -> Callable[[], Callable[..., None]]:
-    """Imports a function of a parameter model, whose fields are the options; their defaults are those of tables of the site."""
+def _of_model(module: str, name: str) -> Callable[[], Callable[..., None]]:
+    """Imports a function of a parameter model; the fields of the model are the options of the command."""
 
     def load() -> Callable[..., None]:
         from infra.cli.flags import options
-        from storage.common.site import site
 
         function = _function(module, name)()
         model, *_ = signature(function, eval_str=True).parameters.values()
-        return options(site().configured(model.annotation, *tables))(function)
+        return options(model.annotation)(function)
 
     return load
 
@@ -84,15 +83,15 @@ COMMANDS = {
     ),
     "ground": Entry(
         "Find where and when a sentence is in a video: a tube of boxes and masks, and a clip with it drawn.",
-        _of_model("ground", "ground_command", "build", "ground"),
+        _of_model("ground", "ground_command"),
     ),
     "evaluate": Entry(
         "Run a model on every sentence of a dataset, and score its answers.",
-        _of_model("evaluate", "evaluate_command", "evaluate"),
+        _of_model("evaluate", "evaluate_command"),
     ),
     "sweep": Entry(
         "Evaluate checkpoints on benchmarks by protocols and marker settings; finished cells are not run again.",
-        _of_model("sweep", "sweep_command", "sweep"),
+        _of_model("sweep", "sweep_command"),
     ),
     "report": Entry(
         "Write report.html: scores, the paper's tables, nightly runs, and samples with frames and answers by kind of failure.",
@@ -100,21 +99,21 @@ COMMANDS = {
     ),
     "nightly": Entry(
         "Evaluate what has changed, and fail where a model scores lower than when its results were accepted.",
-        _of_model("nightly", "nightly_command", "nightly"),
+        _of_model("nightly", "nightly_command"),
     ),
     "accept": Entry(
         "Accept the current results of every series as the baseline of later nightly runs.",
-        _of_model("nightly", "accept_command", "nightly"),
+        _of_model("nightly", "accept_command"),
     ),
     "train": _group("train", "train", "train_entries", "Train a model by GRPO or supervised; a stopped training continues."),
     "reproduce": Entry(
         "Build, train and evaluate for a table of the paper, and show the results beside the paper's numbers.",
-        _of_model("reproduce", "reproduce_command", "reproduce"),
+        _of_model("reproduce", "reproduce_command"),
     ),
     "serve": Entry("Keep a Prefect server, its UI and the deployments up until interrupted.", _function("server", "serve")),
     "setup": Entry(
         "Give the server of $PREFECT_API_URL its limits and automations; repeated, it changes only what differs.",
-        _of_model("server", "setup", "setup"),
+        _of_model("server", "setup"),
     ),
     "demo": Entry(
         "Start a server, run `build-dataset/sample` from it, print the paths of the results, and stop the server.",

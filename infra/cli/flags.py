@@ -8,11 +8,12 @@ from collections.abc import Callable, Iterator
 from typing import Annotated, Any, TypeVar, get_origin
 
 import typer
-from pydantic import BaseModel, ValidationError
+from pydantic import ValidationError
 
-from storage.common.config import Leaf, is_needed, leaves, nested
+from storage.common.config import Config, Leaf, is_needed, leaves, nested
+from storage.common.site import site
 
-M = TypeVar("M", bound=BaseModel)
+M = TypeVar("M", bound=Config)
 R = TypeVar("R")
 
 ARGUMENTS = frozenset({"annotations", "masks", "videos", "dataset", "video", "sentence", "file", "table"})
@@ -21,7 +22,7 @@ _BOUNDS = {"min": "ge", "max": "le"}
 
 
 def options(model: type[M]) -> Callable[[Callable[..., R]], Callable[..., R]]:
-    """Let `function(parameters: model, ...)` be a command whose options are the fields of a model.
+    """Let `function(parameters: model, ...)` be a command whose options are the fields of a model, with the site's defaults.
 
     Args:
         model: the parameter model; a field `size` of its group `markers` becomes `--markers.size`, and a field `name` of the
@@ -33,14 +34,15 @@ def options(model: type[M]) -> Callable[[Callable[..., R]], Callable[..., R]]:
     """
 
     def decorate(function: Callable[..., R]) -> Callable[..., R]:
+        configured = site().configured(model)
         others = list(inspect.signature(function, eval_str=True).parameters.values())[1:]
-        by_parameter = {"__".join(leaf.path): leaf for leaf in leaves(model)}
+        by_parameter = {"__".join(leaf.path): leaf for leaf in leaves(configured)}
 
         @functools.wraps(function)
         def command(**values: Any) -> R:
             rest = {p.name: values.pop(p.name) for p in others if p.name in values}
             fields = nested({".".join(by_parameter[name].path): value for name, value in values.items()})
-            return function(model.model_validate(fields), **rest)
+            return function(configured.model_validate(fields), **rest)
 
         own = [p.replace(kind=inspect.Parameter.KEYWORD_ONLY) for p in others]
         signature = [*_parameters(by_parameter), *own]

@@ -23,9 +23,9 @@ _HEAD = """\
 {folders}
 
 [build]
-# parameters of every build, as in `stvg build hcstvg --help`; the eyes of the paper, for example:
+# parameters of every build, as in `stvg build hcstvg --help`; the detector and tracker of the paper, for example:
 # detector = "yolo12x"
-# tracker = "sam2.1-large"
+# tracker = "sam2"
 # pool.gpus_per_worker = 1
 
 [evaluate]

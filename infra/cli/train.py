@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from functools import partial
 
 from infra.cli.console import Bars, plain, stoppable
 from infra.cli.flags import options
@@ -16,19 +16,7 @@ def train_entries() -> dict[str, Entry]:
     """The commands of `stvg train` by recipe."""
     from rl.training.parameters import TRAININGS
 
-    return {name: Entry(model.__doc__ or "", _command(name)) for name, model in TRAININGS.items()}
-
-
-def _command(recipe: str) -> Callable[[], Callable[..., None]]:
-    """Makes the command of a recipe, whose options have the defaults of the site."""
-
-    def load() -> Callable[..., None]:
-        from rl.training.parameters import TRAININGS
-        from storage.common.site import site
-
-        return options(site().configured(TRAININGS[recipe], "train"))(train_command)
-
-    return load
+    return {name: Entry(model.__doc__ or "", partial(options(model), train_command)) for name, model in TRAININGS.items()}
 
 
 @stoppable()

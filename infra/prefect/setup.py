@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from pydantic import BaseModel, ConfigDict, Field
+from typing import ClassVar
+
+from pydantic import Field
+
+from storage.common.config import Config
 
 
-class SetupParameters(BaseModel):
+class SetupParameters(Config):
     """Limits and automations of a server."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    site_tables: ClassVar[tuple[str, ...]] = ("setup",)
 
     gpu_runs: int = Field(
         default=1, title="GPU runs", ge=1, le=1000, description="Maximum number of runs that hold the GPUs at the same time."

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, ClassVar
 
 from pydantic import Field, ValidationInfo, field_validator
 
@@ -52,6 +52,8 @@ class InferenceParameters(Config):
 
 class EvaluateParameters(InferenceParameters):
     """Run a model on every sentence of a dataset, and score its answers."""
+
+    site_tables: ClassVar[tuple[str, ...]] = ("evaluate",)
 
     dataset: str = Field(
         title="Dataset", description="Name of a dataset in the datasets folder, or the path or URL of its folder."
@@ -156,6 +158,8 @@ class EvaluateParameters(InferenceParameters):
 class SweepParameters(Config):
     """Evaluate checkpoints on benchmarks by protocols and marker settings; finished evaluations are not run again."""
 
+    site_tables: ClassVar[tuple[str, ...]] = ("sweep",)
+
     file: str = Field(title="Sweep file", description="TOML file that names what is combined (docs/sweeps.md).")
     checkpoints: Names = Field(
         (), title="Checkpoints", description="Comma-separated models that replace those of the file; empty keeps those."
@@ -185,6 +189,8 @@ NIGHTLY = "nightly.toml"
 
 class NightlyParameters(SweepParameters):
     """Evaluate what has changed, and fail where a model scores lower than when its results were accepted."""
+
+    site_tables: ClassVar[tuple[str, ...]] = ("nightly",)
 
     file: str = Field(NIGHTLY, title="Nightly file", description="TOML file in the form of a sweep file (docs/sweeps.md).")
     tolerance: float = Field(

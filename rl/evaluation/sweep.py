@@ -184,7 +184,7 @@ class Sweep:
         conventions = conventions_of(self.base(cell.benchmark).name)
         folder = str(self.dataset_folder(cell))
         own = {"model": cell.checkpoint, "protocol": cell.protocol, "dataset": folder, "out": self.out}
-        model = site().configured(EvaluateParameters, "evaluate")
+        model = site().configured(EvaluateParameters)
         return model.model_validate({"conventions": conventions, **self.evaluate, **own})
 
     def evaluation(self, cell: Cell) -> Evaluation:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from pydantic import Field
 
@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 class ReproduceParameters(Config):
     """Build, train and evaluate whatever a table of the paper needs and can be had here, and compare it with the paper."""
+
+    site_tables: ClassVar[tuple[str, ...]] = ("reproduce",)
 
     table: str = Field(
         title="Table", description="Name of the table: table-1 to table-11, or table-4.5 and table-a.9 for the rewards."

@@ -25,7 +25,7 @@ from storage.folders.folder import Folder
 from storage.folders.open import folder_at
 from storage.manifest import DatasetError
 from storage.reader import Dataset
-from tasks.build.parameters import BENCHMARKS, DatasetParameters, build_parameters, parameters_of
+from tasks.build.parameters import BENCHMARKS, DatasetParameters, parameters_of
 from tasks.build.rerender import keeps_masks
 
 RELEASED_DECODING: Mapping[str, JsonValue] = {"decoding": {"preset": "released"}}
@@ -175,12 +175,10 @@ class Reproduction:
         if given is None and f"benchmarks.{part.benchmark}" not in self.site.tables:
             raise PaperError(
                 f"'{self.folder(part.benchmark)}' is not built: build it by `stvg build {part.benchmark}`, or name its "
-                f"annotations and videos under [benchmarks.{part.benchmark}] in {site().path}"
+                f"annotations and videos under [benchmarks.{part.benchmark}] in {self.site.path}"
             )
         values = {"benchmark": part.benchmark, **(given or {})}
-        name = str(values.pop("benchmark"))
-        one_of(BENCHMARKS, name, "benchmark", PaperError)
-        model = build_parameters(name, self.site)
+        model = self.site.configured(one_of(BENCHMARKS, str(values.pop("benchmark")), "benchmark", PaperError))
         return model.model_validate({**nested(values), "root": self.root, "name": part.benchmark})
 
     def training(self, part: Part) -> TrainParameters:
@@ -209,7 +207,7 @@ class Reproduction:
         name = str(given.pop("recipe_name", "stvg-r1"))
         recipe = name if variant.kind == "grpo" else f"{name}-{variant.kind}"
         own = {"model": self.model(part.row), "root": self.root, "out": self.trainings, **variant.given}
-        model = self.site.configured(one_of(TRAININGS, recipe, "recipe", RecipeError), "train")
+        model = self.site.configured(one_of(TRAININGS, recipe, "recipe", RecipeError))
         return model.model_validate(nested({**given, **own}))
 
     def model(self, row: Row) -> str:
@@ -237,7 +235,7 @@ class Reproduction:
         return self._evaluation(own)
 
     def _evaluation(self, own: Mapping[str, str]) -> EvaluateParameters:
-        model = self.site.configured(EvaluateParameters, "evaluate")
+        model = self.site.configured(EvaluateParameters)
         return model.model_validate({**RELEASED_DECODING, **nested(self.setup.evaluate), **own})
 
 

@@ -23,6 +23,7 @@ class TrainParameters(Config):
     """Parameters that every training has."""
 
     recipe_name: ClassVar[str] = ""
+    site_tables: ClassVar[tuple[str, ...]] = ("train",)
 
     dataset: str = Field(title="Dataset", description="Name of a dataset in the datasets folder, or the path of its folder.")
     model: str = Field(title="Model", description="Initial model: qwen2.5-vl-7b, tiny-schooled, or the folder of a model.")

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from copy import copy
 from pathlib import Path
-from typing import Annotated, Any, Final, NamedTuple, Self, TypeVar
+from typing import Annotated, Any, ClassVar, Final, NamedTuple, Self, TypeVar
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, JsonValue, ValidationError, create_model, model_validator
 from pydantic.fields import FieldInfo
@@ -52,7 +52,12 @@ class Config(BaseModel):
 
     A group is also accepted as a mapping that holds some of its fields; the others come from the default of the field that
     holds the group. A group with a field `name` is also accepted as that name.
+
+    Attributes:
+        site_tables: tables of the site file whose settings replace defaults of the model, in ascending order of precedence.
     """
+
+    site_tables: ClassVar[tuple[str, ...]] = ()
 
     # Defaults are validated: 1 and 1.0 for a float must give the same hash.
     model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True)

@@ -9,20 +9,19 @@ from __future__ import annotations
 
 import tomllib
 from collections.abc import Iterator, Mapping
-from copy import copy
 from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, TypeVar
 
-from pydantic import BaseModel, JsonValue, ValidationError, create_model
+from pydantic import JsonValue, ValidationError, create_model
 from pydantic.fields import FieldInfo
 
-from storage.common.config import Config, error_text, merged, nested
+from storage.common.config import Config, error_text, merged, nested, with_defaults
 from storage.common.environment import variable
 from storage.common.errors import InputError
 
-M = TypeVar("M", bound=BaseModel)
+C = TypeVar("C", bound=Config)
 
 SITE = "stvg.toml"
 """Name of the site file in the working folder; $STVG_SITE names another one."""
@@ -49,12 +48,11 @@ class Site:
     path: Path
     tables: Mapping[str, Table]
 
-    def configured(self, model: type[M], *tables: str) -> type[M]:
-        """A parameter model whose defaults are those of the site.
+    def configured(self, model: type[C]) -> type[C]:
+        """A parameter model whose defaults are those of the site, by its `site_tables`.
 
         Args:
             model: the parameter model.
-            tables: names of the tables that apply, in ascending order of precedence; those that are absent are skipped.
 
         Returns:
             A subclass with the name of the model, or the model itself where nothing applies.
@@ -62,42 +60,39 @@ class Site:
         Raises:
             SiteError: a table has a setting that is no parameter of the model, or a wrong value.
         """
-        fields = dict(self._folders(model))
-        for table in tables:
+        defaults = dict(self._folder_defaults(model))
+        for table in model.site_tables:
             for name, value in nested(self.tables.get(table, {})).items():
-                field = fields.get(name) or model.model_fields.get(name)
+                field = model.model_fields.get(name)
                 if field is None:
                     raise SiteError(self._unknown(f"[{table}]", name, model.model_fields))
-                fields[name] = self._with_default(field, value, f"[{table}] {name}")
-        definitions: dict[str, Any] = {name: (field.annotation, field) for name, field in fields.items()}
-        return create_model(model.__name__, __base__=model, __doc__=model.__doc__, **definitions) if fields else model
+                defaults[name] = self._default(field, defaults.get(name, field.default), value, f"[{table}] {name}")
+        return with_defaults(model, model.__name__, **defaults) if defaults else model
 
-    def folder(self, name: str, default: str) -> str:
-        """One of `FOLDERS`, or the default where the site does not set it."""
-        value = self.tables.get("folders", {}).get(name, default)
-        return self._located(value) if name in self.tables.get("folders", {}) else default
+    def folder(self, name: str) -> str:
+        """One of `FOLDERS`; a folder of that name in the working folder where the site does not set it."""
+        folders = self.tables.get("folders", {})
+        return self._located(folders[name]) if name in folders else name
 
-    def _folders(self, model: type[BaseModel]) -> Iterator[tuple[str, FieldInfo]]:
-        for key in self.tables.get("folders", {}):
+    def _folder_defaults(self, model: type[Config]) -> Iterator[tuple[str, object]]:
+        for key, value in self.tables.get("folders", {}).items():
             if key not in FOLDERS:
                 raise SiteError(self._unknown("[folders]", key, FOLDERS))
             for name, field in model.model_fields.items():
                 if f"folders.{key}" in field.metadata:
-                    yield name, self._with_default(field, self.tables["folders"][key], f"[folders] {key}")
+                    yield name, self._default(field, field.default, value, f"[folders] {key}")
 
-    def _with_default(self, field: FieldInfo, value: JsonValue, where: str) -> FieldInfo:
-        old, new = field.default, copy(field)
+    def _default(self, field: FieldInfo, old: object, value: JsonValue, where: str) -> object:
+        """The default that a setting gives a field in place of the old one."""
         try:
             if isinstance(old, Config):
                 changes = value if isinstance(value, Mapping) else {"name": value}
-                new.default = type(old).model_validate(merged(old.model_dump(), changes))
-            else:
-                definition: Any = (field.annotation, field)
-                checked = dict(create_model("Setting", value=definition).model_validate({"value": value}))["value"]
-                new.default = self._located(checked) if "located" in field.metadata else checked
+                return type(old).model_validate(merged(old.model_dump(), changes))
+            definition: Any = (field.annotation, field)
+            checked = dict(create_model("Setting", value=definition).model_validate({"value": value}))["value"]
         except ValidationError as error:
             raise SiteError(f"{self.path}: {where}: {error_text(error).removeprefix('value: ')}") from error
-        return new
+        return self._located(checked) if "located" in field.metadata else checked
 
     def _located(self, value: object) -> str:
         path = str(value)

@@ -9,7 +9,6 @@ from typing import Any, ClassVar
 from pydantic import Field, JsonValue, create_model
 
 from storage.common.config import DatasetsFolder, merged, nested
-from storage.common.site import Site, site
 from storage.folders.open import folder_at, is_url
 from storage.manifest import DatasetError
 from storage.specification import BuildRequest, read_build_request
@@ -104,6 +103,8 @@ class DatasetParameters(FramesConfig):
 class BuildParameters(DatasetParameters, AnnotatorConfig):
     """Parameters of every build."""
 
+    site_tables: ClassVar[tuple[str, ...]] = ("build",)
+
     def config(self) -> BuildConfig:
         """Everything that shapes the dataset, with the tracker's device and precision resolved."""
         groups = {name: getattr(self, name) for name in BuildConfig.model_fields}
@@ -134,6 +135,8 @@ class ImportParameters(DatasetParameters):
 class SampleParameters(SampleSource, BuildParameters):
     """A generated benchmark in HC-STVG v2's format, with a few broken files on purpose."""
 
+    site_tables: ClassVar[tuple[str, ...]] = (f"benchmarks.{SampleSource.benchmark}",)  # drawn figures need its own detector
+
     detector: DetectorConfig = Field(
         DetectorConfig(name="motion"), title="Detector", description="The detector that finds objects."
     )
@@ -148,7 +151,8 @@ class SampleParameters(SampleSource, BuildParameters):
 
 def _combined(source: type[BenchmarkSource], base: type[DatasetParameters]) -> type[Any]:
     name = source.__name__.removesuffix("Source") + base.__name__
-    return create_model(name, __base__=(source, base), __doc__=source.__doc__)
+    tables: Any = (ClassVar[tuple[str, ...]], (*base.site_tables, f"benchmarks.{source.benchmark}"))
+    return create_model(name, __base__=(source, base), __doc__=source.__doc__, site_tables=tables)
 
 
 BENCHMARKS: Mapping[str, type[BuildParameters]] = {
@@ -164,22 +168,6 @@ IMPORTS: Mapping[str, type[ImportParameters]] = {
 
 BUILDS: Mapping[str, type[DatasetParameters]] = {**BENCHMARKS, **IMPORTS}
 """Everything that a dataset is made from, by the name in its specification."""
-
-
-def build_parameters(name: str, defaults: Site | None = None) -> type[DatasetParameters]:
-    """The parameters of a benchmark or layout with the defaults of a site.
-
-    `[build]` applies to what is read from a benchmark's files; the sample and imports have settings of their own.
-
-    Args:
-        name: a name in `BUILDS`.
-        defaults: the site; None reads the site file.
-
-    Raises:
-        SiteError: the site file cannot be used.
-    """
-    shared = ("build",) if name in SOURCES else ()
-    return (defaults or site()).configured(BUILDS[name], *shared, f"benchmarks.{name}")
 
 
 def parameters_of(dataset: str, changes: Mapping[str, JsonValue] | None = None) -> DatasetParameters:

@@ -23,6 +23,7 @@ class GroundParameters(BuildParameters, InferenceParameters):
     """Ground a sentence in a video: a tube of boxes and masks, and a clip with the tube drawn."""
 
     benchmark: ClassVar[str] = "ground"
+    site_tables: ClassVar[tuple[str, ...]] = ("build", "ground")
 
     video: Located = Field(title="Video", description="Path or s3:// URL of the video.")
     sentence: str = Field(title="Sentence", min_length=1, max_length=2000, description="Description of the target, in words.")

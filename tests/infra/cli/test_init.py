@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import re
 import tomllib
 from pathlib import Path
 from typing import Any
@@ -28,6 +29,16 @@ def test_uncommented_every_line_of_a_benchmark_is_a_setting(tmp_path: Path, stvg
     texts = [finding["found"] for finding in findings if finding["name"] == "site file"]
     assert "[benchmarks.hcstvg] annotations: is not set" in texts
     assert all("is not set" in text for text in texts), "each is a setting of its benchmark"
+
+
+def test_every_example_of_the_site_file_is_a_setting_that_can_be_used(tmp_path: Path, stvg: Any) -> None:
+    stvg("init", cwd=tmp_path)
+    text = (tmp_path / SITE).read_text()
+    head = re.sub(r"^# (?=[a-z_.]+ = )", "", text[: text.index("# [benchmarks.")], flags=re.MULTILINE)
+    (tmp_path / SITE).write_text(head)
+    assert {"detector", "tracker"} <= tomllib.loads(head)["build"].keys()
+    findings = json.loads(stvg("doctor", "--json", cwd=tmp_path).stdout)["findings"]
+    assert [finding["state"] for finding in findings if finding["name"] == "site file"] == ["there"]
 
 
 def test_a_bare_command_reads_where_the_benchmark_is_and_names_the_lines_to_add(tmp_path: Path, stvg: Any) -> None:

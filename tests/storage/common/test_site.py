@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import ClassVar
 
 import pytest
 from pydantic import Field
@@ -15,6 +16,8 @@ class Marks(Config):
 
 
 class Parameters(Config):
+    site_tables: ClassVar[tuple[str, ...]] = ("build", "benchmarks.own", "absent")
+
     videos: Input = Field("", description="Folder of the videos.")
     root: DatasetsFolder = Field("datasets", description="Folder of the datasets.")
     workers: int = Field(2, ge=1, description="Number of workers.")
@@ -44,7 +47,7 @@ def test_tables_replace_defaults_in_their_order_and_paths_are_relative_to_the_fi
             """,
         )
     )
-    model = defaults.configured(Parameters, "build", "benchmarks.own", "absent")
+    model = defaults.configured(Parameters)
     assert model() == model(
         videos=str(tmp_path / "clips"), root="s3://bucket/sets", workers=4, marks=Marks(name="letters", size=40)
     )
@@ -53,7 +56,7 @@ def test_tables_replace_defaults_in_their_order_and_paths_are_relative_to_the_fi
 
 
 def test_a_site_without_settings_changes_nothing() -> None:
-    assert NO_SITE.configured(Parameters, "build") is Parameters
+    assert NO_SITE.configured(Parameters) is Parameters
 
 
 @pytest.mark.parametrize(
@@ -70,7 +73,7 @@ def test_a_site_without_settings_changes_nothing() -> None:
 )
 def test_a_wrong_site_file_is_one_sentence_that_names_the_setting(tmp_path: Path, text: str, message: str) -> None:
     with pytest.raises(SiteError, match=message):
-        read_site(site_of(tmp_path, text)).configured(Parameters, "build")
+        read_site(site_of(tmp_path, text)).configured(Parameters)
 
 
 def test_the_site_file_lies_in_the_working_folder_or_where_the_environment_says(
