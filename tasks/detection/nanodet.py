@@ -2,68 +2,37 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import numpy as np
+from numpy.typing import NDArray
 
-from tasks.detection.base import Detection, DetectorConfig, filter_detections
-from tasks.detection.batched import RawDetection, clip_boxes, detect_in_batches
-from tasks.detection.onnx_network import Output, best_classes, load_network, outputs_of, scaled_frame, without_repetitions
+from tasks.detection.batched import RawDetection
+from tasks.detection.onnx_network import OnnxDetector, Output, best_classes
 from tasks.detection.vocabulary import COCO
 from tasks.pretrained.models import NANODET
-from tasks.video.reader import Frames, Video
-from tasks.weights import Weights
+from tasks.pretrained.nanodet_graph import DISTANCES, STRIDES
 
 MEAN, DEVIATION = (123.675, 116.28, 103.53), (58.395, 57.12, 57.375)
 """Mean and standard deviation of red, green and blue in its training."""
-TRAINED_SIZE_PX = 416
-"""Longest side of its training images; it detects no more on larger ones."""
-DISTANCES = 11
-"""Distances 0 to 10, in strides, over which each side of a box is a distribution (generalised focal loss, arXiv 2006.04388)."""
 MIN_CONFIDENCE = 0.35
 """Scores of this detector are lower than those that the configured minimum is meant for: below this, most are errors."""
-STRIDES = (8, 16, 32)
 
 
-class NanodetDetector:
+class NanodetDetector(OnnxDetector):
     """NanoDet-g with the weights that `make install` installs.
 
-    Frames have at most `TRAINED_SIZE_PX` on their longer side, and detections at least `MIN_CONFIDENCE`, whatever is configured
-    above the one or below the other.
-
-    Raises:
-        WeightsError: the weights are missing, or are not those of NanoDet-g.
+    Detections have at least `MIN_CONFIDENCE`, whatever is configured below.
     """
 
-    def __init__(self, config: DetectorConfig, weights: Weights | None = None) -> None:
-        self._config = config
-        self._network = load_network(weights, NANODET.file_name)
+    model, strides, fill = NANODET, STRIDES, 0.0
 
-    def detect(self, video: Video, indices: Sequence[int]) -> list[list[Detection]]:
-        """Detections on each frame of `indices`; the next frames are decoded in the background.
-
-        Args:
-            video: the opened video.
-            indices: 0-based native frame indices, ascending.
-        """
-        return detect_in_batches(self.detect_frames, video, indices, 2)
-
-    def detect_frames(self, frames: Frames) -> list[list[Detection]]:
-        """Detections on each frame of uint8 (n, height, width, 3), RGB."""
-        return [self._detect(frame) for frame in frames]
-
-    def _detect(self, frame: Frames) -> list[Detection]:
-        height, width = frame.shape[:2]
-        image, scale = scaled_frame(frame, min(self._config.image_size_px, TRAINED_SIZE_PX), 0.0)
+    def normalized(self, image: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Input of the network, BGR, from float32 (height, width, 3), RGB, 0 to 255."""
         mean, deviation = np.array(MEAN[::-1], np.float32), np.array(DEVIATION[::-1], np.float32)
-        normalised = np.asarray((image[..., ::-1] - mean) / deviation, np.float32)
-        outputs = outputs_of(self._network, normalised, [f"stride_{stride}" for stride in STRIDES])
-        confidence = max(self._config.confidence, MIN_CONFIDENCE)
-        rows = [
-            row for output, stride in zip(outputs, STRIDES, strict=True) for row in decode_cells(output, stride, confidence)
-        ]
-        scaled = [([v / scale for v in corners], name, score) for corners, name, score in without_repetitions(rows)]
-        return filter_detections(clip_boxes(scaled, height, width), self._config)
+        return np.asarray((image[..., ::-1] - mean) / deviation, np.float32)
+
+    def decoded(self, output: Output, stride: int) -> list[RawDetection]:
+        """Detections of one output; see `decode_cells`."""
+        return decode_cells(output, stride, max(self._config.confidence, MIN_CONFIDENCE))
 
 
 def decode_cells(output: Output, stride: int, confidence: float) -> list[RawDetection]:

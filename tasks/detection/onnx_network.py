@@ -1,19 +1,22 @@
-"""Convolutional detectors that run through OpenCV: loading, scaling of frames, and suppression of repeated boxes."""
+"""Convolutional detectors that run through OpenCV: loading, scaling of frames, decoding, suppression of repeated boxes."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from tasks.detection.batched import RawDetection
+from tasks.detection.base import Detection, DetectorConfig, filter_detections
+from tasks.detection.batched import RawDetection, clip_boxes, detect_in_batches
 from tasks.masks.instances import Box, box_iou, contained_share
-from tasks.pretrained.models import MODELS
-from tasks.video.reader import Frames
+from tasks.pretrained.models import PackagedModel
+from tasks.video.reader import Frames, Video
 from tasks.weights import Weights, WeightsError, verify_installed
 
+TRAINED_SIZE_PX = 416
+"""Longest side of the training images of these networks; they detect no more on larger ones."""
 MULTIPLE_PX = 32
 """Height and width of the network's input are multiples of this."""
 SAME_IOU, SAME_CONTAINED, OTHER_IOU = 0.6, 0.85, 0.8
@@ -34,19 +37,75 @@ class NetworkInput(NamedTuple):
     scale: float
 
 
-def load_network(weights: Weights | None, file_name: str) -> Any:
+class OnnxDetector:
+    """Detector of COCO's classes by a network that `make install` installs, with one output a stride.
+
+    Frames have at most `TRAINED_SIZE_PX` on their longer side, whatever is configured above.
+
+    Attributes:
+        model: the installed model.
+        strides: pixels of the input per cell of each output, which is named `stride_<pixels>`.
+        fill: value of the pixels of the input outside the frame, 0 to 255.
+
+    Raises:
+        WeightsError: the weights are missing, or are not those of the model.
+    """
+
+    model: ClassVar[PackagedModel]
+    strides: ClassVar[Sequence[int]]
+    fill: ClassVar[float]
+
+    def __init__(self, config: DetectorConfig, weights: Weights | None = None) -> None:
+        self._config = config
+        self._network = load_network(weights, self.model)
+
+    def detect(self, video: Video, indices: Sequence[int]) -> list[list[Detection]]:
+        """Detections on each frame of `indices`; the next frames are decoded in the background.
+
+        Args:
+            video: the opened video.
+            indices: 0-based native frame indices, ascending.
+        """
+        return detect_in_batches(self.detect_frames, video, indices, 2)
+
+    def detect_frames(self, frames: Frames) -> list[list[Detection]]:
+        """Detections on each frame of uint8 (n, height, width, 3), RGB."""
+        return [self._detect(frame) for frame in frames]
+
+    def normalized(self, image: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Input of the network from float32 (height, width, 3), RGB, 0 to 255."""
+        raise NotImplementedError
+
+    def decoded(self, output: Output, stride: int) -> list[RawDetection]:
+        """Detections of one output, with boxes in pixels of the network's input.
+
+        Args:
+            output: float32 (channels, rows, columns).
+            stride: pixels of the input per cell.
+        """
+        raise NotImplementedError
+
+    def _detect(self, frame: Frames) -> list[Detection]:
+        height, width = frame.shape[:2]
+        image, scale = scaled_frame(frame, min(self._config.image_size_px, TRAINED_SIZE_PX), self.fill)
+        outputs = outputs_of(self._network, self.normalized(image), [f"stride_{stride}" for stride in self.strides])
+        rows = [row for output, stride in zip(outputs, self.strides, strict=True) for row in self.decoded(output, stride)]
+        scaled = [([v / scale for v in corners], name, score) for corners, name, score in without_repetitions(rows)]
+        return filter_detections(clip_boxes(scaled, height, width), self._config)
+
+
+def load_network(weights: Weights | None, model: PackagedModel) -> Any:
     """Network of an installed ONNX file, by OpenCV.
 
     Args:
         weights: its file.
-        file_name: name of the installed file, whose hash is known.
+        model: the expected model.
 
     Raises:
         WeightsError: the file is missing, or is not the expected one.
     """
     import cv2
 
-    model = MODELS[file_name]
     if weights is None:
         raise WeightsError(f"{model.title} has no random weights: leave its weights empty")
     verify_installed(weights, model)

@@ -2,59 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import numpy as np
+from numpy.typing import NDArray
 
-from tasks.detection.base import Detection, DetectorConfig, filter_detections
-from tasks.detection.batched import RawDetection, clip_boxes, detect_in_batches
-from tasks.detection.onnx_network import Output, best_classes, load_network, outputs_of, scaled_frame, without_repetitions
+from tasks.detection.batched import RawDetection
+from tasks.detection.onnx_network import OnnxDetector, Output, best_classes
 from tasks.detection.vocabulary import COCO
 from tasks.pretrained.models import YOLOV3_TINY
-from tasks.video.reader import Frames, Video
-from tasks.weights import Weights
 
-TRAINED_SIZE_PX = 416
-"""Longest side of its training images."""
 ANCHORS = {32: ((81, 82), (135, 169), (344, 319)), 16: ((23, 27), (37, 58), (81, 82))}
 """Stride -> (width, height) of its anchors, pixels of the network's input."""
 
 
-class YoloTinyDetector:
-    """YOLOv3-tiny, which `make install` installs where NanoDet-g cannot be fetched.
+class YoloTinyDetector(OnnxDetector):
+    """YOLOv3-tiny, which `make install` installs where NanoDet-g cannot be fetched."""
 
-    Raises:
-        WeightsError: the weights are missing, or are not those of YOLOv3-tiny.
-    """
+    model, strides, fill = YOLOV3_TINY, tuple(ANCHORS), 127.5
 
-    def __init__(self, config: DetectorConfig, weights: Weights | None = None) -> None:
-        self._config = config
-        self._network = load_network(weights, YOLOV3_TINY.file_name)
+    def normalized(self, image: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Input of the network, RGB, 0 to 1, from float32 (height, width, 3), RGB, 0 to 255."""
+        return image / np.float32(255)
 
-    def detect(self, video: Video, indices: Sequence[int]) -> list[list[Detection]]:
-        """Detections on each frame of `indices`; the next frames are decoded in the background.
-
-        Args:
-            video: the opened video.
-            indices: 0-based native frame indices, ascending.
-        """
-        return detect_in_batches(self.detect_frames, video, indices, 2)
-
-    def detect_frames(self, frames: Frames) -> list[list[Detection]]:
-        """Detections on each frame of uint8 (n, height, width, 3), RGB."""
-        return [self._detect(frame) for frame in frames]
-
-    def _detect(self, frame: Frames) -> list[Detection]:
-        height, width = frame.shape[:2]
-        image, scale = scaled_frame(frame, min(self._config.image_size_px, TRAINED_SIZE_PX), 127.5)
-        outputs = outputs_of(self._network, image / np.float32(255), [f"stride_{stride}" for stride in ANCHORS])
-        rows = [
-            row
-            for output, stride in zip(outputs, ANCHORS, strict=True)
-            for row in decode_anchors(output, stride, self._config.confidence)
-        ]
-        scaled = [([v / scale for v in corners], name, score) for corners, name, score in without_repetitions(rows)]
-        return filter_detections(clip_boxes(scaled, height, width), self._config)
+    def decoded(self, output: Output, stride: int) -> list[RawDetection]:
+        """Detections of one output; see `decode_anchors`."""
+        return decode_anchors(output, stride, self._config.confidence)
 
 
 def decode_anchors(output: Output, stride: int, confidence: float) -> list[RawDetection]:

@@ -19,7 +19,9 @@ from numpy.typing import NDArray
 from tasks.pretrained.onnx_file import Attribute, OnnxNetwork
 
 STRIDES = (8, 16, 32)
-CHANNELS = 80 + 4 * 11
+DISTANCES = 11
+"""Distances 0 to 10, in strides, over which each side of a box is a distribution (generalised focal loss, arXiv 2006.04388)."""
+CHANNELS = 80 + 4 * DISTANCES
 _TRANSPARENT = frozenset({"Transpose", "Pad", "PadV2", "Conv2D", "SplitV", "Sigmoid", "Reshape", "Identity"})
 """Operations without a node of their own: layout, decoding, and what the following node includes."""
 
