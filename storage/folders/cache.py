@@ -19,7 +19,7 @@ from typing import IO, BinaryIO
 from storage.common.environment import variable
 from storage.common.prefetch import ordered_map
 from storage.folders.bucket import find_object, read_range
-from storage.folders.files import json_digest
+from storage.folders.files import json_digest, open_lock
 from storage.folders.folder import StoreError
 
 _PIECE, _PIECES = 16 << 20, 4
@@ -124,9 +124,7 @@ def cache_lock(name: str) -> Iterator[None]:
     Args:
         name: Name of the lock, a file name.
     """
-    path = cache_folder() / "locks" / name
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("w") as lock:
+    with open_lock(cache_folder() / "locks" / name) as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield
 

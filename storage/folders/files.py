@@ -12,7 +12,7 @@ import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 from storage.common.errors import InputError
 from storage.folders.folder import StoreError
@@ -102,6 +102,17 @@ class BusyError(InputError):
     """Another process uses the same folder."""
 
 
+def open_lock(lock_file: Path) -> TextIO:
+    """Open a lock file, which is made with its folder if it does not exist.
+
+    Raises:
+        StoreError: the disk is full or read-only, or this user may not write there.
+    """
+    with disk_errors(lock_file.parent):
+        lock_file.parent.mkdir(parents=True, exist_ok=True)
+        return lock_file.open("w")
+
+
 @contextmanager
 def file_lock(lock_file: Path, what: str) -> Iterator[None]:
     """Hold an exclusive lock file for the duration of the block; the lock ends with its process.
@@ -114,10 +125,7 @@ def file_lock(lock_file: Path, what: str) -> Iterator[None]:
         BusyError: another process of this machine holds the lock.
         StoreError: the disk is full or read-only, or this user may not write there.
     """
-    with disk_errors(lock_file.parent):
-        lock_file.parent.mkdir(parents=True, exist_ok=True)
-        lock = lock_file.open("w")
-    with lock:
+    with open_lock(lock_file) as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from storage.folders.files import atomic_file, disk_errors, file_lock, sha256_of
+from storage.folders.files import atomic_file, disk_errors, file_lock, open_lock, sha256_of
 from storage.folders.folder import ConflictError, FileInfo
 
 if TYPE_CHECKING:
@@ -91,10 +91,7 @@ class LocalFolder:
             data: content of the file.
             expected: version of the file that was read before; None for an absent file.
         """
-        with disk_errors(self.path):
-            self.path.mkdir(parents=True, exist_ok=True)
-            lock = (self.path / f".{name}.lock").open("w")
-        with lock:
+        with open_lock(self.path / f".{name}.lock") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
             if self.version(name) != expected:
                 raise ConflictError(f"{self.path / name} has been replaced meanwhile")
