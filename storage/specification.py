@@ -1,4 +1,4 @@
-"""Build request: a small file in the folder of a dataset from which its last build can be repeated."""
+"""Small files in the folder of a dataset that say how it was built: the request of its last build, and a record a stage."""
 
 from __future__ import annotations
 
@@ -7,10 +7,12 @@ from dataclasses import asdict, dataclass
 
 from pydantic import JsonValue
 
-from storage.folders.folder import FolderLike
+from storage.commit import RecordError
+from storage.folders.folder import Folder, FolderLike
 from storage.folders.open import folder_at, write_json
 from storage.manifest import DatasetError
 from storage.records import parse_record
+from storage.stages import STAGE
 
 BUILD_REQUEST = "build.json"
 
@@ -50,3 +52,28 @@ def read_build_request(where: FolderLike) -> BuildRequest:
         raise DatasetError(
             f"{folder}/{BUILD_REQUEST} is damaged ({error}): run `stvg build` for the dataset once more"
         ) from error
+
+
+@dataclass(frozen=True)
+class StoredStage:
+    """What the folder of a stage records of its specification, of this version or an earlier one."""
+
+    name: str
+    version: int
+    params: Mapping[str, JsonValue]
+
+
+def read_stage(dataset: Folder, key: str) -> StoredStage:
+    """The record of a stage.
+
+    Args:
+        dataset: folder of the dataset.
+        key: name of the folder of the stage.
+
+    Raises:
+        RecordError: the record is damaged.
+    """
+    try:
+        return parse_record(StoredStage, dataset.read(f"{key}/{STAGE}"))
+    except ValueError as error:
+        raise RecordError(f"{dataset}/{key}/{STAGE} is not the record of a stage ({error}): build the dataset again") from error

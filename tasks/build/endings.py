@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from shlex import quote
 
@@ -11,7 +10,7 @@ from storage.folders.open import folder_at
 from storage.manifest import MANIFEST, Ending
 from storage.outcomes import Outcome, check_budget
 from storage.reader import Dataset
-from storage.specification import read_build_request
+from storage.specification import read_build_request, read_stage
 from storage.stages import STAGE, StageSpec, StageStore, entries_by_video
 
 _MOST_NAMES = 3
@@ -60,14 +59,15 @@ def stored_endings(where: FolderLike) -> list[Ending]:
 
     Raises:
         DatasetError: the folder has no build request.
+        RecordError: the record of a stage is damaged.
     """
     folder = folder_at(where)
     endings: dict[str, Ending] = {}
     for key in read_build_request(folder).stages:
         if not folder.child(key).names(STAGE):
             continue
-        record = json.loads(folder.child(key).read(STAGE))
-        store = StageStore(folder, StageSpec(record["name"], record["version"], record["params"], ()))
+        stage = read_stage(folder, key)
+        store = StageStore(folder, StageSpec(name=stage.name, version=stage.version, params=stage.params, tables=()))
         for video_id, outcome in _latest(store).items():
             before = endings.get(video_id)
             if before is None or before.outcome.status == "done":

@@ -9,16 +9,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
-from pydantic import JsonValue
-
 from storage.common.config import nested, read_config
 from storage.folders.copy import copy_files
 from storage.folders.folder import Folder, FolderLike
 from storage.folders.open import folder_at
 from storage.manifest import MANIFEST, DatasetError, manifest_version, publish
 from storage.reader import Dataset
-from storage.records import parse_record
-from storage.specification import BUILD_REQUEST, read_build_request, write_build_request
+from storage.specification import BUILD_REQUEST, StoredStage, read_build_request, read_stage, write_build_request
 from storage.stages import STAGE, StageSpec, StageStore
 from tasks.build.parameters import BUILDS
 from tasks.build.requeue import published_endings
@@ -67,21 +64,14 @@ def migrate_dataset(where: FolderLike) -> Migration:
     return Migration(str(folder), {key: spec.key for key, spec in left.items()})
 
 
-@dataclass(frozen=True)
-class _StoredStage:
-    name: str
-    version: int
-    params: Mapping[str, JsonValue]
-
-
-def _stored_stages(folder: Folder) -> dict[str, _StoredStage]:
+def _stored_stages(folder: Folder) -> dict[str, StoredStage]:
     """Key of each stage in a dataset's folder -> its record; masks before the frames rendered from them."""
     names = sorted(file.name for file in folder.files() if file.name.count("/") == 1 and file.name.endswith(f"/{STAGE}"))
-    stored = {name.partition("/")[0]: parse_record(_StoredStage, folder.read(name)) for name in names}
+    stored = {name.partition("/")[0]: read_stage(folder, name.partition("/")[0]) for name in names}
     return dict(sorted(stored.items(), key=lambda item: item[1].name != "masks"))
 
 
-def _specs(stored: Mapping[str, _StoredStage], source: str) -> dict[str, StageSpec]:
+def _specs(stored: Mapping[str, StoredStage], source: str) -> dict[str, StageSpec]:
     """Key of each stage of an earlier version -> its specification of this version."""
     specs: dict[str, StageSpec] = {}
     for key, record in stored.items():
@@ -99,7 +89,7 @@ def _migrate_stage(folder: Folder, key: str, spec: StageSpec) -> None:
     StageStore(folder, spec).prepare()
 
 
-def _spec(record: _StoredStage, keys: Mapping[str, str], source: str) -> StageSpec | None:
+def _spec(record: StoredStage, keys: Mapping[str, str], source: str) -> StageSpec | None:
     if record.name == "masks":
         return masks_stage(parse_masks(record.params, source))
     if record.name != "frames":
