@@ -16,6 +16,9 @@ TABLE_DESCRIPTIONS: Mapping[str, str] = {
 }
 """Table -> description of its rows."""
 
+PAPER_MODELS = ("yolo12x", "sam2")
+"""Detector and tracker of the paper (section 4.1), by their names in the parameters of masks."""
+
 _ABOUT = """An object-centric video dataset: every object has one persistent ID, a mask on each frame where it is visible, and
 its number on the rendered frames. `manifest.json` lists the files of the tables; `storage.reader.Dataset` reads them."""
 
@@ -35,16 +38,16 @@ def dataset_card(
     lines += ["| videos | count |", "|---|---|", *(f"| {outcome} | {count} |" for outcome, count in counts.items()), ""]
     lines += ["| table | rows | content |", "|---|---|---|"]
     lines += [f"| {table} | {count} | {TABLE_DESCRIPTIONS[table]} |" for table, count in rows.items()]
-    lines += [line for values in params.values() for line in _eyes(values)]
+    lines += [line for values in params.values() for line in _detector_and_tracker(values)]
     for stage, values in params.items():
         lines += ["", f"## Parameters of {stage}", "", "```json", json.dumps(values, indent=1, sort_keys=True), "```"]
     return "\n".join(lines) + "\n"
 
 
-def _eyes(values: Mapping[str, JsonValue]) -> list[str]:
+def _detector_and_tracker(values: Mapping[str, JsonValue]) -> list[str]:
     """Lines on detector and tracker, for the stage that used them."""
-    names = [value.get("name") for key in ("detector", "tracker") if isinstance(value := values.get(key), Mapping)]
-    if len(names) != 2:
+    names = tuple(value.get("name") for key in ("detector", "tracker") if isinstance(value := values.get(key), Mapping))
+    if len(names) != len(PAPER_MODELS):
         return []
-    paper = "the paper's" if names == ["yolo12x", "sam2"] else "not the paper's, which are YOLO12x and SAM2.1"
+    paper = "the paper's" if names == PAPER_MODELS else "not the paper's, which are YOLO12x and SAM2.1"
     return ["", f"Objects are found by `{names[0]}` and followed by `{names[1]}`: {paper}."]

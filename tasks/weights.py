@@ -17,7 +17,7 @@ from storage.folders.cache import RemoteFile, cached_copy
 from storage.folders.files import sha256_of
 from storage.folders.local import LocalFolder
 from storage.folders.open import is_url
-from tasks.pretrained.models import MODELS, PackagedModel
+from tasks.pretrained.models import MODELS, REMEDY, PackagedModel
 
 TRUSTED = "trusted.txt"
 """File in the weights folder with one trusted file per line, sha256 and name. Pickled weights that are not listed cannot run
@@ -92,7 +92,7 @@ def find_weights(name: str, folder: Path | None = None) -> Weights:
 def _installed(model: PackagedModel) -> Weights:
     """Weights of a model that `make install` installs."""
     if not model.path.is_file():
-        raise WeightsError(f"{model.title} is not installed: run `make install` again, or use --detector motion")
+        raise WeightsError(f"{model.title} is not installed: {REMEDY}")
     return Weights(model.path, _sha256_of(model.path))
 
 
@@ -106,11 +106,10 @@ def verify_installed(weights: Weights, model: PackagedModel) -> None:
     Raises:
         WeightsError: the file is missing, or is not the expected one.
     """
-    remedy = "run `make install` again, or use --detector motion"
     if not weights.path.is_file():
-        raise WeightsError(f"the weights of {model.title} are no longer at {weights.path}: {remedy}")
+        raise WeightsError(f"the weights of {model.title} are no longer at {weights.path}: {REMEDY}")
     if weights.sha256 != model.sha256:
-        raise WeightsError(f"{weights.path} is cut, or is another model than {model.title}: {remedy}")
+        raise WeightsError(f"{weights.path} is cut, or is another model than {model.title}: {REMEDY}")
     weights.check_unchanged()
 
 

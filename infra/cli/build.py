@@ -63,7 +63,7 @@ def build_command(parameters: DatasetParameters, as_json: AsJson = False) -> Non
 
     with stoppable(), Bars(quiet=as_json) as bars:
         dataset = (run_job if parameters.as_job else build_dataset)(parameters, bars.update)
-    _warn_of_eyes(parameters)
+    _warn_of_other_models(parameters)
     if as_json:
         print(json.dumps(asdict(dataset)))
         return
@@ -79,7 +79,7 @@ def plan_command(parameters: DatasetParameters, as_json: AsJson = False) -> None
     build = parameters.build()
     masks = plan_masks(build)
     frames = plan_frames(build, masks)
-    _warn_of_eyes(parameters)
+    _warn_of_other_models(parameters)
     expected = estimate(build, masks, frames)
     if as_json:
         states = {stage.store.spec.key: stage.counts() for stage in (masks, frames)}
@@ -89,13 +89,13 @@ def plan_command(parameters: DatasetParameters, as_json: AsJson = False) -> None
         show_plan(build, masks, frames, expected)
 
 
-def _warn_of_eyes(parameters: DatasetParameters) -> None:
+def _warn_of_other_models(parameters: DatasetParameters) -> None:
     """Warn on the standard error if a benchmark of the paper is built with another detector or tracker."""
-    from tasks.build.eyes import eyes_warning
+    from tasks.build.paper_models import other_models_warning
     from tasks.build.parameters import BuildParameters
 
     if isinstance(parameters, BuildParameters):
-        warning = eyes_warning(parameters.benchmark, parameters.detector, parameters.tracker)
+        warning = other_models_warning(parameters.benchmark, parameters.detector, parameters.tracker)
         if warning:
             typer.echo(f"warning: {warning}", err=True)
 

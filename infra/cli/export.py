@@ -31,9 +31,8 @@ def export(
 
     with Bars(as_json) as bars:
         counts = write(Dataset(dataset), format_, out, ExportOptions(every, media), bars.update)
+    summary = {"folder": str(out), "format": format_}
     if as_json:
-        print(json.dumps({"folder": str(out), "format": format_, "written": counts}))
+        print(json.dumps({**summary, "written": counts}))
     else:
-        show_report(
-            {"folder": str(out), "format": format_, "written": ", ".join(f"{count} {kind}" for kind, count in counts.items())}
-        )
+        show_report({**summary, "written": ", ".join(f"{count} {kind}" for kind, count in counts.items())})

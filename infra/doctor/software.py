@@ -11,7 +11,7 @@ from packaging.requirements import Requirement
 from infra.doctor.findings import Finding
 from rl.models.registry import WEIGHT_FOLDERS
 from tasks.detection.base import OWN_WEIGHTS
-from tasks.pretrained.models import MODELS, YOLOV3_TINY
+from tasks.pretrained.models import MODELS, REMEDY, YOLOV3_TINY
 from tasks.tracking.base import sam2_weights
 from tasks.tracking.config import SAM2_MODELS
 from tasks.weights import WeightsError, find_weights, weights_folder
@@ -52,7 +52,7 @@ def installed_models() -> Iterator[Finding]:
             yield Finding(model.title, "there", f"{model.path}, sha256 {model.sha256[:12]}, {model.licence}")
         elif model is not YOLOV3_TINY:
             summary = "cut, or another model" if model.path.is_file() else "not installed"
-            yield Finding(model.title, "absent", summary, "run `make install` again, or use --detector motion")
+            yield Finding(model.title, "absent", summary, REMEDY)
 
 
 def weights() -> Iterator[Finding]:

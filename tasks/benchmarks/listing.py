@@ -11,6 +11,7 @@ from storage.folders.folder import FolderLike
 from storage.folders.local import LocalFolder
 from storage.folders.open import folder_at
 from tasks.benchmarks.videos import videos_below
+from tasks.video.diagnosis import EXCLUDED
 from tasks.video.images import IMAGE_SUFFIXES
 from tasks.video.reader import Source
 
@@ -52,17 +53,13 @@ def list_folder(where: FolderLike, suffixes: frozenset[str]) -> Listing:
     root = folder.path.resolve()
     for path in sorted(folder.path.rglob("*")):
         kind = _kind(path, folder.path, root, suffixes)
-        if kind in _UNUSABLE or kind == "video":
+        if kind in EXCLUDED or kind == "video":
             name = path.relative_to(folder.path).as_posix()
             video_id = name.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
-            sources[video_id] = Source(video_id, path, unusable=kind if kind in _UNUSABLE else "")
+            sources[video_id] = Source(video_id, path, unusable=kind if kind in EXCLUDED else "")
         elif kind:
             counts[kind] += 1
     return Listing(sources, counts)
-
-
-_UNUSABLE = ("leads_out", "name_not_utf8")
-"""Reasons of `tasks.video.diagnosis.REASONS` for which a file is not opened."""
 
 
 def _kind(path: Path, folder: Path, root: Path, suffixes: frozenset[str]) -> str:

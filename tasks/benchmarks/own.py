@@ -14,6 +14,7 @@ from storage.common.config import Input
 from storage.folders.folder import FolderLike
 from tasks.benchmarks.collector import SampleCollector
 from tasks.benchmarks.own_boxes import own_targets
+from tasks.benchmarks.question_rules import stored_record
 from tasks.benchmarks.reading import (
     annotation_file,
     finite_number,
@@ -107,7 +108,7 @@ def _sample(
         group=_text(record, "group"),
         options=options,
         answer=_letter(options, answer) if options else answer,
-        record=f"line {number}|multiple_choice" if options else f"line {number}",
+        record=stored_record(f"line {number}", "multiple_choice") if options else f"line {number}",
     )
 
 

