@@ -7,6 +7,7 @@ weak detection started is dropped. This needs a detector whose boxes are more re
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -82,9 +83,19 @@ def fitted_mask(mask: Mask, box: Box) -> Mask:
     if tight is not None and box_iou(tight, box) >= FIT_IOU:
         return mask
     x1, y1, x2, y2 = box
-    y, x = np.mgrid[: mask.shape[0], : mask.shape[1]] + 0.5
-    ellipse = ((2 * x - x1 - x2) / max(x2 - x1, 1)) ** 2 + ((2 * y - y1 - y2) / max(y2 - y1, 1)) ** 2 <= 1
-    return np.asarray(ellipse, np.bool_)
+    columns = _pixels_between(x1, x2, mask.shape[1])
+    rows = _pixels_between(y1, y2, mask.shape[0])
+    y, x = np.mgrid[rows, columns] + 0.5
+    ellipse = np.zeros_like(mask)
+    ellipse[rows, columns] = ((2 * x - x1 - x2) / max(x2 - x1, 1)) ** 2 + ((2 * y - y1 - y2) / max(y2 - y1, 1)) ** 2 <= 1
+    return ellipse
+
+
+def _pixels_between(start: float, stop: float, size: int) -> slice:
+    """Pixels of an image side of `size` pixels that a side of a box touches; a side has at least one pixel."""
+    centre, half = (start + stop) / 2, max(stop - start, 1) / 2
+    first = min(max(math.floor(centre - half), 0), size)
+    return slice(first, min(max(math.ceil(centre + half), first), size))
 
 
 @dataclass

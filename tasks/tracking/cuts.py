@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tasks.tracking.colour import histogram, histogram_overlap
+from tasks.tracking.colour import histogram_overlap
 from tasks.tracking.prepared_frame import PreparedFrame
 
 CUT_OVERLAP = 0.5
@@ -16,4 +16,4 @@ def is_cut(before: PreparedFrame, after: PreparedFrame) -> bool:
         before: a frame.
         after: the next one.
     """
-    return histogram_overlap(histogram(before.bins), histogram(after.bins)) < CUT_OVERLAP
+    return histogram_overlap(before.colours, after.colours) < CUT_OVERLAP
